@@ -1,0 +1,189 @@
+"""Generates the package ``intent_contracts`` from the `.proto` files.
+
+Run by the build of the distribution ``intent-contracts`` and by ``make proto``.
+The generated code is built, never committed.
+
+protoc derives Python module names from file paths, which would put
+``intent/v1`` and ``orders/v1`` at the top level, where the platform library
+and the contexts live. The modules are therefore moved below one package and
+their imports rewritten; proto packages and type names stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = "intent_contracts"
+TARGET = HERE / "src" / PACKAGE
+VALIDATE = "buf/validate/validate.proto"
+
+_IMPORT = re.compile(r"^(from|import) ((?:[a-z0-9_]+\.)*v[0-9]+)\b", re.MULTILINE)
+_BUF_IMPORT = re.compile(r"^(from|import) (buf(?:\.[a-z0-9_]+)*)\b", re.MULTILINE)
+_BUF_EXTENSION = b"\xd2\xf6\x03\x02\x08\x01"
+"""Field 8042 of a file in a buf image: ``{is_import: true}``."""
+
+
+def sources() -> list[str]:
+    """Returns the contracts' paths, relative to the proto folder, sorted."""
+    return sorted(
+        str(path.relative_to(HERE))
+        for path in HERE.rglob("*.proto")
+        if "src" not in path.relative_to(HERE).parts
+    )
+
+
+def validate_file() -> descriptor_pb2.FileDescriptorProto:
+    """Returns the descriptor of ``buf/validate/validate.proto`` that protovalidate carries."""
+    from protovalidate._gen.buf.validate import validate_pb
+
+    return descriptor_pb2.FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
+
+
+def _dependencies(folder: Path) -> Path:
+    """Writes the descriptors that contracts import from elsewhere; returns the file."""
+    from google.protobuf import any_pb2, duration_pb2, field_mask_pb2, timestamp_pb2
+
+    files = descriptor_pb2.FileDescriptorSet()
+    for module in (descriptor_pb2, any_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
+        module.DESCRIPTOR.CopyToProto(files.file.add())
+    files.file.append(validate_file())
+    path = folder / "dependencies.binpb"
+    path.write_bytes(files.SerializeToString())
+    return path
+
+
+def _protoc(arguments: list[str]) -> None:
+    if protoc.main(["protoc", *arguments]) != 0:
+        raise SystemExit("the contracts do not compile: mend what protoc names above")
+
+
+def _compile(out: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        dependencies = _dependencies(Path(folder))
+        _protoc(
+            [
+                f"-I{HERE}",
+                f"--descriptor_set_in={dependencies}",
+                f"--plugin=protoc-gen-mypy={_plugin('protoc-gen-mypy')}",
+                f"--python_out={out}",
+                f"--mypy_out=quiet:{out}",
+                *sources(),
+                VALIDATE,
+            ]
+        )
+
+
+def _plugin(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise SystemExit(f"{name} is missing: install mypy-protobuf")
+    return found
+
+
+def _rewrite(path: Path) -> None:
+    text = path.read_text()
+    for pattern in (_IMPORT, _BUF_IMPORT):
+        text = pattern.sub(rf"\1 {PACKAGE}.\2", text)
+    path.write_text(text)
+
+
+def _exports(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    for source in sorted(folder.glob("*_pb2.py")):
+        proto = (HERE / folder.relative_to(TARGET) / source.name.replace("_pb2.py", ".proto")).read_text()
+        names = re.findall(r"^(?:message|enum) (\w+)", proto, re.MULTILINE)
+        yield source.stem, sorted(names)
+
+
+def _facade(folder: Path) -> None:
+    """Writes an ``__init__`` that re-exports the messages and enums of a proto package."""
+    lines = ['"""Generated from the contracts: do not edit."""', ""]
+    every: list[str] = []
+    for module, names in _exports(folder):
+        every += names
+        lines += [f"from .{module} import {name} as {name}" for name in names]
+        lines += [f"from . import {module} as {module}"]
+    lines += ["", "__all__ = [", *(f'    "{name}",' for name in sorted(every)), "]", ""]
+    (folder / "__init__.py").write_text("\n".join(lines))
+
+
+def generate() -> None:
+    """Generates the package anew, replacing what was there only when all went well."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / PACKAGE
+        out.mkdir()
+        _compile(out)
+        for path in (*out.rglob("*.py"), *out.rglob("*.pyi")):
+            _rewrite(path)
+        shutil.rmtree(TARGET, ignore_errors=True)
+        TARGET.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(out, TARGET)
+    _finish()
+
+
+def _finish() -> None:
+    for folder in (TARGET, *(p for p in TARGET.rglob("*") if p.is_dir())):
+        if folder.name.startswith("v") and folder.name[1:].isdigit():
+            _facade(folder)
+        elif not (folder / "__init__.py").exists():
+            (folder / "__init__.py").write_text('"""Generated from the contracts: do not edit."""\n')
+    (TARGET / "py.typed").touch()
+
+
+def image(path: Path) -> None:
+    """Writes a buf image of the contracts, with comments, for lint and breaking checks."""
+    with tempfile.TemporaryDirectory() as folder:
+        dependencies = _dependencies(Path(folder))
+        whole = Path(folder) / "whole.binpb"
+        _protoc(
+            [
+                f"-I{HERE}",
+                f"--descriptor_set_in={dependencies}",
+                "--include_imports",
+                "--include_source_info",
+                f"--descriptor_set_out={whole}",
+                *sources(),
+            ]
+        )
+        own = set(sources())
+        files = descriptor_pb2.FileDescriptorSet.FromString(whole.read_bytes())
+    with path.open("wb") as out:
+        for file in files.file:
+            body = file.SerializeToString(deterministic=True)
+            if file.name not in own:
+                body += _BUF_EXTENSION
+            out.write(b"\x0a" + _varint(len(body)) + body)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def main() -> None:
+    """Generates the code, or with ``--image FILE`` the buf image."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image", type=Path, help="write a buf image here instead of code")
+    arguments = parser.parse_args()
+    if arguments.image:
+        image(arguments.image)
+    else:
+        generate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Intent: event-sourced, multi-tenant back ends cut into bounded contexts."""

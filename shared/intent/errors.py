@@ -1,0 +1,256 @@
+"""Every exception of the platform, and how failures travel.
+
+IntentError
+├── ConfigurationError          settings or arguments that cannot work
+├── ContractError               contracts or context contradict each other; lists every problem
+├── StoreError                  the event store
+│   └── StoreUnavailable        away for now; a retry is harmless
+└── CommandError                an answer to a caller: there was no effect
+    ├── InvalidCommand          the message breaks its contract
+    │   └── CommandIdReused     the id belongs to another command
+    ├── UnknownType             no such contract here
+    ├── Rejected                a business rule refused it, with a stable reason
+    ├── NotFound                there is no such thing
+    │   └── AggregateNotFound   a command addressed an aggregate that does not exist
+    ├── VersionConflict         the aggregate is not at the expected version
+    ├── PermissionDenied        the caller lacks the role or the tenant
+    ├── Unauthenticated         the caller is unknown
+    ├── Overloaded              too much at once; try later
+    ├── Unavailable             something needed is away; nothing is lost
+    ├── DeadlineExceeded        the caller's time is over; an accepted command goes on
+    └── HandlerFailed           a defect in a handler or in the platform
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from intent_contracts.intent.v1 import Failure, FailureKind, FieldViolation
+
+__all__ = [
+    "AggregateNotFound",
+    "CommandError",
+    "CommandIdReused",
+    "ConfigurationError",
+    "ContractError",
+    "DeadlineExceeded",
+    "HandlerFailed",
+    "IntentError",
+    "InvalidCommand",
+    "NotFound",
+    "Overloaded",
+    "PermissionDenied",
+    "Rejected",
+    "StoreError",
+    "StoreUnavailable",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownType",
+    "VersionConflict",
+    "Violation",
+    "error_of",
+    "failure_of",
+]
+
+
+class IntentError(Exception):
+    """The root of all exceptions that Intent raises on purpose."""
+
+
+class ConfigurationError(IntentError):
+    """Settings or arguments that cannot work; the message says the mend."""
+
+
+class ContractError(IntentError):
+    """Contracts, or a context and its contracts, contradict each other.
+
+    Attributes:
+        problems: One sentence per contradiction: file, message and mend.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        many = "1 contradiction" if len(self.problems) == 1 else f"{len(self.problems)} contradictions"
+        super().__init__("\n".join([f"{many} in the contracts:", *(f"  - {p}" for p in self.problems)]))
+
+
+class StoreError(IntentError):
+    """The event store refused or failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The event store is away for now; repeating the call is harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with one field of a message.
+
+    Attributes:
+        field: The field's path, e.g. ``lines[2].quantity``.
+        description: What the field must be.
+        rule: The rule's id, e.g. ``int32.gte``.
+    """
+
+    field: str
+    description: str
+    rule: str = ""
+
+
+class CommandError(IntentError):
+    """An answer to a caller which says that there was no effect.
+
+    Attributes:
+        reason: Stable, in upper snake case.
+        message: A sentence for a person.
+        metadata: Further facts, as strings.
+        violations: For INVALID, the fields that are wrong.
+        retry_after_ms: When to try again, in milliseconds; 0 when that is not known.
+        duplicate: True when an earlier call with the command id got this answer.
+    """
+
+    kind: ClassVar[FailureKind.ValueType] = FailureKind.FAILURE_KIND_INTERNAL
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Sequence[Violation] = (),
+        retry_after_ms: int = 0,
+        duplicate: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata or {})
+        self.violations = tuple(violations)
+        self.retry_after_ms = retry_after_ms
+        self.duplicate = duplicate
+
+    def __str__(self) -> str:
+        fields = "; ".join(f"{v.field}: {v.description}" for v in self.violations)
+        return f"{self.reason}: {self.message}" + (f" ({fields})" if fields else "")
+
+
+class InvalidCommand(CommandError):
+    """The message breaks its contract."""
+
+    kind = FailureKind.FAILURE_KIND_INVALID
+
+
+class CommandIdReused(InvalidCommand):
+    """The command id belongs to a command with other contents."""
+
+
+class UnknownType(CommandError):
+    """The contract is not known here."""
+
+    kind = FailureKind.FAILURE_KIND_UNKNOWN_TYPE
+
+
+class Rejected(CommandError):
+    """A business rule refused the command."""
+
+    kind = FailureKind.FAILURE_KIND_REJECTED
+
+
+class NotFound(CommandError):
+    """There is no such thing."""
+
+    kind = FailureKind.FAILURE_KIND_NOT_FOUND
+
+
+class AggregateNotFound(NotFound):
+    """The command addresses an aggregate that does not exist."""
+
+
+class VersionConflict(CommandError):
+    """The aggregate is not at the version that the caller expects."""
+
+    kind = FailureKind.FAILURE_KIND_CONFLICT
+
+
+class PermissionDenied(CommandError):
+    """The caller lacks the role or the tenant."""
+
+    kind = FailureKind.FAILURE_KIND_PERMISSION_DENIED
+
+
+class Unauthenticated(CommandError):
+    """The caller is unknown."""
+
+    kind = FailureKind.FAILURE_KIND_UNAUTHENTICATED
+
+
+class Overloaded(CommandError):
+    """Too much at once; `retry_after_ms` says when to try again."""
+
+    kind = FailureKind.FAILURE_KIND_EXHAUSTED
+
+
+class Unavailable(CommandError):
+    """Temporal, PostgreSQL or the service is away; nothing is lost, ask again with the same id."""
+
+    kind = FailureKind.FAILURE_KIND_UNAVAILABLE
+
+
+class DeadlineExceeded(CommandError):
+    """The caller's time is over; an accepted command goes on, its id gives the result."""
+
+    kind = FailureKind.FAILURE_KIND_DEADLINE
+
+
+class HandlerFailed(CommandError):
+    """A handler raised something that is no rejection: a defect."""
+
+    kind = FailureKind.FAILURE_KIND_INTERNAL
+
+
+_BY_KIND: dict[int, type[CommandError]] = {
+    cls.kind: cls
+    for cls in (
+        InvalidCommand,
+        UnknownType,
+        Rejected,
+        NotFound,
+        VersionConflict,
+        PermissionDenied,
+        Unauthenticated,
+        Overloaded,
+        Unavailable,
+        DeadlineExceeded,
+        HandlerFailed,
+    )
+}
+
+
+def failure_of(error: CommandError) -> Failure:
+    """Returns the message in which an error travels."""
+    return Failure(
+        kind=error.kind,
+        reason=error.reason,
+        message=error.message,
+        metadata=error.metadata,
+        violations=[
+            FieldViolation(field=v.field, description=v.description, rule=v.rule) for v in error.violations
+        ],
+        retry_after_ms=error.retry_after_ms,
+        duplicate=error.duplicate,
+    )
+
+
+def error_of(failure: Failure) -> CommandError:
+    """Returns the exception that a failure stands for; an unknown kind is a defect."""
+    cls = _BY_KIND.get(failure.kind, HandlerFailed)
+    return cls(
+        failure.reason,
+        failure.message,
+        metadata=dict(failure.metadata),
+        violations=[Violation(v.field, v.description, v.rule) for v in failure.violations],
+        retry_after_ms=failure.retry_after_ms,
+        duplicate=failure.duplicate,
+    )

@@ -1,0 +1,253 @@
+"""The port of the event store: what the platform asks of any store.
+
+Two adapters fulfil it, PostgreSQL and memory, and one contract suite
+(``tests/store``) runs against both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
+
+__all__ = [
+    "AppendResult",
+    "Appended",
+    "CommandWrite",
+    "Conflict",
+    "EventStore",
+    "EventWrite",
+    "Loaded",
+    "LoadedStream",
+    "LogFilter",
+    "StoredCommand",
+    "StreamAppend",
+    "StreamOutcome",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EventWrite:
+    """One event to append.
+
+    Attributes:
+        event_id: The event's id.
+        type: The full name of the event's message.
+        schema_version: The schema version of `data`.
+        data: The message, as proto bytes.
+    """
+
+    event_id: UUID
+    type: str
+    schema_version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWrite:
+    """One command's effect: its events and its outcome, written together.
+
+    Attributes:
+        command_id: The command's id; with the tenant it is written at most once.
+        fingerprint: A digest of the command, to tell a repeat from a reused id.
+        outcome: The `CommandOutcome`, as proto bytes, without positions.
+        events: The events, in order; empty for a rejection.
+        correlation_id: The id that everything which follows from one request shares.
+        causation_id: The command or event that caused the command, or empty.
+        actor: Who asked.
+        traceparent: The trace that it belongs to, or empty.
+        workflow_id: The workflow that carried it, or empty.
+    """
+
+    command_id: UUID
+    fingerprint: bytes
+    outcome: bytes
+    events: Sequence[EventWrite]
+    correlation_id: str = ""
+    causation_id: str = ""
+    actor: str = ""
+    traceparent: str = ""
+    workflow_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAppend:
+    """The commands of one stream, appended together or not at all.
+
+    Attributes:
+        key: The stream.
+        expected_version: The stream's version on which the decisions rest; 0: it must not
+            exist. It is checked even when no command has events.
+        commands: The commands, in the order in which they were decided.
+        snapshot: A snapshot to keep with them, or None.
+    """
+
+    key: StreamKey
+    expected_version: int
+    commands: Sequence[CommandWrite]
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCommand:
+    """What the store keeps of a command.
+
+    Attributes:
+        command_id: The command's id.
+        fingerprint: The digest that it was written with.
+        outcome: The `CommandOutcome`, as proto bytes, without positions.
+        position: The position of its last event, or of the log at that time when it has none.
+        workflow_id: The workflow that carried it, or empty.
+    """
+
+    command_id: UUID
+    fingerprint: bytes
+    outcome: bytes
+    position: int
+    workflow_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The stream's commands were written.
+
+    Attributes:
+        positions: For each command the position of its last event (its events are
+            contiguous), or of the log at that time when it has none.
+    """
+
+    positions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Nothing of the stream was written; load it again and decide again.
+
+    Attributes:
+        version: The stream's version as the store knows it.
+        duplicates: Those of its commands that were written before.
+    """
+
+    version: int
+    duplicates: Mapping[UUID, StoredCommand] = field(default_factory=dict)
+
+
+StreamOutcome: TypeAlias = Appended | Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What became of an append.
+
+    Attributes:
+        outcomes: One per stream, in the order given.
+        position: The position of the log after it.
+    """
+
+    outcomes: Sequence[StreamOutcome]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStream:
+    """A stream as far as rebuilding its aggregate needs it.
+
+    Attributes:
+        version: Its version; 0 when it does not exist.
+        snapshot: The newest snapshot, or None.
+        events: The events after the snapshot, by version.
+    """
+
+    version: int
+    snapshot: Snapshot | None
+    events: Sequence[StoredEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Answer of `EventStore.load`.
+
+    Attributes:
+        streams: One per stream asked for.
+        commands: Those of the commands asked for that were written before.
+    """
+
+    streams: Mapping[StreamKey, LoadedStream]
+    commands: Mapping[CommandKey, StoredCommand]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Narrows a reading of the log; what is None or empty does not narrow.
+
+    Attributes:
+        tenant: Only this tenant.
+        types: Only these event types, by full name.
+        aggregate_type: Only this kind of aggregate.
+        aggregate_id: Only this aggregate.
+        correlation_id: Only this correlation.
+    """
+
+    tenant: str | None = None
+    types: Sequence[str] = ()
+    aggregate_type: str | None = None
+    aggregate_id: str | None = None
+    correlation_id: str | None = None
+
+
+class EventStore(Protocol):
+    """Keeps the log of one context.
+
+    Every method raises `StoreUnavailable` when the store is away; the caller may repeat.
+    """
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        """Writes a batch in one transaction; each stream succeeds or conflicts by itself.
+
+        No stream may occur twice in a batch. Streams of several tenants may mix.
+        """
+        ...
+
+    async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
+        """Reads streams and the outcomes of commands, in one round trip.
+
+        Snapshots are left out of account with `without_snapshots` of the adapter only.
+        """
+        ...
+
+    async def load_full(self, key: StreamKey) -> LoadedStream:
+        """Reads a stream with all its events and no snapshot (for an unusable snapshot)."""
+        ...
+
+    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
+        """Reads at most `limit` entries with a position above `after`, by position."""
+        ...
+
+    async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
+        """Reads the entries at these positions, by position."""
+        ...
+
+    async def read_stream(
+        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+    ) -> Sequence[LogEntry]:
+        """Reads at most `limit` entries of one stream above a version, by version."""
+        ...
+
+    async def command(self, key: CommandKey) -> StoredCommand | None:
+        """Returns what is kept of a command, or None when it was never written."""
+        ...
+
+    async def position(self) -> int:
+        """Returns the position of the log's last entry; 0 when it is empty."""
+        ...
+
+    async def wait_beyond(self, position: int, timeout: float) -> int:
+        """Waits until the log may be beyond a position, at most `timeout` seconds.
+
+        Returns:
+            The last position known, which may be `position` still when time ran out.
+        """
+        ...
