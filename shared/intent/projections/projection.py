@@ -1,0 +1,208 @@
+"""How a context author declares a projection: pure, no I/O.
+
+class OrderViews(Projection[OrderView]):
+version = 1
+
+@projects
+def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:
+view.customer_id = event.customer_id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, get_args, get_origin, overload
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from intent.projections.annotations import annotated_message, parameter_names
+
+__all__ = ["DELETE", "EventMetadata", "KeysOf", "Projection", "ProjectionHandler", "RowKey", "projects"]
+
+Row = TypeVar("Row", bound=Message)
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+RowKey: TypeAlias = tuple[Any, ...]
+"""The values of a row's key fields, without the tenant."""
+
+KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[RowKey]"]
+"""Tells from an event which rows it concerns."""
+
+
+class _Delete(Enum):
+    """The one value that a handler returns to remove the row."""
+
+    DELETE = "delete"
+
+
+DELETE: Final = _Delete.DELETE
+"""Returned by a handler: the row is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventMetadata:
+    """What a projection may know of an event besides its message.
+
+    Attributes:
+        position: Position in the context's log, from 1 up.
+        tenant: The tenant's id.
+        aggregate_type: The aggregate's short name.
+        aggregate_id: The aggregate's id.
+        version: The aggregate's version after the event, from 1 up.
+        event_id: The event's id.
+        type: The full name of the event's message, after upcasting.
+        recorded_at: When it was recorded, with time zone.
+        correlation_id: The id that everything which follows from one request shares.
+        causation_id: The command or event that caused the command, or empty.
+        command_id: The command that recorded it.
+        actor: Who asked.
+    """
+
+    position: int
+    tenant: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    event_id: UUID
+    type: str
+    recorded_at: datetime
+    correlation_id: str
+    causation_id: str
+    command_id: UUID
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionHandler:
+    """One method of a projection, as the registry of the class keeps it.
+
+    Attributes:
+        event: The message class of the events that it takes.
+        method: The method, not bound.
+        takes_metadata: True when its last parameter is the metadata.
+        keys: Tells which rows an event concerns; None: the row of the aggregate's id.
+    """
+
+    event: type[Message]
+    method: Callable[..., Any]
+    takes_metadata: bool
+    keys: KeysOf | None = None
+
+
+@overload
+def projects(method: HandlerT, /) -> HandlerT: ...
+
+
+@overload
+def projects(*, key: KeysOf) -> Callable[[HandlerT], HandlerT]: ...
+
+
+def projects(
+    method: HandlerT | None = None, /, *, key: KeysOf | None = None
+) -> HandlerT | Callable[[HandlerT], HandlerT]:
+    """Marks a method as the handler of the event that its second parameter is annotated with.
+
+    The method takes the row, the event and, if it wants, the `EventMetadata`; it changes the
+    row in place. A row that does not exist yet comes empty but for its key. The event must
+    not be changed. Returning `DELETE` removes the row.
+
+    Args:
+        method: The method, when used without arguments.
+        key: Tells which rows the event concerns: one key (a string or a tuple) or a list of
+            keys (tuples), for each of which the method is called. Without it, the row whose
+            key is the id of the aggregate that recorded the event.
+    """
+
+    def mark(function: HandlerT) -> HandlerT:
+        function.__intent_projects__ = ProjectsMark(key)  # type: ignore[attr-defined]
+        return function
+
+    return mark(method) if method is not None else mark
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsMark:
+    """Left on a method by `projects`."""
+
+    key: KeysOf | None
+
+
+class Projection(Generic[Row]):
+    """Folds the events of a context into the rows of one read model.
+
+    A subclass names its read model as the type argument. It holds no state of its own:
+    whatever it knows is in the row.
+
+    Attributes:
+        name: The projection's name; by default the class's name.
+        version: Raise it to have the model rebuilt from the whole log.
+        read_model: The message class of a row.
+        handlers: The handlers by the full name of their event.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    read_model: ClassVar[type[Message]]
+    handlers: ClassVar[Mapping[str, ProjectionHandler]] = MappingProxyType({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Reads the read model and the handlers from the annotations.
+
+        Raises:
+            TypeError: The class names no read model, or two methods take the same event.
+        """
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__
+        model = _read_model_of(cls)
+        if model is not None:
+            cls.read_model = model
+        elif not hasattr(cls, "read_model"):
+            raise TypeError(f"{cls.__name__}: name the read model, as in Projection[OrderView]")
+        cls.handlers = MappingProxyType(dict(cls.handlers) | _handlers_of(cls))
+
+
+def _read_model_of(cls: type) -> type[Message] | None:
+    for base in cls.__dict__.get("__orig_bases__", ()):
+        origin = get_origin(base)
+        if isinstance(origin, type) and issubclass(origin, Projection):
+            (model,) = get_args(base)
+            if isinstance(model, type) and issubclass(model, Message):
+                return model
+    return None
+
+
+def _handlers_of(cls: type) -> dict[str, ProjectionHandler]:
+    handlers: dict[str, ProjectionHandler] = {}
+    for member in cls.__dict__.values():
+        mark = getattr(member, "__intent_projects__", None)
+        if mark is None:
+            continue
+        handler = _handler(member, mark)
+        event_type = handler.event.DESCRIPTOR.full_name
+        if event_type in handlers:
+            raise TypeError(f"{cls.__name__}: two methods take {event_type}; leave one")
+        handlers[event_type] = handler
+    return handlers
+
+
+def _handler(method: Callable[..., Any], mark: ProjectsMark) -> ProjectionHandler:
+    names = parameter_names(method)
+    if len(names) not in (2, 3):
+        raise TypeError(f"{method.__qualname__}: it takes the row, the event and, if wanted, the metadata")
+    return ProjectionHandler(
+        event=annotated_message(method, names[1]),
+        method=method,
+        takes_metadata=len(names) == 3,
+        keys=mark.key,
+    )
+
+
+def projected_types(projections: Iterable[type[Projection[Any]]]) -> Sequence[str]:
+    """Returns the full names of the events that any of these projections takes, sorted."""
+    return sorted({name for projection in projections for name in projection.handlers})

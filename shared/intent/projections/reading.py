@@ -1,0 +1,67 @@
+"""How read models are read: the port that queries use, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+__all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Page", "ReadModelReader"]
+
+Row = TypeVar("Row", bound=Message)
+RowCo = TypeVar("RowCo", bound=Message, covariant=True)
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RowCo]):
+    """A page of rows.
+
+    Attributes:
+        rows: The rows, the newest first.
+        next_page_token: Where the next page begins; empty on the last page.
+    """
+
+    rows: Sequence[RowCo]
+    next_page_token: str
+
+
+class ReadModelReader(Protocol):
+    """Reads the rows of one tenant."""
+
+    async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
+        """Returns the row with this key, or None.
+
+        Raises:
+            StoreUnavailable: The database is away; the caller may repeat.
+        """
+        ...
+
+    async def list(
+        self,
+        model: type[Row],
+        tenant: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        page_token: str = "",
+    ) -> Page[Row]:
+        """Returns a page of the rows that match, the newest first.
+
+        Args:
+            model: The message class of a row.
+            tenant: Whose rows.
+            where: Values of indexed or key fields. None, an empty string and an enum's zero
+                value do not narrow.
+            page_size: How many rows at most; 0 means 50, the most is 500.
+            page_token: The token of the page before, with the same `where`; empty: the first.
+
+        Raises:
+            InvalidCommand: The token is none of this listing.
+            StoreUnavailable: The database is away; the caller may repeat.
+        """
+        ...
