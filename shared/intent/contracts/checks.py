@@ -1,0 +1,90 @@
+"""Checks that the contracts agree with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from intent.contracts.contract import (
+    AnyContract,
+    CommandContract,
+    EventContract,
+    ReadModelContract,
+    SagaContract,
+    StateContract,
+)
+from intent.contracts.problems import Problems
+
+__all__ = ["check_contracts"]
+
+C = TypeVar("C")
+
+
+def check_contracts(contracts: Iterable[AnyContract], problems: Problems) -> None:
+    """Notes every contradiction between contracts."""
+    known = tuple(contracts)
+    states = tuple(_of(StateContract, known))
+    events = {event.type: event for event in _of(EventContract, known)}
+    _check_states(states, problems)
+    _check_aggregates(known, states, problems)
+    _check_tables(_of(ReadModelContract, known), problems)
+    for saga in _of(SagaContract, known):
+        _check_saga(saga, events, problems)
+
+
+def _of(kind: type[C], contracts: Iterable[AnyContract]) -> Iterator[C]:
+    return (contract for contract in contracts if isinstance(contract, kind))
+
+
+def _problem(contract: AnyContract, fault: str, mend: str, problems: Problems) -> None:
+    problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+
+
+def _check_states(states: Iterable[StateContract], problems: Problems) -> None:
+    first: dict[tuple[str, str], StateContract] = {}
+    for state in states:
+        other = first.setdefault((state.context, state.aggregate), state)
+        if other is not state and state.aggregate:
+            fault = f"is a second state of {state.aggregate}, besides {other.type}"
+            _problem(state, fault, "remove the option (intent.v1.state) from one of the two", problems)
+
+
+def _check_aggregates(
+    contracts: Iterable[AnyContract], states: Iterable[StateContract], problems: Problems
+) -> None:
+    known = {(state.context, state.aggregate) for state in states}
+    for contract in contracts:
+        if not isinstance(contract, CommandContract | EventContract) or not contract.aggregate:
+            continue
+        if (contract.context, contract.aggregate) not in known:
+            names = (
+                ", ".join(sorted(name for context, name in known if context == contract.context)) or "none"
+            )
+            fault = f"names the unknown aggregate {contract.aggregate!r}"
+            mend = f"mark its state with (intent.v1.state), or name one of: {names or 'none yet'}"
+            _problem(contract, fault, mend, problems)
+
+
+def _check_tables(models: Iterable[ReadModelContract], problems: Problems) -> None:
+    first: dict[tuple[str, str], ReadModelContract] = {}
+    for model in models:
+        other = first.setdefault((model.context, model.table), model)
+        if other is not model:
+            fault = f"has the table {model.table}, which {other.type} has already"
+            _problem(model, fault, "set another `table` in (intent.v1.read_model)", problems)
+
+
+def _check_saga(saga: SagaContract, events: dict[str, EventContract], problems: Problems) -> None:
+    for type_ in (*saga.starts_on, *saga.listens_to):
+        event = events.get(type_)
+        if event is None:
+            fault = f"listens to the unknown event {type_!r}"
+            _problem(saga, fault, "name an event by its full name, e.g. orders.v1.OrderPlaced", problems)
+        elif saga.correlated_by and not _has_text(event, saga.correlated_by):
+            fault = f"is correlated by {saga.correlated_by}, which {type_} has not as a string field"
+            _problem(saga, fault, f"add the field to {type_}, or change `correlated_by`", problems)
+
+
+def _has_text(event: EventContract, name: str) -> bool:
+    field = event.message.DESCRIPTOR.fields_by_name.get(name)
+    return field is not None and field.type == field.TYPE_STRING and not field.is_repeated

@@ -1,0 +1,172 @@
+"""What the contracts say about each kind of message, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from google.protobuf.message import Message
+
+from intent.errors import InvalidCommand, Violation
+
+__all__ = [
+    "AnyContract",
+    "CommandContract",
+    "EventContract",
+    "MessageClass",
+    "QueryContract",
+    "ReadModelContract",
+    "SagaContract",
+    "StateContract",
+]
+
+MessageClass: TypeAlias = type[Message]
+"""The generated class of a message."""
+
+_ID_LIMIT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContract:
+    """A command.
+
+    Attributes:
+        type: The full name of its message, e.g. ``orders.v1.PlaceOrder``.
+        message: Its class.
+        context: The context that handles it.
+        aggregate: The short name of the aggregate that it addresses.
+        roles: The roles of which a caller needs one; empty: any authenticated caller.
+        id_field: The field that holds the aggregate's id.
+        method: The typed method, e.g. ``/orders.v1.Orders/PlaceOrder``, or empty.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    aggregate: str
+    roles: frozenset[str]
+    id_field: str
+    method: str = ""
+
+    def aggregate_id(self, command: Message) -> str:
+        """Returns the id of the aggregate that a command addresses.
+
+        Raises:
+            InvalidCommand: The id is empty, longer than 255 characters or not printable.
+        """
+        value: str = getattr(command, self.id_field)
+        if value and len(value) <= _ID_LIMIT and value.isprintable():
+            return value
+        description = f"must be 1 to {_ID_LIMIT} printable characters"
+        raise InvalidCommand(
+            "CONTRACT_VIOLATED",
+            f"{self.type} names no aggregate",
+            violations=[Violation(self.id_field, description, "aggregate_id")],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventContract:
+    """An event.
+
+    Attributes:
+        type: The full name of its message.
+        message: Its class.
+        context: The context in whose log it is recorded.
+        aggregate: The short name of the aggregate that records it.
+        version: The schema version that new events are written with, from 1 up.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    aggregate: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateContract:
+    """The state of an aggregate, as snapshots hold it.
+
+    Attributes:
+        type: The full name of its message.
+        message: Its class.
+        context: The aggregate's context.
+        aggregate: The aggregate's short name.
+        version: The state's schema version, from 1 up.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    aggregate: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryContract:
+    """A query.
+
+    Attributes:
+        type: The full name of its message.
+        message: Its class.
+        context: The context that answers it.
+        roles: The roles of which a caller needs one; empty: any authenticated caller.
+        method: The typed method, e.g. ``/orders.v1.Orders/GetOrder``.
+        response: The class of the answer.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    roles: frozenset[str]
+    method: str
+    response: MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModelContract:
+    """A row of a read model.
+
+    Attributes:
+        type: The full name of its message.
+        message: Its class.
+        context: The context whose read model it is.
+        table: The table's name.
+        key: The fields that make the row's key, besides the tenant, in the order of their numbers.
+        indexed: The fields that have a column and an index of their own, to filter by.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    table: str
+    key: tuple[str, ...]
+    indexed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SagaContract:
+    """The input of a saga.
+
+    Attributes:
+        type: The full name of its message.
+        message: Its class.
+        context: The context that runs it.
+        starts_on: The full names of the events that start it.
+        listens_to: The full names of the further events that it waits for.
+        correlated_by: The field of each of these events by which an event finds its saga;
+            empty: the id of the aggregate that recorded the event.
+    """
+
+    type: str
+    message: MessageClass
+    context: str
+    starts_on: tuple[str, ...]
+    listens_to: tuple[str, ...]
+    correlated_by: str
+
+
+AnyContract: TypeAlias = (
+    CommandContract | EventContract | StateContract | QueryContract | ReadModelContract | SagaContract
+)

@@ -1,0 +1,111 @@
+"""Checks a message against the field rules of its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar, overload
+
+import protovalidate
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from intent.contracts.contract import AnyContract
+from intent.errors import InvalidCommand, Violation
+
+__all__ = ["MESSAGE_LIMIT", "parse", "validate"]
+
+MESSAGE_LIMIT = 256 * 1024
+"""The most bytes that one message may have."""
+
+M = TypeVar("M", bound=Message)
+
+_validator = protovalidate.Validator()
+
+
+def validate(message: Message, *, limit: int = MESSAGE_LIMIT) -> None:
+    """Checks a message against its contract.
+
+    Args:
+        message: The message.
+        limit: The most bytes that it may have.
+
+    Raises:
+        InvalidCommand: With one violation per broken rule (CONTRACT_VIOLATED), or because it
+            has too many bytes (MESSAGE_TOO_LARGE).
+    """
+    data = message.SerializeToString()
+    if len(data) > limit:
+        raise too_large(message, len(data), limit)
+    broken = _validator.collect_violations(message)
+    # PostgreSQL's text cannot hold NUL. A zero byte is rare in an encoded message, so that
+    # the walk over its fields is rare too.
+    nul = list(_nul_violations(message, "")) if b"\0" in data else []
+    if broken or nul:
+        violations = [Violation(_path(v.proto.field), v.proto.message, v.proto.rule_id) for v in broken]
+        name = message.DESCRIPTOR.full_name
+        raise InvalidCommand("CONTRACT_VIOLATED", f"{name} breaks its contract", violations=violations + nul)
+
+
+def too_large(message: Message, size: int, limit: int) -> InvalidCommand:
+    """Returns the error for a message of `size` bytes where at most `limit` are allowed."""
+    name = message.DESCRIPTOR.full_name
+    return InvalidCommand(
+        "MESSAGE_TOO_LARGE",
+        f"{name} has {size} bytes, at most {limit} are allowed",
+        metadata={"size": str(size), "limit": str(limit)},
+    )
+
+
+@overload
+def parse(contract: type[M], data: bytes) -> M: ...
+@overload
+def parse(contract: AnyContract, data: bytes) -> Message: ...
+def parse(contract: AnyContract | type[Message], data: bytes) -> Message:
+    """Returns the message that bytes encode.
+
+    Args:
+        contract: The contract of the message, or its class.
+        data: The message, as proto bytes.
+
+    Raises:
+        InvalidCommand: The bytes do not encode such a message (MALFORMED_MESSAGE).
+    """
+    cls: Any = contract if isinstance(contract, type) else contract.message
+    try:
+        message: Message = cls.FromString(data)
+    except DecodeError as error:
+        name = cls.DESCRIPTOR.full_name
+        raise InvalidCommand("MALFORMED_MESSAGE", f"the bytes are no {name}: {error}") from error
+    return message
+
+
+def _path(field: Any) -> str:
+    """Returns a field path as people write it, e.g. ``lines[2].quantity``."""
+    path = ""
+    for element in field.elements:
+        path += f".{element.field_name}" if path else element.field_name
+        if element.subscript is not None:
+            value = element.subscript.value
+            path += f'["{value}"]' if isinstance(value, str) else f"[{value}]"
+    return path
+
+
+def _nul_violations(message: Message, prefix: str) -> Iterator[Violation]:
+    for field, value in message.ListFields():
+        name = prefix + field.name
+        for path, item in _items(field, value, name):
+            if isinstance(item, Message):
+                yield from _nul_violations(item, f"{path}.")
+            elif isinstance(item, str) and "\0" in item:
+                yield Violation(path, "must not contain the character NUL", "string.nul")
+
+
+def _items(field: FieldDescriptor, value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not field.is_repeated:
+        yield name, value
+    elif hasattr(value, "items"):
+        for key, item in value.items():
+            yield f"{name}[{key!r}]", key
+            yield f"{name}[{key!r}]", item
+    else:
+        yield from ((f"{name}[{index}]", item) for index, item in enumerate(value))
