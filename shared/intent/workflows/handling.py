@@ -1,0 +1,445 @@
+"""Load, decide, append: what happens to a batch of commands in one activity.
+
+The commands of one aggregate form a group that is decided in order on one copy and appended
+together. Each group stands for itself: a conflict sends that group alone through another
+round. Each command has its own outcome, whatever its neighbours do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
+
+from intent.context import BoundContext
+from intent.contracts import CommandContract, parse, validate
+from intent.domain import Aggregate, AggregateType, CommandMetadata
+from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
+from intent.records import CommandKey, Snapshot, StreamKey
+from intent.store.port import (
+    Appended,
+    CommandWrite,
+    Conflict,
+    EventStore,
+    Loaded,
+    LoadedStream,
+    StoredCommand,
+    StreamAppend,
+)
+from intent.workflows import outcomes
+from intent.workflows.cache import AggregateCache
+
+__all__ = ["CommandHandling", "Handled"]
+
+_log = logging.getLogger(__name__)
+
+_MAX_ROUNDS = 25
+"""Each round that conflicts was won by another process; so many in a row is a defect."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """One command of the batch on its way to its outcome."""
+
+    envelope: CommandEnvelope
+    contract: CommandContract
+    command: Message
+    key: StreamKey
+    command_id: UUID
+    fingerprint: bytes
+    outcome: CommandOutcome | None = None
+    recorded: bool = False
+    events: int = 0
+    repeats: list[_Work] = field(default_factory=list)
+
+    @property
+    def command_key(self) -> CommandKey:
+        return CommandKey(self.key.tenant, self.command_id)
+
+    def fail(self, error: CommandError) -> None:
+        self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The commands of one aggregate that are not decided yet."""
+
+    key: StreamKey
+    kind: AggregateType
+    works: list[_Work]
+    fresh: bool = False
+    base: int = 0
+    aggregate: Aggregate | None = None  # type: ignore[type-arg]
+    writes: list[tuple[_Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
+
+    def start(self, aggregate: Aggregate, *, fresh: bool) -> None:  # type: ignore[type-arg]
+        self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
+        self.writes = []
+
+    def reset(self) -> None:
+        """Forgets what was decided on a copy that may be stale; the next round loads."""
+        self.aggregate, self.writes = None, []
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of a batch.
+
+    Attributes:
+        outcomes: One per command, in the order of the batch.
+        recorded: For each, whether the store keeps its outcome.
+        position: The position of the log after the append; 0 when nothing was appended.
+        routed_positions: Positions of the events that a saga listens to.
+    """
+
+    outcomes: Sequence[CommandOutcome]
+    recorded: Sequence[bool]
+    position: int
+    routed_positions: Sequence[int]
+
+
+class CommandHandling:
+    """Handles batches of one context's commands.
+
+    Args:
+        context: The context, bound to its contracts.
+        store: Its event store.
+        cache: Its aggregates used last.
+        appended: Called with the log's position after each append.
+    """
+
+    def __init__(
+        self,
+        context: BoundContext,
+        store: EventStore,
+        cache: AggregateCache,
+        *,
+        appended: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._cache = cache
+        self._appended = appended
+        self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
+
+    async def handle(self, batch: Sequence[CommandEnvelope], workflow_id: str = "") -> Handled:
+        """Handles a batch; running it again has no second effect.
+
+        Raises:
+            StoreUnavailable: The store is away; nothing, or all that was appended, is kept,
+                and a repeat tells which.
+        """
+        try:
+            return await self._handle(batch, workflow_id)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            if len(batch) == 1:
+                return self._defective(batch[0])
+            _log.exception("a batch of %d failed as a whole; handling each by itself", len(batch))
+        return await self._one_by_one(batch, workflow_id)
+
+    async def _one_by_one(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+        parts = [await self.handle([envelope], workflow_id) for envelope in batch]
+        return Handled(
+            outcomes=[outcome for part in parts for outcome in part.outcomes],
+            recorded=[recorded for part in parts for recorded in part.recorded],
+            position=max(part.position for part in parts),
+            routed_positions=[p for part in parts for p in part.routed_positions],
+        )
+
+    def _defective(self, envelope: CommandEnvelope) -> Handled:
+        error_id = uuid4().hex
+        _log.exception("command %s failed (error %s)", envelope.command_id, error_id)
+        outcome = outcomes.failed(envelope.tenant_id, envelope.command_id, outcomes.defect(error_id))
+        return Handled([outcome], [False], 0, [])
+
+    async def _handle(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+        run = _Run(self._context, self._store, self._cache, workflow_id)
+        position = await run.complete(batch)
+        if position:
+            self._appended(position)
+        results = run.results()
+        made = [outcome for outcome, _ in results]
+        return Handled(
+            outcomes=made,
+            recorded=[recorded for _, recorded in results],
+            position=position,
+            routed_positions=list(self._routed(made)) if self._heard else [],
+        )
+
+    def _routed(self, made: Sequence[CommandOutcome]) -> Iterable[int]:
+        """Yields the positions of recorded events that a saga listens to.
+
+        Those of duplicates are among them: the run that recorded them may have been cut short
+        before it routed, and sagas drop what they have seen.
+        """
+        for outcome in made:
+            for event in outcome.result.events:
+                if event.type in self._heard:
+                    yield event.position
+
+
+class _Run:
+    """One batch on its way."""
+
+    def __init__(
+        self, context: BoundContext, store: EventStore, cache: AggregateCache, workflow_id: str
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._cache = cache
+        self._workflow_id = workflow_id
+        self._order: list[_Work | CommandOutcome] = []
+        self._position = 0
+
+    def results(self) -> list[tuple[CommandOutcome, bool]]:
+        """Returns the outcome of each command, and whether the store keeps it."""
+        return [
+            (item, False) if isinstance(item, CommandOutcome) else (_settled(item), item.recorded)
+            for item in self._order
+        ]
+
+    async def complete(self, batch: Sequence[CommandEnvelope]) -> int:
+        """Runs rounds until every command has its outcome; returns the log's position or 0."""
+        groups = list(self._grouped(batch).values())
+        for _ in range(_MAX_ROUNDS):
+            if not groups:
+                return self._position
+            await self._load([group for group in groups if self._needs_load(group)])
+            for group in groups:
+                self._decide(group)
+            await self._append([group for group in groups if group.writes])
+            for group in groups:
+                group.works = [work for work in group.works if work.outcome is None]
+            groups = [group for group in groups if group.works]
+        raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
+
+    def _grouped(self, batch: Sequence[CommandEnvelope]) -> dict[StreamKey, _Group]:
+        groups: dict[StreamKey, _Group] = {}
+        seen: dict[CommandKey, _Work] = {}
+        for envelope in batch:
+            work = self._opened(envelope)
+            self._order.append(work)
+            if isinstance(work, CommandOutcome):
+                continue
+            first = seen.setdefault(work.command_key, work)
+            if first is not work:
+                first.repeats.append(work)
+            elif work.key in groups:
+                groups[work.key].works.append(work)
+            else:
+                kind = self._context.aggregates[work.key.aggregate_type]
+                groups[work.key] = _Group(work.key, kind, [work])
+        return groups
+
+    def _opened(self, envelope: CommandEnvelope) -> _Work | CommandOutcome:
+        """Returns the parsed command, or its outcome when it breaks its contract."""
+        try:
+            contract = self._context.registry.command(envelope.type)
+            command = parse(contract.message, envelope.data)
+            validate(command)
+        except CommandError as error:
+            return outcomes.failed(envelope.tenant_id, envelope.command_id, error)
+        return _Work(
+            envelope=envelope,
+            contract=contract,
+            command=command,
+            key=StreamKey(envelope.tenant_id, contract.aggregate, contract.aggregate_id(command)),
+            command_id=UUID(envelope.command_id),
+            fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
+        )
+
+    def _needs_load(self, group: _Group) -> bool:
+        if group.aggregate is None and not group.fresh:
+            cached = self._cache.take(group.key)
+            if cached is not None:
+                group.start(cached, fresh=False)
+        return group.aggregate is None
+
+    async def _load(self, groups: Sequence[_Group]) -> None:
+        if not groups:
+            return
+        loaded = await self._store.load(
+            [group.key for group in groups], [work.command_key for group in groups for work in group.works]
+        )
+        for group in groups:
+            self._recall(group, loaded)
+            group.start(await self._restored(group, loaded.streams[group.key]), fresh=True)
+
+    async def _restored(self, group: _Group, stream: LoadedStream) -> Aggregate:  # type: ignore[type-arg]
+        tenant, _, aggregate_id = group.key
+        if not stream.version:
+            return group.kind.new(tenant, aggregate_id)
+        if stream.snapshot is not None and not group.kind.usable(stream.snapshot):
+            stream = await self._store.load_full(group.key)
+        return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
+
+    def _recall(self, group: _Group, loaded: Loaded) -> None:
+        for work in group.works:
+            stored = loaded.commands.get(work.command_key)
+            if stored is not None:
+                _repeat(work, stored)
+
+    def _decide(self, group: _Group) -> None:
+        """Decides the group's commands in order, as far as its copy can be trusted."""
+        for work in group.works:
+            if work.outcome is not None:
+                continue
+            try:
+                self._decide_one(group, work)
+            except (Rejected, NotFound) as error:
+                outcome = outcomes.failed(group.key.tenant, work.envelope.command_id, error)
+                self._write(group, work, outcome, [])
+            except VersionConflict as error:
+                if not group.fresh:
+                    return self._again(group)
+                work.fail(error)
+            except Exception:
+                if not group.fresh:
+                    return self._again(group)
+                return self._broken(group, work)
+        return None
+
+    def _again(self, group: _Group) -> None:
+        """Has the group decided anew on a loaded copy: this one came from the cache.
+
+        An outcome that the append does not check against the store must not rest on it.
+        """
+        group.reset()
+        group.fresh = True
+
+    def _broken(self, group: _Group, work: _Work) -> None:
+        """Gives a raising handler's command its outcome; the rest waits for a clean copy."""
+        error_id = uuid4().hex
+        _log.exception(
+            "handler of %s raised (error %s)",
+            work.envelope.type,
+            error_id,
+            extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
+        )
+        work.fail(outcomes.defect(error_id))
+        group.aggregate = None
+
+    def _decide_one(self, group: _Group, work: _Work) -> None:
+        aggregate = group.aggregate
+        assert aggregate is not None
+        _check_expected(work, aggregate.version)
+        before = aggregate.version
+        try:
+            decided = group.kind.decide(aggregate, work.command, _metadata(work))
+        except CommandError as error:
+            if aggregate.version != before:
+                raise RuntimeError("an event applier raised a rejection; only handlers may") from error
+            raise
+        events = outcomes.event_writes(decided)
+        outcome = outcomes.applied(
+            self._context.name, group.key, work.envelope.command_id, aggregate.version, events
+        )
+        self._write(group, work, outcome, events)
+
+    def _write(self, group: _Group, work: _Work, outcome: CommandOutcome, events: list) -> None:  # type: ignore[type-arg]
+        envelope = work.envelope
+        write = CommandWrite(
+            command_id=work.command_id,
+            fingerprint=work.fingerprint,
+            outcome=outcome.SerializeToString(),
+            events=events,
+            correlation_id=envelope.correlation_id,
+            causation_id=envelope.causation_id,
+            actor=envelope.actor,
+            traceparent=envelope.traceparent,
+            workflow_id=self._workflow_id,
+        )
+        group.writes.append((work, write, outcome))
+
+    async def _append(self, groups: Sequence[_Group]) -> None:
+        if not groups:
+            return
+        result = await self._store.append([_stream_append(group) for group in groups])
+        for group, outcome in zip(groups, result.outcomes, strict=True):
+            if isinstance(outcome, Appended):
+                if any(write.events for _, write, _ in group.writes):
+                    self._position = max(self._position, result.position)
+                self._settle(group, outcome)
+            else:
+                self._contested(group, outcome)
+
+    def _settle(self, group: _Group, appended: Appended) -> None:
+        for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
+            work.outcome = outcomes.with_position(outcome, position)
+            work.recorded = True
+        if group.aggregate is not None:
+            self._cache.put(group.key, group.aggregate)
+        group.writes = []
+
+    def _contested(self, group: _Group, conflict: Conflict) -> None:
+        """Another process was faster, or some of the commands were applied before."""
+        for work, _, _ in group.writes:
+            stored = conflict.duplicates.get(work.command_id)
+            if stored is not None:
+                _repeat(work, stored)
+        self._again(group)
+
+
+def _stream_append(group: _Group) -> StreamAppend:
+    return StreamAppend(
+        group.key, group.base, [write for _, write, _ in group.writes], snapshot=_snapshot(group)
+    )
+
+
+def _snapshot(group: _Group) -> Snapshot | None:
+    aggregate = group.aggregate
+    if aggregate is None or not group.kind.snapshot_due(group.base, aggregate.version):
+        return None
+    return group.kind.snapshot(aggregate)
+
+
+def _check_expected(work: _Work, actual: int) -> None:
+    envelope = work.envelope
+    if envelope.HasField("expected_version") and envelope.expected_version != actual:
+        raise VersionConflict(
+            "VERSION_CONFLICT",
+            f"{work.key.aggregate_type} {work.key.aggregate_id} is at version {actual}, "
+            f"not {envelope.expected_version}; read it again and decide anew",
+            metadata={"expected_version": str(envelope.expected_version), "actual_version": str(actual)},
+        )
+
+
+def _metadata(work: _Work) -> CommandMetadata:
+    envelope = work.envelope
+    return CommandMetadata(
+        tenant=envelope.tenant_id,
+        command_id=work.command_id,
+        actor=envelope.actor,
+        correlation_id=envelope.correlation_id,
+        received_at=datetime.fromtimestamp(
+            envelope.received_at.seconds + envelope.received_at.nanos / 1e9, tz=UTC
+        ),
+    )
+
+
+def _repeat(work: _Work, stored: StoredCommand) -> None:
+    """Gives a command that was applied before its first outcome."""
+    if stored.fingerprint != work.fingerprint:
+        work.fail(outcomes.id_reused(work.envelope.command_id))
+        return
+    work.outcome = outcomes.as_duplicate(outcomes.restored(stored))
+    work.recorded = True
+
+
+def _settled(work: _Work) -> CommandOutcome:
+    """Returns the outcome of a command, having given it to its repeats in the batch."""
+    outcome = work.outcome
+    assert outcome is not None
+    for repeat in work.repeats:
+        if repeat.fingerprint != work.fingerprint:
+            repeat.fail(outcomes.id_reused(work.envelope.command_id))
+        else:
+            repeat.outcome, repeat.recorded = outcomes.as_duplicate(outcome), work.recorded
+    return outcome

@@ -1,0 +1,138 @@
+"""A lane: a bounded queue of commands, of which one batch is in flight at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from intent.errors import Overloaded
+from intent.workflows.pending import Pending
+
+__all__ = ["Lane", "LaneLimits"]
+
+_RETURN = 0.02
+"""Seconds after a batch in which its callers may come back with their next commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """Bounds of a lane.
+
+    Attributes:
+        batch_commands: The most commands in one batch.
+        batch_bytes: The most bytes in one batch; a single larger command goes alone.
+        capacity: The most commands that may queue.
+        linger: How long, in seconds, a lane that has just carried a large batch waits for
+            more commands before it sends a small one. An idle lane never waits.
+    """
+
+    batch_commands: int = 256
+    batch_bytes: int = 240 * 1024
+    capacity: int = 10_000
+    linger: float = 0.002
+
+
+class Lane:
+    """Queues commands and sends them in batches, one at a time.
+
+    What arrives while a batch is in flight forms the next one, so an idle lane adds no
+    latency and a busy one pays for a workflow once per batch (group commit). Tenants take
+    turns in a batch, so that one with a long queue does not keep the others waiting.
+
+    Args:
+        send: Carries a batch; the lane is free again when it returns. It must not raise.
+        limits: The bounds.
+    """
+
+    def __init__(self, send: Callable[[list[Pending]], Awaitable[None]], limits: LaneLimits) -> None:
+        self._send = send
+        self._limits = limits
+        self._queues: OrderedDict[str, deque[Pending]] = OrderedDict()
+        self._depth = 0
+        self._last = 0
+        self._sent = 0.0
+        self._runner: asyncio.Task[None] | None = None
+        self._grown = asyncio.Event()
+
+    @property
+    def depth(self) -> int:
+        """How many commands queue, those in flight not counted."""
+        return self._depth
+
+    @property
+    def busy(self) -> bool:
+        """True while a batch is in flight or commands queue."""
+        return self._runner is not None
+
+    def offer(self, pending: Pending) -> None:
+        """Queues a command.
+
+        Raises:
+            Overloaded: The lane is full.
+        """
+        if self._depth >= self._limits.capacity:
+            raise Overloaded(
+                "LANE_FULL",
+                f"{self._depth} commands are waiting already; try again in a moment",
+                metadata={"depth": str(self._depth)},
+                retry_after_ms=1000,
+            )
+        self._queues.setdefault(pending.key.tenant, deque()).append(pending)
+        self._depth += 1
+        if self._runner is None:
+            self._runner = asyncio.get_running_loop().create_task(self._run(), name="lane")
+        elif self._depth >= self._limits.batch_commands:
+            self._grown.set()
+
+    def queued(self) -> Iterator[Pending]:
+        """Yields the commands that queue."""
+        for queue in self._queues.values():
+            yield from queue
+
+    async def drained(self) -> None:
+        """Waits until nothing queues and nothing is in flight."""
+        while self._runner is not None:
+            await asyncio.wait([self._runner])
+
+    async def _run(self) -> None:
+        try:
+            while self._depth:
+                await self._linger()
+                batch = self._fill()
+                if batch:
+                    await self._send(batch)
+                    self._last, self._sent = len(batch), asyncio.get_running_loop().time()
+        finally:
+            self._runner = None
+
+    async def _linger(self) -> None:
+        """Lets the callers of a large batch, who come back at about the same time, form one again."""
+        idle = asyncio.get_running_loop().time() - self._sent > _RETURN
+        if idle or self._depth >= self._last // 2:
+            return
+        self._grown.clear()
+        try:
+            await asyncio.wait_for(self._grown.wait(), self._limits.linger)
+        except TimeoutError:
+            return
+
+    def _fill(self) -> list[Pending]:
+        """Takes the next batch: one command per tenant in turn, in each tenant's order."""
+        batch: list[Pending] = []
+        size = 0
+        while self._queues and len(batch) < self._limits.batch_commands:
+            tenant, queue = next(iter(self._queues.items()))
+            if batch and size + queue[0].size > self._limits.batch_bytes:
+                break
+            pending = queue.popleft()
+            self._depth -= 1
+            self._queues.move_to_end(tenant)
+            if not queue:
+                del self._queues[tenant]
+            pending.dropped = pending.abandoned
+            if not pending.dropped:
+                batch.append(pending)
+                size += pending.size
+        return batch

@@ -1,0 +1,58 @@
+"""Names by which the platform's workflows, queues and activities are found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+__all__ = [
+    "APPLY_EVENTS",
+    "HANDLE_COMMANDS",
+    "LOAD_AGGREGATE",
+    "PROCESS_COMMANDS",
+    "PROJECT_EVENTS",
+    "ROUTE_COMMAND",
+    "ROUTE_EVENT",
+    "SAGA_SIGNAL",
+    "WORKFLOW_TASK_TIMEOUT",
+    "batch_workflow_prefix",
+    "command_queue",
+    "saga_queue",
+    "saga_workflow_id",
+]
+
+PROCESS_COMMANDS = "ProcessCommands"
+HANDLE_COMMANDS = "handle_commands"
+LOAD_AGGREGATE = "load_aggregate"
+APPLY_EVENTS = "apply_events"
+PROJECT_EVENTS = "project_events"
+ROUTE_EVENT = "route_event"
+ROUTE_COMMAND = "route_command"
+
+SAGA_SIGNAL = "deliver"
+"""The signal by which an event reaches a saga; its argument is a `RecordedEvent`."""
+
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
+"""How long the server waits for a killed worker before it hands its work to another.
+
+Temporal's default of 10 s would keep commands in flight at a kill waiting for as long.
+"""
+
+
+def command_queue(context: str) -> str:
+    """Returns the task queue of a context's commands."""
+    return f"{context}-commands"
+
+
+def saga_queue(context: str) -> str:
+    """Returns the task queue of a context's sagas."""
+    return f"{context}-sagas"
+
+
+def batch_workflow_prefix(context: str) -> str:
+    """Returns what the ids of a context's batch workflows begin with."""
+    return f"{context}/commands/"
+
+
+def saga_workflow_id(saga: str, tenant: str, correlation: str) -> str:
+    """Returns the id of the one saga for a tenant and a correlation."""
+    return f"{saga}/{tenant}/{correlation}"

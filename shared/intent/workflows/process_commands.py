@@ -1,0 +1,88 @@
+"""The workflow that carries a batch of commands through load, decide, append, project and route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from intent_contracts.intent.v1 import (
+        BatchHandled,
+        CommandBatch,
+        ProjectReply,
+        ProjectRequest,
+        RouteReply,
+        RouteRequest,
+    )
+
+    from intent.workflows import names, policies
+
+__all__ = ["ProcessCommands"]
+
+
+@workflow.defn(name=names.PROCESS_COMMANDS)
+class ProcessCommands:
+    """Handles a batch of commands of one context, durably.
+
+    The handle step loads the aggregates, decides and appends, in one local activity. When it
+    has appended something, the read models and the sagas follow side by side. Only positions
+    and ids pass through the workflow's history.
+    """
+
+    @workflow.run
+    async def run(self, batch: CommandBatch) -> BatchHandled:
+        """Runs the batch.
+
+        Args:
+            batch: The commands, in the order in which they are handled.
+
+        Returns:
+            The position of the log, and the outcomes that the store does not keep.
+        """
+        handled = await _handle(batch)
+        followers: list[Awaitable[None]] = []
+        if handled.position:
+            followers.append(_project(batch.context, handled.position))
+        if handled.routed_positions:
+            followers.append(_route(batch.context, handled.routed_positions))
+        if followers:
+            await asyncio.gather(*followers)
+        return handled
+
+
+async def _handle(batch: CommandBatch) -> BatchHandled:
+    handled: BatchHandled = await workflow.execute_local_activity(
+        names.HANDLE_COMMANDS,
+        batch,
+        result_type=BatchHandled,
+        start_to_close_timeout=policies.HANDLE_TIMEOUT,
+        retry_policy=policies.HANDLE_RETRY,
+    )
+    return handled
+
+
+async def _project(context: str, position: int) -> None:
+    """Brings the read models to a position; their own loop goes on where this gives up."""
+    try:
+        await workflow.execute_local_activity(
+            names.PROJECT_EVENTS,
+            ProjectRequest(context=context, position=position),
+            result_type=ProjectReply,
+            start_to_close_timeout=policies.PROJECT_TIMEOUT,
+            retry_policy=policies.PROJECT_RETRY,
+        )
+    except ActivityError as error:
+        workflow.logger.warning("read models lag behind position %d: %s", position, error)
+
+
+async def _route(context: str, positions: list[int]) -> None:
+    await workflow.execute_local_activity(
+        names.ROUTE_EVENT,
+        RouteRequest(context=context, positions=positions),
+        result_type=RouteReply,
+        start_to_close_timeout=policies.ROUTE_TIMEOUT,
+        retry_policy=policies.ROUTE_RETRY,
+    )
