@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, get_args, get_origin, overload
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+    overload,
+)
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -30,7 +41,7 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 RowKey: TypeAlias = tuple[Any, ...]
 """The values of a row's key fields, without the tenant."""
 
-KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[RowKey]"]
+KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[str | RowKey]"]
 """Tells from an event which rows it concerns."""
 
 
@@ -44,8 +55,7 @@ DELETE: Final = _Delete.DELETE
 """Returned by a handler: the row is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventMetadata:
+class EventMetadata(NamedTuple):
     """What a projection may know of an event besides its message.
 
     Attributes:
@@ -113,8 +123,8 @@ def projects(
 
     Args:
         method: The method, when used without arguments.
-        key: Tells which rows the event concerns: one key (a string or a tuple) or a list of
-            keys (tuples), for each of which the method is called. Without it, the row whose
+        key: Tells which rows the event concerns: one key (a string, or a tuple when the key has
+            several fields) or a list of keys, for each of which the method is called. Without it, the row whose
             key is the id of the aggregate that recorded the event.
     """
 
