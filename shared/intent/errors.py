@@ -4,6 +4,7 @@ IntentError
 ├── ConfigurationError          settings or arguments that cannot work
 ├── ContractError               contracts or context contradict each other; lists every problem
 ├── StoreError                  the event store
+│   ├── SnapshotUnusable        a snapshot of a state version that nothing upcasts
 │   └── StoreUnavailable        away for now; a retry is harmless
 └── CommandError                an answer to a caller: there was no effect
     ├── InvalidCommand          the message breaks its contract
@@ -43,6 +44,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "Rejected",
+    "SnapshotUnusable",
     "StoreError",
     "StoreUnavailable",
     "Unauthenticated",
@@ -78,6 +80,10 @@ class ContractError(IntentError):
 
 class StoreError(IntentError):
     """The event store refused or failed."""
+
+
+class SnapshotUnusable(StoreError):
+    """A snapshot holds a state version that nothing upcasts: rebuild from all events."""
 
 
 class StoreUnavailable(StoreError):

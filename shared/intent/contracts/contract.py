@@ -7,8 +7,6 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
-from intent.errors import InvalidCommand, Violation
-
 __all__ = [
     "AnyContract",
     "CommandContract",
@@ -22,8 +20,6 @@ __all__ = [
 
 MessageClass: TypeAlias = type[Message]
 """The generated class of a message."""
-
-_ID_LIMIT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +45,9 @@ class CommandContract:
     method: str = ""
 
     def aggregate_id(self, command: Message) -> str:
-        """Returns the id of the aggregate that a command addresses.
-
-        Raises:
-            InvalidCommand: The id is empty, longer than 255 characters or not printable.
-        """
+        """Returns the id of the aggregate that a command addresses; `validate` checks it."""
         value: str = getattr(command, self.id_field)
-        if value and len(value) <= _ID_LIMIT and value.isprintable():
-            return value
-        description = f"must be 1 to {_ID_LIMIT} printable characters"
-        raise InvalidCommand(
-            "CONTRACT_VIOLATED",
-            f"{self.type} names no aggregate",
-            violations=[Violation(self.id_field, description, "aggregate_id")],
-        )
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import protovalidate
@@ -10,12 +11,16 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from intent.contracts.contract import AnyContract
+from intent.contracts.options import id_fields
 from intent.errors import InvalidCommand, Violation
 
 __all__ = ["MESSAGE_LIMIT", "parse", "validate"]
 
 MESSAGE_LIMIT = 256 * 1024
 """The most bytes that one message may have."""
+
+ID_LIMIT = 255
+"""The most characters that an aggregate's id may have."""
 
 M = TypeVar("M", bound=Message)
 
@@ -37,13 +42,15 @@ def validate(message: Message, *, limit: int = MESSAGE_LIMIT) -> None:
     if len(data) > limit:
         raise too_large(message, len(data), limit)
     broken = _validator.collect_violations(message)
+    violations = [Violation(_path(v.proto.field), v.proto.message, v.proto.rule_id) for v in broken]
+    violations += _id_violations(message)
     # PostgreSQL's text cannot hold NUL. A zero byte is rare in an encoded message, so that
     # the walk over its fields is rare too.
-    nul = list(_nul_violations(message, "")) if b"\0" in data else []
-    if broken or nul:
-        violations = [Violation(_path(v.proto.field), v.proto.message, v.proto.rule_id) for v in broken]
+    if b"\0" in data:
+        violations += _nul_violations(message, "")
+    if violations:
         name = message.DESCRIPTOR.full_name
-        raise InvalidCommand("CONTRACT_VIOLATED", f"{name} breaks its contract", violations=violations + nul)
+        raise InvalidCommand("CONTRACT_VIOLATED", f"{name} breaks its contract", violations=violations)
 
 
 def too_large(message: Message, size: int, limit: int) -> InvalidCommand:
@@ -88,6 +95,21 @@ def _path(field: Any) -> str:
             value = element.subscript.value
             path += f'["{value}"]' if isinstance(value, str) else f"[{value}]"
     return path
+
+
+def _id_violations(message: Message) -> list[Violation]:
+    """Checks what every aggregate's id must be, whatever the rules of its field say."""
+    name = _id_field(message.DESCRIPTOR)
+    value = getattr(message, name) if name else "none"
+    if value and len(value) <= ID_LIMIT and value.isprintable():
+        return []
+    return [Violation(name, f"must be 1 to {ID_LIMIT} printable characters", "aggregate_id")]
+
+
+@cache
+def _id_field(message: Any) -> str:
+    fields = id_fields(message)
+    return fields[0].name if fields else ""
 
 
 def _nul_violations(message: Message, prefix: str) -> Iterator[Violation]:

@@ -1,0 +1,94 @@
+"""Declares how a message of an older schema version becomes one of a later version."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from google.protobuf.message import Message
+
+from intent.projections.annotations import annotated_message, returned_message
+
+__all__ = ["SchemaVersion", "Upcaster", "upcasts"]
+
+Old = TypeVar("Old", bound=Message)
+New = TypeVar("New", bound=Message)
+
+
+class SchemaVersion(NamedTuple):
+    """One schema version of a message.
+
+    Attributes:
+        type: The message's full name.
+        version: The schema version.
+    """
+
+    type: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.type} version {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upcaster(Generic[Old, New]):
+    """Turns a message of one schema version into a message of a later one.
+
+    Attributes:
+        function: Does it, without I/O; it may change the message that it is given and return it.
+        from_version: The schema version that it takes.
+        to_version: The schema version that it makes; None: the next one.
+    """
+
+    function: Callable[[Old], New]
+    from_version: int
+    to_version: int | None = None
+
+    def __call__(self, old: Old) -> New:
+        """Returns the message in the later schema version."""
+        return self.function(old)
+
+    @property
+    def taken(self) -> type[Message]:
+        """The class of what it takes, from the annotation of the function's parameter.
+
+        Raises:
+            TypeError: The annotation is missing or names no message.
+        """
+        (parameter, *_) = inspect.signature(self.function).parameters
+        return annotated_message(self.function, parameter)
+
+    @property
+    def source(self) -> SchemaVersion:
+        """What it takes."""
+        return SchemaVersion(self.taken.DESCRIPTOR.full_name, self.from_version)
+
+    @property
+    def target(self) -> SchemaVersion:
+        """What it makes."""
+        version = self.from_version + 1 if self.to_version is None else self.to_version
+        return SchemaVersion(returned_message(self.function).DESCRIPTOR.full_name, version)
+
+
+def upcasts(
+    from_version: int, *, to_version: int | None = None
+) -> Callable[[Callable[[Old], New]], Upcaster[Old, New]]:
+    """Declares a function as an upcaster; its annotations tell what it takes and makes.
+
+        @upcasts(from_version=1)
+        def with_currency(old: OrderPlaced) -> OrderPlaced: ...
+
+    A function that returns another message than it takes renames the event; it must say
+    `to_version`, since the versions of the two have nothing to do with each other.
+
+    Args:
+        from_version: The schema version that it takes.
+        to_version: The schema version that it makes; by default the next one.
+    """
+
+    def declare(function: Callable[[Old], New]) -> Upcaster[Old, New]:
+        return Upcaster(function, from_version, to_version)
+
+    return declare
