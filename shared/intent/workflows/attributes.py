@@ -70,9 +70,9 @@ def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> Typed
 
 
 def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
-    """Returns one line for a person, e.g. ``PlaceOrder ×3, CancelOrder (2 tenants)``."""
+    """Returns one line for a person, e.g. ``3 PlaceOrder, 1 CancelOrder (2 tenants)``."""
     counts = Counter(_short(c.type) for c in commands)
-    shown = ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in counts.most_common(5))
+    shown = ", ".join(f"{n} {name}" for name, n in counts.most_common(5))
     tenants = {c.tenant_id for c in commands}
     whose = next(iter(tenants)) if len(tenants) == 1 else f"{len(tenants)} tenants"
     return f"{shown} ({whose})"[:200]

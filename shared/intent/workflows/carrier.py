@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from intent_contracts.intent.v1 import BatchHandled, CommandBatch, CommandOutcome
@@ -225,7 +225,8 @@ class Carrier:
         """Waits for the workflow itself, unless the outcomes are published first."""
         result = asyncio.ensure_future(self._result(handle))
         try:
-            await asyncio.wait([result, batch.published], return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [result, batch.published]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if batch.published.done():
                 return batch.published.result()
             return await self._collect(batch, result.result())

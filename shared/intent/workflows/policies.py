@@ -1,11 +1,14 @@
 """Which errors are retried, for how long, and which never.
 
-| step | retried | for how long | never |
-|---|---|---|---|
-| handle | the store away, a time-out, a defect of the platform itself | without end, 0.1 s doubling to 5 s | a rejection, a broken contract, an unexpected version, a handler that raises: these are outcomes |
-| project | the store away | 3 tries; the projection's own loop goes on by itself | a projection that raises: it has its own backoff |
-| route | Temporal or the store away | without end, 0.1 s doubling to 30 s | a saga that is over: the event is late, not lost |
-| route_command | the target away | by the workflow that calls it | a rejection: it is the outcome |
+- **handle** retries while the store is away, after a time-out and after a defect of the platform
+  itself, without end, from 0.1 s doubling to 5 s. A rejection, a broken contract, an unexpected
+  version and a handler that raises are outcomes and never retried.
+- **project** retries three times while the store is away; the projection's own loop goes on by
+  itself. A projection that raises has its own backoff and fails nothing.
+- **route** retries while Temporal or the store is away, without end, from 0.1 s doubling to 30 s. A
+  saga that is over is no error: the event is late, not lost.
+- **route_command** is retried by the workflow that calls it, while the target is away; a rejection
+  is its outcome.
 
 Repeating a step is harmless: commands carry ids, projections checkpoints, deliveries event ids.
 """

@@ -47,7 +47,7 @@ class ProcessCommands:
         if handled.position:
             followers.append(_project(batch.context, handled.position))
         if handled.routed_positions:
-            followers.append(_route(batch.context, handled.routed_positions))
+            followers.append(_route(batch.context, list(handled.routed_positions)))
         if followers:
             await asyncio.gather(*followers)
         return handled
