@@ -1,0 +1,234 @@
+"""What happens around every call: who calls, errors, traces. One wrapper, no interceptors.
+
+The wrapper takes bytes and gives bytes, so that a message that cannot be read is an answer
+like any other (INVALID_ARGUMENT with details) and not a failure of gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from uuid import uuid4
+
+import grpc
+from google.protobuf.message import Message
+
+from intent.contracts import parse, validate
+from intent.contracts.validation import MESSAGE_LIMIT
+from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand, Unauthenticated
+from intent.service.identity import Identity, IdentityProvider, authorize
+from intent.service.metadata import COMMAND_ID, traceparent
+from intent.service.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
+from intent.service.statuses import code_of, command_error, shortened, trailers_of
+from intent.service.tracing import CallSpan, CallTracer, NoTracer
+
+__all__ = ["Call", "CallHost", "Method", "StreamMethod", "read"]
+
+_log: Final = logging.getLogger("intent.service")
+
+
+class Call:
+    """One call whose caller is known and allowed.
+
+    Attributes:
+        method: The full name of the method.
+        metadata: The caller's metadata, as sent.
+        identity: The caller.
+        span: The call's span.
+        rpc: gRPC's own context of the call.
+        command_id: The id of the command that the call carries; the caller's, or given here.
+        trailers: What to send after the answer.
+    """
+
+    __slots__ = ("command_id", "identity", "metadata", "method", "rpc", "span", "trailers")
+
+    def __init__(self, method: str, metadata: dict[str, str], rpc: Any, span: CallSpan) -> None:
+        self.method = method
+        self.metadata = metadata
+        self.rpc = rpc
+        self.span = span
+        self.identity: Identity
+        self.command_id = metadata.get(COMMAND_ID, "")
+        self.trailers: tuple[tuple[str, str], ...] = ()
+
+    def remaining(self) -> float | None:
+        """Returns how many seconds the caller still waits; None when it set no deadline."""
+        seconds: float | None = self.rpc.time_remaining()
+        return seconds
+
+
+Answer: TypeAlias = Callable[[bytes, Call], Awaitable[Message]]
+Stream: TypeAlias = Callable[[bytes, Call], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that answers one message with one.
+
+    Attributes:
+        name: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
+        answer: Gets the request's bytes; may raise any `CommandError`.
+        roles: The caller needs one of these; empty: any caller.
+        needs_tenant: False when the method touches no tenant's data.
+    """
+
+    name: str
+    answer: Answer
+    roles: frozenset[str] = frozenset()
+    needs_tenant: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMethod:
+    """A method that answers one message with many, which it writes to `Call.rpc` itself.
+
+    Attributes:
+        name: The full name.
+        stream: Gets the request's bytes; may raise any `CommandError`.
+        roles: The caller needs one of these; empty: any caller.
+        needs_tenant: False when the method touches no tenant's data.
+    """
+
+    name: str
+    stream: Stream
+    roles: frozenset[str] = frozenset()
+    needs_tenant: bool = True
+
+
+def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
+    """Returns the message that bytes encode, checked against its contract.
+
+    Raises:
+        InvalidCommand: It has too many bytes, does not parse or breaks a rule.
+    """
+    if len(data) > limit:
+        name = message.DESCRIPTOR.full_name
+        raise InvalidCommand(
+            "MESSAGE_TOO_LARGE",
+            f"{name} has {len(data)} bytes, at most {limit} are allowed",
+            metadata={"size": str(len(data)), "limit": str(limit)},
+        )
+    parsed = parse(message, data)
+    validate(parsed, limit=limit)
+    return parsed
+
+
+@dataclass(slots=True)
+class CallHost:
+    """Wraps methods into gRPC handlers.
+
+    Attributes:
+        domain: The context, which is the domain of its errors' reasons.
+        identities: Tells who calls.
+        tracer: Starts a span per call.
+        active: How many calls to unary methods are under way.
+    """
+
+    domain: str
+    identities: IdentityProvider
+    tracer: CallTracer = field(default_factory=NoTracer)
+    active: int = 0
+    _idle: asyncio.Event | None = None
+
+    async def idle(self) -> None:
+        """Waits until no call to a unary method is under way."""
+        self._idle = asyncio.Event()
+        if self.active:
+            await self._idle.wait()
+
+    def unary(self, method: Method) -> grpc.RpcMethodHandler:
+        """Returns the handler of a method that answers with one message."""
+
+        async def serve(data: bytes, rpc: Any) -> bytes:
+            self.active += 1
+            call = self._begin(method, rpc)
+            try:
+                await self._admit(method, call)
+                answer = await method.answer(data, call)
+                response = answer.SerializeToString()
+            except asyncio.CancelledError:
+                call.span.finish(grpc.StatusCode.CANCELLED, "CANCELLED")
+                raise
+            except Exception as error:
+                await self._fail(call, error)
+                raise
+            else:
+                if call.trailers:
+                    rpc.set_trailing_metadata(call.trailers)
+                call.span.finish(grpc.StatusCode.OK, "")
+                return response
+            finally:
+                self.active -= 1
+                if self._idle is not None and not self.active:
+                    self._idle.set()
+
+        return grpc.unary_unary_rpc_method_handler(serve)
+
+    def streaming(self, method: StreamMethod) -> grpc.RpcMethodHandler:
+        """Returns the handler of a method that answers with many messages."""
+
+        async def serve(data: bytes, rpc: Any) -> None:
+            call = self._begin(method, rpc)
+            try:
+                await self._admit(method, call)
+                await method.stream(data, call)
+            except asyncio.CancelledError:
+                call.span.finish(grpc.StatusCode.CANCELLED, "CANCELLED")
+                raise
+            except Exception as error:
+                await self._fail(call, error)
+            else:
+                call.span.finish(grpc.StatusCode.OK, "")
+
+        return grpc.unary_stream_rpc_method_handler(serve)
+
+    def _begin(self, method: Method | StreamMethod, rpc: Any) -> Call:
+        metadata = dict(rpc.invocation_metadata())
+        return Call(method.name, metadata, rpc, self.tracer.start(method.name, traceparent(metadata)))
+
+    async def _admit(self, method: Method | StreamMethod, call: Call) -> None:
+        remaining = call.rpc.time_remaining()
+        if remaining is not None and remaining <= 0:
+            raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
+        identity = await self.identities.authenticate(call.metadata)
+        if method.needs_tenant and not identity.tenant:
+            raise Unauthenticated(
+                "TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id"
+            )
+        authorize(identity, method.roles, method.name)
+        call.identity = identity
+        call.span.caller(identity.tenant, identity.actor)
+
+    async def _fail(self, call: Call, error: Exception) -> None:
+        """Answers with an error; never returns."""
+        told = command_error(error) or self._defect(call, error)
+        code = code_of(told)
+        call.span.finish(code, told.reason)
+        trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(told, self.domain)
+        if call.command_id:
+            trailers = (*trailers, (COMMAND_ID, call.command_id))
+        await call.rpc.abort(code, shortened(told.message, _MESSAGE_BYTES), trailers)
+
+    def _defect(self, call: Call, error: Exception) -> CommandError:
+        """Logs a defect and returns what the caller may know of it: an id to ask by."""
+        error_id = uuid4().hex
+        _log.error(
+            "a call failed by a defect: %s, error id %s",
+            call.method,
+            error_id,
+            exc_info=error,
+            extra={
+                "error_id": error_id,
+                "method": call.method,
+                "tenant": call.metadata.get("x-tenant-id", ""),
+                "command_id": call.command_id,
+            },
+        )
+        return HandlerFailed(
+            "INTERNAL",
+            f"the service failed by a defect of its own; its log tells more under error id {error_id}",
+            metadata={"error_id": error_id},
+        )

@@ -1,0 +1,8 @@
+"""The client of a context."""
+
+from intent.service.client.client import IntentClient as IntentClient
+from intent.service.client.connection import Caller as Caller
+from intent.service.client.projections import ProjectionsClient as ProjectionsClient
+from intent.service.client.retrying import RetryPolicy as RetryPolicy
+
+__all__ = ["Caller", "IntentClient", "ProjectionsClient", "RetryPolicy"]

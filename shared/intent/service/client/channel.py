@@ -1,0 +1,35 @@
+"""How the client connects."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+
+__all__ = ["open_channel"]
+
+_MIB: Final = 1024 * 1024
+
+_OPTIONS: Final = (
+    # The client repeats by itself, with the same command id.
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", 16 * _MIB),
+    ("grpc.max_send_message_length", 16 * _MIB),
+)
+
+
+def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
+    """Returns a channel to a context.
+
+    Args:
+        target: Where it is served, e.g. ``127.0.0.1:7400`` or ``dns:///orders:7400``.
+        credentials: For TLS; None speaks plain text.
+    """
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)

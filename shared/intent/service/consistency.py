@@ -1,0 +1,110 @@
+"""Read your own writes: a query waits until the read models that it reads are far enough.
+
+Which read models a query reads shows when it reads them, so the wait happens there. A query
+that asks for a position beyond the log is refused at once (FAILED_PRECONDITION: waiting would
+not help); one whose read model does not get there in time is told to come again
+(UNAVAILABLE with RetryInfo: it will).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
+
+from intent.errors import Rejected, Unavailable
+from intent.projections.reading import DEFAULT_PAGE_SIZE, Page, ReadModelReader
+from intent.service.ports import ReadSide
+
+__all__ = ["ConsistentReader"]
+
+Row = TypeVar("Row", bound=Message)
+
+_RETRY_MS: Final = 1_000
+_MARGIN: Final = 0.05
+"""Seconds kept of a caller's deadline to give it an answer instead of silence."""
+
+
+class ConsistentReader:
+    """Reads read models for one query, each at the wanted position or later.
+
+    Args:
+        reader: Reads the rows.
+        read_side: Knows how far the projections are.
+        projections: For a read model's full name the projection that writes it.
+        head: Returns the position of the log.
+        wanted: The position that the caller asks for; 0: any.
+        wait: For how many seconds to wait at most.
+    """
+
+    __slots__ = ("_head", "_projections", "_read_side", "_reader", "_wait", "_wanted", "position")
+
+    def __init__(
+        self,
+        reader: ReadModelReader,
+        read_side: ReadSide,
+        projections: Mapping[str, str],
+        head: Callable[[], Awaitable[int]],
+        *,
+        wanted: int,
+        wait: float,
+    ) -> None:
+        self._reader = reader
+        self._read_side = read_side
+        self._projections = projections
+        self._head = head
+        self._wanted = wanted
+        self._wait = wait
+        self.position: int | None = None
+        """The position that everything read so far had surely reached; None before the first read."""
+
+    async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
+        """Returns a row once its read model is far enough; see `ReadModelReader.get`."""
+        await self._await(model)
+        return await self._reader.get(model, tenant, *key)
+
+    async def list(
+        self,
+        model: type[Row],
+        tenant: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        page_token: str = "",
+    ) -> Page[Row]:
+        """Returns a page of rows once their read model is far enough; see `ReadModelReader.list`."""
+        await self._await(model)
+        return await self._reader.list(model, tenant, where=where, page_size=page_size, page_token=page_token)
+
+    async def _await(self, model: type[Message]) -> None:
+        name = self._projections.get(model.DESCRIPTOR.full_name)
+        if name is None:
+            return
+        if self._wanted > self._read_side.position_of(name):
+            await self._reach(name)
+        reached = max(self._read_side.position_of(name), self._wanted)
+        self.position = reached if self.position is None else min(self.position, reached)
+
+    async def _reach(self, name: str) -> None:
+        if not await self._read_side.reach(self._wanted, 0, (name,)):
+            return
+        head = await self._head()
+        if self._wanted > head:
+            raise Rejected(
+                "POSITION_BEYOND_LOG",
+                f"the log ends at position {head}, so no read model gets to {self._wanted}; "
+                "x-min-position takes the position of a result of this context",
+                metadata={"wanted": str(self._wanted), "head": str(head)},
+            )
+        if await self._read_side.reach(self._wanted, max(0.0, self._wait - _MARGIN), (name,)):
+            raise self._behind(name)
+
+    def _behind(self, name: str) -> Unavailable:
+        position = self._read_side.position_of(name)
+        return Unavailable(
+            "READ_MODEL_BEHIND",
+            f"the projection {name} is at position {position} and not at {self._wanted} yet; try again",
+            metadata={"projection": name, "position": str(position), "wanted": str(self._wanted)},
+            retry_after_ms=_RETRY_MS,
+        )

@@ -1,0 +1,128 @@
+"""Health from progress: SERVING only while what a service needs gets on.
+
+A process that lives but whose worker has stopped polling or whose store is away is not ready:
+probes look at progress, not at life. Kubernetes and load balancers ask grpc.health.v1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from grpc_health.v1 import health, health_pb2
+
+from intent.store.port import EventStore
+
+__all__ = ["HealthMonitor", "Probe", "store_probe"]
+
+_log: Final = logging.getLogger("intent.service.health")
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+EVERYTHING: Final = ""
+"""The name under which grpc.health.v1 tells of the whole process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One thing that must get on.
+
+    Attributes:
+        name: What it is, e.g. ``worker``.
+        check: Returns what is wrong in a few words, or an empty string. An exception counts
+            as wrong as well.
+        services: The services that need it, by full name; None: all.
+    """
+
+    name: str
+    check: Callable[[], Awaitable[str]]
+    services: Collection[str] | None = None
+
+
+def store_probe(store: EventStore) -> Probe:
+    """Returns a probe that asks the event store for its position; every service needs it."""
+
+    async def check() -> str:
+        await store.position()
+        return ""
+
+    return Probe("store", check)
+
+
+class HealthMonitor:
+    """Runs the probes at intervals and tells grpc.health.v1 what they found.
+
+    Args:
+        services: The services, by full name.
+        probes: What must get on.
+        interval: Seconds between two rounds.
+        timeout: Seconds after which a probe counts as failed.
+    """
+
+    def __init__(
+        self, services: Sequence[str], probes: Sequence[Probe], *, interval: float, timeout: float
+    ) -> None:
+        self.servicer = health.aio.HealthServicer()
+        self._services = services
+        self._probes = probes
+        self._interval = interval
+        self._timeout = timeout
+        self._problems: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, by the name of the probe; empty while all gets on."""
+        return dict(self._problems)
+
+    async def start(self) -> None:
+        """Runs a first round, then goes on in the background."""
+        await self.check()
+        self._task = asyncio.create_task(self._run(), name="health")
+
+    async def stop(self) -> None:
+        """Tells NOT_SERVING for good and ends the rounds."""
+        await self.servicer.enter_graceful_shutdown()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def check(self) -> None:
+        """Runs one round."""
+        found = await asyncio.gather(*(self._problem(probe) for probe in self._probes))
+        problems = {probe.name: text for probe, text in zip(self._probes, found, strict=True) if text}
+        self._log_changes(problems)
+        self._problems = problems
+        failed = [probe for probe in self._probes if probe.name in problems]
+        await self._tell(EVERYTHING, not failed)
+        for service in self._services:
+            await self._tell(service, not any(_needs(service, probe) for probe in failed))
+
+    async def _tell(self, service: str, well: bool) -> None:
+        await self.servicer.set(service, _SERVING if well else _NOT_SERVING)
+
+    async def _problem(self, probe: Probe) -> str:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await probe.check()
+        except TimeoutError:
+            return f"no answer within {self._timeout:g} s"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    def _log_changes(self, problems: dict[str, str]) -> None:
+        for name in problems.keys() - self._problems.keys():
+            _log.warning("not ready: %s: %s", name, problems[name])
+        for name in self._problems.keys() - problems.keys():
+            _log.info("%s is well again", name)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            await self.check()
+
+
+def _needs(service: str, probe: Probe) -> bool:
+    return probe.services is None or service in probe.services

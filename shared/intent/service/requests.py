@@ -1,0 +1,50 @@
+"""From a call to what the router takes."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from intent.contracts import CommandContract
+from intent.service.calls import Call
+from intent.service.metadata import (
+    CAUSATION_ID,
+    CORRELATION_ID,
+    EXPECTED_VERSION,
+    applied_only,
+    command_id,
+    label,
+    number,
+)
+from intent.workflows.requests import CommandRequest
+
+__all__ = ["command_request"]
+
+
+def command_request(contract: CommandContract, command: Message, call: Call) -> CommandRequest:
+    """Returns the request for a command that came with a call.
+
+    Args:
+        contract: The command's contract.
+        command: The command, validated.
+        call: The call; it learns the command's id.
+
+    Raises:
+        InvalidCommand: A metadata value is malformed.
+    """
+    metadata = call.metadata
+    own_id = command_id(metadata)
+    call.command_id = text = str(own_id)
+    correlation_id = label(metadata, CORRELATION_ID, text)
+    call.span.command(text, correlation_id)
+    return CommandRequest(
+        contract=contract,
+        command=command,
+        tenant=call.identity.tenant,
+        command_id=own_id,
+        correlation_id=correlation_id,
+        causation_id=label(metadata, CAUSATION_ID, ""),
+        actor=call.identity.actor,
+        expected_version=number(metadata, EXPECTED_VERSION),
+        traceparent=call.span.traceparent,
+        applied_only=applied_only(metadata),
+    )

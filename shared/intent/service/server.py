@@ -1,0 +1,163 @@
+"""The gRPC host of one context."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_reflection.v1alpha import reflection
+
+from intent.errors import ConfigurationError
+from intent.projections.reading import ReadModelReader
+from intent.service.calls import CallHost, Method, StreamMethod
+from intent.service.commands import CommandsService
+from intent.service.describe import describe
+from intent.service.events import EventsService
+from intent.service.health import HealthMonitor, Probe, store_probe
+from intent.service.identity import IdentityProvider
+from intent.service.methods import MethodTable, UnknownMethods, service_names
+from intent.service.ports import CommandRouter, ProjectionOperator, ReadSide, ServedContext
+from intent.service.projections import ProjectionsService
+from intent.service.settings import ServiceSettings
+from intent.service.tracing import CallTracer, NoTracer
+from intent.service.typed import TypedMethods
+from intent.store.port import EventStore
+
+__all__ = ["ContextServer", "ServiceParts"]
+
+_log: Final = logging.getLogger("intent.service")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceParts:
+    """What a server is put together from.
+
+    Attributes:
+        context: The context, bound to its contracts.
+        router: Carries the commands.
+        store: The event store.
+        reader: Reads the read models.
+        read_side: Knows how far the projections are.
+        operator: Shows and mends the projections.
+        identities: Tells who calls.
+        tracer: Starts a span per call.
+        probes: What must get on for the context to be ready, besides the store.
+    """
+
+    context: ServedContext
+    router: CommandRouter
+    store: EventStore
+    reader: ReadModelReader
+    read_side: ReadSide
+    operator: ProjectionOperator
+    identities: IdentityProvider
+    tracer: CallTracer = field(default_factory=NoTracer)
+    probes: Sequence[Probe] = ()
+
+
+class ContextServer:
+    """Serves one context over gRPC until it is stopped.
+
+    Args:
+        parts: What it is put together from.
+        settings: The limits.
+    """
+
+    def __init__(self, parts: ServiceParts, settings: ServiceSettings | None = None) -> None:
+        self._parts = parts
+        self._settings = settings = settings or ServiceSettings()
+        self._host = CallHost(parts.context.name, parts.identities, parts.tracer)
+        self._events = EventsService(parts.context.name, parts.store, settings)
+        self._table = MethodTable(self._host, self._methods())
+        self.services: Sequence[str] = service_names(self._table.names)
+        self.health = HealthMonitor(
+            self.services,
+            [store_probe(parts.store), *parts.probes],
+            interval=settings.health_interval,
+            timeout=settings.health_timeout,
+        )
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    @property
+    def target(self) -> str:
+        """Where clients connect, once started."""
+        return f"{self._settings.host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listens and serves.
+
+        Raises:
+            ConfigurationError: The port is taken, or the address is none of this machine.
+        """
+        server = grpc.aio.server(options=self._settings.channel_arguments())
+        server.add_generic_rpc_handlers((self._table,))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
+        reflection.enable_server_reflection((*self.services, HEALTH, reflection.SERVICE_NAME), server)
+        server.add_generic_rpc_handlers((UnknownMethods(self._host.domain, self._table.names),))
+        self.port = self._bind(server)
+        await self.health.start()
+        await server.start()
+        self._server = server
+        _log.info("the context %s is served on %s", self._host.domain, self.target)
+
+    async def stop(self) -> None:
+        """Ends in order: not ready, no new calls, calls under way, lanes.
+
+        Nothing that was accepted is lost; subscriptions end with UNAVAILABLE, so that their
+        clients resume elsewhere.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        await self.health.stop()
+        await asyncio.sleep(self._settings.shutdown_delay)
+        self._events.close()
+        stopping = asyncio.create_task(server.stop(self._settings.shutdown_grace), name="grpc-stop")
+        await self._idle(stopping)
+        await server.stop(None)
+        await stopping
+        self._parts.router.close()
+        if not await self._parts.router.drain(self._settings.shutdown_grace):
+            _log.warning("commands are still under way; Temporal carries them on after the restart")
+
+    async def wait(self) -> None:
+        """Waits until the server has stopped."""
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
+    def _methods(self) -> Iterator[Method | StreamMethod]:
+        parts, settings = self._parts, self._settings
+        head = parts.store.position
+        yield from TypedMethods(
+            parts.context, parts.router, parts.reader, parts.read_side, head, settings
+        ).methods()
+        yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
+        yield from self._events.methods()
+        yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        address = f"{self._settings.host}:{self._settings.port}"
+        try:
+            port: int = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"cannot listen on {address}: the port is taken or the address is none of this machine; "
+                "set another port"
+            ) from error
+        return port
+
+    async def _idle(self, stopping: asyncio.Task[None]) -> None:
+        """Waits until no call is under way, or the grace is over.
+
+        Watchers of health and reflection never end by themselves and are not waited for.
+        """
+        idle = asyncio.create_task(self._host.idle(), name="calls-idle")
+        await asyncio.wait([idle, stopping], return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()

@@ -1,0 +1,79 @@
+"""What of the gRPC host can be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ServiceSettings"]
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How one context is served; times are in seconds.
+
+    Attributes:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        command_bytes: The most that one command or query may have; beyond it the caller
+            gets MESSAGE_TOO_LARGE.
+        transport_bytes: The most that gRPC itself takes in; beyond it gRPC answers
+            RESOURCE_EXHAUSTED before the platform sees the message.
+        min_position_wait: How long a query waits for its read model at most.
+        event_roles: A caller of the Events service needs one of these; empty: any caller.
+        operator_roles: A caller of the Projections service needs one of these.
+        progress_every: How often a subscription whose filter lets nothing through tells its
+            position.
+        health_interval: How often the probes run.
+        health_timeout: How long a probe may take before it counts as failed.
+        shutdown_grace: How long calls under way may take to finish after a stop was asked for.
+        shutdown_delay: How long to go on accepting calls after health says NOT_SERVING, so
+            that load balancers notice.
+        keepalive_time: After how long without traffic a connection is pinged.
+        keepalive_timeout: How long the answer to a ping may take.
+        max_connection_age: After how long a connection is asked to come anew, so that
+            clients spread over new servers; 0: never.
+        max_connection_age_grace: How long its calls may take to finish then.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    command_bytes: int = 256 * 1024
+    transport_bytes: int = 4 * _MIB
+    min_position_wait: float = 5.0
+    event_roles: frozenset[str] = frozenset({"service", "operator"})
+    operator_roles: frozenset[str] = frozenset({"operator"})
+    progress_every: float = 5.0
+    health_interval: float = 1.0
+    health_timeout: float = 2.0
+    shutdown_grace: float = 20.0
+    shutdown_delay: float = 0.0
+    keepalive_time: float = 60.0
+    keepalive_timeout: float = 20.0
+    max_connection_age: float = 0.0
+    max_connection_age_grace: float = 30.0
+
+    def channel_arguments(self) -> list[tuple[str, int]]:
+        """Returns the arguments of the gRPC server."""
+        arguments = [
+            # Two processes must not share a port unnoticed.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", self.transport_bytes),
+            ("grpc.max_send_message_length", self.transport_bytes),
+            ("grpc.keepalive_time_ms", _milliseconds(self.keepalive_time)),
+            ("grpc.keepalive_timeout_ms", _milliseconds(self.keepalive_timeout)),
+            # Clients may ping as often as every 10 s, also between calls.
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+        if self.max_connection_age > 0:
+            arguments += [
+                ("grpc.max_connection_age_ms", _milliseconds(self.max_connection_age)),
+                ("grpc.max_connection_age_grace_ms", _milliseconds(self.max_connection_age_grace)),
+            ]
+        return arguments
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

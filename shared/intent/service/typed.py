@@ -1,0 +1,108 @@
+"""The typed methods of a context, bound from its service descriptors: no code per method."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from intent.contracts import CommandContract, QueryContract
+from intent.errors import ContractError
+from intent.projections.reading import ReadModelReader
+from intent.queries import QueryContext
+from intent.service.calls import Answer, Call, Method, read
+from intent.service.consistency import ConsistentReader
+from intent.service.metadata import MIN_POSITION, POSITION, number
+from intent.service.ports import CommandRouter, ReadSide, ServedContext
+from intent.service.requests import command_request
+from intent.service.settings import ServiceSettings
+
+__all__ = ["TypedMethods"]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedMethods:
+    """Binds the typed methods: a command goes to the router, a query to the context's queries.
+
+    Attributes:
+        context: The context.
+        router: Carries the commands.
+        reader: Reads the read models.
+        read_side: Knows how far the projections are.
+        head: Returns the position of the log.
+        settings: The limits.
+    """
+
+    context: ServedContext
+    router: CommandRouter
+    reader: ReadModelReader
+    read_side: ReadSide
+    head: Callable[[], Awaitable[int]]
+    settings: ServiceSettings
+
+    def methods(self) -> Iterator[Method]:
+        """Yields every typed method of the context.
+
+        Raises:
+            ContractError: A method takes neither a command nor a query.
+        """
+        for service in self.context.registry.services(self.context.name):
+            for descriptor in service.methods:
+                yield self._bind(f"/{service.full_name}/{descriptor.name}", descriptor)
+
+    def _bind(self, name: str, descriptor: MethodDescriptor) -> Method:
+        registry = self.context.registry
+        taken = descriptor.input_type.full_name
+        command = registry.commands.get(taken)
+        if command is not None:
+            return Method(name, self._command(command), command.roles)
+        query = registry.queries.get(taken)
+        if query is not None:
+            return Method(name, self._query(query), query.roles)
+        raise ContractError(
+            [
+                f"{descriptor.containing_service.file.name}: {descriptor.full_name} takes {taken}, which is "
+                "neither a command nor a query; mark it as one"
+            ]
+        )
+
+    def _command(self, contract: CommandContract) -> Answer:
+        router, message, limit = self.router, contract.message, self.settings.command_bytes
+
+        async def answer(data: bytes, call: Call) -> Message:
+            return await router.handle(command_request(contract, read(message, data, limit), call))
+
+        return answer
+
+    def _query(self, contract: QueryContract) -> Answer:
+        queries = self.context.queries
+        if queries is None:
+            raise ContractError([f"{contract.type}: the context {self.context.name} answers no queries"])
+        answering, message, limit = queries, contract.message, self.settings.command_bytes
+        writers = {p.read_model.DESCRIPTOR.full_name: p.name for p in self.context.projections}
+
+        async def answer(data: bytes, call: Call) -> Message:
+            query = read(message, data, limit)
+            reader = ConsistentReader(
+                self.reader,
+                self.read_side,
+                writers,
+                self.head,
+                wanted=number(call.metadata, MIN_POSITION) or 0,
+                wait=self._patience(call),
+            )
+            context = QueryContext(call.identity.tenant, call.identity.actor, reader)
+            found = await answering(context).answer(query)
+            if reader.position is not None:
+                call.trailers = ((POSITION, str(reader.position)),)
+            return found
+
+        return answer
+
+    def _patience(self, call: Call) -> float:
+        """Returns how long a query may wait for its read models, in seconds."""
+        longest = self.settings.min_position_wait
+        remaining = call.remaining()
+        return longest if remaining is None else min(longest, remaining)
