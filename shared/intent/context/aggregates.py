@@ -9,7 +9,7 @@ from intent.contracts import CommandContract, EventContract, Problems, Registry,
 from intent.domain import Aggregate, AggregateType, Upcasters
 from intent.domain.handlers import returned_messages
 
-__all__ = ["bind_aggregates"]
+__all__ = ["bind_aggregate", "bind_aggregates"]
 
 
 def bind_aggregates(
@@ -36,15 +36,27 @@ def bind_aggregates(
             fault = f"is a second aggregate {cls.name}, besides {first.__module__}.{first.__qualname__}"
             problems.add(cls.__module__, cls.__qualname__, fault, "name it once in the context's aggregates")
             continue
-        state = _Checks(context, cls, registry, upcasters, problems).run()
-        if state is not None:
-            bound[cls.name] = AggregateType(cls, registry, upcasters, state)
+        aggregate = bind_aggregate(context, cls, registry, upcasters, problems)
+        if aggregate is not None:
+            bound[cls.name] = aggregate
     for contract in registry.states.values():
         if contract.context == context and contract.aggregate not in declared:
             fault = f"is the state of {contract.aggregate}, for which the context has no class"
             mend = f"name the class {contract.aggregate} in the context's aggregates"
             problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
     return bound
+
+
+def bind_aggregate(
+    context: str,
+    cls: type[Aggregate[Any]],
+    registry: Registry,
+    upcasters: Upcasters,
+    problems: Problems,
+) -> AggregateType | None:
+    """Returns one aggregate; None when the class does not fit its contracts. See `bind_aggregates`."""
+    state = _Checks(context, cls, registry, upcasters, problems).run()
+    return None if state is None else AggregateType(cls, registry, upcasters, state)
 
 
 class _Checks:

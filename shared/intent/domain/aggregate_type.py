@@ -106,6 +106,14 @@ class AggregateType:
             self._apply(aggregate, event)
         return aggregate
 
+    def event_class(self, type: str) -> type[Message]:  # noqa: A002
+        """Returns the class of an event of this aggregate, by its full name.
+
+        Raises:
+            KeyError: It is no event of this aggregate.
+        """
+        return next(cls for cls, event in self._events.items() if event.type == type)
+
     def clone(self, aggregate: Aggregate[Any]) -> Aggregate[Any]:
         """Returns an independent copy."""
         state = self._state()
@@ -139,7 +147,7 @@ class AggregateType:
         if produced is None:
             return []
         events = (produced,) if isinstance(produced, Message) else tuple(produced)
-        decided = [self._decided(event) for event in events]
+        decided = [self.encode(event) for event in events]
         for event in events:
             self._apply(aggregate, event)
         return decided
@@ -171,7 +179,13 @@ class AggregateType:
         aggregate.version += 1
         self._events[type(event)].apply(aggregate, event)
 
-    def _decided(self, event: Message) -> DecidedEvent:
+    def encode(self, event: Message) -> DecidedEvent:
+        """Returns an event of this aggregate as it is recorded.
+
+        Raises:
+            Rejected: It is too large.
+            HandlerFailed: It is no event of this aggregate.
+        """
         known = self._events.get(type(event))
         if known is None:
             raise HandlerFailed(

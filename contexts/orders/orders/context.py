@@ -1,0 +1,20 @@
+"""The declaration of the orders context: all that the platform needs to run it."""
+
+from __future__ import annotations
+
+from intent.context import Context
+
+from orders.aggregates import Order
+from orders.projections import OrderSummaries, OrderViews
+from orders.queries import OrderQueries
+from orders.upcasters import with_currency
+
+__all__ = ["context"]
+
+context = Context(
+    "orders",
+    aggregates=[Order],
+    projections=[OrderViews, OrderSummaries],
+    queries=OrderQueries,
+    upcasters=[with_currency],
+)

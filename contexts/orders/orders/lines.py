@@ -1,0 +1,30 @@
+"""What several parts of the context do with the lines of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableSequence
+
+from intent_contracts.orders.v1 import OrderLine
+
+__all__ = ["find_line", "set_quantity", "sum_of"]
+
+
+def sum_of(lines: Iterable[OrderLine]) -> int:
+    """Returns the sum over the lines in minor units; the lines have one currency."""
+    return sum(line.quantity * line.unit_price.minor_units for line in lines)
+
+
+def find_line(lines: Iterable[OrderLine], line_id: str) -> OrderLine | None:
+    """Returns the line with this id, or None."""
+    return next((line for line in lines if line.line_id == line_id), None)
+
+
+def set_quantity(lines: MutableSequence[OrderLine], line_id: str, quantity: int) -> None:
+    """Sets the quantity of a line that exists; 0 removes the line."""
+    for index, line in enumerate(lines):
+        if line.line_id == line_id:
+            if quantity:
+                line.quantity = quantity
+            else:
+                del lines[index]
+            return

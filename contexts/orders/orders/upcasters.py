@@ -1,0 +1,23 @@
+"""Reads events of older schema versions."""
+
+from __future__ import annotations
+
+from intent.domain import upcasts
+from intent_contracts.orders.v1 import OrderPlaced
+
+from orders.lines import sum_of
+
+__all__ = ["with_currency"]
+
+_FIRST_CURRENCY = "EUR"
+
+
+@upcasts(from_version=1)
+def with_currency(old: OrderPlaced) -> OrderPlaced:
+    """Fills in what version 1 left unsaid: its prices were euro cents, and nobody had summed them."""
+    for line in old.lines:
+        line.unit_price.currency = _FIRST_CURRENCY
+    old.currency = _FIRST_CURRENCY
+    old.total.minor_units = sum_of(old.lines)
+    old.total.currency = _FIRST_CURRENCY
+    return old

@@ -1,0 +1,266 @@
+"""Given, when, then: tests of aggregates that read as a specification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from intent.context.aggregates import bind_aggregate
+from intent.contracts import Problems, Registry, validate
+from intent.domain import Aggregate, AggregateType, CommandMetadata, DecidedEvent, Upcaster, Upcasters
+from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected
+from intent.records import StoredEvent
+from intent.testing.differences import difference, shown
+
+__all__ = ["Outcome", "Scenario", "Stored", "given", "stored"]
+
+_COMMAND_ID = UUID("00000000-0000-4000-8000-000000000001")
+_RECEIVED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as an older release stored it; see `stored`."""
+
+    event: Message
+    version: int
+
+
+def stored(event: Message, *, version: int) -> Stored:
+    """Returns an event of an older schema version, to test upcasters with in `given`."""
+    return Stored(event, version)
+
+
+def given(
+    aggregate: type[Aggregate[Any]],
+    id: str,  # noqa: A002
+    *events: Message | Stored,
+    tenant: str = "acme",
+    upcasters: Iterable[Upcaster[Any, Any]] = (),
+    registry: Registry | None = None,
+) -> Scenario:
+    """Begins a scenario with what happened before.
+
+        given(Order, "o-1", placed).when(ConfirmOrder(order_id="o-1")).then(OrderConfirmed(...))
+
+    Args:
+        aggregate: The aggregate class.
+        id: The aggregate's id.
+        events: What happened before, in order; nothing for an aggregate that does not exist.
+        tenant: The tenant that it belongs to.
+        upcasters: The upcasters of its context, for events from `stored`.
+        registry: The contracts; by default all that are installed.
+
+    Raises:
+        ContractError: The class does not fit its contracts.
+    """
+    kind = _bound(aggregate, registry or _installed(), tuple(upcasters))
+    before = [_as_stored(kind, version, event) for version, event in enumerate(events, start=1)]
+    return Scenario(kind, tenant, id, before)
+
+
+class Scenario:
+    """What happened before; made by `given`."""
+
+    def __init__(self, kind: AggregateType, tenant: str, id: str, events: list[StoredEvent]) -> None:  # noqa: A002
+        self._kind = kind
+        self._tenant = tenant
+        self._id = id
+        self._events = events
+
+    def when(
+        self,
+        command: Message,
+        *,
+        actor: str = "user:test",
+        received_at: datetime = _RECEIVED_AT,
+    ) -> Outcome:
+        """Runs a command: against the rules of its contract first, as the platform does.
+
+        Args:
+            command: The command.
+            actor: Who asks.
+            received_at: When the platform received it, with time zone.
+
+        Raises:
+            AssertionError: The handler changed the state itself.
+        """
+        __tracebackhide__ = True
+        metadata = CommandMetadata(self._tenant, _COMMAND_ID, actor, "test", received_at)
+        aggregate = self._restored(self._events)
+        before = aggregate.state.SerializeToString(deterministic=True)
+        try:
+            validate(command)
+            decided = self._kind.decide(aggregate, command, metadata)
+        except CommandError as error:
+            _assert_same(before, aggregate, "the handler changed the state of a command that it refused")
+            return Outcome(self, aggregate, [], error)
+        after = Scenario(self._kind, self._tenant, self._id, self._with(decided))
+        _assert_same(
+            after._restored(after._events).state.SerializeToString(deterministic=True),
+            aggregate,
+            "the state is not what its events make; only appliers may change it, from their event alone",
+        )
+        return Outcome(after, aggregate, [self._message(event) for event in decided], None)
+
+    def _restored(self, events: Iterable[StoredEvent]) -> Aggregate[Any]:
+        return self._kind.restore(self._tenant, self._id, snapshot=None, events=events)
+
+    def _with(self, decided: Iterable[DecidedEvent]) -> list[StoredEvent]:
+        first = len(self._events) + 1
+        return self._events + [StoredEvent(version, *event) for version, event in enumerate(decided, first)]
+
+    def _message(self, event: DecidedEvent) -> Message:
+        return self._kind.event_class(event.type).FromString(event.data)
+
+
+class Outcome:
+    """What became of a command; made by `Scenario.when`. Its checks can be chained."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        aggregate: Aggregate[Any],
+        events: list[Message],
+        error: CommandError | None,
+    ) -> None:
+        self._scenario = scenario
+        self._aggregate = aggregate
+        self._events = events
+        self._error = error
+
+    def then(self, *events: Message) -> Outcome:
+        """Expects exactly these events, in order.
+
+        Raises:
+            AssertionError: It is otherwise; shows the differences.
+        """
+        __tracebackhide__ = True
+        if self._error is not None:
+            raise AssertionError(f"expected {shown(events)}\nbut it was refused: {self._error}")
+        differs = difference(events, self._events)
+        if differs:
+            raise AssertionError(f"other events than expected (- expected, + recorded):\n{differs}")
+        return self
+
+    def then_nothing(self) -> Outcome:
+        """Expects that the command succeeds and records nothing.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        __tracebackhide__ = True
+        return self.then()
+
+    def then_rejected(self, reason: str, **facts: str) -> Outcome:
+        """Expects that a business rule refuses the command, or that there is no such aggregate.
+
+        Args:
+            reason: The stable reason.
+            facts: Facts that the rejection must name, with their values.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        __tracebackhide__ = True
+        error = self._refused((Rejected, NotFound), f"a rejection {reason}")
+        if error.reason != reason:
+            raise AssertionError(f"expected a rejection {reason}, but it was {error}")
+        named = {name: error.metadata.get(name) for name in facts}
+        if named != facts:
+            raise AssertionError(f"expected {reason} to name {facts}, but it names {error.metadata}")
+        return self
+
+    def then_invalid(self, *fields: str) -> Outcome:
+        """Expects that the command breaks its contract, in exactly these fields when any are given.
+
+        Args:
+            fields: Paths such as ``lines[2].quantity``.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        __tracebackhide__ = True
+        error = self._refused((InvalidCommand,), "an invalid command")
+        broken = sorted(violation.field for violation in error.violations)
+        if fields and broken != sorted(fields):
+            raise AssertionError(f"expected {sorted(fields)} to be invalid, but it was {error}")
+        return self
+
+    def then_state(self, state: Message | None = None, **fields: object) -> Outcome:
+        """Expects the state after the command: as a whole, or only some of its fields.
+
+        Args:
+            state: The whole state.
+            fields: Fields of the state, with their values.
+
+        Raises:
+            AssertionError: It is otherwise; shows the differences.
+        """
+        __tracebackhide__ = True
+        actual = self._aggregate.state
+        expected = type(actual)()
+        expected.CopyFrom(actual if state is None else state)
+        for name in fields:
+            expected.ClearField(name)
+        expected.MergeFrom(type(actual)(**fields))
+        differs = difference([expected], [actual])
+        if differs:
+            raise AssertionError(f"another state than expected (- expected, + actual):\n{differs}")
+        return self
+
+    def when(
+        self, command: Message, *, actor: str = "user:test", received_at: datetime = _RECEIVED_AT
+    ) -> Outcome:
+        """Goes on with a further command; see `Scenario.when`."""
+        __tracebackhide__ = True
+        return self._scenario.when(command, actor=actor, received_at=received_at)
+
+    def _refused(self, kinds: tuple[type[CommandError], ...], expected: str) -> CommandError:
+        __tracebackhide__ = True
+        error = self._error
+        if error is None:
+            raise AssertionError(f"expected {expected}, but it recorded {shown(self._events)}")
+        if not isinstance(error, kinds):
+            raise AssertionError(f"expected {expected}, but it was {type(error).__name__}: {error}")
+        return error
+
+
+def _assert_same(state: bytes, aggregate: Aggregate[Any], fault: str) -> None:
+    __tracebackhide__ = True
+    expected = type(aggregate.state).FromString(state)
+    differs = difference([expected], [aggregate.state])
+    if differs:
+        raise AssertionError(f"{fault} (- from events, + actual):\n{differs}")
+
+
+def _as_stored(kind: AggregateType, version: int, event: Message | Stored) -> StoredEvent:
+    if isinstance(event, Stored):
+        type_ = event.event.DESCRIPTOR.full_name
+        return StoredEvent(version, type_, event.version, event.event.SerializeToString())
+    return StoredEvent(version, *kind.encode(event))
+
+
+@cache
+def _installed() -> Registry:
+    return Registry.load()
+
+
+def _bound(
+    cls: type[Aggregate[Any]], registry: Registry, upcasters: tuple[Upcaster[Any, Any], ...]
+) -> AggregateType:
+    problems = Problems()
+    state = registry.states.get(cls.state_type.DESCRIPTOR.full_name if cls.state_type.DESCRIPTOR else "")
+    context = state.context if state else ""
+    chain = Upcasters(upcasters, registry, problems)
+    kind = bind_aggregate(context, cls, registry, chain, problems)
+    problems.refuse()
+    if kind is None:
+        raise ContractError([f"{cls.__qualname__} does not fit its contracts"])
+    return kind
