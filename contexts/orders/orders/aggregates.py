@@ -15,11 +15,10 @@ from intent_contracts.orders.v1 import (
     OrderConfirmed,
     OrderPlaced,
     OrderState,
-    OrderStatus,
     PlaceOrder,
 )
 
-from orders.lines import find_line, set_quantity, sum_of
+from orders.values import CANCELLED, CONFIRMED, OPEN, find_line, set_quantity, status_name, sum_of
 
 __all__ = ["TOTAL_LIMIT", "Order"]
 
@@ -85,13 +84,11 @@ class Order(Aggregate[OrderState]):
         self.require_exists()
         status = self.state.status
         self.reject_if(
-            status == OrderStatus.ORDER_STATUS_CONFIRMED,
+            status == CONFIRMED,
             "ORDER_ALREADY_CONFIRMED",
             "order {id} was confirmed before",
         )
-        self.reject_if(
-            status == OrderStatus.ORDER_STATUS_CANCELLED, "ORDER_CANCELLED", "order {id} is cancelled"
-        )
+        self.reject_if(status == CANCELLED, "ORDER_CANCELLED", "order {id} is cancelled")
         return OrderConfirmed(total=self.state.total)
 
     @handles
@@ -99,7 +96,7 @@ class Order(Aggregate[OrderState]):
         """Ends the order without effect, also after it was confirmed."""
         self.require_exists()
         self.reject_if(
-            self.state.status == OrderStatus.ORDER_STATUS_CANCELLED,
+            self.state.status == CANCELLED,
             "ORDER_ALREADY_CANCELLED",
             "order {id} was cancelled before",
         )
@@ -108,7 +105,7 @@ class Order(Aggregate[OrderState]):
     @applies
     def placed(self, event: OrderPlaced) -> None:
         """Opens it."""
-        self.state.status = OrderStatus.ORDER_STATUS_OPEN
+        self.state.status = OPEN
         self.state.customer_id = event.customer_id
         self.state.lines.extend(event.lines)
         self.state.total.CopyFrom(event.total)
@@ -122,12 +119,12 @@ class Order(Aggregate[OrderState]):
     @applies
     def confirmed(self, event: OrderConfirmed) -> None:
         """Closes it to changes."""
-        self.state.status = OrderStatus.ORDER_STATUS_CONFIRMED
+        self.state.status = CONFIRMED
 
     @applies
     def cancelled(self, event: OrderCancelled) -> None:
         """Ends it."""
-        self.state.status = OrderStatus.ORDER_STATUS_CANCELLED
+        self.state.status = CANCELLED
 
     def _check_lines(self, command: PlaceOrder) -> None:
         times = Counter(line.line_id for line in command.lines)
@@ -143,13 +140,12 @@ class Order(Aggregate[OrderState]):
             )
 
     def _require_open(self) -> None:
-        status = OrderStatus.Name(self.state.status).removeprefix("ORDER_STATUS_").lower()
-        self.reject_if(
-            self.state.status != OrderStatus.ORDER_STATUS_OPEN,
-            "ORDER_NOT_OPEN",
-            "order {id} is {status}; its lines can no longer change",
-            status=status,
-        )
+        if self.state.status != OPEN:
+            self.reject(
+                "ORDER_NOT_OPEN",
+                "order {id} is {status}; its lines can no longer change",
+                status=status_name(self.state.status),
+            )
 
     def _total(self, minor_units: int, currency: str) -> Money:
         self.reject_if(

@@ -8,12 +8,11 @@ from intent_contracts.orders.v1 import (
     OrderCancelled,
     OrderConfirmed,
     OrderPlaced,
-    OrderStatus,
     OrderSummary,
     OrderView,
 )
 
-from orders.lines import set_quantity
+from orders.values import CANCELLED, CONFIRMED, OPEN, set_quantity
 
 __all__ = ["OrderSummaries", "OrderViews"]
 
@@ -25,7 +24,7 @@ class OrderViews(Projection[OrderView]):
     def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:
         """Begins the view."""
         view.customer_id = event.customer_id
-        view.status = OrderStatus.ORDER_STATUS_OPEN
+        view.status = OPEN
         view.lines.extend(event.lines)
         view.total.CopyFrom(event.total)
         view.placed_at.FromDatetime(meta.recorded_at)
@@ -41,13 +40,13 @@ class OrderViews(Projection[OrderView]):
     @projects
     def confirmed(self, view: OrderView, event: OrderConfirmed, meta: EventMetadata) -> None:
         """Shows it as confirmed."""
-        view.status = OrderStatus.ORDER_STATUS_CONFIRMED
+        view.status = CONFIRMED
         _changed(view, meta)
 
     @projects
     def cancelled(self, view: OrderView, event: OrderCancelled, meta: EventMetadata) -> None:
         """Shows it as cancelled, and why."""
-        view.status = OrderStatus.ORDER_STATUS_CANCELLED
+        view.status = CANCELLED
         view.cancel_reason = event.reason
         _changed(view, meta)
 
@@ -64,7 +63,7 @@ class OrderSummaries(Projection[OrderSummary]):
     def placed(self, row: OrderSummary, event: OrderPlaced, meta: EventMetadata) -> None:
         """Begins the row."""
         row.customer_id = event.customer_id
-        row.status = OrderStatus.ORDER_STATUS_OPEN
+        row.status = OPEN
         row.line_count = len(event.lines)
         row.total.CopyFrom(event.total)
         row.placed_at.FromDatetime(meta.recorded_at)
@@ -78,9 +77,9 @@ class OrderSummaries(Projection[OrderSummary]):
     @projects
     def confirmed(self, row: OrderSummary, event: OrderConfirmed) -> None:
         """Lists it as confirmed."""
-        row.status = OrderStatus.ORDER_STATUS_CONFIRMED
+        row.status = CONFIRMED
 
     @projects
     def cancelled(self, row: OrderSummary, event: OrderCancelled) -> None:
         """Lists it as cancelled."""
-        row.status = OrderStatus.ORDER_STATUS_CANCELLED
+        row.status = CANCELLED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from intent.domain import upcasts
 from intent_contracts.orders.v1 import OrderPlaced
 
-from orders.lines import sum_of
+from orders.values import sum_of
 
 __all__ = ["with_currency"]
 

@@ -1,12 +1,24 @@
-"""What several parts of the context do with the lines of an order."""
+"""The values that several parts of the context share: where an order stands, and its lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableSequence
 
-from intent_contracts.orders.v1 import OrderLine
+from intent_contracts.orders.v1 import OrderLine, OrderStatus
 
-__all__ = ["find_line", "set_quantity", "sum_of"]
+__all__ = ["CANCELLED", "CONFIRMED", "OPEN", "find_line", "set_quantity", "status_name", "sum_of"]
+
+OPEN = OrderStatus.ORDER_STATUS_OPEN
+"""Placed; its lines may change."""
+CONFIRMED = OrderStatus.ORDER_STATUS_CONFIRMED
+"""Its lines are fixed."""
+CANCELLED = OrderStatus.ORDER_STATUS_CANCELLED
+"""Nothing may happen any more."""
+
+
+def status_name(status: OrderStatus.ValueType) -> str:
+    """Returns a status as a word in a sentence, e.g. ``confirmed``."""
+    return OrderStatus.Name(status).removeprefix("ORDER_STATUS_").lower()
 
 
 def sum_of(lines: Iterable[OrderLine]) -> int:
