@@ -124,8 +124,8 @@ def projects(
     Args:
         method: The method, when used without arguments.
         key: Tells which rows the event concerns: one key (a string, or a tuple when the key has
-            several fields) or a list of keys, for each of which the method is called. Without it, the row whose
-            key is the id of the aggregate that recorded the event.
+            several fields) or a list of keys, for each of which the method is called. Without
+            it, the row whose key is the id of the aggregate that recorded the event.
     """
 
     def mark(function: HandlerT) -> HandlerT:

@@ -1,0 +1,88 @@
+"""Transactions of the projector role, the only one that writes the rows of every tenant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from intent.errors import StoreUnavailable
+from intent.projections.statements import quoted
+
+__all__ = ["ProjectionDatabase", "unavailable"]
+
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+"""What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks."""
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turns errors that a retry may mend into `StoreUnavailable`."""
+    try:
+        yield
+    except _AWAY as error:
+        raise StoreUnavailable(f"the database is away: {error}") from error
+
+
+_LIVE = "set local synchronous_commit = off;"
+"""Rows and checkpoint can be made again from the log, so no commit waits for the disk."""
+
+_PLAN = "set local enable_seqscan = off;"
+"""A table that was empty when its statements were planned must not be read whole later."""
+
+
+class ProjectionDatabase:
+    """Opens transactions on the tables of a context's read models.
+
+    Args:
+        pool: Connections of the service role.
+        schema: The context's schema.
+        role: The role that may write the rows of every tenant; by default ``<schema>_projector``.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, schema: str, role: str | None = None) -> None:
+        self.schema = schema
+        self._pool = pool
+        become = f"begin; set local role {quoted(role or f'{schema}_projector')};"
+        self._begin_live = f"{become} {_LIVE} {_PLAN}"
+        self._begin_durable = become
+
+    @asynccontextmanager
+    async def transaction(self, *, durable: bool = False) -> AsyncIterator[Any]:
+        """Runs a transaction in the projector role and yields its connection.
+
+        Args:
+            durable: True to have the commit survive a crash of the server.
+
+        Raises:
+            StoreUnavailable: The database is away; the outcome of a commit is unknown.
+        """
+        with unavailable():
+            async with self._pool.acquire() as connection:
+                await connection.execute(self._begin_durable if durable else self._begin_live)
+                try:
+                    yield connection
+                    await connection.execute("commit")
+                except BaseException:
+                    await _roll_back(connection)
+                    raise
+
+
+async def _roll_back(connection: Any) -> None:
+    """Ends the transaction; a connection that cannot even do that is thrown away."""
+    try:
+        if not connection.is_closed():
+            await connection.execute("rollback")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

@@ -1,0 +1,28 @@
+"""What every projection of a process shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intent.projections.database import ProjectionDatabase
+from intent.projections.folding import Decode
+from intent.store.port import EventStore
+
+__all__ = ["Environment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where projections read and write.
+
+    Attributes:
+        store: The log.
+        database: The tables of the read models.
+        decode: Parses the events; the context's upcasters do.
+        worker: Names this process.
+    """
+
+    store: EventStore
+    database: ProjectionDatabase
+    decode: Decode
+    worker: str

@@ -1,0 +1,98 @@
+"""The log as the runners of one process read it: each page once, woken when it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from intent.errors import StoreUnavailable
+from intent.records import LogEntry
+from intent.store.port import EventStore
+
+__all__ = ["LogFeed"]
+
+_log = logging.getLogger(__name__)
+
+_WAIT: Final = 30.0
+_PAUSE: Final = 0.5
+_KEPT_PAGES: Final = 4
+
+
+class LogFeed:
+    """Shares pages and wake-ups between runners.
+
+    Args:
+        store: The log.
+        page_size: How many entries a page has at most.
+    """
+
+    def __init__(self, store: EventStore, page_size: int) -> None:
+        self._store = store
+        self._page_size = page_size
+        self._seen = 0
+        self._hint = 0
+        self._grown = asyncio.Event()
+        self._pages: dict[int, asyncio.Task[Sequence[LogEntry]]] = {}
+
+    @property
+    def head(self) -> int:
+        """The last position of the log, as far as this process knows."""
+        return max(self._seen, self._hint)
+
+    async def run(self) -> None:
+        """Follows the log until cancelled; survives an absence of the store."""
+        while True:
+            try:
+                self._advance(await self._store.wait_beyond(self._seen, _WAIT))
+            except StoreUnavailable as error:
+                _log.debug("the log cannot be watched: %s", error)
+                await asyncio.sleep(_PAUSE)
+
+    def hint(self, position: int) -> None:
+        """Tells that the log may have this position, ahead of the store's own wake-up."""
+        if position > self.head:
+            self._hint = position
+            self._wake()
+
+    async def wait_beyond(self, position: int) -> None:
+        """Waits until the log may be beyond a position."""
+        while self.head <= position:
+            await self._grown.wait()
+
+    async def page(self, after: int) -> Sequence[LogEntry]:
+        """Returns the entries after a position; empty when there are none.
+
+        Raises:
+            StoreUnavailable: The store is away.
+        """
+        task = self._pages.get(after)
+        if task is None:
+            task = self._pages[after] = asyncio.create_task(self._read(after))
+            while len(self._pages) > _KEPT_PAGES:
+                del self._pages[next(iter(self._pages))]
+        return await asyncio.shield(task)
+
+    async def _read(self, after: int) -> Sequence[LogEntry]:
+        hint = self._hint
+        try:
+            entries = await self._store.read_log(after, self._page_size)
+        except BaseException:
+            self._pages.pop(after, None)
+            raise
+        if not entries:
+            self._pages.pop(after, None)
+            if self._hint == hint:
+                # Whoever hinted at more was wrong: wait for the store's word.
+                self._hint = 0
+        return entries
+
+    def _advance(self, position: int) -> None:
+        if position > self._seen:
+            self._seen = position
+            self._wake()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()

@@ -1,0 +1,232 @@
+"""Rebuilds a projection beside the generation that is read, then switches in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+from intent_contracts.intent.v1 import RebuildProjectionResponse
+
+from intent.errors import Rejected, StoreUnavailable
+from intent.projections.counters import ProjectionCounters
+from intent.projections.database import ProjectionDatabase
+from intent.projections.definition import Definition
+from intent.projections.folding import Decode
+from intent.projections.state import read_state
+from intent.projections.statements import quoted
+from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
+from intent.records import LogEntry
+from intent.store.port import EventStore
+
+__all__ = ["Rebuild"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK: Final = 1.0
+_LONG: Final = 24 * 3600.0
+"""Seconds that making the indexes may take; the pool's own limit is meant for short statements."""
+
+_BEGIN = "select {schema}.projection_rebuild_begin($1)"
+_INDEX = "select {schema}.projection_index($1, $2)"
+_SWITCH = "select {schema}.projection_rebuild_switch($1, $2)"
+_CLAIM = """
+update {schema}.projection_generations
+set worker = $3, worker_until = clock_timestamp() + interval '10 seconds'
+where projection = $1 and generation = $2
+    and (worker = $3 or worker_until is null or worker_until < clock_timestamp())
+returning position
+"""
+_LOOK_AT = "select position from {schema}.projection_generations where projection = $1 and generation = $2"
+
+
+class Rebuild:
+    """One rebuild of one projection; run by the process that holds it, watched by the others.
+
+    Args:
+        definition: The projection.
+        database: Where its rows are.
+        store: The log.
+        decode: Parses the events.
+        worker: Names this process.
+        page_size: How many entries are applied in one transaction.
+        counters: Where to count.
+        switched: Called after the switch.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        database: ProjectionDatabase,
+        store: EventStore,
+        decode: Decode,
+        worker: str,
+        page_size: int,
+        counters: ProjectionCounters,
+        switched: Callable[[], None],
+    ) -> None:
+        self._definition = definition
+        self._database = database
+        self._store = store
+        self._decode = decode
+        self._worker = worker
+        self._page_size = page_size
+        self._counters = counters
+        self._switched = switched
+        self._progress = RebuildProjectionResponse()
+        self._changed = asyncio.Event()
+        self._failed: Exception | None = None
+        self._hurry = asyncio.Event()
+
+    async def run(self) -> None:
+        """Runs until the rebuilt rows are read; survives absences of the database.
+
+        Raises:
+            Rejected: This code is not the one that the last migration declared.
+        """
+        self._counters.rebuilding = True
+        try:
+            await self._run()
+        except Exception as error:
+            self._failed = error
+            raise
+        finally:
+            self._counters.rebuilding = False
+            self._tell(self._progress.position)
+
+    async def watch(self) -> AsyncIterator[RebuildProjectionResponse]:
+        """Yields how far it is, now and whenever that changes, until it is done.
+
+        Raises:
+            Rejected: See `run`.
+        """
+        while True:
+            changed = self._changed
+            yield self._progress
+            if self._progress.done:
+                return
+            if self._failed is not None:
+                raise self._failed
+            await changed.wait()
+
+    def hurry(self) -> None:
+        """Ends a pause: what failed may succeed now."""
+        self._hurry.set()
+
+    async def _run(self) -> None:
+        absences = 0
+        generation = 0
+        while True:
+            try:
+                generation = generation or await self._begin()
+                if await self._build(generation):
+                    break
+                absences = 0
+            except GenerationGoneError:
+                if await self._replaced(generation):
+                    break
+                generation = 0
+            except StoreUnavailable as error:
+                absences += 1
+                _log.warning("the rebuild of %s waits: %s", self._definition.name, error)
+                await asyncio.sleep(min(5.0, backoff(absences)))
+        _log.info("projection %s: generation %d is read now", self._definition.name, generation)
+        self._tell(self._progress.position, done=True)
+        self._switched()
+
+    async def _begin(self) -> int:
+        state = await read_state(self._database, self._definition)
+        if not state.declared:
+            raise Rejected(
+                "PROJECTION_OUTDATED",
+                f"the projection {self._definition.name} is at version {state.declared_version} in the "
+                f"database and at {self._definition.version} here; migrate, or ask a newer process",
+            )
+        generation: int = await self._fetch(_BEGIN, self._definition.name)
+        return generation
+
+    async def _replaced(self, generation: int) -> bool:
+        """Returns whether another process finished the generation that is gone."""
+        state = await read_state(self._database, self._definition)
+        return generation > 0 and state.generation >= generation
+
+    async def _build(self, generation: int) -> bool:
+        """Fills a generation and switches to it; False when another process is at it."""
+        position = await self._fetch(_CLAIM, self._definition.name, generation, self._worker)
+        if position is None:
+            await self._watch(generation)
+            return False
+        writer = GenerationWriter(
+            self._definition, generation, position, self._database, self._decode, self._worker
+        )
+        await self._catch_up(writer)
+        await self._fetch(_INDEX, self._definition.name, generation, timeout=_LONG)
+        while True:
+            await self._catch_up(writer)
+            if await self._fetch(_SWITCH, self._definition.name, generation):
+                return True
+
+    async def _watch(self, generation: int) -> None:
+        position = await self._fetch(_LOOK_AT, self._definition.name, generation)
+        if position is None:
+            raise GenerationGoneError
+        self._tell(position, head=await self._store.position())
+        await asyncio.sleep(_LOOK)
+
+    async def _catch_up(self, writer: GenerationWriter) -> None:
+        """Applies pages up to the end of the log, reading the next while one is applied."""
+        upcoming = self._read(writer.position)
+        try:
+            while entries := await upcoming:
+                last = entries[-1].position
+                upcoming = self._read(last)
+                await self._apply(writer, entries)
+                if writer.position != last:
+                    upcoming.cancel()
+                    upcoming = self._read(writer.position)
+        finally:
+            upcoming.cancel()
+        self._tell(writer.position, head=writer.position)
+
+    def _read(self, after: int) -> asyncio.Task[Sequence[LogEntry]]:
+        return asyncio.create_task(self._read_page(after))
+
+    async def _read_page(self, after: int) -> Sequence[LogEntry]:
+        return await self._store.read_log(after, self._page_size)
+
+    async def _apply(self, writer: GenerationWriter, entries: Sequence[LogEntry]) -> None:
+        applied = await writer.apply(entries)
+        self._counters.events += applied.events
+        self._counters.rows += applied.rows
+        self._counters.failures += applied.failure is not None
+        head = self._progress.head
+        self._tell(applied.position, head=await self._store.position() if applied.position > head else head)
+        if applied.failure is not None:
+            position, error = applied.failure.position, applied.failure.error
+            _log.error(
+                "the rebuild of %s: event %d: %s", self._definition.name, position, error, exc_info=error
+            )
+        if applied.retry_in > 0:
+            await self._pause(min(applied.retry_in, _LOOK))
+
+    async def _pause(self, seconds: float) -> None:
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+
+    async def _fetch(self, statement: str, *arguments: Any, timeout: float | None = None) -> Any:
+        text = statement.format(schema=quoted(self._database.schema))
+        async with self._database.transaction(durable=True) as connection:
+            if timeout is None:
+                return await connection.fetchval(text, *arguments)
+            return await connection.fetchval(text, *arguments, timeout=timeout)
+
+    def _tell(self, position: int, *, head: int = 0, done: bool = False) -> None:
+        head = max(head, position, self._progress.head)
+        self._progress = RebuildProjectionResponse(position=position, head=head, done=done)
+        self._changed.set()
+        self._changed = asyncio.Event()

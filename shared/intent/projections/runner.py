@@ -1,0 +1,215 @@
+"""Keeps one projection at the head of the log, whatever happens to it or to the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from intent.errors import ConfigurationError, StoreUnavailable
+from intent.projections.counters import ProjectionCounters
+from intent.projections.definition import Definition
+from intent.projections.environment import Environment
+from intent.projections.feed import LogFeed
+from intent.projections.state import ProjectionState, read_state
+from intent.projections.writer import Applied, GenerationGoneError, GenerationWriter, backoff
+
+__all__ = ["ProjectionRunner"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK: Final = 1.0
+"""How often, in seconds, a runner that waits looks whether another process has moved on."""
+
+_LONGEST_ABSENCE: Final = 5.0
+"""The longest pause, in seconds, between two attempts to find the database."""
+
+
+class ProjectionRunner:
+    """Runs one projection in this process; others may run it too.
+
+    Args:
+        definition: The projection.
+        environment: Where its rows are.
+        feed: The log.
+        rebuild: Called when the projection's rows must be rebuilt, or its rebuild resumed.
+
+    Attributes:
+        position: The position that it has reached.
+        stuck: True when waiting for it is of no use: an event fails, or other code has the rows.
+        trouble: What is wrong; empty when all is well.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        environment: Environment,
+        feed: LogFeed,
+        rebuild: Callable[[Definition], object],
+    ) -> None:
+        self.definition = definition
+        self.counters = ProjectionCounters(definition.name)
+        self.position = 0
+        self.stuck = False
+        self.trouble = ""
+        self._environment = environment
+        self._feed = feed
+        self._rebuild = rebuild
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._now = asyncio.Event()
+        self._absences = 0
+        self._behind_since: float | None = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self.definition.name
+
+    @property
+    def lag(self) -> int:
+        """How many events it is behind the log, as far as this process knows."""
+        return max(0, self._feed.head - self.position)
+
+    @property
+    def stalled(self) -> float:
+        """For how many seconds it has had work and got nowhere; 0 while an event fails, which shows."""
+        if self._behind_since is None or self.stuck:
+            return 0.0
+        return time.monotonic() - self._behind_since
+
+    def reached(self, position: int) -> asyncio.Future[None]:
+        """Returns a future that is done once the projection is there, or is stuck."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((position, future))
+        self._settle()
+        return future
+
+    def hurry(self) -> None:
+        """Ends a pause: what failed may succeed now, so it can be waited for again."""
+        self.stuck = False
+        self._now.set()
+
+    def expect(self, position: int) -> None:
+        """Tells that the log has a position; then the database is back, if it was away."""
+        self._feed.hint(position)
+        if self._absences:
+            self._now.set()
+
+    def figures(self) -> ProjectionCounters:
+        """Returns what it counts, up to date."""
+        self.counters.position = self.position
+        self.counters.lag = self.lag
+        self.counters.failing = self.stuck
+        return self.counters
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            try:
+                await self._run()
+            except GenerationGoneError:
+                await asyncio.sleep(0)
+            except StoreUnavailable as error:
+                await self._absent(error)
+            except Exception as error:
+                level = logging.ERROR if isinstance(error, ConfigurationError) else logging.CRITICAL
+                _log.log(level, "projection %s stops: %s", self.name, error, exc_info=level > logging.ERROR)
+                await self._absent(error)
+
+    async def _run(self) -> None:
+        state = await read_state(self._environment.database, self.definition)
+        self._absences = 0
+        self._move(state.position)
+        if state.declared and (state.rebuilding or not state.fits):
+            self._rebuild(self.definition)
+        if state.fits:
+            await self._follow(state)
+        else:
+            self._get_stuck(_reason(state, self.definition))
+            await self._pause(_LOOK)
+
+    async def _follow(self, state: ProjectionState) -> None:
+        """Applies page after page."""
+        writer = GenerationWriter(self.definition, state.generation, state.position, self._environment)
+        # A process that has just begun may hold the mended code: it does not wait.
+        impatient = True
+        retry_in = 0.0
+        self._get_going()
+        while True:
+            if self._feed.head <= writer.position:
+                self._behind_since = None
+                await self._feed.wait_beyond(writer.position)
+                self._behind_since = time.monotonic()
+            entries = await self._feed.page(writer.position)
+            if not entries:
+                await asyncio.sleep(0.01)
+                continue
+            applied = await writer.apply(entries[:1] if retry_in else entries, impatient=impatient)
+            self._count(applied)
+            retry_in = applied.retry_in
+            impatient = retry_in > 0 and await self._pause(min(retry_in, _LOOK))
+
+    def _count(self, applied: Applied) -> None:
+        self.counters.events += applied.events
+        self.counters.rows += applied.rows
+        if applied.failure is not None:
+            self.counters.failures += 1
+            error = applied.failure.error
+            _log.error(
+                "projection %s: event %d: %s", self.name, applied.failure.position, error, exc_info=error
+            )
+        if applied.retry_in > 0:
+            self._get_stuck(f"fails on event {applied.position + 1}")
+        else:
+            self._get_going()
+        self._move(applied.position)
+
+    async def _absent(self, error: Exception) -> None:
+        self._absences += 1
+        self.trouble = str(error)
+        self._behind_since = self._behind_since or time.monotonic()
+        await self._pause(min(_LONGEST_ABSENCE, backoff(self._absences)))
+
+    async def _pause(self, seconds: float) -> bool:
+        """Waits, at most until `hurry`; returns whether that was called."""
+        self._now.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._now.wait()
+        except TimeoutError:
+            return False
+
+    def _move(self, position: int) -> None:
+        if position != self.position:
+            self.position = position
+            self._behind_since = time.monotonic()
+        self._settle()
+
+    def _get_stuck(self, reason: str) -> None:
+        self.stuck, self.trouble = True, reason
+        self._settle()
+
+    def _get_going(self) -> None:
+        self.stuck, self.trouble = False, ""
+
+    def _settle(self) -> None:
+        """Answers those who wait for a position, or for nothing any more."""
+        waiting = []
+        for position, future in self._waiters:
+            if future.done():
+                continue
+            if self.stuck or self.position >= position:
+                future.set_result(None)
+            else:
+                waiting.append((position, future))
+        self._waiters = waiting
+
+
+def _reason(state: ProjectionState, definition: Definition) -> str:
+    if state.declared:
+        return "is being rebuilt for another version of its code"
+    if state.declared_version > definition.version:
+        return f"leaves the work to version {state.declared_version} of its code"
+    return "is not as the last migration declared it; run `intent migrate`"

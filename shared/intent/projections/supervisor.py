@@ -1,0 +1,243 @@
+"""Runs all projections of a context in one process, and lets an operator mend them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
+
+from intent.errors import InvalidCommand, NotFound, Violation
+from intent.projections.counters import ProjectionCounters
+from intent.projections.database import ProjectionDatabase
+from intent.projections.definition import Definition
+from intent.projections.feed import LogFeed
+from intent.projections.folding import Decode
+from intent.projections.rebuild import Rebuild
+from intent.projections.runner import ProjectionRunner
+from intent.projections.state import read_statuses
+from intent.projections.statements import quoted
+from intent.store.port import EventStore
+
+__all__ = ["ProjectionSettings", "ProjectionSupervisor"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionSettings:
+    """How projections run.
+
+    Attributes:
+        page_size: How many events are applied in one transaction.
+        rebuild_page_size: How many of them during a rebuild.
+    """
+
+    page_size: int = 1_000
+    rebuild_page_size: int = 4_000
+
+
+class ProjectionSupervisor:
+    """Owns the runners of a context's projections.
+
+    Args:
+        definitions: The projections.
+        store: The log.
+        pool: Connections of the service role.
+        schema: The context's schema.
+        decode: Parses the events; the context's upcasters do.
+        settings: How they run.
+    """
+
+    def __init__(
+        self,
+        definitions: Sequence[Definition],
+        store: EventStore,
+        pool: asyncpg.Pool,
+        schema: str,
+        decode: Decode,
+        settings: ProjectionSettings | None = None,
+    ) -> None:
+        self._settings = settings or ProjectionSettings()
+        self._store = store
+        self._decode = decode
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._database = ProjectionDatabase(pool, schema)
+        self._feed = LogFeed(store, self._settings.page_size)
+        self._runners = {definition.name: self._runner(definition) for definition in definitions}
+        self._rebuilds: dict[str, tuple[Rebuild, asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begins to run; does not wait for the projections to be anywhere."""
+        self._tasks = [asyncio.create_task(self._feed.run(), name="projections: feed")]
+        for runner in self._runners.values():
+            self._tasks.append(asyncio.create_task(runner.run(), name=f"projection {runner.name}"))
+
+    async def stop(self) -> None:
+        """Ends all work; what was not committed is done again by whoever runs next."""
+        tasks = [*self._tasks, *(task for _, task in self._rebuilds.values())]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def reach(
+        self, position: int, timeout: float, names: Collection[str] | None = None
+    ) -> Sequence[str]:
+        """Waits until projections are at a position or later.
+
+        A projection that cannot get there soon, because an event fails or its rows are being
+        rebuilt, is not waited for.
+
+        Args:
+            position: The position of the log.
+            timeout: How long to wait at most, in seconds; 0 only looks.
+            names: Which projections; None: all.
+
+        Returns:
+            The names of those that are not there.
+        """
+        runners = [r for name, r in self._runners.items() if names is None or name in names]
+        behind = [runner for runner in runners if runner.position < position]
+        if behind and timeout > 0:
+            self._feed.hint(position)
+            for runner in behind:
+                runner.expect()
+            await asyncio.wait([runner.reached(position) for runner in behind], timeout=timeout)
+        return [runner.name for runner in behind if runner.position < position]
+
+    def position_of(self, name: str) -> int:
+        """Returns a position that a projection has surely reached; 0 for an unknown name."""
+        runner = self._runners.get(name)
+        return runner.position if runner is not None else 0
+
+    def counters(self) -> Sequence[ProjectionCounters]:
+        """Returns the figures of each projection, for metrics."""
+        return [runner.figures() for runner in self._runners.values()]
+
+    def stalled(self, longest: float) -> str:
+        """Tells what has had work for more than `longest` seconds and got nowhere; empty: nothing.
+
+        A failing event is no stall: it shows in the status, and the process is not to blame.
+        """
+        stalled = [r for r in self._runners.values() if r.stalled > longest]
+        return "; ".join(f"{r.name} has not moved for {r.stalled:.0f} s: {r.trouble}" for r in stalled)
+
+    async def statuses(self) -> Sequence[ProjectionStatus]:
+        """Returns the status of each projection.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        head = await self._store.position()
+        statuses = await read_statuses(self._database, list(self._runners), head)
+        for status in statuses:
+            status.last_error = status.last_error or self._runners[status.name].trouble
+        return statuses
+
+    async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
+        """Rebuilds a projection, or joins its rebuild, and yields how far it is until it is done.
+
+        The rebuild goes on when the caller no longer listens.
+
+        Raises:
+            NotFound: There is no such projection.
+            Rejected: This code is not the one that the last migration declared.
+        """
+        rebuild = self._begin_rebuild(self._known(name).definition)
+        async for progress in rebuild.watch():
+            yield progress
+
+    async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
+        """Makes a projection pass over one event that it has not applied; that is recorded.
+
+        Raises:
+            NotFound: There is no such projection.
+            InvalidCommand: The event was applied, or does not exist.
+            StoreUnavailable: The database is away.
+        """
+        runner = self._known(name)
+        head = await self._store.position()
+        async with self._database.transaction(durable=True) as connection:
+            await _skip(connection, quoted(self._database.schema), name, position, head, (reason, actor))
+        _log.warning("projection %s passes over event %d, says %s: %s", name, position, actor, reason)
+        runner.hurry()
+        if name in self._rebuilds:
+            self._rebuilds[name][0].hurry()
+        await self.reach(position, 1.0, (name,))
+        return next(status for status in await self.statuses() if status.name == name)
+
+    def _runner(self, definition: Definition) -> ProjectionRunner:
+        return ProjectionRunner(
+            definition, self._database, self._feed, self._decode, self._worker, self._begin_rebuild
+        )
+
+    def _known(self, name: str) -> ProjectionRunner:
+        runner = self._runners.get(name)
+        if runner is None:
+            known = ", ".join(self._runners) or "none"
+            raise NotFound("PROJECTION_NOT_FOUND", f"there is no projection {name!r}; there are: {known}")
+        return runner
+
+    def _begin_rebuild(self, definition: Definition) -> Rebuild:
+        """Starts a rebuild in the background, unless one is under way."""
+        under_way = self._rebuilds.get(definition.name)
+        if under_way is not None and not under_way[1].done():
+            return under_way[0]
+        runner = self._runners[definition.name]
+        rebuild = Rebuild(
+            definition,
+            self._database,
+            self._store,
+            self._decode,
+            self._worker,
+            self._settings.rebuild_page_size,
+            runner.counters,
+            runner.hurry,
+        )
+        task = asyncio.create_task(rebuild.run(), name=f"rebuild {definition.name}")
+        task.add_done_callback(_log_failure)
+        self._rebuilds[definition.name] = (rebuild, task)
+        return rebuild
+
+
+_CHECKPOINT = """
+select g.position from {schema}.projections p
+join {schema}.projection_generations g on g.projection = p.name and g.generation = p.generation
+where p.name = $1 for update of g
+"""
+
+_NOTE_SKIP = """
+insert into {schema}.projection_skips (projection, position, reason, actor) values ($1, $2, $3, $4)
+on conflict (projection, position) do nothing
+"""
+
+_RETRY = """
+update {schema}.projection_generations set retry_at = null where projection = $1 and failing_position = $2
+"""
+
+
+async def _skip(
+    connection: Any, schema: str, name: str, position: int, head: int, why: tuple[str, str]
+) -> None:
+    checkpoint: int = await connection.fetchval(_CHECKPOINT.format(schema=schema), name)
+    if not checkpoint < position <= head:
+        raise InvalidCommand(
+            "EVENT_NOT_SKIPPABLE",
+            f"{name} has applied all events up to {checkpoint}, and the log ends at {head}",
+            violations=[Violation("position", f"must be from {checkpoint + 1} to {head}")],
+        )
+    await connection.execute(_NOTE_SKIP.format(schema=schema), name, position, *why)
+    await connection.execute(_RETRY.format(schema=schema), name, position)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("%s ended: %s", task.get_name(), task.exception())

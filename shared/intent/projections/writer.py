@@ -1,0 +1,184 @@
+"""Applies pages of the log to one generation of a read model, each in one transaction.
+
+The checkpoint moves in the transaction that writes the rows, under a lock on the checkpoint:
+whatever happens in between, each event is contained exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from intent.projections.definition import Definition
+from intent.projections.environment import Environment
+from intent.projections.folding import EventFailure, Folded, Folder, Plan, RowId, StoredRow
+from intent.projections.statements import delete_arguments, generation_statements, row_arguments
+from intent.records import LogEntry
+
+__all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
+
+_FIRST_BACKOFF: Final = 0.2
+_LAST_BACKOFF: Final = 30.0
+_ERROR_LIMIT: Final = 2_000
+
+
+class GenerationGoneError(Exception):
+    """The generation was replaced by another; look for the one that is read now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a page.
+
+    Attributes:
+        position: Where the checkpoint is now.
+        events: How many events were applied; those that the projection does not take do not count.
+        rows: How many rows were written or removed.
+        failure: The event after the checkpoint that failed, or None.
+        retry_in: Seconds until the failing event may be tried again; 0 when nothing fails.
+    """
+
+    position: int
+    events: int = 0
+    rows: int = 0
+    failure: EventFailure | None = None
+    retry_in: float = 0.0
+
+
+class GenerationWriter:
+    """Writes one generation of a projection's rows.
+
+    Args:
+        definition: The projection.
+        generation: The number of the generation.
+        position: Its checkpoint as last seen.
+        environment: Where its table is.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        generation: int,
+        position: int,
+        environment: Environment,
+    ) -> None:
+        self.definition = definition
+        self.generation = generation
+        self.position = position
+        self._database = environment.database
+        self._worker = environment.worker
+        self._folder = Folder(definition.projection, definition.shape, environment.decode)
+        self._statements = generation_statements(self._database.schema, definition.shape, generation)
+        self._skipped: frozenset[int] = frozenset()
+
+    async def apply(self, entries: Sequence[LogEntry], *, impatient: bool = False) -> Applied:
+        """Applies the entries that follow the checkpoint, and moves it.
+
+        When another process has moved the checkpoint meanwhile, nothing is applied and
+        `position` tells where it is now.
+
+        Args:
+            entries: The entries right after `position`, in order, without a hole.
+            impatient: True to try a failing event before its time.
+
+        Raises:
+            StoreUnavailable: The database is away; nothing was applied, or all of it.
+            GenerationGoneError: The generation was replaced.
+        """
+        plan = self._folder.plan(self.position, entries, self._skipped)
+        try:
+            async with self._database.transaction() as connection:
+                applied = await self._apply(connection, plan, entries, impatient)
+        except asyncpg.UndefinedTableError as error:
+            raise GenerationGoneError from error
+        except (asyncpg.PostgresError, ValueError, OverflowError) as error:
+            # The database refuses a row. Fewer events show whose row it is.
+            if len(entries) > 1:
+                return await self.apply(entries[: len(entries) // 2], impatient=impatient)
+            applied = await self._note(EventFailure(entries[0].position, error))
+        self.position = applied.position
+        return applied
+
+    async def _apply(
+        self, connection: Any, plan: Plan, entries: Sequence[LogEntry], impatient: bool
+    ) -> Applied:
+        records = await self._lock(connection, entries[-1].position, plan.rows)
+        checkpoint = records[0]
+        if checkpoint["position"] != self.position:
+            return Applied(checkpoint["position"])
+        if checkpoint["waits"] and not impatient:
+            return Applied(self.position, retry_in=checkpoint["retry_in"])
+        skipped = frozenset(checkpoint["skipped"])
+        if not skipped <= self._skipped:
+            self._skipped = skipped
+            plan = self._folder.plan(self.position, entries, skipped)
+            records = await self._lock(connection, entries[-1].position, plan.rows)
+        stored = {
+            plan.rows[r["ordinality"] - 1]: StoredRow(r["data"], r["created_position"])
+            for r in records
+            if r["ordinality"] is not None
+        }
+        return await self._write(connection, self._folder.fold(plan, stored), checkpoint)
+
+    async def _lock(self, connection: Any, end: int, rows: Sequence[RowId]) -> list[Any]:
+        """Locks the checkpoint and returns it, repeated beside each row that is stored."""
+        arguments = delete_arguments(self.definition.shape, rows)
+        records: list[Any] = await connection.fetch(
+            self._statements.load, self.definition.name, self.generation, end, *arguments
+        )
+        if not records:
+            raise GenerationGoneError
+        return records
+
+    async def _write(self, connection: Any, folded: Folded, checkpoint: Any) -> Applied:
+        shape, changes = self.definition.shape, folded.changes
+        if changes.deletes:
+            await connection.execute(self._statements.delete, *delete_arguments(shape, changes.deletes))
+        move = self._move(folded.position, folded.failure, checkpoint)
+        if changes.upserts:
+            await connection.execute(self._statements.write, *move, *row_arguments(shape, changes.upserts))
+        else:
+            await connection.execute(self._statements.move, *move)
+        rows = len(changes.upserts) + len(changes.deletes)
+        return Applied(folded.position, folded.events, rows, folded.failure, move[6] or 0.0)
+
+    def _move(self, position: int, failure: EventFailure | None, checkpoint: Any) -> tuple[Any, ...]:
+        """Returns the arguments of `GenerationStatements.move`."""
+        name, generation = self.definition.name, self.generation
+        if failure is None:
+            return (name, generation, position, 0, 0, "", None, self._worker)
+        again = checkpoint["failing_position"] == failure.position
+        attempts = checkpoint["attempts"] + 1 if again else 1
+        return (
+            name,
+            generation,
+            position,
+            failure.position,
+            attempts,
+            _described(failure.error),
+            backoff(attempts),
+            self._worker,
+        )
+
+    async def _note(self, failure: EventFailure) -> Applied:
+        """Notes an event whose rows the database refuses."""
+        async with self._database.transaction() as connection:
+            checkpoint = (await self._lock(connection, self.position, ()))[0]
+            if checkpoint["position"] != self.position:
+                return Applied(checkpoint["position"])
+            move = self._move(self.position, failure, checkpoint)
+            await connection.execute(self._statements.move, *move)
+            return Applied(self.position, failure=failure, retry_in=move[6])
+
+
+def backoff(attempts: int) -> float:
+    """Returns how many seconds to wait after so many attempts: 0.2, doubling, 30 at most."""
+    return min(_LAST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempts - 1, 16))
+
+
+def _described(error: Exception) -> str:
+    """Returns an error as an operator reads it; PostgreSQL stores no NUL."""
+    return f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")[:_ERROR_LIMIT]
