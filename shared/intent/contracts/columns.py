@@ -45,7 +45,8 @@ def read_columns(
         problem(f"has the table name {table!r}", "use at most 40 of a-z, 0-9 and _, beginning with a letter")
     if table in _OWN_TABLES:
         problem(
-            f"has the table {table}, which the platform uses itself", "set `table` in (intent.v1.read_model)"
+            f"has the table {table}, which the platform uses itself",
+            "set another `table` in (intent.v1.read_model)",
         )
     for field in {field.name: field for field in (*key, *indexed)}.values():
         _check_column(field, problem)

@@ -36,12 +36,14 @@ class _Subject:
         descriptor: The message.
         kind: What it is marked as.
         methods: The typed methods, to find the one that takes it.
+        rules: Compiles field rules.
         problems: Where to note what is wrong.
     """
 
     descriptor: Descriptor
     kind: str
     methods: Methods
+    rules: protovalidate.Validator
     problems: Problems
 
     @property
@@ -73,18 +75,21 @@ class _Subject:
         return version
 
 
-def read_message(descriptor: Descriptor, methods: Methods, problems: Problems) -> AnyContract | None:
+def read_message(
+    descriptor: Descriptor, methods: Methods, rules: protovalidate.Validator, problems: Problems
+) -> AnyContract | None:
     """Returns the contract of a message; None when it is not marked as anything.
 
     Args:
         descriptor: The message.
         methods: The typed methods of all contexts.
+        rules: Compiles field rules; not used with other files of the same names.
         problems: Where to note what is wrong with the message.
     """
     kinds = kinds_of(descriptor)
     if not kinds:
         return None
-    subject = _Subject(descriptor, kinds[0], methods, problems)
+    subject = _Subject(descriptor, kinds[0], methods, rules, problems)
     if len(kinds) > 1:
         subject.problem(f"is marked as {' and '.join(kinds)}", "keep one of these options")
     if not subject.context:
@@ -168,7 +173,7 @@ def _saga(subject: _Subject) -> SagaContract:
 def _check_rules(subject: _Subject) -> None:
     """Compiles the message's field rules, which would otherwise fail on the first call."""
     try:
-        protovalidate.collect_violations(subject.message())
+        subject.rules.collect_violations(subject.message())
     except protovalidate.CompilationError as error:
         subject.problem(f"has field rules that do not compile ({error})", "mend its (buf.validate) options")
 

@@ -9,6 +9,7 @@ from types import MappingProxyType, ModuleType
 from typing import TypeVar
 
 import intent_contracts
+import protovalidate
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 from intent.contracts.checks import check_contracts
@@ -80,8 +81,9 @@ class Registry:
         own = [file for file in files if not f"{file.package}.".startswith(_PLATFORM)]
         services = [service for file in own for service in file.services_by_name.values()]
         methods = read_methods(services, problems)
+        rules = protovalidate.Validator()
         messages = [message for file in own for message in messages_of(file)]
-        read = [read_message(message, methods, problems) for message in messages]
+        read = [read_message(message, methods, rules, problems) for message in messages]
         contracts = [contract for contract in read if contract is not None]
         check_contracts(contracts, problems)
         problems.refuse()

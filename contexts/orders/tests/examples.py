@@ -1,0 +1,37 @@
+"""Messages that the tests of the context build upon."""
+
+from __future__ import annotations
+
+from intent_contracts.orders.v1 import ChangeLine, LineChanged, Money, OrderLine, OrderPlaced, PlaceOrder
+
+ID = "o-1"
+
+
+def eur(minor_units: int) -> Money:
+    return Money(minor_units=minor_units, currency="EUR")
+
+
+def line(line_id: str = "a", quantity: int = 2, price: int = 500, currency: str = "EUR") -> OrderLine:
+    unit_price = Money(minor_units=price, currency=currency)
+    return OrderLine(line_id=line_id, sku=f"sku-{line_id}", quantity=quantity, unit_price=unit_price)
+
+
+def place(*lines: OrderLine) -> PlaceOrder:
+    return PlaceOrder(order_id=ID, customer_id="ann", lines=lines or [line()])
+
+
+def placed(*lines: OrderLine) -> OrderPlaced:
+    """The event of `place` with the same lines."""
+    of = lines or (line(),)
+    total = sum(each.quantity * each.unit_price.minor_units for each in of)
+    currency = of[0].unit_price.currency
+    money = Money(minor_units=total, currency=currency)
+    return OrderPlaced(customer_id="ann", lines=of, currency=currency, total=money)
+
+
+def change(line_id: str, quantity: int) -> ChangeLine:
+    return ChangeLine(order_id=ID, line_id=line_id, quantity=quantity)
+
+
+def changed(line_id: str, quantity: int, total: int) -> LineChanged:
+    return LineChanged(line_id=line_id, quantity=quantity, total=eur(total))

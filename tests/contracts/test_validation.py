@@ -1,0 +1,96 @@
+"""What a message must be, before a handler sees it."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from intent.contracts import MESSAGE_LIMIT, Registry, parse, validate
+from intent.errors import InvalidCommand
+from intent_contracts.orders.v1 import CancelOrder, GetOrder, Money, OrderLine, PlaceOrder
+
+
+def _line(line_id: str = "a", quantity: int = 1) -> OrderLine:
+    price = Money(minor_units=1, currency="EUR")
+    return OrderLine(line_id=line_id, sku="s", quantity=quantity, unit_price=price)
+
+
+def _place(*lines: OrderLine, order_id: str = "o-1") -> PlaceOrder:
+    return PlaceOrder(order_id=order_id, customer_id="ann", lines=lines or [_line()])
+
+
+def _refused(command: PlaceOrder | CancelOrder | GetOrder) -> InvalidCommand:
+    with pytest.raises(InvalidCommand) as raised:
+        validate(command)
+    return raised.value
+
+
+def test_a_good_message_passes() -> None:
+    validate(_place())
+
+
+def test_each_broken_rule_names_its_field() -> None:
+    error = _refused(_place(_line("a"), _line("b"), _line("", quantity=0)))
+    assert error.reason == "CONTRACT_VIOLATED"
+    assert [(v.field, v.rule) for v in error.violations] == [
+        ("lines[2].line_id", "string.min_len"),
+        ("lines[2].quantity", "int32.gte_lte"),
+    ]
+    assert "quantity: must be greater than or equal to 1" in str(error)
+
+
+@pytest.mark.parametrize("order_id", ["o\n1", "o\x001", "o\u202e1", "x" * 256])
+def test_an_aggregates_id_must_be_printable_and_short(order_id: str) -> None:
+    violations = _refused(_place(order_id=order_id)).violations
+    assert ("order_id", "must be 1 to 255 printable characters") in [
+        (v.field, v.description) for v in violations
+    ]
+
+
+@pytest.mark.parametrize("order_id", ["o-1", "Zürich 7/b", "注文", "a b"])
+def test_an_aggregates_id_may_be_any_printable_text(order_id: str) -> None:
+    validate(_place(order_id=order_id))
+
+
+def test_text_must_not_contain_nul_anywhere() -> None:
+    error = _refused(_place(_line("a"), _line("b\x00")))
+    assert [(v.field, v.rule) for v in error.violations] == [("lines[1].line_id", "string.nul")]
+
+
+def test_queries_have_no_aggregate_but_rules_of_their_own() -> None:
+    validate(GetOrder(order_id="o-1"))
+    assert [v.field for v in _refused(GetOrder()).violations] == ["order_id"]
+
+
+def test_a_message_over_the_limit_is_refused_with_both_sizes() -> None:
+    error = _refused(CancelOrder(order_id="o-1", reason="x" * MESSAGE_LIMIT))
+    assert error.reason == "MESSAGE_TOO_LARGE"
+    assert error.metadata["limit"] == str(256 * 1024)
+    assert "orders.v1.CancelOrder has 2621" in error.message
+
+
+def test_the_limit_can_be_set() -> None:
+    with pytest.raises(InvalidCommand, match="at most 10 are allowed"):
+        validate(_place(), limit=10)
+
+
+def test_bytes_become_the_message_of_a_class_or_a_contract() -> None:
+    data = _place().SerializeToString()
+    contract = Registry.load("orders.v1").command("orders.v1.PlaceOrder")
+    assert parse(PlaceOrder, data) == parse(contract, data) == _place()
+
+
+def test_malformed_bytes_are_refused() -> None:
+    with pytest.raises(InvalidCommand, match=r"the bytes are no orders\.v1\.PlaceOrder") as raised:
+        parse(PlaceOrder, b"\xff\xff")
+    assert raised.value.reason == "MALFORMED_MESSAGE"
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_valid_command_or_an_invalid_one(data: bytes) -> None:
+    # Anything but the two answers that a caller can act on would end the test.
+    with contextlib.suppress(InvalidCommand):
+        validate(parse(PlaceOrder, data))
