@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from intent.contracts import ReadModelContract
+from intent.context import BoundContext
 from intent.projections.projection import Projection
 from intent.projections.shape import TableShape
 
-__all__ = ["Definition", "key_problems"]
+__all__ = ["Definition", "definitions_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +24,6 @@ class Definition:
     projection: Projection[Any]
     shape: TableShape
 
-    @classmethod
-    def of(
-        cls, projection: type[Projection[Any]], read_models: Mapping[str, ReadModelContract]
-    ) -> Definition:
-        """Returns the definition of a projection.
-
-        Args:
-            projection: Its class.
-            read_models: The registry's read models, by full name.
-        """
-        contract = read_models[projection.read_model.DESCRIPTOR.full_name]
-        return cls(projection(), TableShape.of(contract))
-
     @property
     def name(self) -> str:
         """The projection's name."""
@@ -49,13 +35,10 @@ class Definition:
         return self.projection.version
 
 
-def key_problems(projection: type[Projection[Any]], contract: ReadModelContract) -> Iterator[tuple[str, str]]:
-    """Yields fault and mend of each handler that does not tell which row its event concerns."""
-    key = TableShape.of(contract).key
-    if len(key) == 1 and key[0].sql_type == "text":
-        return
-    for handler in projection.handlers.values():
-        if handler.keys is None:
-            fault = f"{handler.method.__name__} does not tell the key of its row"
-            names = ", ".join(column.name for column in key)
-            yield fault, f"use @projects(key=...) with the values of {names}"
+def definitions_of(context: BoundContext) -> tuple[Definition, ...]:
+    """Returns the definitions of a context's projections."""
+    read_models = context.registry.read_models
+    return tuple(
+        Definition(projection(), TableShape.of(read_models[projection.read_model.DESCRIPTOR.full_name]))
+        for projection in context.projections
+    )

@@ -9,16 +9,14 @@ from typing import Any, Final
 
 from intent_contracts.intent.v1 import RebuildProjectionResponse
 
-from intent.errors import Rejected, StoreUnavailable
+from intent.errors import Rejected, StoreUnavailable, Unavailable
 from intent.projections.counters import ProjectionCounters
-from intent.projections.database import ProjectionDatabase
 from intent.projections.definition import Definition
-from intent.projections.folding import Decode
+from intent.projections.environment import Environment
 from intent.projections.state import read_state
 from intent.projections.statements import quoted
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
 from intent.records import LogEntry
-from intent.store.port import EventStore
 
 __all__ = ["Rebuild"]
 
@@ -46,10 +44,7 @@ class Rebuild:
 
     Args:
         definition: The projection.
-        database: Where its rows are.
-        store: The log.
-        decode: Parses the events.
-        worker: Names this process.
+        environment: Where its rows are.
         page_size: How many entries are applied in one transaction.
         counters: Where to count.
         switched: Called after the switch.
@@ -58,19 +53,15 @@ class Rebuild:
     def __init__(
         self,
         definition: Definition,
-        database: ProjectionDatabase,
-        store: EventStore,
-        decode: Decode,
-        worker: str,
+        environment: Environment,
         page_size: int,
         counters: ProjectionCounters,
         switched: Callable[[], None],
     ) -> None:
         self._definition = definition
-        self._database = database
-        self._store = store
-        self._decode = decode
-        self._worker = worker
+        self._environment = environment
+        self._database = environment.database
+        self._store = environment.store
         self._page_size = page_size
         self._counters = counters
         self._switched = switched
@@ -88,6 +79,9 @@ class Rebuild:
         self._counters.rebuilding = True
         try:
             await self._run()
+        except asyncio.CancelledError:
+            self._failed = Unavailable("PROCESS_STOPS", "this process stops; another one goes on with it")
+            raise
         except Exception as error:
             self._failed = error
             raise
@@ -153,13 +147,10 @@ class Rebuild:
 
     async def _build(self, generation: int) -> bool:
         """Fills a generation and switches to it; False when another process is at it."""
-        position = await self._fetch(_CLAIM, self._definition.name, generation, self._worker)
+        position = await self._fetch(_CLAIM, self._definition.name, generation, self._environment.worker)
         if position is None:
-            await self._watch(generation)
-            return False
-        writer = GenerationWriter(
-            self._definition, generation, position, self._database, self._decode, self._worker
-        )
+            return await self._watch(generation)
+        writer = GenerationWriter(self._definition, generation, position, self._environment)
         await self._catch_up(writer)
         await self._fetch(_INDEX, self._definition.name, generation, timeout=_LONG)
         while True:
@@ -167,15 +158,20 @@ class Rebuild:
             if await self._fetch(_SWITCH, self._definition.name, generation):
                 return True
 
-    async def _watch(self, generation: int) -> None:
+    async def _watch(self, generation: int) -> bool:
+        """Tells how far the other process is; returns whether it is done."""
         position = await self._fetch(_LOOK_AT, self._definition.name, generation)
         if position is None:
             raise GenerationGoneError
         self._tell(position, head=await self._store.position())
+        if await self._replaced(generation):
+            return True
         await asyncio.sleep(_LOOK)
+        return False
 
     async def _catch_up(self, writer: GenerationWriter) -> None:
         """Applies pages up to the end of the log, reading the next while one is applied."""
+        self._tell(writer.position, head=await self._store.position())
         upcoming = self._read(writer.position)
         try:
             while entries := await upcoming:
@@ -187,7 +183,6 @@ class Rebuild:
                     upcoming = self._read(writer.position)
         finally:
             upcoming.cancel()
-        self._tell(writer.position, head=writer.position)
 
     def _read(self, after: int) -> asyncio.Task[Sequence[LogEntry]]:
         return asyncio.create_task(self._read_page(after))
@@ -200,8 +195,7 @@ class Rebuild:
         self._counters.events += applied.events
         self._counters.rows += applied.rows
         self._counters.failures += applied.failure is not None
-        head = self._progress.head
-        self._tell(applied.position, head=await self._store.position() if applied.position > head else head)
+        self._tell(applied.position)
         if applied.failure is not None:
             position, error = applied.failure.position, applied.failure.error
             _log.error(

@@ -13,12 +13,13 @@ from typing import Any
 import asyncpg
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
+from intent.context import BoundContext
 from intent.errors import InvalidCommand, NotFound, Violation
 from intent.projections.counters import ProjectionCounters
 from intent.projections.database import ProjectionDatabase
-from intent.projections.definition import Definition
+from intent.projections.definition import Definition, definitions_of
+from intent.projections.environment import Environment
 from intent.projections.feed import LogFeed
-from intent.projections.folding import Decode
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.state import read_statuses
@@ -47,30 +48,29 @@ class ProjectionSupervisor:
     """Owns the runners of a context's projections.
 
     Args:
-        definitions: The projections.
-        store: The log.
+        context: The context.
+        store: Its log.
         pool: Connections of the service role.
-        schema: The context's schema.
-        decode: Parses the events; the context's upcasters do.
-        settings: How they run.
+        settings: How the projections run.
+        schema: The schema of the context; by default its name.
     """
 
     def __init__(
         self,
-        definitions: Sequence[Definition],
+        context: BoundContext,
         store: EventStore,
         pool: asyncpg.Pool,
-        schema: str,
-        decode: Decode,
         settings: ProjectionSettings | None = None,
+        *,
+        schema: str | None = None,
     ) -> None:
         self._settings = settings or ProjectionSettings()
         self._store = store
-        self._decode = decode
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._database = ProjectionDatabase(pool, schema)
+        self._database = ProjectionDatabase(pool, schema or context.name)
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._environment = Environment(store, self._database, context.upcasters.event, worker)
         self._feed = LogFeed(store, self._settings.page_size)
-        self._runners = {definition.name: self._runner(definition) for definition in definitions}
+        self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
         self._rebuilds: dict[str, tuple[Rebuild, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,9 +107,8 @@ class ProjectionSupervisor:
         runners = [r for name, r in self._runners.items() if names is None or name in names]
         behind = [runner for runner in runners if runner.position < position]
         if behind and timeout > 0:
-            self._feed.hint(position)
             for runner in behind:
-                runner.expect()
+                runner.expect(position)
             await asyncio.wait([runner.reached(position) for runner in behind], timeout=timeout)
         return [runner.name for runner in behind if runner.position < position]
 
@@ -175,9 +174,7 @@ class ProjectionSupervisor:
         return next(status for status in await self.statuses() if status.name == name)
 
     def _runner(self, definition: Definition) -> ProjectionRunner:
-        return ProjectionRunner(
-            definition, self._database, self._feed, self._decode, self._worker, self._begin_rebuild
-        )
+        return ProjectionRunner(definition, self._environment, self._feed, self._begin_rebuild)
 
     def _known(self, name: str) -> ProjectionRunner:
         runner = self._runners.get(name)
@@ -194,10 +191,7 @@ class ProjectionSupervisor:
         runner = self._runners[definition.name]
         rebuild = Rebuild(
             definition,
-            self._database,
-            self._store,
-            self._decode,
-            self._worker,
+            self._environment,
             self._settings.rebuild_page_size,
             runner.counters,
             runner.hurry,
@@ -208,10 +202,8 @@ class ProjectionSupervisor:
         return rebuild
 
 
-_CHECKPOINT = """
-select g.position from {schema}.projections p
-join {schema}.projection_generations g on g.projection = p.name and g.generation = p.generation
-where p.name = $1 for update of g
+_CHECKPOINTS = """
+select position from {schema}.projection_generations where projection = $1 order by generation for update
 """
 
 _NOTE_SKIP = """
@@ -227,7 +219,8 @@ update {schema}.projection_generations set retry_at = null where projection = $1
 async def _skip(
     connection: Any, schema: str, name: str, position: int, head: int, why: tuple[str, str]
 ) -> None:
-    checkpoint: int = await connection.fetchval(_CHECKPOINT.format(schema=schema), name)
+    generations = await connection.fetch(_CHECKPOINTS.format(schema=schema), name)
+    checkpoint = min(generation["position"] for generation in generations)
     if not checkpoint < position <= head:
         raise InvalidCommand(
             "EVENT_NOT_SKIPPABLE",

@@ -1,0 +1,127 @@
+"""Reads the rows of one tenant from PostgreSQL, in one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+from google.protobuf.message import Message
+
+from intent.context import BoundContext
+from intent.errors import Unavailable
+from intent.projections.database import unavailable
+from intent.projections.definition import definitions_of
+from intent.projections.paging import Cursor, listing_digest, parse_token, token
+from intent.projections.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
+from intent.projections.shape import TableShape, column_value
+from intent.projections.statements import quoted
+
+__all__ = ["ReadModels"]
+
+Row = TypeVar("Row", bound=Message)
+
+_RETRY_MS = 1_000
+
+
+class ReadModels:
+    """Reads read models with the rights of the query role; row level security guards each read.
+
+    Args:
+        pool: Connections of the query role, or of the service role.
+        context: The context.
+        schema: The schema of the context; by default its name.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, context: BoundContext, *, schema: str | None = None) -> None:
+        self._pool = pool
+        self._schema = quoted(schema or context.name)
+        self._shapes = {definition.shape.model: definition.shape for definition in definitions_of(context)}
+
+    async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
+        """Returns the row with this key, or None; see `ReadModelReader.get`."""
+        shape = self._shapes[model]
+        conditions = [f"v.{quoted(column.name)} = ${n}" for n, column in enumerate(shape.key, 2)]
+        records = await self._fetch(
+            self._statement(shape, conditions, limit=1), tenant, shape.key_values(key)
+        )
+        return model.FromString(records[0]["data"]) if records else None
+
+    async def list(
+        self,
+        model: type[Row],
+        tenant: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        page_token: str = "",
+    ) -> Page[Row]:
+        """Returns a page of the rows that match; see `ReadModelReader.list`."""
+        shape = self._shapes[model]
+        filters = _filters(shape, where or {})
+        digest = listing_digest(shape.table, tenant, filters)
+        conditions = [f"v.{quoted(name)} = ${n}" for n, name in enumerate(filters, 2)]
+        after: tuple[Any, ...] = ()
+        if page_token:
+            cursor = parse_token(page_token, digest, shape)
+            conditions.append(_after(shape, len(filters) + 2))
+            after = (cursor.created_position, *cursor.key)
+        size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
+        statement = self._statement(shape, conditions, limit=size + 1)
+        records = await self._fetch(statement, tenant, (*filters.values(), *after))
+        rows = [model.FromString(record["data"]) for record in records[:size]]
+        more = token(digest, _cursor(shape, records[size - 1])) if len(records) > size else ""
+        return Page(rows, more)
+
+    def _statement(self, shape: TableShape, conditions: Sequence[str], limit: int) -> str:
+        """Returns a statement that sets the tenant ($1) and reads its rows.
+
+        The rows are joined laterally to the call that sets the tenant, so they are looked for
+        after it and once; were it otherwise, row level security would show nothing.
+        """
+        keys = "".join(f", v.{quoted(column.name)}" for column in shape.key)
+        order = "created_position desc" + "".join(f", {quoted(column.name)}" for column in shape.key)
+        where = " and ".join(["v.tenant = own.tenant", *conditions])
+        return (
+            "select rows.* from (select set_config('intent.tenant', $1, true) as tenant offset 0) own "  # noqa: S608
+            f"cross join lateral (select v.data, v.created_position{keys} "
+            f"from {self._schema}.{quoted(shape.table)} v where {where} order by {order} limit {limit}) rows "
+            f"order by {order}"
+        )
+
+    async def _fetch(self, statement: str, tenant: str, arguments: Sequence[Any]) -> list[Any]:
+        try:
+            with unavailable():
+                return list(await self._pool.fetch(statement, tenant, *arguments))
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            raise Unavailable(
+                "READ_MODEL_NOT_BUILT",
+                "the read model does not have this shape yet; it is being rebuilt",
+                retry_after_ms=_RETRY_MS,
+            ) from error
+
+
+def _filters(shape: TableShape, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of the columns to filter by."""
+    unknown = sorted(where.keys() - shape.columns.keys())
+    if unknown:
+        name = shape.model.DESCRIPTOR.full_name
+        known = ", ".join(shape.columns)
+        raise ValueError(f"{name} cannot be filtered by {', '.join(unknown)}, only by its columns: {known}")
+    return {
+        name: column_value(value)
+        for name, value in where.items()
+        if value is not None and value != "" and not (shape.columns[name].is_enum and value == 0)
+    }
+
+
+def _after(shape: TableShape, first: int) -> str:
+    """Returns the condition for the rows after a cursor whose values are ``$first`` and on."""
+    keys = ", ".join(f"v.{quoted(column.name)}" for column in shape.key)
+    values = ", ".join(f"${n}" for n in range(first + 1, first + 1 + len(shape.key)))
+    created = f"v.created_position {{}} ${first}"
+    return f"{created.format('<=')} and ({created.format('<')} or ({keys}) > ({values}))"
+
+
+def _cursor(shape: TableShape, record: Any) -> Cursor:
+    return Cursor(record["created_position"], tuple(record[column.name] for column in shape.key))

@@ -1,0 +1,33 @@
+"""Declares the tables of a context's read models to its database; the owner's part of a migration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intent.context import BoundContext
+from intent.projections.definition import definitions_of
+from intent.projections.statements import quoted
+
+__all__ = ["ensure_tables"]
+
+
+async def ensure_tables(connection: Any, context: BoundContext, *, schema: str | None = None) -> None:
+    """Makes the tables of new projections and notes what changed on the others.
+
+    A projection whose version or shape changed keeps the table that is read; the runner
+    rebuilds it beside. Safe to run twice, and by two processes at once.
+
+    Args:
+        connection: An asyncpg connection of the schema's owner, after the platform's migrations.
+        context: The context.
+        schema: The schema of the context; by default its name.
+    """
+    name = schema or context.name
+    declare = f"select {quoted(name)}.projection_declare($1, $2, $3::jsonb)"
+    async with connection.transaction():
+        await connection.execute(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{name}.projections"
+        )
+        for definition in definitions_of(context):
+            shape = definition.shape.declaration
+            await connection.execute(declare, definition.name, definition.version, shape)
