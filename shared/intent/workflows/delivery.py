@@ -106,7 +106,7 @@ class EventDelivery:
     def _correlation(self, saga: SagaContract, entry: LogEntry) -> str:
         if not saga.correlated_by:
             return entry.aggregate_id
-        _, event = self._context.decode(entry.type, entry.schema_version, entry.data)
+        _, event = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
         return _field(event, saga.correlated_by)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: each scenario beside its baseline, in one run on one machine."""

@@ -1,0 +1,65 @@
+"""The baselines on bare Temporal: what the same machine does without Intent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from bench.load import Load, closed_loop
+
+QUEUE = "bench-baseline"
+PAYLOAD = "x" * 300
+
+
+@workflow.defn(name="BareNoOp")
+class BareNoOp:
+    """Does nothing, which is the least that a workflow per command can cost."""
+
+    @workflow.run
+    async def run(self, payload: str) -> str:
+        return payload
+
+
+@asynccontextmanager
+async def bare_worker(address: str) -> AsyncIterator[Client]:
+    """Runs a worker of its own, and yields the client that shares its process."""
+    client = await Client.connect(address)
+    worker = Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[BareNoOp],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=2000,
+        max_concurrent_workflow_tasks=200,
+    )
+    async with worker:
+        yield client
+
+
+async def no_op(client: Client, *, callers: int, seconds: float, eager: bool) -> Load:
+    """Runs one bare workflow per call, in a closed loop."""
+
+    async def call(_: int) -> None:
+        await client.execute_workflow(
+            "BareNoOp",
+            PAYLOAD,
+            id=f"bare-{uuid4().hex}",
+            task_queue=QUEUE,
+            request_eager_start=eager,
+        )
+
+    return await closed_loop(call, callers=callers, seconds=seconds)
+
+
+async def best_no_op(address: str, *, callers: int, seconds: float) -> Load:
+    """Returns the better of eager and not eager."""
+    async with bare_worker(address) as client:
+        await no_op(client, callers=min(callers, 20), seconds=1.0, eager=True)
+        eager = await no_op(client, callers=callers, seconds=seconds, eager=True)
+        plain = await no_op(client, callers=callers, seconds=seconds, eager=False)
+    return max(eager, plain, key=lambda load: load.rate)

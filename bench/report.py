@@ -1,0 +1,72 @@
+"""The result table, and `build/bench.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One scenario's result.
+
+    Attributes:
+        value: What Intent reached.
+        unit: Of `value` and `baseline`.
+        baseline: What the baseline reached in the same run, or None when there is none.
+        ratio: `value` over `baseline`, or None.
+        bar: What is asked: of the ratio where there is one, else of the value.
+        at_most: True when the bar is an upper bound.
+        note: Further figures.
+    """
+
+    value: float
+    unit: str
+    baseline: float | None
+    bar: float
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.baseline is None else self.value / self.baseline
+
+    @property
+    def held(self) -> bool:
+        measured = self.value if self.ratio is None else self.ratio
+        return measured <= self.bar if self.at_most else measured >= self.bar
+
+
+def write(figures: dict[str, Figure], path: Path) -> None:
+    """Writes the figures as JSON, keeping those of scenarios that did not run this time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name, figure in figures.items():
+        known[name] = {**asdict(figure), "ratio": figure.ratio, "held": figure.held}
+    path.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def show(figures: dict[str, Figure], console: Console) -> None:
+    """Prints the table."""
+    table = Table(title="Intent beside its baselines", title_justify="left")
+    for column in ("scenario", "value", "baseline", "ratio", "bar", "", "note"):
+        table.add_column(
+            column, justify="right" if column in ("value", "baseline", "ratio", "bar") else "left"
+        )
+    for name, figure in figures.items():
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}x"
+        unit = "" if figure.ratio is None else "x"
+        table.add_row(
+            name,
+            f"{figure.value:,.4g} {figure.unit}",
+            "" if figure.baseline is None else f"{figure.baseline:,.4g} {figure.unit}",
+            ratio,
+            f"{'≤' if figure.at_most else '≥'} {figure.bar:,g}{unit}",
+            "[green]held[/]" if figure.held else "[red]missed[/]",
+            figure.note,
+        )
+    console.print(table)

@@ -1,0 +1,1 @@
+"""One module per group of scenarios; each names its scenarios in `SCENARIOS`."""

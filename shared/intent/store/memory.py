@@ -1,0 +1,152 @@
+"""The event store in memory: the twin of the PostgreSQL adapter, for tests and domain work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
+from intent.store.port import (
+    Appended,
+    AppendResult,
+    CommandWrite,
+    Conflict,
+    EventWrite,
+    Loaded,
+    LoadedStream,
+    LogFilter,
+    StoredCommand,
+    StreamAppend,
+    StreamOutcome,
+)
+
+__all__ = ["MemoryEventStore"]
+
+
+class MemoryEventStore:
+    """Keeps a log in memory; fulfils `intent.store.port.EventStore`."""
+
+    def __init__(self) -> None:
+        self._log: list[LogEntry] = []
+        self._streams: dict[StreamKey, list[LogEntry]] = {}
+        self._commands: dict[CommandKey, StoredCommand] = {}
+        self._snapshots: dict[StreamKey, Snapshot] = {}
+        self._grown = asyncio.Condition()
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        """See `EventStore.append`."""
+        before = len(self._log)
+        outcomes = [self._append(stream) for stream in streams]
+        if len(self._log) > before:
+            async with self._grown:
+                self._grown.notify_all()
+        return AppendResult(outcomes, len(self._log))
+
+    async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
+        """See `EventStore.load`."""
+        return Loaded(
+            {key: self._loaded(key) for key in streams},
+            {key: self._commands[key] for key in commands if key in self._commands},
+        )
+
+    async def load_full(self, key: StreamKey) -> LoadedStream:
+        """See `EventStore.load_full`."""
+        entries = self._streams.get(key, [])
+        return LoadedStream(len(entries), None, [_stored(entry) for entry in entries])
+
+    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
+        """See `EventStore.read_log`."""
+        only = where or LogFilter()
+        return [entry for entry in self._log[after:] if _passes(entry, only)][:limit]
+
+    async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
+        """See `EventStore.read_positions`."""
+        return [self._log[p - 1] for p in sorted(set(positions)) if 0 < p <= len(self._log)]
+
+    async def read_stream(
+        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+    ) -> Sequence[LogEntry]:
+        """See `EventStore.read_stream`."""
+        return self._streams.get(key, [])[after_version : after_version + limit]
+
+    async def command(self, key: CommandKey) -> StoredCommand | None:
+        """See `EventStore.command`."""
+        return self._commands.get(key)
+
+    async def position(self) -> int:
+        """See `EventStore.position`."""
+        return len(self._log)
+
+    async def wait_beyond(self, position: int, timeout: float) -> int:
+        """See `EventStore.wait_beyond`."""
+        try:
+            async with asyncio.timeout(timeout), self._grown:
+                await self._grown.wait_for(lambda: len(self._log) > position)
+        except TimeoutError:
+            pass
+        return len(self._log)
+
+    def _append(self, stream: StreamAppend) -> StreamOutcome:
+        version = len(self._streams.get(stream.key, ()))
+        known = (CommandKey(stream.key.tenant, command.command_id) for command in stream.commands)
+        duplicates: dict[UUID, StoredCommand] = {
+            key.command_id: self._commands[key] for key in known if key in self._commands
+        }
+        if duplicates or version != stream.expected_version:
+            return Conflict(version, duplicates)
+        if stream.snapshot is not None:
+            self._snapshots[stream.key] = stream.snapshot
+        return Appended([self._write(stream.key, command) for command in stream.commands])
+
+    def _write(self, key: StreamKey, command: CommandWrite) -> int:
+        for event in command.events:
+            self._record(key, command, event)
+        position = len(self._log)
+        self._commands[CommandKey(key.tenant, command.command_id)] = StoredCommand(
+            command.command_id, command.fingerprint, command.outcome, position, command.workflow_id
+        )
+        return position
+
+    def _record(self, key: StreamKey, command: CommandWrite, event: EventWrite) -> None:
+        entries = self._streams.setdefault(key, [])
+        entry = LogEntry(
+            position=len(self._log) + 1,
+            tenant=key.tenant,
+            aggregate_type=key.aggregate_type,
+            aggregate_id=key.aggregate_id,
+            version=len(entries) + 1,
+            event_id=event.event_id,
+            type=event.type,
+            schema_version=event.schema_version,
+            data=event.data,
+            command_id=command.command_id,
+            correlation_id=command.correlation_id,
+            causation_id=command.causation_id,
+            actor=command.actor,
+            traceparent=command.traceparent,
+            recorded_at=datetime.now(UTC),
+        )
+        entries.append(entry)
+        self._log.append(entry)
+
+    def _loaded(self, key: StreamKey) -> LoadedStream:
+        entries = self._streams.get(key, [])
+        snapshot = self._snapshots.get(key)
+        after = snapshot.version if snapshot is not None else 0
+        return LoadedStream(len(entries), snapshot, [_stored(entry) for entry in entries[after:]])
+
+
+def _stored(entry: LogEntry) -> StoredEvent:
+    return StoredEvent(entry.version, entry.type, entry.schema_version, entry.data)
+
+
+def _passes(entry: LogEntry, only: LogFilter) -> bool:
+    return (
+        (only.tenant is None or entry.tenant == only.tenant)
+        and (not only.types or entry.type in only.types)
+        and (not only.aggregate_type or entry.aggregate_type == only.aggregate_type)
+        and (not only.aggregate_id or entry.aggregate_id == only.aggregate_id)
+        and (not only.correlation_id or entry.correlation_id == only.correlation_id)
+    )

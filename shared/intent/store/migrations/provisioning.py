@@ -1,0 +1,89 @@
+"""Makes a database ready for a context: its roles and its schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from intent.errors import ConfigurationError
+from intent.store.roles import RoleNames
+
+__all__ = ["Passwords", "provision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """Passwords of the roles that log in; None leaves a role's password as it is.
+
+    Attributes:
+        owner: Of the owner.
+        service: Of the service.
+        query: Of the query role.
+    """
+
+    owner: str | None = None
+    service: str | None = None
+    query: str | None = None
+
+
+async def provision(admin_dsn: str, context: str, passwords: Passwords | None = None) -> None:
+    """Creates a context's roles and schema; what is there already stays.
+
+    Args:
+        admin_dsn: Connects as a role that may create roles and schemas.
+        context: The context.
+        passwords: Passwords to set.
+
+    Raises:
+        ConfigurationError: The server does not answer or the role may not.
+    """
+    names, secrets = RoleNames.of(context), passwords or Passwords()
+    try:
+        connection = await asyncpg.connect(admin_dsn)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"PostgreSQL does not let the administrator in: {error}") from error
+    try:
+        async with connection.transaction():
+            # Roles belong to the whole server, so the lock is not the schema's own.
+            await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
+            await _make_roles(connection, names, secrets)
+            await _make_schema(connection, names)
+    finally:
+        await connection.close()
+
+
+async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> None:
+    for role, login in (
+        (names.owner, True),
+        (names.service, True),
+        (names.query, True),
+        (names.log, False),
+        (names.projector, False),
+    ):
+        if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
+            await connection.execute(f"create role {role} {'login' if login else 'nologin'}")
+    for role, password in (
+        (names.owner, secrets.owner),
+        (names.service, secrets.service),
+        (names.query, secrets.query),
+    ):
+        if password is not None:
+            quoted = await connection.fetchval("select quote_literal($1::text)", password)
+            await connection.execute(f"alter role {role} password {quoted}")
+    # Without inheritance: a member must take the role on, and sees nothing through it before.
+    for role, member in (
+        (names.log, names.owner),
+        (names.projector, names.owner),
+        (names.projector, names.service),
+    ):
+        await connection.execute(f"grant {role} to {member} with inherit false, set true")
+
+
+async def _make_schema(connection: Any, names: RoleNames) -> None:
+    await connection.execute(f"grant {names.owner} to current_user")
+    await connection.execute(f"create schema if not exists {names.schema} authorization {names.owner}")
+    database = await connection.fetchval("select quote_ident(current_database())")
+    for role in (names.owner, names.service, names.query):
+        await connection.execute(f"grant connect on database {database} to {role}")

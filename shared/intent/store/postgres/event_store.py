@@ -1,0 +1,139 @@
+"""The event store on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
+from intent.store.port import AppendResult, Loaded, LoadedStream, LogFilter, StoredCommand, StreamAppend
+from intent.store.postgres.append import append_arguments, append_result, append_statement
+from intent.store.postgres.connections import open_pool, unavailable
+from intent.store.postgres.loading import load_arguments, loaded, log_entry
+from intent.store.postgres.wakeups import WakeUps
+from intent.store.roles import RoleNames
+
+__all__ = ["PostgresEventStore"]
+
+_POLL: Final = 0.5
+_EVERYTHING: Final = LogFilter()
+
+
+class PostgresEventStore:
+    """Keeps the log of one context in its schema; fulfils `intent.store.port.EventStore`.
+
+    All access goes through functions of the schema, each in one round trip. Open it with `open`.
+
+    Args:
+        pool: Connections of the service role.
+        wake_ups: Wakes readers of the log.
+        schema: The context's schema.
+    """
+
+    def __init__(self, pool: Any, wake_ups: WakeUps, schema: str) -> None:
+        self.pool = pool
+        self._wake_ups = wake_ups
+        self._append = append_statement(schema)
+        call = f"select * from {schema}"
+        self._load = f"{call}.load($1, $2, $3, $4, $5)"
+        self._read_log = f"{call}.read_log($1, $2, $3, $4, $5, $6, $7)"
+        self._read_positions = f"{call}.read_positions($1)"
+        self._read_stream = f"{call}.read_stream($1, $2, $3, $4, $5)"
+        self._position = f"{call}.log_position()"
+
+    @classmethod
+    async def open(
+        cls, dsn: str, context: str, *, connections: int = 4, statement_timeout: float = 10.0
+    ) -> PostgresEventStore:
+        """Connects.
+
+        Args:
+            dsn: Connects as the context's service role.
+            context: The context.
+            connections: How many connections at most; one more listens.
+            statement_timeout: Seconds that one call may take.
+
+        Raises:
+            ConfigurationError: The server does not answer, or does not let the role in.
+        """
+        names = RoleNames.of(context)
+        pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
+        wake_ups = WakeUps(dsn, pool, f"intent_{context}")
+        wake_ups.start()
+        return cls(pool, wake_ups, names.schema)
+
+    async def close(self) -> None:
+        """Closes the connections; calls under way fail."""
+        await self._wake_ups.stop()
+        self.pool.terminate()
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        """See `EventStore.append`."""
+        if not streams:
+            return AppendResult([], await self.position())
+        with unavailable():
+            row = await self.pool.fetchrow(self._append, *append_arguments(streams))
+        result = append_result(streams, row)
+        if result.position > row["base"]:
+            self._wake_ups.appended(result.position)
+        return result
+
+    async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
+        """See `EventStore.load`."""
+        with unavailable():
+            rows = await self.pool.fetch(self._load, *load_arguments(streams, commands))
+        return loaded(streams, commands, rows)
+
+    async def load_full(self, key: StreamKey) -> LoadedStream:
+        """See `EventStore.load_full`."""
+        entries: list[LogEntry] = []
+        while page := await self.read_stream(key, len(entries), 10_000):
+            entries += page
+        events = [StoredEvent(e.version, e.type, e.schema_version, e.data) for e in entries]
+        return LoadedStream(len(events), None, events)
+
+    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
+        """See `EventStore.read_log`."""
+        only = where or _EVERYTHING
+        with unavailable():
+            rows = await self.pool.fetch(
+                self._read_log,
+                after,
+                limit,
+                only.tenant,
+                list(only.types) or None,
+                only.aggregate_type or None,
+                only.aggregate_id or None,
+                only.correlation_id or None,
+            )
+        return [log_entry(row) for row in rows]
+
+    async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
+        """See `EventStore.read_positions`."""
+        with unavailable():
+            rows = await self.pool.fetch(self._read_positions, list(positions))
+        return [log_entry(row) for row in rows]
+
+    async def read_stream(
+        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+    ) -> Sequence[LogEntry]:
+        """See `EventStore.read_stream`."""
+        with unavailable():
+            rows = await self.pool.fetch(self._read_stream, *key, after_version, limit)
+        return [log_entry(row) for row in rows]
+
+    async def command(self, key: CommandKey) -> StoredCommand | None:
+        """See `EventStore.command`."""
+        return (await self.load([], [key])).commands.get(key)
+
+    async def position(self) -> int:
+        """See `EventStore.position`."""
+        with unavailable():
+            position: int = await self.pool.fetchval(self._position)
+        self._wake_ups.heard(position)
+        return position
+
+    async def wait_beyond(self, position: int, timeout: float) -> int:
+        """See `EventStore.wait_beyond`."""
+        heard = await self._wake_ups.wait_beyond(position, min(timeout, _POLL))
+        return heard if heard > position else await self.position()

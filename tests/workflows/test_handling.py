@@ -1,0 +1,273 @@
+"""A batch is decided command by command; each gets its own outcome, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind
+from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
+from orders.aggregates import Order
+from orders.context import context as orders
+
+from intent.context import BoundContext
+from intent.contracts import Registry
+from intent.domain import handles
+from intent.errors import StoreUnavailable
+from intent.records import StreamKey
+from intent.store.memory import MemoryEventStore
+from intent.store.port import AppendResult, StreamAppend
+from intent.workflows import AggregateCache, CommandHandling, Handled
+
+
+def place(order_id: str, lines: int = 1) -> PlaceOrder:
+    return PlaceOrder(
+        order_id=order_id,
+        customer_id="ann",
+        lines=[
+            OrderLine(
+                line_id=str(n), sku="tea", quantity=1, unit_price=Money(minor_units=500, currency="EUR")
+            )
+            for n in range(1, lines + 1)
+        ],
+    )
+
+
+def envelope(
+    command: Message, tenant: str = "acme", command_id: UUID | None = None, expected: int | None = None
+) -> CommandEnvelope:
+    return CommandEnvelope(
+        tenant_id=tenant,
+        command_id=str(command_id or uuid4()),
+        type=command.DESCRIPTOR.full_name,
+        data=command.SerializeToString(deterministic=True),
+        correlation_id="story",
+        expected_version=expected,
+    )
+
+
+def told(handled: Handled) -> list[str]:
+    """Returns ``v<version>`` or the reason of each outcome."""
+    return [_told(outcome) for outcome in handled.outcomes]
+
+
+def _told(outcome: CommandOutcome) -> str:
+    if outcome.HasField("result"):
+        return f"v{outcome.result.version}" + ("*" if outcome.result.duplicate else "")
+    return outcome.failure.reason + ("*" if outcome.failure.duplicate else "")
+
+
+@pytest.fixture(scope="module")
+def context() -> BoundContext:
+    return orders.bind(Registry.load())
+
+
+@pytest.fixture
+def store() -> MemoryEventStore:
+    return MemoryEventStore()
+
+
+@pytest.fixture
+def handling(context: BoundContext, store: MemoryEventStore) -> CommandHandling:
+    return CommandHandling(context, store, AggregateCache())
+
+
+async def test_commands_of_one_aggregate_are_decided_in_order_on_each_others_effect(
+    handling: CommandHandling, store: MemoryEventStore
+) -> None:
+    handled = await handling.handle(
+        [
+            envelope(place("o-1")),
+            envelope(ChangeLine(order_id="o-1", line_id="1", quantity=4)),
+            envelope(ConfirmOrder(order_id="o-1")),
+            envelope(ChangeLine(order_id="o-1", line_id="1", quantity=5)),
+        ]
+    )
+    assert told(handled) == ["v1", "v2", "v3", "ORDER_NOT_OPEN"]
+    assert [o.result.position for o in handled.outcomes[:3]] == [1, 2, 3]
+    entries = await store.read_log(0, 10)
+    assert [entry.type for entry in entries] == [
+        "orders.v1.OrderPlaced",
+        "orders.v1.LineChanged",
+        "orders.v1.OrderConfirmed",
+    ]
+
+
+async def test_a_batch_of_good_rejected_and_invalid_commands_gives_each_its_own_outcome(
+    handling: CommandHandling, store: MemoryEventStore
+) -> None:
+    broken = envelope(place("o-2"))
+    broken.data = b"\xff\xff"
+    unknown = envelope(place("o-3"))
+    unknown.type = "orders.v1.Nonsense"
+    handled = await handling.handle(
+        [
+            envelope(place("o-1")),
+            envelope(PlaceOrder(order_id="o-4")),
+            broken,
+            unknown,
+            envelope(CancelOrder(order_id="missing", reason="why not")),
+            envelope(place("o-5"), tenant="other"),
+        ]
+    )
+    kinds = [o.failure.kind for o in handled.outcomes if o.HasField("failure")]
+    assert kinds == [
+        FailureKind.FAILURE_KIND_INVALID,
+        FailureKind.FAILURE_KIND_INVALID,
+        FailureKind.FAILURE_KIND_UNKNOWN_TYPE,
+        FailureKind.FAILURE_KIND_NOT_FOUND,
+    ]
+    assert [o.result.version for o in (handled.outcomes[0], handled.outcomes[5])] == [1, 1]
+    assert await store.position() == 2
+
+
+async def test_a_repeated_command_gets_its_first_result_whatever_happened_since(
+    context: BoundContext, handling: CommandHandling, store: MemoryEventStore
+) -> None:
+    first, later = envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))
+    refused = envelope(ConfirmOrder(order_id="o-1"))
+    await handling.handle([first])
+    await handling.handle([later])
+    assert told(await handling.handle([refused])) == ["ORDER_ALREADY_CONFIRMED"]
+    again = await handling.handle([first, later, refused])
+    assert told(again) == ["v1*", "v2*", "ORDER_ALREADY_CONFIRMED*"]
+    assert again.outcomes[0].result.position == 1
+    restarted = CommandHandling(context, store, AggregateCache())
+    assert told(await restarted.handle([later, first])) == ["v2*", "v1*"]
+    assert await store.position() == 2
+
+
+async def test_one_id_twice_in_a_batch_has_one_effect(
+    handling: CommandHandling, store: MemoryEventStore
+) -> None:
+    same = envelope(place("o-1"))
+    other = envelope(place("o-9"), command_id=UUID(same.command_id))
+    assert told(await handling.handle([same, same, other])) == ["v1", "v1*", "COMMAND_ID_REUSED"]
+    assert await store.position() == 1
+
+
+async def test_an_id_with_other_contents_is_refused_later_too(handling: CommandHandling) -> None:
+    first = envelope(place("o-1"))
+    await handling.handle([first])
+    other = envelope(place("o-2"), command_id=UUID(first.command_id))
+    assert told(await handling.handle([other])) == ["COMMAND_ID_REUSED"]
+
+
+async def test_an_unexpected_version_is_told_and_not_recorded(handling: CommandHandling) -> None:
+    await handling.handle([envelope(place("o-1"))])
+    command_id = uuid4()
+    change = ChangeLine(order_id="o-1", line_id="1", quantity=3)
+    wrong = await handling.handle([envelope(change, command_id=command_id, expected=7)])
+    assert told(wrong) == ["VERSION_CONFLICT"]
+    assert dict(wrong.outcomes[0].failure.metadata) == {"expected_version": "7", "actual_version": "1"}
+    assert list(wrong.recorded) == [False]
+    right = await handling.handle([envelope(change, command_id=command_id, expected=1)])
+    assert told(right) == ["v2"]
+    repeated = await handling.handle([envelope(change, command_id=command_id, expected=1)])
+    assert told(repeated) == ["v2*"]
+
+
+async def test_a_stale_copy_is_decided_anew(
+    context: BoundContext, handling: CommandHandling, store: MemoryEventStore
+) -> None:
+    other_process = CommandHandling(context, store, AggregateCache())
+    await handling.handle([envelope(place("o-1"))])
+    await other_process.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=2))])
+    await other_process.handle([envelope(ConfirmOrder(order_id="o-1"))])
+    handled = await handling.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=9))])
+    assert told(handled) == ["ORDER_NOT_OPEN"]
+    expecting = await handling.handle([envelope(CancelOrder(order_id="o-1", reason="late"), expected=3)])
+    assert told(expecting) == ["v4"]
+
+
+class _Raising(Order):
+    """An order whose confirmation is defective."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> None:
+        raise ZeroDivisionError("a defect")
+
+
+@pytest.fixture
+def defective(context: BoundContext, store: MemoryEventStore) -> CommandHandling:
+    from intent.context import Context
+
+    raising = Context(
+        "orders",
+        aggregates=[_Raising],
+        projections=orders.projections,
+        queries=orders.queries,
+        upcasters=orders.upcasters,
+    )
+    return CommandHandling(raising.bind(Registry.load()), store, AggregateCache())
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_a_handler_that_raises_spoils_neither_its_neighbours_nor_its_aggregate(
+    defective: CommandHandling, store: MemoryEventStore, cached: bool
+) -> None:
+    if cached:
+        await defective.handle([envelope(place("o-1"))])
+    handled = await defective.handle(
+        [
+            *([] if cached else [envelope(place("o-1"))]),
+            envelope(ChangeLine(order_id="o-1", line_id="1", quantity=2)),
+            envelope(ConfirmOrder(order_id="o-1")),
+            envelope(ChangeLine(order_id="o-1", line_id="1", quantity=3)),
+            envelope(place("o-2")),
+        ]
+    )
+    assert told(handled)[-4:] == ["v2", "INTERNAL", "v3", "v1"]
+    assert "ZeroDivision" not in str(handled.outcomes)
+    assert await store.position() == 4
+
+
+class _Flaky(MemoryEventStore):
+    """Commits, then loses the connection before the caller hears of it, once."""
+
+    lost = False
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        result = await super().append(streams)
+        if not self.lost:
+            self.lost = True
+            raise StoreUnavailable("the connection broke after the commit")
+        return result
+
+
+async def test_a_crash_between_commit_and_acknowledgement_changes_nothing(context: BoundContext) -> None:
+    store = _Flaky()
+    handling = CommandHandling(context, store, AggregateCache())
+    batch = [envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1")), envelope(place("o-2"))]
+    with pytest.raises(StoreUnavailable):
+        await handling.handle(batch)
+    assert told(await handling.handle(batch)) == ["v1*", "v2*", "v1*"]
+    assert await store.position() == 3
+
+
+async def test_text_that_the_database_cannot_hold_fails_alone(handling: CommandHandling) -> None:
+    poisoned = place("o-\x00")
+    handled = await handling.handle([envelope(place("o-1")), envelope(poisoned), envelope(place("o-2"))])
+    good: Any = [told(handled)[0], told(handled)[2]]
+    assert good == ["v1", "v1"]
+
+
+async def test_a_long_stream_is_loaded_from_its_snapshot(
+    context: BoundContext, store: MemoryEventStore
+) -> None:
+    handling = CommandHandling(context, store, AggregateCache())
+    await handling.handle([envelope(place("o-1"))])
+    for quantity in range(2, 252):
+        await handling.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=quantity))])
+    key = StreamKey("acme", "Order", "o-1")
+    loaded = (await store.load([key], [])).streams[key]
+    assert loaded.snapshot is not None
+    assert loaded.snapshot.version == 200
+    assert len(loaded.events) == 51
+    cold = CommandHandling(context, store, AggregateCache())
+    assert told(await cold.handle([envelope(ConfirmOrder(order_id="o-1"))])) == ["v252"]
