@@ -92,12 +92,6 @@ class Upcasters:
         """Returns whether an event is upcast to another even at its contract's version."""
         return (type, self._current.get(type, 0)) in self._steps
 
-    def stored_as(self, types: Iterable[str]) -> tuple[str, ...]:
-        """Returns the full names under which these events may be stored: theirs and former ones, sorted."""
-        wanted = set(types)
-        former = {type_ for type_, version in self._steps if self._leads_to(type_, version) in wanted}
-        return tuple(sorted(wanted | former))
-
     def check(self, context: str, problems: Problems) -> None:
         """Notes each older version of a context's events from which no chain leads to the current one.
 
@@ -113,10 +107,6 @@ class Upcasters:
                 )
                 mend = "declare an upcaster from each older version and name it in the context's upcasters"
                 problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
-
-    def _leads_to(self, type_: str, version: int) -> str:
-        plan = self._plan(type_, version)
-        return plan.type if plan else ""
 
     def _plan(self, type_: str, version: int) -> _Plan | None:
         """Follows the chain from a schema version to the current one, and remembers it."""
