@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
-from intent.errors import StoreUnavailable
 from intent.projections.statements import quoted
+from intent.store.postgres.connections import unavailable
 
-__all__ = ["ProjectionDatabase", "unavailable"]
-
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-)
-"""What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks."""
-
-
-@contextmanager
-def unavailable() -> Iterator[None]:
-    """Turns errors that a retry may mend into `StoreUnavailable`."""
-    try:
-        yield
-    except _AWAY as error:
-        raise StoreUnavailable(f"the database is away: {error}") from error
-
+__all__ = ["ProjectionDatabase"]
 
 _LIVE = "set local synchronous_commit = off;"
 """Rows and checkpoint can be made again from the log, so no commit waits for the disk."""

@@ -10,12 +10,12 @@ from google.protobuf.message import Message
 
 from intent.context import BoundContext
 from intent.errors import Unavailable
-from intent.projections.database import unavailable
 from intent.projections.definition import definitions_of
 from intent.projections.paging import Cursor, listing_digest, parse_token, token
 from intent.projections.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
 from intent.projections.shape import TableShape, column_value
 from intent.projections.statements import quoted
+from intent.store.postgres.connections import unavailable
 
 __all__ = ["ReadModels"]
 
@@ -89,10 +89,11 @@ class ReadModels:
             f"order by {order}"
         )
 
-    async def _fetch(self, statement: str, tenant: str, arguments: Sequence[Any]) -> list[Any]:
+    async def _fetch(self, statement: str, tenant: str, arguments: Sequence[Any]) -> Sequence[Any]:
         try:
             with unavailable():
-                return list(await self._pool.fetch(statement, tenant, *arguments))
+                found: Sequence[Any] = await self._pool.fetch(statement, tenant, *arguments)
+                return found
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise Unavailable(
                 "READ_MODEL_NOT_BUILT",

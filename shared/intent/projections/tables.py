@@ -10,6 +10,8 @@ from intent.projections.statements import quoted
 
 __all__ = ["ensure_tables"]
 
+_ALONE = "select pg_advisory_xact_lock(hashtextextended($1, 0))"
+
 
 async def ensure_tables(connection: Any, context: BoundContext, *, schema: str | None = None) -> None:
     """Makes the tables of new projections and notes what changed on the others.
