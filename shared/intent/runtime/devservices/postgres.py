@@ -202,8 +202,9 @@ class Postgres:
         for path in (self._bin, self.data):
             closed = _closed_folder(path, self._account)
             if closed is not None:
+                user = self._account.name
                 raise ConfigurationError(
-                    f"PostgreSQL may not run as root and its user {self._account.name} may not enter {closed}: run "
+                    f"PostgreSQL may not run as root, and as user {user} it may not enter {closed}: run "
                     f"`chmod o+x {closed}`, or work in a folder that every user may enter, or not as root"
                 )
 

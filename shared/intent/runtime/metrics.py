@@ -1,0 +1,158 @@
+"""What a context process counts, for Prometheus.
+
+Metrics (all begin with ``intent_``):
+
+- ``call_seconds``: duration of gRPC calls, by method and status
+- ``call_failures_total``: failed calls, by method and reason
+- ``batch_commands``, ``batch_seconds``: size of batches and time until their outcomes are known
+- ``lane_depth``, ``commands_in_flight``: commands that queue, and that wait for an outcome
+- ``projection_position``, ``projection_lag``, ``projection_events_total``,
+  ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+__all__ = ["CommandFigures", "Metrics", "ProjectionFigures"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class CommandFigures(Protocol):
+    """Knows how many commands are under way."""
+
+    @property
+    def depth(self) -> int:
+        """How many commands queue."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many commands wait for their outcome."""
+        ...
+
+
+class ProjectionFigures(Protocol):
+    """The figures of one projection; the counts only grow."""
+
+    name: str
+    position: int
+    lag: int
+    events: int
+    failures: int
+    failing: bool
+    rebuilding: bool
+
+
+class Metrics:
+    """The metrics of one process. It is also the observer of batches."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._calls = Histogram(
+            "intent_call_seconds",
+            "Duration of gRPC calls.",
+            ("method", "code"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "intent_call_failures", "Failed gRPC calls.", ("method", "reason"), registry=self.registry
+        )
+        self._batches = Histogram(
+            "intent_batch_commands",
+            "Commands in a batch.",
+            ("context",),
+            buckets=_COMMANDS,
+            registry=self.registry,
+        )
+        self._applied = Histogram(
+            "intent_batch_seconds",
+            "Time until the outcomes of a batch are known.",
+            ("context",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        # Looking a child up by its labels costs as much as counting; calls are many, labels few.
+        self._call_children: dict[tuple[str, str], Histogram] = {}
+
+    def call_finished(self, method: str, code: str, reason: str, seconds: float) -> None:
+        """Counts a gRPC call.
+
+        Args:
+            method: The full name of the method.
+            code: The name of its status.
+            reason: The error's stable reason; empty when it succeeded.
+            seconds: How long it took.
+        """
+        child = self._call_children.get((method, code))
+        if child is None:
+            child = self._call_children[method, code] = self._calls.labels(method.lstrip("/"), code)
+        child.observe(seconds)
+        if reason:
+            self._failures.labels(method.lstrip("/"), reason).inc()
+
+    def batch_sent(self, context: str, commands: int, queued: int) -> None:
+        """Counts a batch that was formed."""
+        self._batches.labels(context).observe(commands)
+
+    def batch_applied(self, context: str, commands: int, seconds: float) -> None:
+        """Counts the time until the outcomes of a batch were known."""
+        self._applied.labels(context).observe(seconds)
+
+    def watch_commands(self, router: CommandFigures) -> None:
+        """Reads from now on how many commands are under way."""
+        depth = Gauge("intent_lane_depth", "Commands that queue in lanes.", registry=self.registry)
+        depth.set_function(lambda: router.depth)
+        flight = Gauge(
+            "intent_commands_in_flight", "Commands that wait for their outcome.", registry=self.registry
+        )
+        flight.set_function(lambda: router.in_flight)
+
+    def watch_projections(self, figures: Callable[[], Sequence[ProjectionFigures]]) -> None:
+        """Reads from now on the figures of the projections."""
+        self.registry.register(_Projections(figures))
+
+    def text(self) -> bytes:
+        """Returns all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Projections(Collector):
+    """Reads the figures of projections when Prometheus asks."""
+
+    def __init__(self, figures: Callable[[], Sequence[ProjectionFigures]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics."""
+        labels = ["projection"]
+        gauges = {
+            "position": GaugeMetricFamily("intent_projection_position", "Position reached.", labels=labels),
+            "lag": GaugeMetricFamily("intent_projection_lag", "Events behind the log.", labels=labels),
+            "failing": GaugeMetricFamily(
+                "intent_projection_failing", "1 while an event fails.", labels=labels
+            ),
+            "rebuilding": GaugeMetricFamily(
+                "intent_projection_rebuilding", "1 during a rebuild.", labels=labels
+            ),
+        }
+        counters = {
+            "events": CounterMetricFamily("intent_projection_events", "Events applied.", labels=labels),
+            "failures": CounterMetricFamily("intent_projection_failures", "Failed attempts.", labels=labels),
+        }
+        for figures in self._figures():
+            for field, gauge in gauges.items():
+                gauge.add_metric([figures.name], float(getattr(figures, field)))
+            for field, counter in counters.items():
+                counter.add_metric([figures.name], float(getattr(figures, field)))
+        yield from gauges.values()
+        yield from counters.values()
