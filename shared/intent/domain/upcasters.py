@@ -131,9 +131,11 @@ class Upcasters:
             mend = "annotate the function with the message that it takes and the one that it returns"
             problems.add(file, name, f"does not tell what it upcasts ({error})", mend)
             return
-        for fault, mend in self._contradictions(upcaster, source, target):
+        contradictions = list(self._contradictions(upcaster, source, target))
+        for fault, mend in contradictions:
             problems.add(file, name, fault, mend)
-        self._steps.setdefault(source, (upcaster, target))
+        if not contradictions:
+            self._steps[source] = upcaster, target
 
     def _contradictions(
         self, upcaster: Upcaster[Any, Any], source: SchemaVersion, target: SchemaVersion
