@@ -1,0 +1,51 @@
+"""Real PostgreSQL for every test that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from intent.runtime.devservices import Postgres
+from intent.store.postgres import PostgresEventStore
+
+from .support.databases import Database, create_database, drop_database, prepare
+
+CONTEXT = "orders"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server of its own for this run."""
+    folder = tmp_path_factory.mktemp("postgres")
+    # pytest keeps its folders to their user, but as root the server runs as somebody else.
+    for parent in (folder, *folder.parents[:3]):
+        if parent.name.startswith("pytest"):
+            parent.chmod(0o755)
+    folder.chmod(0o755)
+    with Postgres(folder / "data", durable=False) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres: Postgres) -> str:
+    """The name of a database with the migrated schema of `orders`, to be copied."""
+    name = await create_database(postgres)
+    await prepare(Database.of(postgres, name, CONTEXT))
+    return name
+
+
+@pytest_asyncio.fixture
+async def database(postgres: Postgres, template: str) -> AsyncIterator[Database]:
+    """A fresh database with the schema of the context `orders`: the platform's tables, all empty."""
+    name = await create_database(postgres, template)
+    yield Database.of(postgres, name, CONTEXT)
+    await drop_database(postgres, name)
+
+
+@pytest_asyncio.fixture
+async def postgres_store(database: Database) -> AsyncIterator[PostgresEventStore]:
+    """The event store of `database`, as the service role."""
+    store = await PostgresEventStore.open(database.service, database.context)
+    yield store
+    await store.close()
