@@ -1,8 +1,10 @@
-"""Helps to test contexts: given, when, then for aggregates."""
+"""Helps to test contexts: given, when, then for aggregates, and rows of projections."""
 
+from intent.testing.history import Stored as Stored
+from intent.testing.history import stored as stored
+from intent.testing.projecting import projected as projected
 from intent.testing.scenario import Outcome as Outcome
 from intent.testing.scenario import Scenario as Scenario
 from intent.testing.scenario import given as given
-from intent.testing.scenario import stored as stored
 
-__all__ = ["Outcome", "Scenario", "given", "stored"]
+__all__ = ["Outcome", "Scenario", "Stored", "given", "projected", "stored"]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -17,24 +14,9 @@ from intent.domain import Aggregate, AggregateType, CommandMetadata, DecidedEven
 from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected
 from intent.records import StoredEvent
 from intent.testing.differences import difference, shown
+from intent.testing.history import COMMAND_ID, RECEIVED_AT, Stored, installed, stored_events
 
-__all__ = ["Outcome", "Scenario", "Stored", "given", "stored"]
-
-_COMMAND_ID = UUID("00000000-0000-4000-8000-000000000001")
-_RECEIVED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An event as an older release stored it; see `stored`."""
-
-    event: Message
-    version: int
-
-
-def stored(event: Message, *, version: int) -> Stored:
-    """Returns an event of an older schema version, to test upcasters with in `given`."""
-    return Stored(event, version)
+__all__ = ["Outcome", "Scenario", "given"]
 
 
 def given(
@@ -60,9 +42,9 @@ def given(
     Raises:
         ContractError: The class does not fit its contracts.
     """
-    kind = _bound(aggregate, registry or _installed(), tuple(upcasters))
-    before = [_as_stored(kind, version, event) for version, event in enumerate(events, start=1)]
-    return Scenario(kind, tenant, id, before)
+    contracts = registry or installed()
+    kind = _bound(aggregate, contracts, tuple(upcasters))
+    return Scenario(kind, tenant, id, stored_events(contracts, events))
 
 
 class Scenario:
@@ -79,7 +61,7 @@ class Scenario:
         command: Message,
         *,
         actor: str = "user:test",
-        received_at: datetime = _RECEIVED_AT,
+        received_at: datetime = RECEIVED_AT,
     ) -> Outcome:
         """Runs a command: against the rules of its contract first, as the platform does.
 
@@ -92,7 +74,7 @@ class Scenario:
             AssertionError: The handler changed the state itself.
         """
         __tracebackhide__ = True
-        metadata = CommandMetadata(self._tenant, _COMMAND_ID, actor, "test", received_at)
+        metadata = CommandMetadata(self._tenant, COMMAND_ID, actor, "test", received_at)
         aggregate = self._restored(self._events)
         before = aggregate.state.SerializeToString(deterministic=True)
         try:
@@ -216,7 +198,7 @@ class Outcome:
         return self
 
     def when(
-        self, command: Message, *, actor: str = "user:test", received_at: datetime = _RECEIVED_AT
+        self, command: Message, *, actor: str = "user:test", received_at: datetime = RECEIVED_AT
     ) -> Outcome:
         """Goes on with a further command; see `Scenario.when`."""
         __tracebackhide__ = True
@@ -238,18 +220,6 @@ def _assert_same(state: bytes, aggregate: Aggregate[Any], fault: str) -> None:
     differs = difference([expected], [aggregate.state])
     if differs:
         raise AssertionError(f"{fault} (- from events, + actual):\n{differs}")
-
-
-def _as_stored(kind: AggregateType, version: int, event: Message | Stored) -> StoredEvent:
-    if isinstance(event, Stored):
-        type_ = event.event.DESCRIPTOR.full_name
-        return StoredEvent(version, type_, event.version, event.event.SerializeToString())
-    return StoredEvent(version, *kind.encode(event))
-
-
-@cache
-def _installed() -> Registry:
-    return Registry.load()
 
 
 def _bound(

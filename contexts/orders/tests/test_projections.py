@@ -1,0 +1,88 @@
+"""What the read models of orders show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given as given_any
+from hypothesis import settings
+from hypothesis import strategies as st
+from intent.testing import projected, stored
+from intent_contracts.orders.v1 import (
+    LineChanged,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderStatus,
+    OrderSummary,
+    OrderView,
+)
+from orders.context import context
+from orders.projections import OrderSummaries, OrderViews
+
+from .examples import ID, changed, eur, line, placed
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+PLACED = placed(line("a", 2, 500), line("b", 1, 30))
+
+
+def _view(*events: LineChanged | OrderCancelled | OrderConfirmed) -> OrderView:
+    (view,) = projected(OrderViews, ID, PLACED, *events, first_at=AT)
+    return view
+
+
+def _summary(*events: LineChanged | OrderCancelled | OrderConfirmed) -> OrderSummary:
+    (row,) = projected(OrderSummaries, ID, PLACED, *events, first_at=AT)
+    return row
+
+
+def test_a_placed_order_is_shown_in_full() -> None:
+    expected = OrderView(
+        order_id=ID,
+        customer_id="ann",
+        status=OrderStatus.ORDER_STATUS_OPEN,
+        lines=PLACED.lines,
+        total=eur(1030),
+        version=1,
+    )
+    expected.placed_at.FromDatetime(AT)
+    expected.changed_at.FromDatetime(AT)
+    assert _view() == expected
+
+
+def test_a_view_follows_its_lines_and_tells_when_it_changed() -> None:
+    view = _view(changed("a", 3, 1530), changed("b", 0, 1500))
+    assert [(each.line_id, each.quantity) for each in view.lines] == [("a", 3)]
+    assert (view.total, view.version) == (eur(1500), 3)
+    assert view.changed_at.ToDatetime(UTC) == AT.replace(second=2)
+    assert view.placed_at.ToDatetime(UTC) == AT
+
+
+def test_a_view_tells_why_an_order_was_cancelled() -> None:
+    view = _view(OrderConfirmed(total=eur(1030)), OrderCancelled(reason="late"))
+    assert (view.status, view.cancel_reason) == (OrderStatus.ORDER_STATUS_CANCELLED, "late")
+
+
+def test_the_list_shows_where_an_order_stands_and_how_much_it_is() -> None:
+    row = _summary(changed("b", 0, 1000), OrderConfirmed(total=eur(1000)))
+    assert (row.order_id, row.customer_id) == (ID, "ann")
+    assert (row.status, row.line_count, row.total) == (OrderStatus.ORDER_STATUS_CONFIRMED, 1, eur(1000))
+    assert row.placed_at.ToDatetime(UTC) == AT
+
+
+def test_the_list_shows_cancelled_orders() -> None:
+    assert _summary(OrderCancelled(reason="late")).status == OrderStatus.ORDER_STATUS_CANCELLED
+
+
+def test_an_order_of_the_first_version_is_shown_in_euro() -> None:
+    old = OrderPlaced(customer_id="ann", lines=[line("a", 2, 500, currency="")])
+    (row,) = projected(OrderSummaries, ID, stored(old, version=1), upcasters=context.upcasters)
+    assert row.total == eur(1000)
+
+
+@given_any(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 9)), max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_both_models_agree_on_any_history(changes: list[tuple[str, int]]) -> None:
+    events = [changed(line_id, quantity, quantity) for line_id, quantity in changes]
+    view, row = _view(*events), _summary(*events)
+    assert (row.line_count, row.total, row.status) == (len(view.lines), view.total, view.status)
