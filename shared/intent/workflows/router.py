@@ -108,7 +108,7 @@ class WorkflowRouter:
         """How many commands wait for their outcome, those that queue among them."""
         return len(self._in_flight)
 
-    def close_lanes(self) -> None:
+    def close(self) -> None:
         """Refuses new commands from now on; what was taken goes on."""
         self._closed = True
 

@@ -1,0 +1,313 @@
+"""Puts a context process together: store, read models, router, worker and gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from intent.context import BoundContext
+from intent.errors import ConfigurationError
+from intent.projections.reader import ReadModels
+from intent.projections.supervisor import ProjectionSupervisor
+from intent.runtime.calls import CallObserver
+from intent.runtime.config import Settings
+from intent.runtime.devservices.ports import free_port
+from intent.runtime.endpoint import MetricsEndpoint
+from intent.runtime.metrics import Metrics
+from intent.runtime.telemetry import setup_tracing
+from intent.runtime.temporal import connect_temporal, temporal_problem
+from intent.service import (
+    ContextServer,
+    DevIdentityProvider,
+    HealthMonitor,
+    IdentityProvider,
+    Probe,
+    ServiceParts,
+    ServiceSettings,
+    store_probe,
+)
+from intent.store.postgres import PostgresEventStore, open_pool
+from intent.workflows import (
+    AggregateCache,
+    BatchObserver,
+    Carrier,
+    CarrierSettings,
+    CommandHandling,
+    CommandReports,
+    ContextActivities,
+    Deliveries,
+    EventDelivery,
+    LaneLimits,
+    RouterSettings,
+    WorkerSettings,
+    WorkflowRouter,
+    command_worker,
+)
+
+__all__ = ["CommandPath", "ContextProcess", "command_path"]
+
+_log = logging.getLogger(__name__)
+
+_STALLED = 30.0
+"""Seconds without progress after which read models count as stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPath:
+    """What carries commands from the router to the log.
+
+    Attributes:
+        router: Takes the commands.
+        activities: What a worker of the context registers.
+    """
+
+    router: WorkflowRouter
+    activities: ContextActivities
+
+
+def command_path(
+    settings: Settings,
+    context: BoundContext,
+    client: Client,
+    store: PostgresEventStore,
+    projections: ProjectionSupervisor,
+    observer: BatchObserver | None = None,
+) -> CommandPath:
+    """Connects router, lanes, carriers and activities of one context."""
+    deliveries = Deliveries()
+
+    def carrier_of(name: str) -> Carrier:
+        own = name == context.name
+        return Carrier(
+            name,
+            client,
+            store=store if own else None,
+            projections=projections if own else None,
+            deliveries=deliveries,
+            settings=CarrierSettings(
+                project_wait=settings.project_wait, unavailable_after=settings.unavailable_after
+            ),
+            observer=observer,
+        )
+
+    router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
+    handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
+    delivery = EventDelivery(context, client)
+    activities = ContextActivities(context, store, handling, projections, router, delivery, deliveries)
+    return CommandPath(router, activities)
+
+
+def _router(settings: Settings) -> RouterSettings:
+    limits = LaneLimits(
+        batch_commands=settings.batch_max_commands,
+        batch_bytes=settings.batch_max_bytes,
+        capacity=settings.lane_capacity,
+    )
+    return RouterSettings(settings.lanes, limits, settings.unavailable_after)
+
+
+class ContextProcess:
+    """One process of a context: a gRPC server, a worker, or both.
+
+    Args:
+        settings: The settings.
+        context: The context, bound to its contracts.
+        serve: Whether it answers gRPC calls.
+        work: Whether it works on the context's task queue.
+    """
+
+    def __init__(
+        self, settings: Settings, context: BoundContext, *, serve: bool = True, work: bool = True
+    ) -> None:
+        if not serve and not work:
+            raise ConfigurationError("a process must serve, work, or both")
+        self._settings = settings
+        self._context = context
+        self._serve = serve
+        self._work = work
+        self._metrics = Metrics()
+        self._tracing = setup_tracing(settings)
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT, then finishes what is under way.
+
+        Raises:
+            ConfigurationError: PostgreSQL or Temporal does not answer, or a port is taken.
+            BaseExceptionGroup: The worker ended by itself.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        async with self.started():
+            await stop.wait()
+            _log.info("stopping: finishing what is under way")
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[CommandPath]:
+        """Runs the process while the context manager is entered."""
+        async with AsyncExitStack() as stack:
+            settings = self._settings
+            stack.callback(self._tracing.close)
+            store = await stack.enter_async_context(self._store())
+            projections = await stack.enter_async_context(self._projections(store))
+            temporal_metrics = _temporal_metrics_address(settings)
+            client = await connect_temporal(
+                settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
+            )
+            path = command_path(settings, self._context, client, store, projections, self._metrics)
+            self._metrics.watch_commands(path.router)
+            worker = await stack.enter_async_context(self._worker(client, path)) if self._work else None
+            probes = _probes(client, worker, projections)
+            if self._serve:
+                reader = await stack.enter_async_context(self._reader())
+                server = ContextServer(
+                    ServiceParts(
+                        context=self._context,
+                        router=path.router,
+                        store=store,
+                        reader=reader,
+                        read_side=projections,
+                        operator=projections,
+                        identities=_identities(settings),
+                        tracer=CallObserver(self._metrics, self._tracing.calls),
+                        probes=probes,
+                    ),
+                    _service(settings),
+                )
+                await stack.enter_async_context(_serving(server))
+                health = server.health
+            else:
+                health = HealthMonitor((), [store_probe(store), *probes], interval=1.0, timeout=2.0)
+                await health.start()
+                stack.push_async_callback(health.stop)
+            await stack.enter_async_context(self._endpoint(health, temporal_metrics))
+            yield path
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[PostgresEventStore]:
+        store = await PostgresEventStore.open(
+            self._settings.database_url,
+            self._context.name,
+            connections=self._settings.database_connections,
+        )
+        try:
+            yield self._tracing.watch(store, "postgresql", "append", "load", "read_log")
+        finally:
+            await store.close()
+
+    @asynccontextmanager
+    async def _projections(self, store: PostgresEventStore) -> AsyncIterator[ProjectionSupervisor]:
+        supervisor = ProjectionSupervisor(self._context, store, store.pool)
+        self._metrics.watch_projections(supervisor.counters)
+        await supervisor.start()
+        try:
+            yield supervisor
+        finally:
+            await supervisor.stop()
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[ReadModels]:
+        settings = self._settings
+        pool = await open_pool(
+            settings.query_database_url or settings.database_url, connections=settings.query_connections
+        )
+        try:
+            yield ReadModels(pool, self._context)
+        finally:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def _worker(self, client: Client, path: CommandPath) -> AsyncIterator[Worker]:
+        """Runs the worker; if it ends by itself, whoever waits inside is told."""
+        worker = command_worker(
+            client,
+            self._context.name,
+            path.activities.all,
+            WorkerSettings(drain=self._settings.drain_timeout),
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(worker.run(), name="temporal-worker")
+            try:
+                yield worker
+            finally:
+                await worker.shutdown()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await running
+
+    @asynccontextmanager
+    async def _endpoint(self, health: HealthMonitor, temporal: str | None) -> AsyncIterator[None]:
+        settings = self._settings
+        if settings.metrics_port is None:
+            yield
+            return
+        endpoint = MetricsEndpoint(
+            self._metrics.text,
+            lambda: health.problems,
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            temporal=temporal,
+        )
+        await endpoint.start()
+        try:
+            yield
+        finally:
+            await endpoint.stop()
+
+
+@asynccontextmanager
+async def _serving(server: ContextServer) -> AsyncIterator[None]:
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+def _temporal_metrics_address(settings: Settings) -> str | None:
+    """Returns where the SDK serves its metrics, which the process's own endpoint passes on."""
+    return None if settings.metrics_port is None else f"127.0.0.1:{free_port()}"
+
+
+def _probes(client: Client, worker: Worker | None, projections: ProjectionSupervisor) -> list[Probe]:
+    async def temporal() -> str:
+        return await temporal_problem(client)
+
+    async def working() -> str:
+        return "" if worker is None or worker.is_running else "the worker has stopped"
+
+    async def projecting() -> str:
+        return projections.stalled(_STALLED)
+
+    return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
+
+
+def _identities(settings: Settings) -> IdentityProvider:
+    if settings.identity_mode == "dev":
+        return DevIdentityProvider(
+            dev_mode=settings.dev, enabled=True, default_roles=frozenset(settings.dev_roles)
+        )
+    raise ConfigurationError(
+        "tokens are not supported yet: set INTENT_IDENTITY_MODE=dev where only trusted callers reach the port"
+    )
+
+
+def _service(settings: Settings) -> ServiceSettings:
+    return ServiceSettings(
+        host=settings.host,
+        port=settings.port,
+        transport_bytes=settings.grpc_max_message_bytes,
+        shutdown_grace=settings.drain_timeout,
+        keepalive_time=settings.grpc_keepalive_time,
+        keepalive_timeout=settings.grpc_keepalive_timeout,
+        max_connection_age=settings.grpc_max_connection_age,
+        max_connection_age_grace=settings.grpc_max_connection_age_grace,
+    )
