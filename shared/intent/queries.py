@@ -16,8 +16,8 @@ from typing import Any, ClassVar, TypeVar
 
 from google.protobuf.message import Message
 
+from intent.annotations import annotated_message, parameter_names, returned_message
 from intent.errors import NotFound
-from intent.projections.annotations import annotated_message, parameter_names, returned_message
 from intent.projections.reading import DEFAULT_PAGE_SIZE, Page, ReadModelReader
 
 __all__ = ["Page", "Queries", "QueryContext", "QueryHandler", "answers"]

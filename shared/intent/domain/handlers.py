@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
+from intent.annotations import annotated_message, parameter_names
 from intent.contracts import Problems
-from intent.projections.annotations import annotated_message, parameter_names
 
 __all__ = ["Decision", "Method", "Methods", "applies", "declared_methods", "handles", "returned_messages"]
 

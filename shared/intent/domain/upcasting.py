@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
-from intent.projections.annotations import annotated_message, returned_message
+from intent.annotations import annotated_message, returned_message
 
 __all__ = ["SchemaVersion", "Upcaster", "upcasts"]
 

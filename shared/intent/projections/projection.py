@@ -31,7 +31,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from intent.projections.annotations import annotated_message, parameter_names
+from intent.annotations import annotated_message, parameter_names
 
 __all__ = ["DELETE", "EventMetadata", "KeysOf", "Projection", "ProjectionHandler", "RowKey", "projects"]
 
