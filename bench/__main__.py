@@ -10,7 +10,7 @@ import uvloop
 from rich.console import Console
 
 from bench import report
-from bench.platform import Platform
+from bench.platform import CONTEXT, Platform
 from bench.scenarios import commands, store
 
 SCENARIOS = {**commands.SCENARIOS, **store.SCENARIOS}
@@ -20,6 +20,7 @@ async def run(names: list[str], console: Console) -> dict[str, report.Figure]:
     """Runs scenarios one after the other on one platform."""
     figures: dict[str, report.Figure] = {}
     with Platform() as platform:
+        await platform.prepare(CONTEXT)
         for number, name in enumerate(names, 1):
             with console.status(f"{name} ({number} of {len(names)})"):
                 figures[name] = await SCENARIOS[name](platform)

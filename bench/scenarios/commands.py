@@ -14,7 +14,7 @@ from intent_contracts.orders.v1 import ChangeLine, Money, OrderLine, PlaceOrder
 
 from bench.baseline import bare_worker, best_no_op, no_op
 from bench.load import Load, closed_loop
-from bench.platform import Platform
+from bench.platform import Platform, rss_mib
 from bench.report import Figure
 
 TENANTS = 16
@@ -121,11 +121,11 @@ async def hot_aggregate_200(platform: Platform) -> Figure:
 
 async def idle_rss_mib(platform: Platform) -> Figure:
     """Resident memory of a context process that has started and does nothing."""
-    with platform.context() as process:
+    with platform.context() as service:
         began = time.perf_counter()
         while time.perf_counter() - began < 5:
             await asyncio.sleep(0.5)
-        value = process.rss_mib()
+        value = rss_mib(service)
     return Figure(value, "MiB", None, 150, at_most=True)
 
 
