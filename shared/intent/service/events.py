@@ -12,18 +12,18 @@ from intent_contracts.intent.v1 import (
     EventFilter,
     ReadStreamRequest,
     ReadStreamResponse,
-    RecordedEvent,
     SubscribeRequest,
     SubscribeResponse,
 )
 
 from intent.errors import Unavailable
-from intent.records import LogEntry, StreamKey
+from intent.records import StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.settings import ServiceSettings
 from intent.store.port import EventStore, LogFilter
+from intent.workflows import recorded_event
 
-__all__ = ["EVENTS", "EventsService", "recorded_event"]
+__all__ = ["EVENTS", "EventsService"]
 
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200
@@ -53,6 +53,11 @@ class EventsService:
         roles = self._settings.event_roles
         yield StreamMethod(f"/{EVENTS}/Subscribe", self._subscribe, roles)
         yield Method(f"/{EVENTS}/ReadStream", self._read_stream, roles)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._open)
 
     def close(self) -> None:
         """Ends every subscription with UNAVAILABLE, so that its client resumes elsewhere."""
@@ -128,29 +133,6 @@ def log_filter(tenant: str, asked: EventFilter) -> LogFilter:
         aggregate_id=asked.aggregate_id or None,
         correlation_id=asked.correlation_id or None,
     )
-
-
-def recorded_event(context: str, entry: LogEntry) -> RecordedEvent:
-    """Returns an entry of the log as the contracts show it."""
-    event = RecordedEvent(
-        position=entry.position,
-        context=context,
-        tenant_id=entry.tenant,
-        aggregate_type=entry.aggregate_type,
-        aggregate_id=entry.aggregate_id,
-        version=entry.version,
-        event_id=str(entry.event_id),
-        type=entry.type,
-        schema_version=entry.schema_version,
-        data=entry.data,
-        command_id=str(entry.command_id),
-        correlation_id=entry.correlation_id,
-        causation_id=entry.causation_id,
-        actor=entry.actor,
-        traceparent=entry.traceparent,
-    )
-    event.recorded_at.FromDatetime(entry.recorded_at)
-    return event
 
 
 def _shutting_down() -> Unavailable:

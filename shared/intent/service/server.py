@@ -90,6 +90,11 @@ class ContextServer:
         """Where clients connect, once started."""
         return f"{self._settings.host}:{self.port}"
 
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions to events are open."""
+        return self._events.subscriptions
+
     async def start(self) -> None:
         """Listens and serves.
 

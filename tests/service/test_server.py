@@ -1,0 +1,238 @@
+"""The host itself: health from progress, reflection, description, ports, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from intent.errors import ConfigurationError, NotFound, PermissionDenied
+from intent.service import CallSpan, Probe, ServiceSettings
+from intent.workflows.requests import CommandRequest
+from intent_contracts.intent.v1 import CommandResult
+
+from .support import MemoryRouter, Served, place, served
+from .wire import call
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICES = ["intent.v1.Commands", "intent.v1.Events", "intent.v1.Projections", "orders.v1.Orders"]
+
+
+async def health(orders: Served, service: str = "") -> int:
+    async with grpc.aio.insecure_channel(orders.server.target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+
+async def becomes(orders: Served, wanted: int) -> None:
+    """Watches the health of the whole until it is as wanted."""
+    async with grpc.aio.insecure_channel(orders.server.target) as channel:
+        watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        async for told in watching:
+            if told.status == wanted:
+                return
+
+
+async def test_each_service_tells_its_health(orders: Served) -> None:
+    assert [await health(orders, service) for service in ["", *SERVICES]] == [SERVING] * 5
+
+
+@dataclass
+class Flag:
+    """A probe that says what it is told to."""
+
+    problem: str = ""
+
+    async def check(self) -> str:
+        if self.problem == "raise":
+            raise ConnectionError("away")
+        if self.problem == "hang":
+            await asyncio.Event().wait()
+        return self.problem
+
+
+@pytest.mark.parametrize("problem", ["has not polled for 30 s", "raise", "hang"])
+async def test_without_progress_it_is_not_ready_and_recovers(problem: str) -> None:
+    flag = Flag()
+    worker = Probe("worker", flag.check, {"orders.v1.Orders", "intent.v1.Commands"})
+    settings = ServiceSettings(health_interval=0.01, health_timeout=0.05)
+    async with served(probes=[worker], settings=settings) as orders:
+        flag.problem = problem
+        await becomes(orders, NOT_SERVING)
+        assert "worker" in orders.server.health.problems
+        assert await health(orders, "orders.v1.Orders") == NOT_SERVING
+        assert await health(orders, "intent.v1.Events") == SERVING
+        flag.problem = ""
+        await becomes(orders, SERVING)
+
+
+async def test_a_store_that_is_away_makes_every_service_not_ready(orders: Served) -> None:
+    async def away() -> int:
+        raise ConnectionError
+
+    orders.store.position = away
+    await orders.server.health.check()
+    assert [await health(orders, service) for service in ["", *SERVICES]] == [NOT_SERVING] * 5
+
+
+async def test_reflection_shows_the_services_and_their_messages(orders: Served) -> None:
+    async with grpc.aio.insecure_channel(orders.server.target) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        requests = [
+            reflection_pb2.ServerReflectionRequest(list_services=""),
+            reflection_pb2.ServerReflectionRequest(file_containing_symbol="orders.v1.Orders"),
+        ]
+        answers = [answer async for answer in stub.ServerReflectionInfo(iter(requests))]
+    names = [service.name for service in answers[0].list_services_response.service]
+    assert {*SERVICES, "grpc.health.v1.Health"} <= set(names)
+    assert answers[1].file_descriptor_response.file_descriptor_proto
+
+
+async def test_describe_tells_the_contracts_without_a_tenant(orders: Served) -> None:
+    described = await orders.client(tenant="").describe()
+    assert described.context == "orders"
+    commands = {command.type: command for command in described.commands}
+    assert commands["orders.v1.PlaceOrder"].method == "/orders.v1.Orders/PlaceOrder"
+    assert list(commands["orders.v1.ConfirmOrder"].roles) == ["service"]
+    assert commands["orders.v1.PlaceOrder"].aggregate_id_field == "order_id"
+    models = {model.type: model.projection for model in described.read_models}
+    assert models["orders.v1.OrderView"] == "OrderViews"
+    assert "orders.v1.OrderPlaced" in [event.type for event in described.events]
+    assert described.version
+
+
+async def test_operators_see_and_mend_projections(orders: Served) -> None:
+    client = orders.client(tenant="", actor="user:op", roles=["operator"])
+    await orders.client().execute(place())
+    listed = await client.projections.list()
+    assert (listed.head, {p.name for p in listed.projections}) == (1, {"OrderViews", "OrderSummaries"})
+    progress = [p async for p in client.projections.rebuild("OrderViews")]
+    assert (progress[-1].done, progress[-1].position) == (True, 1)
+    status = await client.projections.skip("OrderViews", 1, "known to be broken")
+    assert (status.skipped[0].actor, status.skipped[0].reason) == ("user:op", "known to be broken")
+    with pytest.raises(NotFound):
+        [p async for p in client.projections.rebuild("Nonsense")]
+
+
+async def test_others_do_not(orders: Served) -> None:
+    client = orders.client(roles=["service", "customer"])
+    with pytest.raises(PermissionDenied):
+        await client.projections.list()
+    with pytest.raises(PermissionDenied):
+        [p async for p in client.projections.rebuild("OrderViews")]
+    with pytest.raises(PermissionDenied):
+        await client.projections.skip("OrderViews", 1, "why not")
+
+
+async def test_a_taken_port_is_one_clear_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=str(port)):
+            await Served(settings=ServiceSettings(port=port)).start()
+
+
+async def test_two_servers_never_share_a_port(orders: Served) -> None:
+    with pytest.raises(ConfigurationError):
+        await Served(settings=ServiceSettings(port=orders.server.port)).start()
+
+
+class Gate:
+    """A router that keeps commands until it is opened."""
+
+    def __init__(self, inner: MemoryRouter) -> None:
+        self._inner = inner
+        self.entered = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def handle(self, request: CommandRequest) -> CommandResult:
+        self.entered.set()
+        await self.opened.wait()
+        return await self._inner.handle(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def drain(self, timeout: float) -> bool:
+        return await self._inner.drain(timeout)
+
+
+async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(orders: Served) -> None:
+    inner = MemoryRouter(orders.context, orders.store, orders.read_models)
+    gate = Gate(inner)
+    await orders.restart(gate)
+    under_way = asyncio.create_task(orders.client().execute(place(), timeout=20))
+    await gate.entered.wait()
+    stopping = asyncio.create_task(orders.server.stop())
+    refused = await refused_call(orders)
+    assert refused is grpc.StatusCode.UNAVAILABLE
+    gate.opened.set()
+    assert (await under_way).version == 1
+    await stopping
+    assert inner.closed
+    await orders.start()
+
+
+async def refused_call(orders: Served) -> grpc.StatusCode:
+    """Calls until the server takes no new calls; returns the status of the one it refused."""
+    while True:
+        answer = await call(orders, "/intent.v1.Commands/Describe")
+        if answer.code is not grpc.StatusCode.OK:
+            return answer.code
+
+
+async def test_a_watcher_of_health_does_not_hold_the_shutdown_up(orders: Served) -> None:
+    async with grpc.aio.insecure_channel(orders.server.target) as channel:
+        watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watching.read()).status == SERVING
+        stopping = asyncio.create_task(orders.server.stop())
+        assert (await watching.read()).status == NOT_SERVING
+        await asyncio.wait_for(stopping, orders.settings.shutdown_grace / 2)
+
+
+@dataclass
+class Span:
+    """Remembers what it is told."""
+
+    traceparent: str
+    told: list[object] = field(default_factory=list)
+
+    def caller(self, tenant: str, actor: str) -> None:
+        self.told.append((tenant, actor))
+
+    def command(self, command_id: str, correlation_id: str) -> None:
+        self.told.append(correlation_id)
+
+    def finish(self, code: grpc.StatusCode, reason: str) -> None:
+        self.told.append((code.name, reason))
+
+
+@dataclass
+class Tracer:
+    """Remembers the spans."""
+
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def start(self, method: str, traceparent: str) -> CallSpan:
+        span = self.spans[method] = Span("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+        span.told.append(traceparent)
+        return span
+
+
+async def test_a_tracer_sees_each_call_and_its_span_goes_with_the_command() -> None:
+    tracer = Tracer()
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with served(tracer=tracer) as orders:
+        data = place().SerializeToString()
+        method = "/orders.v1.Orders/PlaceOrder"
+        await call(orders, method, data, traceparent=trace, x_actor="ann", x_correlation_id="story")
+        assert tracer.spans[method].told == [trace, ("acme", "ann"), "story", ("OK", "")]
+        assert orders.router.requests[0].traceparent == tracer.spans[method].traceparent
+        await call(orders, method, data, x_correlation_id="story")
+        assert tracer.spans[method].told[-1] == ("FAILED_PRECONDITION", "ORDER_ALREADY_PLACED")
