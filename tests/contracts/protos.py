@@ -8,6 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from intent.contracts import Registry
 from intent.contracts.options import KINDS
+from intent_contracts.buf.validate import validate_pb2
 from intent_contracts.intent.v1 import options_pb2, results_pb2
 
 Field = descriptor_pb2.FieldDescriptorProto
@@ -23,7 +24,7 @@ class Proto:
 
     def __init__(self, name: str = "shop/v1/shop.proto", package: str = "shop.v1") -> None:
         self.file = descriptor_pb2.FileDescriptorProto(name=name, package=package, syntax="proto3")
-        self.file.dependency.append("intent/v1/results.proto")
+        self.file.dependency.extend(["buf/validate/validate.proto", "intent/v1/results.proto"])
 
     def message(self, name: str, *fields: Field, **options: dict[str, Any]) -> Proto:
         """Adds a message, e.g. ``message("Open", text("id"), command={"aggregate": "Cart"})``."""
@@ -82,12 +83,19 @@ def shop() -> Proto:
 def built(*protos: Proto) -> list[FileDescriptor]:
     """Returns the files' descriptors, in a pool of their own."""
     pool = descriptor_pool.DescriptorPool()
-    results = descriptor_pb2.FileDescriptorProto()
-    results_pb2.DESCRIPTOR.CopyToProto(results)
-    pool.Add(results)
+    _add(pool, results_pb2.DESCRIPTOR)
+    _add(pool, validate_pb2.DESCRIPTOR)
     for proto in protos:
         pool.Add(proto.file)
     return [pool.FindFileByName(proto.file.name) for proto in protos]
+
+
+def _add(pool: descriptor_pool.DescriptorPool, file: Any) -> None:
+    for dependency in file.dependencies:
+        _add(pool, dependency)
+    copy = descriptor_pb2.FileDescriptorProto()
+    file.CopyToProto(copy)
+    pool.Add(copy)
 
 
 def registry(*protos: Proto) -> Registry:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from intent.errors import ContractError
+from intent_contracts.buf.validate import validate_pb2
 
 from .protos import Field, Proto, field, registry, shop, text
 
@@ -190,6 +191,15 @@ def test_a_service_takes_only_what_its_own_context_handles() -> None:
         "shop/v1/shop.proto: shop.v1.Shop.Till takes GetTill, which till.v1.Till.GetTill takes already; "
         "remove one of the two methods",
     )
+
+
+def test_field_rules_that_do_not_compile_are_refused() -> None:
+    broken = text("id", aggregate_id=True)
+    rule = broken.options.Extensions[validate_pb2.field].cel.add()
+    rule.id, rule.expression = "broken", "this is no expression"
+    (problem,) = _problems(shop().message("Close", broken, command={"aggregate": "Cart"}))
+    assert problem.startswith(f"{FILE}: shop.v1.Close has field rules that do not compile (")
+    assert problem.endswith("; mend its (buf.validate) options")
 
 
 def test_every_contradiction_is_listed_at_once() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from intent.domain import Aggregate, applies, handles
 from intent_contracts.orders.v1 import (
     CancelOrder,
@@ -127,10 +125,10 @@ class Order(Aggregate[OrderState]):
         self.state.status = CANCELLED
 
     def _check_lines(self, command: PlaceOrder) -> None:
-        times = Counter(line.line_id for line in command.lines)
-        if len(times) < len(command.lines):
-            line_id = next(line_id for line_id, count in times.items() if count > 1)
-            self.reject("DUPLICATE_LINE", "several lines have the id {line_id}", line_id=line_id)
+        line_ids = [line.line_id for line in command.lines]
+        if len(set(line_ids)) < len(line_ids):
+            twice = next(line_id for line_id in line_ids if line_ids.count(line_id) > 1)
+            self.reject("DUPLICATE_LINE", "several lines have the id {line_id}", line_id=twice)
         currencies = {line.unit_price.currency for line in command.lines}
         if len(currencies) > 1:
             self.reject(
