@@ -1,1 +1,7 @@
+"""The command line of Intent: `intent --help`."""
 
+from __future__ import annotations
+
+from intent.cli.app import main
+
+__all__ = ["main"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.runtime.devservices.ports import PortTaken, free_port, require_free
+from intent.runtime.devservices.ports import PortTaken, free_port, free_ports, require_free
 from intent.runtime.devservices.postgres import Postgres
 from intent.runtime.devservices.process import ManagedProcess, ServiceFailed
 from intent.runtime.devservices.temporal import TemporalServer
@@ -14,5 +14,6 @@ __all__ = [
     "ServiceFailed",
     "TemporalServer",
     "free_port",
+    "free_ports",
     "require_free",
 ]

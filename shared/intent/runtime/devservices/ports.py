@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import ExitStack
 
 from intent.errors import ConfigurationError
 
-__all__ = ["LOOPBACK", "PortTaken", "free_port", "require_free"]
+__all__ = ["LOOPBACK", "PortTaken", "free_port", "free_ports", "require_free"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -26,9 +27,16 @@ class PortTaken(ConfigurationError):
 
 def free_port() -> int:
     """Returns a port of the loopback interface that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns different ports of the loopback interface that nobody listens on at the moment."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def require_free(port: int, purpose: str) -> None:

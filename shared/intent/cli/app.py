@@ -1,0 +1,96 @@
+"""The application: its commands, and how it ends.
+
+Commands import what they work with when they run, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from intent.cli.commands import describe, dev, events, migrate, projections, query, send, serve
+from intent.cli.exits import Exit, exit_of, show
+
+__all__ = ["app", "main"]
+
+HELP = """Intent: event-sourced, multi-tenant back ends on gRPC, Temporal and PostgreSQL.
+
+[bold]Five minutes[/bold], in two terminals:
+
+\b
+  intent dev
+  intent describe orders.v1.PlaceOrder
+  intent send orders.v1.PlaceOrder -f order.json
+  intent query orders.v1.GetOrder '{"order_id": "o-1"}'
+  intent events --follow
+
+[bold]Exit codes[/bold]
+
+\b
+    0  done
+    1  the command or query was refused; it had no effect
+    2  wrong arguments or JSON
+    3  settings, contracts, a port or a program must be mended
+    4  a service does not answer
+    5  something failed
+  130  interrupted
+"""
+
+app = typer.Typer(
+    name="intent",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_options = {"debug": False}
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"intent {version('intent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the stack when something fails.", envvar="INTENT_DEBUG")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    _options["debug"] = debug
+
+
+for module in (dev, serve, migrate, send, query, events, projections, describe):
+    module.register(app)
+
+
+def main() -> NoReturn:
+    """Runs the command line and ends the process with one of the codes of `Exit`."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output, e.g. `head`, has enough.
+        sys.stderr.close()
+        sys.exit(Exit.DONE)
+    except Exception as error:
+        if _options["debug"]:
+            raise
+        show(error)
+        sys.exit(exit_of(error))
+    sys.exit(code if isinstance(code, int) else Exit.DONE)

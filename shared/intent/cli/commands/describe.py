@@ -1,0 +1,154 @@
+"""``intent describe``: shows the contracts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.descriptor import FieldDescriptor
+
+    from intent.contracts import AnyContract, Registry
+
+__all__ = ["register"]
+
+HELP = """Show the contracts: commands, events, queries and read models, or one message in full.
+
+\b
+  intent describe                          every context
+  intent describe orders                   one context
+  intent describe orders.v1.PlaceOrder     one message: fields, rules, an example to send
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("describe", help=HELP)(describe)
+
+
+def describe(
+    what: Annotated[str, typer.Argument(metavar="[CONTEXT|TYPE]", help="A context or a message.")] = "",
+) -> None:
+    """Shows the contracts."""
+    from intent.contracts import Registry
+
+    registry = Registry.load()
+    if not what:
+        for context in registry.contexts:
+            _context(registry, context)
+    elif what in registry.contexts:
+        _context(registry, what)
+    else:
+        _message(registry, what)
+
+
+def _context(registry: Registry, context: str) -> None:
+    commands = [c for c in registry.commands.values() if c.context == context]
+    events = [c for c in registry.events.values() if c.context == context]
+    queries = [c for c in registry.queries.values() if c.context == context]
+    models = [c for c in registry.read_models.values() if c.context == context]
+    sagas = [c for c in registry.sagas.values() if c.context == context]
+    _table(
+        f"Commands of {context}",
+        ("Command", "Aggregate", "Roles", "Fields"),
+        ((c.type, c.aggregate, _list(c.roles), _fields(c)) for c in commands),
+    )
+    _table(
+        f"Events of {context}",
+        ("Event", "Aggregate", "Version", "Fields"),
+        ((c.type, c.aggregate, str(c.version), _fields(c)) for c in events),
+    )
+    _table(
+        f"Queries of {context}",
+        ("Query", "Answer", "Roles", "Fields"),
+        ((c.type, c.response.DESCRIPTOR.full_name, _list(c.roles), _fields(c)) for c in queries),
+    )
+    _table(
+        f"Read models of {context}",
+        ("Read model", "Table", "Key", "Filters"),
+        ((c.type, c.table, _list(c.key), _list(c.indexed)) for c in models),
+    )
+    _table(
+        f"Sagas of {context}",
+        ("Saga", "Starts on", "Listens to"),
+        ((c.type, _list(c.starts_on), _list(c.listens_to)) for c in sagas),
+    )
+
+
+def _message(registry: Registry, name: str) -> None:
+    from intent.cli.examples import example
+    from intent.cli.messages import find_type
+
+    every: dict[str, AnyContract] = {
+        **registry.commands,
+        **registry.events,
+        **registry.queries,
+        **registry.read_models,
+        **registry.states,
+        **registry.sagas,
+    }
+    contract = find_type(name, every, "context or message")
+    descriptor = contract.message.DESCRIPTOR
+    roles = getattr(contract, "roles", None)
+    _table(
+        f"{descriptor.full_name}{f' (roles: {_list(roles)})' if roles else ''}",
+        ("Field", "Type", "Rules"),
+        ((field.name, _type(field), _rules(field)) for field in descriptor.fields),
+    )
+    verbs = {**dict.fromkeys(registry.commands, "send"), **dict.fromkeys(registry.queries, "query")}
+    verb = verbs.get(contract.type)
+    if verb:
+        text = json.dumps(example(descriptor), ensure_ascii=False)
+        typer.echo(f"\nintent {verb} {descriptor.full_name} '{text}'")
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    cells = list(rows)
+    if not cells:
+        return
+    table = Table(title=title, title_justify="left")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=index == 0, overflow="fold")
+    for row in cells:
+        table.add_row(*(escape(cell) for cell in row))
+    Console().print(table)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "any"
+
+
+def _fields(contract: AnyContract) -> str:
+    return ", ".join(field.name for field in contract.message.DESCRIPTOR.fields)
+
+
+def _type(field: FieldDescriptor) -> str:
+    if field.message_type is not None:
+        name = field.message_type.full_name
+    elif field.enum_type is not None:
+        name = " | ".join(value.name for value in field.enum_type.values if value.number)
+    else:
+        name = _SCALARS.get(field.type, "number")
+    return f"list of {name}" if field.is_repeated else name
+
+
+_SCALARS = {8: "true or false", 9: "text", 12: "bytes", 1: "number", 2: "number"}
+
+
+def _rules(field: FieldDescriptor) -> str:
+    """Returns the field's rules as the contract states them."""
+    from google.protobuf import text_format
+    from intent_contracts.buf.validate import validate_pb2
+
+    options = field.GetOptions()
+    if not options.HasExtension(validate_pb2.field):
+        return ""
+    return text_format.MessageToString(options.Extensions[validate_pb2.field], as_one_line=True)

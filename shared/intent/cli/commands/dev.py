@@ -1,0 +1,153 @@
+"""``intent dev``: everything on this machine."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from intent.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from intent.runtime.dev import DevStack
+
+__all__ = ["register"]
+
+HELP = """Run everything on this machine: PostgreSQL, Temporal with its UI, and every context.
+
+Each is a process of its own, as in production. Data is kept in .dev and survives a restart; a
+context that dies is started again; Ctrl-C ends everything.
+
+\b
+  intent dev
+  intent dev --port-base 8400          other ports, when these are taken
+  intent dev --data /tmp/other         other data
+
+Other commands in the same folder find it by themselves: intent send, intent events, ….
+"""
+_COLOURS: Final = ("cyan", "magenta", "green", "yellow", "blue")
+_TICK: Final = 0.1
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("dev", help=HELP)(dev)
+
+
+def dev(
+    data: Annotated[
+        Path | None, typer.Option("--data", envvar="INTENT_DEV_DATA", help="Where data is kept. [.dev]")
+    ] = None,
+    port_base: Annotated[
+        int, typer.Option("--port-base", envvar="INTENT_DEV_PORT_BASE", help="First port; 0 takes free ones.")
+    ] = 7400,
+) -> None:
+    """Runs everything on this machine."""
+    from importlib.metadata import entry_points
+
+    from rich.console import Console
+
+    from intent.errors import ConfigurationError
+    from intent.runtime.dev import DevLayout, DevStack
+    from intent.runtime.dev.state import DEFAULT_FOLDER
+
+    contexts = sorted(entry.name for entry in entry_points(group="intent.contexts"))
+    if not contexts:
+        raise ConfigurationError("no context is installed; install one, e.g. contexts/orders")
+    layout = DevLayout.of((data or Path(DEFAULT_FOLDER)).absolute(), contexts, port_base)
+    _end_on_signals()
+    stack = DevStack(layout)
+    screen = _Screen(Console(highlight=False), stack)
+    try:
+        screen.start()
+        screen.tell_where(layout.logs)
+        screen.follow()
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.DONE) from None
+    finally:
+        screen.stop()
+
+
+def _end_on_signals() -> None:
+    """Lets a terminal that closes and `kill` end everything in order, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+class _Screen:
+    """What a person sees."""
+
+    def __init__(self, console: Console, stack: DevStack) -> None:
+        self._console = console
+        self._stack = stack
+        widest = max(len(context.name) for context in stack.contexts)
+        self._labels = {
+            context.name: f"[{_COLOURS[index % len(_COLOURS)]}]{context.name:<{widest}}[/] │ "
+            for index, context in enumerate(stack.contexts)
+        }
+
+    def start(self) -> None:
+        """Starts everything, showing what is done at the moment."""
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        steps = list(self._stack.steps())
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        try:
+            with Progress(*columns, console=self._console, transient=True) as progress:
+                task = progress.add_task("Start", total=len(steps))
+                for name, work in steps:
+                    progress.update(task, description=f"{name} …")
+                    work()
+                    progress.advance(task)
+        except BaseException:
+            self._logs()
+            raise
+
+    def tell_where(self, logs: Path) -> None:
+        """Tells where everything is."""
+        from rich.table import Table
+
+        state = self._stack.state
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, address in state.contexts.items():
+            table.add_row(name, f"[bold]{address.target}[/bold]  gRPC, with reflection and health")
+            table.add_row("", f"{address.metrics}")
+        table.add_row("Temporal UI", f"[bold]{state.temporal_ui}[/bold]")
+        table.add_row("Temporal", state.temporal)
+        table.add_row("PostgreSQL", state.postgres)
+        table.add_row("Logs", str(logs))
+        self._console.print(table)
+        self._console.print("[dim]Everything runs. Ctrl-C ends it; data stays.[/dim]")
+
+    def follow(self) -> None:
+        """Shows the logs and keeps everything running until it is interrupted."""
+        while True:
+            self._logs()
+            for name, news in self._stack.keep_running():
+                self._console.print(f"[bold yellow]{name} {news}[/bold yellow]")
+            time.sleep(_TICK)
+
+    def stop(self) -> None:
+        """Stops everything; further interrupts do not get in the way."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        with self._console.status("Stopping: contexts finish their work …"):
+            self._stack.stop()
+        self._logs()
+        self._console.print("[dim]Everything has stopped.[/dim]")
+
+    def _logs(self) -> None:
+        from rich.markup import escape
+
+        for context in self._stack.contexts:
+            for line in context.log.lines():
+                self._console.print(f"{self._labels[context.name]}{escape(line)}", soft_wrap=True)

@@ -1,0 +1,50 @@
+"""``intent migrate``: brings the schema of contexts up to date."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from intent.cli.exits import UsageError
+
+__all__ = ["register"]
+
+HELP = """Bring the schema of a context up to date: the event store, its read models, its own tables.
+
+Running it twice, or from two processes at once, is safe. It connects as the owner
+(INTENT_OWNER_DATABASE_URL); with --provision it first creates roles and schema as an
+administrator (INTENT_ADMIN_DATABASE_URL).
+
+\b
+  intent migrate orders
+  intent migrate orders --provision
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("migrate", help=HELP)(migrate)
+
+
+def migrate(
+    context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
+    provision: Annotated[bool, typer.Option("--provision", help="Create roles and schema first.")] = False,
+) -> None:
+    """Brings the schema of a context up to date."""
+    import asyncio
+
+    from intent.context import load_context
+    from intent.contracts import Registry
+    from intent.runtime.config import load_settings
+    from intent.runtime.databases import prepare_schema
+
+    settings = load_settings(context=context)
+    if not settings.owner_database_url:
+        raise UsageError("set INTENT_OWNER_DATABASE_URL to where PostgreSQL is, as the context's owner")
+    if provision and not settings.admin_database_url:
+        raise UsageError("--provision needs INTENT_ADMIN_DATABASE_URL: PostgreSQL as an administrator")
+    bound = load_context(context).bind(Registry.load())
+    admin = settings.admin_database_url if provision else ""
+    asyncio.run(prepare_schema(bound, settings.owner_database_url, admin_url=admin))
+    typer.echo(f"the schema of {context} is up to date")

@@ -1,0 +1,168 @@
+"""``intent projections``: shows and mends the read models of a context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intent.cli.options import (
+    Actor,
+    AsJson,
+    Caller,
+    ContextName,
+    Roles,
+    Target,
+    Timeout,
+    Tls,
+    Token,
+    with_client,
+)
+
+if TYPE_CHECKING:
+    from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
+
+    from intent.service.client import IntentClient
+
+__all__ = ["register"]
+
+HELP = """Show and mend projections, which keep the read models up to date. Needs the role operator.
+
+\b
+  intent projections status
+  intent projections rebuild OrderViews
+  intent projections skip OrderViews 1207 --reason "amount of a test order, ticket 88"
+"""
+_STATUS = """Show how far each projection is, what it fails on and what was skipped."""
+_REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.
+
+Queries read the old rows until the switch. Ctrl-C ends the display only; the rebuild goes on.
+"""
+_SKIP = """Make a projection pass over one event that it cannot handle.
+
+The position is what `intent projections status` shows as failing. The reason is recorded.
+"""
+
+_app = typer.Typer(name="projections", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(_app)
+
+
+@_app.command("status", help=_STATUS)
+def status(
+    as_json: AsJson = False,
+    context: ContextName = "",
+    target: Target = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Shows how far each projection is."""
+    from intent.cli.messages import to_json
+    from intent.contracts import Registry
+
+    async def work(client: IntentClient) -> ListProjectionsResponse:
+        return await client.projections.list()
+
+    caller = _operator(target, actor, roles, token, tls, timeout)
+    found = with_client(caller, context, Registry.load(), work)
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        _table(found)
+
+
+@_app.command("rebuild", help=_REBUILD)
+def rebuild(
+    name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
+    context: ContextName = "",
+    target: Target = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+) -> None:
+    """Rebuilds a projection, with a progress bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from intent.contracts import Registry
+
+    name_column, unit = TextColumn("{task.description}"), TextColumn("events")
+    bar = Progress(name_column, BarColumn(), MofNCompleteColumn(), unit, TimeElapsedColumn())
+
+    async def work(client: IntentClient) -> int:
+        task, head = bar.add_task(f"Rebuild {name}", total=None), 0
+        async for progress in client.projections.rebuild(name):
+            head = progress.head
+            bar.update(task, total=progress.head, completed=progress.position)
+        return head
+
+    with bar:
+        head = with_client(_operator(target, actor, roles, token, tls, 30.0), context, Registry.load(), work)
+    typer.echo(f"{name} is rebuilt up to position {head}")
+
+
+@_app.command("skip", help=_SKIP)
+def skip(
+    name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
+    position: Annotated[int, typer.Argument(min=1, help="The position of the event.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    context: ContextName = "",
+    target: Target = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Makes a projection pass over one event."""
+    from intent.contracts import Registry
+
+    async def work(client: IntentClient) -> ProjectionStatus:
+        return await client.projections.skip(name, position, reason)
+
+    caller = _operator(target, actor, roles, token, tls, timeout)
+    now = with_client(caller, context, Registry.load(), work)
+    typer.echo(f"{name} passes over position {position}; it is at position {now.position}")
+
+
+def _operator(target: str, actor: str, roles: str, token: str, tls: bool, timeout: float) -> Caller:
+    return Caller(target, "", actor, roles, token, tls, timeout, needs_tenant=False)
+
+
+def _table(found: ListProjectionsResponse) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Projections; the log is at position {found.head}", title_justify="left")
+    for heading in ("Projection", "Position", "Lag", "State"):
+        table.add_column(heading, justify="right" if heading in {"Position", "Lag"} else "left")
+    for projection in found.projections:
+        table.add_row(projection.name, str(projection.position), str(projection.lag), _state(projection))
+    Console().print(table)
+    for projection in found.projections:
+        for skipped in projection.skipped:
+            typer.echo(
+                f"{projection.name} skipped position {skipped.position}: {skipped.reason} ({skipped.actor})"
+            )
+
+
+def _state(projection: ProjectionStatus) -> str:
+    from rich.markup import escape
+
+    parts = []
+    if projection.rebuilding:
+        parts.append(f"[yellow]rebuilding, at position {projection.rebuild_position}[/yellow]")
+    if projection.failing_position:
+        parts.append(
+            f"[red]fails on position {projection.failing_position} "
+            f"(tried {projection.attempts}x): {escape(projection.last_error)}[/red]"
+        )
+    elif projection.last_error:
+        parts.append(f"[red]{escape(projection.last_error)}[/red]")
+    return "; ".join(parts) or "[green]well[/green]"

@@ -1,0 +1,68 @@
+"""``intent query``: asks a context."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intent.cli.options import Actor, Caller, Roles, Target, Tenant, Timeout, Tls, Token, with_client
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from intent.service.client import IntentClient
+
+__all__ = ["register"]
+
+HELP = """Ask a context and print the answer as JSON.
+
+\b
+  intent query orders.v1.GetOrder '{"order_id": "o-1"}'
+  intent query ListOrders '{"status": "ORDER_STATUS_OPEN", "page_size": 10}'
+  intent query GetOrder '{"order_id": "o-1"}' --min-position 42
+
+With --min-position the answer waits until the read model has reached that position of the log:
+pass the position that `intent send` showed, to read your own writes.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("query", help=HELP)(query)
+
+
+def query(
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="The query, e.g. orders.v1.GetOrder.")],
+    json: Annotated[str | None, typer.Argument(metavar="[JSON]", help="Its fields. Default: none.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the JSON.")] = None,
+    min_position: Annotated[
+        int, typer.Option("--min-position", min=0, help="Position that the read model must have reached.")
+    ] = 0,
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Asks a context."""
+    from rich.console import Console
+
+    from intent.cli.messages import find_type, message_of, read_json, to_json
+    from intent.contracts import Registry, validate
+
+    registry = Registry.load()
+    contract = find_type(type_, registry.queries, "query")
+    text = "{}" if json is None and file is None else read_json(json, file)
+    message = message_of(contract.message, text)
+    validate(message)
+    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+
+    async def work(client: IntentClient) -> Message:
+        return await client.query(message, min_position=min_position)
+
+    answer = to_json(with_client(caller, contract.context, registry, work))
+    Console().print_json(answer) if Console().is_terminal else typer.echo(answer)

@@ -1,0 +1,123 @@
+"""``intent send``: sends a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from intent.cli.options import Actor, AsJson, Caller, Roles, Target, Tenant, Timeout, Tls, Token, with_client
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from intent.service.client import IntentClient
+
+__all__ = ["register"]
+
+HELP = """Send a command and show what became of it.
+
+The JSON is checked against the contract before it is sent. Sent again with the same --id, a
+command has no second effect and gets its first answer.
+
+\b
+  intent send orders.v1.ConfirmOrder '{"order_id": "o-1"}'
+  intent send PlaceOrder -f order.json --tenant acme
+  cat order.json | intent send PlaceOrder
+  intent send ConfirmOrder '{"order_id": "o-1"}' --expected-version 3
+
+What a command looks like: intent describe orders.v1.PlaceOrder
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("send", help=HELP)(send)
+
+
+def send(
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="The command, e.g. orders.v1.PlaceOrder.")],
+    json: Annotated[
+        str | None, typer.Argument(metavar="[JSON]", help="Its fields. Default: standard input.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the JSON.")] = None,
+    command_id: Annotated[
+        UUID | None, typer.Option("--id", help="The command's id. Default: a new one.")
+    ] = None,
+    expected_version: Annotated[
+        int | None,
+        typer.Option(
+            "--expected-version", min=0, help="Version that the aggregate must have; 0: it must not exist."
+        ),
+    ] = None,
+    correlation: Annotated[
+        str, typer.Option("--correlation", help="Id that everything which follows shares.")
+    ] = "",
+    applied: Annotated[bool, typer.Option("--applied", help="Do not wait for the read models.")] = False,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Only have it accepted durably; do not wait for the result.")
+    ] = False,
+    as_json: AsJson = False,
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Sends a command."""
+    from intent.cli.messages import find_type, message_of, read_json
+    from intent.contracts import Registry, validate
+
+    registry = Registry.load()
+    contract = find_type(type_, registry.commands, "command")
+    command = message_of(contract.message, read_json(json, file))
+    validate(command)
+    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+
+    async def work(client: IntentClient) -> Message:
+        if submit:
+            return await client.submit(
+                command, command_id=command_id, expected_version=expected_version, correlation_id=correlation
+            )
+        return await client.execute(
+            command,
+            command_id=command_id,
+            expected_version=expected_version,
+            correlation_id=correlation,
+            applied_only=applied,
+        )
+
+    _show(with_client(caller, contract.context, registry, work), as_json)
+
+
+def _show(answer: Message, as_json: bool) -> None:
+    from intent_contracts.intent.v1 import CommandResult
+
+    from intent.cli.messages import to_json
+
+    if as_json:
+        typer.echo(to_json(answer))
+    elif isinstance(answer, CommandResult):
+        _show_result(answer)
+    else:
+        typer.echo(f"accepted as command {answer.command_id}")  # type: ignore[attr-defined]
+
+
+def _show_result(result: Message) -> None:
+    from intent_contracts.intent.v1 import CommandResult
+
+    assert isinstance(result, CommandResult)
+    again = " (an earlier call had the effect)" if result.duplicate else ""
+    typer.echo(
+        f"{result.aggregate_type}/{result.aggregate_id} is at version {result.version}, "
+        f"position {result.position}{again}"
+    )
+    for event in result.events:
+        typer.echo(f"  {event.type}")
+    if not result.projected:
+        typer.echo("  the read models are not there yet; pass --min-position to a query to wait for them")
+    typer.echo(f"  command {result.command_id}")

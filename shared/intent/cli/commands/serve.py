@@ -1,0 +1,69 @@
+"""``intent serve`` and ``intent worker``: run the process of a context."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+SERVE_HELP = """Serve a context: its gRPC server and its worker, in one process.
+
+Everything else is set by environment variables (docs/settings.md). SIGTERM ends it in order:
+not ready, no new calls, work in flight finished.
+
+\b
+  intent serve orders
+  INTENT_DATABASE_URL_FILE=/run/secrets/db intent serve orders --port 7401
+"""
+WORKER_HELP = """Run only the worker of a context, without its gRPC server.
+
+It works on the commands of other processes of the context, side by side with them.
+
+\b
+  intent worker orders
+"""
+
+Name = Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("serve", help=SERVE_HELP)(serve)
+    app.command("worker", help=WORKER_HELP)(worker)
+
+
+def serve(
+    context: Name,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on (INTENT_HOST).")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port; 0: a free one (INTENT_PORT).")] = None,
+) -> None:
+    """Serves a context."""
+    given = {"host": host, "port": port}
+    _run(context, {name: value for name, value in given.items() if value is not None}, serve=True)
+
+
+def worker(context: Name) -> None:
+    """Runs only the worker of a context."""
+    _run(context, {}, serve=False)
+
+
+def _run(name: str, overrides: dict[str, object], *, serve: bool) -> None:
+    import logging
+
+    import uvloop
+
+    from intent.context import load_context
+    from intent.contracts import Registry
+    from intent.runtime.assembly import ContextProcess
+    from intent.runtime.config import Settings, load_settings
+    from intent.runtime.logs import setup_logging
+    from intent.runtime.variables import unknown_variables
+
+    settings = load_settings(context=name, **overrides)
+    setup_logging(settings)
+    for sentence in unknown_variables(Settings):
+        logging.getLogger("intent").warning(sentence)
+    process = ContextProcess(settings, load_context(name).bind(Registry.load()), serve=serve)
+    uvloop.run(process.run())

@@ -1,0 +1,185 @@
+"""Messages from JSON and to JSON, with errors that say what to mend."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from intent.cli.exits import UsageError
+
+__all__ = ["find_type", "message_of", "read_json", "to_dict", "to_json"]
+
+C = TypeVar("C")
+
+_TEXT: Final = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
+_REAL: Final = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
+
+
+def find_type(name: str, known: Mapping[str, C], kind: str) -> C:
+    """Returns what a name stands for: a full name, or a last part that only one has.
+
+    Raises:
+        UsageError: Nothing or several things are named so; names the nearest.
+    """
+    if name in known:
+        return known[name]
+    ending = [full for full in known if full.rpartition(".")[2] == name]
+    if len(ending) == 1:
+        return known[ending[0]]
+    if ending:
+        raise UsageError(f"{name} could be {' or '.join(sorted(ending))}; give the full name")
+    near = difflib.get_close_matches(name, _names(known), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
+    raise UsageError(f"there is no {kind} {name}; {hint}")
+
+
+def _names(known: Iterable[str]) -> list[str]:
+    return [part for full in known for part in (full, full.rpartition(".")[2])]
+
+
+def read_json(argument: str | None, file: Path | None) -> str:
+    """Returns the JSON that a command was given: as argument, in a file, or on standard input.
+
+    Raises:
+        UsageError: It was given none or twice, or the file cannot be read.
+    """
+    if argument is not None and file is not None:
+        raise UsageError("give the JSON as an argument or with -f, not both")
+    if argument is not None and argument != "-":
+        return argument
+    if file is not None and str(file) != "-":
+        try:
+            return file.read_text()
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    if argument is None and file is None and sys.stdin.isatty():
+        raise UsageError("give the JSON as an argument, with -f FILE, or on standard input")
+    return sys.stdin.read()
+
+
+def message_of(kind: type[Message], text: str) -> Message:
+    """Returns the message that JSON describes.
+
+    Raises:
+        UsageError: It is no JSON, or does not fit; names every field that does not.
+    """
+    name = kind.DESCRIPTOR.full_name
+    try:
+        value = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"this is no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        ) from None
+    problems = list(_problems(value, cast("Descriptor", kind.DESCRIPTOR), ""))
+    if problems:
+        raise UsageError(f"this is no {name}: " + "; ".join(problems))
+    try:
+        return json_format.ParseDict(value, kind())
+    except json_format.ParseError as error:
+        raise UsageError(f"this is no {name}: {error}") from None
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """Returns a message as plain values, with the contract's own field names."""
+    found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return found
+
+
+def to_json(message: Message) -> str:
+    """Returns a message as indented JSON, with the contract's own field names."""
+    return json.dumps(to_dict(message), indent=2, ensure_ascii=False)
+
+
+def _problems(value: Any, message: Descriptor, path: str) -> Iterator[str]:
+    """Yields a sentence for each thing in a JSON value that does not fit a message."""
+    if message.full_name.startswith("google.protobuf."):
+        return
+    if not isinstance(value, dict):
+        yield f"{path or 'it'} must be an object, not {_kind(value)}"
+        return
+    fields = {field.name: field for field in message.fields}
+    by_json_name = {field.json_name: field for field in message.fields}
+    for name, inner in value.items():
+        field = fields.get(name) or by_json_name.get(name)
+        if field is None:
+            yield _unknown(f"{path}{name}", name, list(fields), message)
+        elif inner is not None:
+            yield from _field_problems(inner, field, f"{path}{name}")
+
+
+def _unknown(path: str, name: str, fields: list[str], message: Descriptor) -> str:
+    near = difflib.get_close_matches(name, fields, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no field {path}; {hint}{message.name} has: {', '.join(fields) or 'no fields'}"
+
+
+def _field_problems(value: Any, field: FieldDescriptor, path: str) -> Iterator[str]:
+    if _is_map(field):
+        if not isinstance(value, dict):
+            yield f"{path} must be an object, not {_kind(value)}"
+    elif field.is_repeated:
+        if not isinstance(value, list):
+            yield f"{path} must be a list, not {_kind(value)}"
+            return
+        for index, inner in enumerate(value):
+            yield from _value_problems(inner, field, f"{path}[{index}]")
+    else:
+        yield from _value_problems(value, field, path)
+
+
+def _value_problems(value: Any, field: FieldDescriptor, path: str) -> Iterator[str]:
+    if field.message_type is not None:
+        yield from _problems(value, field.message_type, f"{path}." if isinstance(value, dict) else path)
+        return
+    wanted = _wanted(value, field)
+    if wanted:
+        yield f"{path} must be {wanted}, not {_kind(value)}"
+
+
+def _wanted(value: Any, field: FieldDescriptor) -> str:
+    """Returns what a value must be when it is not; empty when it fits."""
+    if field.enum_type is not None:
+        names = [entry.name for entry in field.enum_type.values]
+        numbers = [entry.number for entry in field.enum_type.values]
+        return "" if value in names or value in numbers else f"one of {', '.join(names)}"
+    if field.type in _TEXT:
+        return "" if isinstance(value, str) else "a text"
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(value, bool):
+        return "a number"
+    if field.type in _REAL:
+        return "" if _is_number(value, float) else "a number"
+    return "" if _is_number(value, int) else "a whole number"
+
+
+def _is_number(value: Any, kind: type[int] | type[float]) -> bool:
+    """Tells whether JSON holds such a number, also as a text, as proto's JSON has it for large ones."""
+    if isinstance(value, str):
+        try:
+            kind(value)
+        except ValueError:
+            return False
+        return True
+    return isinstance(value, int) or (isinstance(value, float) and (kind is float or value.is_integer()))
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    message = field.message_type
+    return bool(message is not None and message.GetOptions().map_entry)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    kinds = ((str, "a text"), (int | float, "the number"), (list, "a list"), (dict, "an object"))
+    found = next((name for kind, name in kinds if isinstance(value, kind)), "null")
+    return f"{found} {json.dumps(value)[:40]}" if isinstance(value, str | int | float) else found
