@@ -8,11 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from google.protobuf.message import Message
-from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind
-from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
-from orders.aggregates import Order
-from orders.context import context as orders
-
 from intent.context import BoundContext
 from intent.contracts import Registry
 from intent.domain import handles
@@ -21,6 +16,10 @@ from intent.records import StreamKey
 from intent.store.memory import MemoryEventStore
 from intent.store.port import AppendResult, StreamAppend
 from intent.workflows import AggregateCache, CommandHandling, Handled
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind
+from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
+from orders.aggregates import Order
+from orders.context import context as orders
 
 
 def place(order_id: str, lines: int = 1) -> PlaceOrder:

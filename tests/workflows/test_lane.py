@@ -9,12 +9,11 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intent_contracts.intent.v1 import CommandEnvelope
-
 from intent.errors import Overloaded
 from intent.records import CommandKey
 from intent.workflows.lane import Lane, LaneLimits
 from intent.workflows.pending import Pending, Waiter
+from intent_contracts.intent.v1 import CommandEnvelope
 
 
 def pending(tenant: str, name: str = "", size: int = 100) -> Pending:

@@ -10,6 +10,7 @@ from intent.errors import NotFound, Unavailable
 from intent.records import CommandKey
 from intent.store.port import EventStore
 from intent.workflows import names, outcomes
+from intent.workflows.attributes import TENANTS
 from intent.workflows.requests import CommandReport
 
 __all__ = ["CommandReports"]
@@ -55,6 +56,10 @@ class CommandReports:
         workflow = self._client.get_workflow_handle(handle, result_type=BatchHandled)
         try:
             description = await workflow.describe()
+            # Long lists of tenants are shortened to prefixes: see `intent.workflows.attributes`.
+            tenants = description.typed_search_attributes.get(TENANTS) or ()
+            if not any(key.tenant.startswith(tenant) for tenant in tenants):
+                raise _unknown(key)
             if description.status == WorkflowExecutionStatus.RUNNING:
                 return _PENDING
             handled = await workflow.result()
