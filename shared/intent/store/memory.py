@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from intent.store.port import (
     StreamAppend,
     StreamOutcome,
 )
+from intent.store.storable import require_storable
 
 __all__ = ["MemoryEventStore"]
 
@@ -37,6 +38,7 @@ class MemoryEventStore:
 
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
         """See `EventStore.append`."""
+        require_storable(text for stream in streams for text in _texts(stream))
         before = len(self._log)
         outcomes = [self._append(stream) for stream in streams]
         if len(self._log) > before:
@@ -46,6 +48,7 @@ class MemoryEventStore:
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """See `EventStore.load`."""
+        require_storable(text for key in (*streams, *(c[:1] for c in commands)) for text in key)
         return Loaded(
             {key: self._loaded(key) for key in streams},
             {key: self._commands[key] for key in commands if key in self._commands},
@@ -53,12 +56,15 @@ class MemoryEventStore:
 
     async def load_full(self, key: StreamKey) -> LoadedStream:
         """See `EventStore.load_full`."""
+        require_storable(key)
         entries = self._streams.get(key, [])
         return LoadedStream(len(entries), None, [_stored(entry) for entry in entries])
 
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or LogFilter()
+        named = (only.tenant, only.aggregate_type, only.aggregate_id, only.correlation_id)
+        require_storable([*only.types, *(text for text in named if text is not None)])
         return [entry for entry in self._log[after:] if _passes(entry, only)][:limit]
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
@@ -69,6 +75,7 @@ class MemoryEventStore:
         self, key: StreamKey, after_version: int = 0, limit: int = 1000
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_stream`."""
+        require_storable(key)
         return self._streams.get(key, [])[after_version : after_version + limit]
 
     async def command(self, key: CommandKey) -> StoredCommand | None:
@@ -136,6 +143,14 @@ class MemoryEventStore:
         snapshot = self._snapshots.get(key)
         after = snapshot.version if snapshot is not None else 0
         return LoadedStream(len(entries), snapshot, [_stored(entry) for entry in entries[after:]])
+
+
+def _texts(stream: StreamAppend) -> Iterator[str]:
+    yield from stream.key
+    for command in stream.commands:
+        yield from (command.correlation_id, command.causation_id, command.actor)
+        yield from (command.traceparent, command.workflow_id)
+        yield from (event.type for event in command.events)
 
 
 def _stored(entry: LogEntry) -> StoredEvent:

@@ -207,7 +207,12 @@ class EventStore(Protocol):
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
         """Writes a batch in one transaction; each stream succeeds or conflicts by itself.
 
-        No stream may occur twice in a batch. Streams of several tenants may mix.
+        No stream, and no command id of a tenant, may occur twice in a batch. Streams of several
+        tenants may mix.
+
+        Raises:
+            InvalidCommand: Some text cannot be kept: it has a NUL character, or is not valid
+                Unicode. Nothing was written. The other methods refuse such text too.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and which of its errors mean that it is away for now."""
+"""Connections to PostgreSQL, and what its errors mean: away for now, or values it cannot keep."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Final
 import asyncpg
 
 from intent.errors import ConfigurationError, StoreUnavailable
+from intent.store.storable import not_storable
 
-__all__ = ["open_pool", "unavailable"]
+__all__ = ["open_pool", "storable", "unavailable"]
 
 _AWAY: Final = (
     OSError,
@@ -21,6 +22,7 @@ _AWAY: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
+    asyncpg.OutdatedSchemaCacheError,
 )
 """What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks."""
 
@@ -31,7 +33,17 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise StoreUnavailable(f"PostgreSQL is away: {error or type(error).__name__}") from error
+        raise StoreUnavailable(f"PostgreSQL is away: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def storable() -> Iterator[None]:
+    """Turns the refusal of a value, by the driver or by the server, into `InvalidCommand`."""
+    try:
+        yield
+    except asyncpg.DataError as error:
+        # The driver's own message shows the values of the whole batch; its cause says enough.
+        raise not_storable(str(error.__cause__ or error)) from error
 
 
 async def _keep(_: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
 from intent.store.port import AppendResult, Loaded, LoadedStream, LogFilter, StoredCommand, StreamAppend
 from intent.store.postgres.append import append_arguments, append_result, append_statement
-from intent.store.postgres.connections import open_pool, unavailable
+from intent.store.postgres.connections import open_pool, storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entry
 from intent.store.postgres.wakeups import WakeUps
 from intent.store.roles import RoleNames
@@ -34,7 +34,7 @@ class PostgresEventStore:
         self.pool = pool
         self._wake_ups = wake_ups
         self._append = append_statement(schema)
-        call = f"select * from {schema}"
+        call = f"select * from {schema}"  # noqa: S608 - a validated identifier
         self._load = f"{call}.load($1, $2, $3, $4, $5)"
         self._read_log = f"{call}.read_log($1, $2, $3, $4, $5, $6, $7)"
         self._read_positions = f"{call}.read_positions($1)"
@@ -71,7 +71,7 @@ class PostgresEventStore:
         """See `EventStore.append`."""
         if not streams:
             return AppendResult([], await self.position())
-        with unavailable():
+        with unavailable(), storable():
             row = await self.pool.fetchrow(self._append, *append_arguments(streams))
         result = append_result(streams, row)
         if result.position > row["base"]:
@@ -80,7 +80,7 @@ class PostgresEventStore:
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """See `EventStore.load`."""
-        with unavailable():
+        with unavailable(), storable():
             rows = await self.pool.fetch(self._load, *load_arguments(streams, commands))
         return loaded(streams, commands, rows)
 
@@ -95,7 +95,7 @@ class PostgresEventStore:
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or _EVERYTHING
-        with unavailable():
+        with unavailable(), storable():
             rows = await self.pool.fetch(
                 self._read_log,
                 after,
@@ -110,7 +110,7 @@ class PostgresEventStore:
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
         """See `EventStore.read_positions`."""
-        with unavailable():
+        with unavailable(), storable():
             rows = await self.pool.fetch(self._read_positions, list(positions))
         return [log_entry(row) for row in rows]
 
@@ -118,7 +118,7 @@ class PostgresEventStore:
         self, key: StreamKey, after_version: int = 0, limit: int = 1000
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_stream`."""
-        with unavailable():
+        with unavailable(), storable():
             rows = await self.pool.fetch(self._read_stream, *key, after_version, limit)
         return [log_entry(row) for row in rows]
 

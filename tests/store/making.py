@@ -1,0 +1,70 @@
+"""Appends as tests write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID, uuid4
+
+from intent.records import LogEntry, Snapshot, StreamKey
+from intent.store import (
+    Appended,
+    AppendResult,
+    CommandWrite,
+    Conflict,
+    EventStore,
+    EventWrite,
+    StreamAppend,
+)
+
+ACME, GLOBEX = "acme", "globex"
+
+
+def key(aggregate_id: str = "o-1", tenant: str = ACME, kind: str = "Order") -> StreamKey:
+    return StreamKey(tenant, kind, aggregate_id)
+
+
+def event(data: bytes = b"data", kind: str = "orders.v1.OrderPlaced", schema_version: int = 1) -> EventWrite:
+    return EventWrite(uuid4(), kind, schema_version, data)
+
+
+def command(
+    events: int | Sequence[EventWrite] = 1, known_as: UUID | None = None, **more: str
+) -> CommandWrite:
+    """A command that records so many events, or these."""
+    made = [event() for _ in range(events)] if isinstance(events, int) else events
+    command_id = known_as or uuid4()
+    return CommandWrite(
+        command_id, b"fingerprint-" + command_id.bytes, b"outcome-" + command_id.bytes, made, **more
+    )
+
+
+def to(
+    stream: StreamKey, expected: int = 0, *commands: CommandWrite, snapshot: Snapshot | None = None
+) -> StreamAppend:
+    """An append to one stream; by default of one command with one event."""
+    return StreamAppend(stream, expected, commands or [command()], snapshot)
+
+
+def positions(entries: Iterable[LogEntry]) -> list[int]:
+    return [entry.position for entry in entries]
+
+
+def written(result: AppendResult, index: int = 0) -> list[int]:
+    """The positions that a stream's commands got; fails when it conflicted."""
+    outcome = result.outcomes[index]
+    assert isinstance(outcome, Appended), outcome
+    return list(outcome.positions)
+
+
+def conflict(result: AppendResult, index: int = 0) -> Conflict:
+    """The conflict of a stream; fails when it was written."""
+    outcome = result.outcomes[index]
+    assert isinstance(outcome, Conflict), outcome
+    return outcome
+
+
+async def fill(store: EventStore, streams: int, tenant: str = ACME, kind: str = "Order") -> list[StreamKey]:
+    """Appends one event to each of so many new streams."""
+    keys = [key(f"{kind.lower()}-{n}", tenant, kind) for n in range(streams)]
+    await store.append([to(stream) for stream in keys])
+    return keys
