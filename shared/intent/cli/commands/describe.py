@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -92,12 +92,12 @@ def _message(registry: Registry, name: str) -> None:
         **registry.sagas,
     }
     contract = find_type(name, every, "context or message")
-    descriptor = contract.message.DESCRIPTOR
+    descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
     roles = getattr(contract, "roles", None)
     _table(
         f"{descriptor.full_name}{f' (roles: {_list(roles)})' if roles else ''}",
         ("Field", "Type", "Rules"),
-        ((field.name, _type(field), _rules(field)) for field in descriptor.fields),
+        ((field.name, _type(field), _rules(field)) for field in fields_of(descriptor)),
     )
     verbs = {**dict.fromkeys(registry.commands, "send"), **dict.fromkeys(registry.queries, "query")}
     verb = verbs.get(contract.type)

@@ -1,0 +1,133 @@
+# Everything a developer needs. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Any Python from 3.11 up; PYTHON=/path/to/python chooses one.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .tools/bin/uv
+# uv uses the Python above, and asks the same certificate authorities as everything else here.
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS ?= true
+
+MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
+PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
+SOURCES := shared contexts tests bench proto/generate.py
+INSTALLED := $(VENV)/.installed
+GENERATED := proto/src/.generated
+PIN := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
+	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
+name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
+
+.PHONY: help dev test bench lint format types proto baseline pins install clean clean-data clean-all
+
+help: ## List what there is
+	@printf 'make TARGET\n\n'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
+		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+	@printf '\nThe command line: $(BIN)/intent --help\n'
+
+dev: install ## Run PostgreSQL, Temporal and every context on this machine
+	@exec $(BIN)/intent dev $(ARGS)
+
+test: lint ## Everything that a change must pass
+	@printf '\n== tests\n'
+	@$(BIN)/pytest $(ARGS)
+
+bench: install ## Measure, beside baselines; SCENARIO=name runs one
+	@$(BIN)/python -m bench $(SCENARIO)
+
+lint: install ## Check style, types, import walls and contracts
+	@printf '== style\n'
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || \
+		{ printf 'not formatted; run make format\n'; exit 1; }
+	@printf '== types\n'
+	@$(BIN)/mypy $(SOURCES)
+	@printf '== import walls\n'
+	@$(BIN)/lint-imports --no-logo
+	@printf '== contracts\n'
+	@mkdir -p build
+	@$(BIN)/python proto/generate.py --image build/contracts.binpb
+	@$(BIN)/buf lint build/contracts.binpb --config proto/buf.yaml
+	@$(BIN)/buf breaking build/contracts.binpb --against proto/baseline.binpb --config proto/buf.yaml
+	@printf 'contracts lint and break nothing since the baseline\n'
+
+format: install ## Format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+proto: install ## Generate the contracts' code anew
+	@$(BIN)/python proto/generate.py
+	@touch $(GENERATED)
+
+baseline: install ## Take the contracts as they are for the release that must not break
+	@$(BIN)/python proto/generate.py --image proto/baseline.binpb
+	@printf 'proto/baseline.binpb is written; commit it with the release\n'
+
+pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer ones
+	@printf 'uv\n' | $(PIN) - -o requirements/uv.txt
+	@$(PIN) pyproject.toml --group dev -o requirements/dev.txt
+	@$(PIN) shared/pyproject.toml -o requirements/intent.txt
+	@$(PIN) proto/pyproject.toml -o requirements/contracts.txt
+	@for context in $(notdir $(filter contexts/%,$(MEMBERS))); do \
+		$(PIN) contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
+	@printf 'requirements/*.txt are written\n'
+
+install: $(INSTALLED) $(GENERATED) ## Install everything into .venv, when something changed
+
+$(UV): requirements/uv.txt
+	@test -n "$(PYTHON)" || { printf 'Python 3.11 or newer is needed and none is found; PYTHON=… names one\n'; exit 1; }
+	@printf '== installing uv\n'
+	@rm -rf .tools && mkdir -p .tools
+	@if $(PYTHON) -m venv .tools/venv >/dev/null 2>&1; then \
+		.tools/venv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt && \
+		mkdir .tools/bin && ln -s ../venv/bin/uv $(UV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		rm -rf .tools/venv && \
+		$(PYTHON) -m pip install --quiet --require-hashes --target .tools/lib -r requirements/uv.txt && \
+		mkdir .tools/bin && ln -s ../lib/bin/uv $(UV); \
+	else \
+		printf '%s has neither venv nor pip; install one of them (python3-venv on Debian)\n' "$(PYTHON)"; exit 1; \
+	fi
+	@touch $(UV)
+
+$(VENV)/pyvenv.cfg: | $(UV)
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+
+$(INSTALLED): $(UV) $(VENV)/pyvenv.cfg requirements/dev.txt pyproject.toml proto/hatch_build.py \
+		$(addsuffix /pyproject.toml,$(MEMBERS))
+	@printf '== installing into $(VENV)\n'
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $(GENERATED) $(INSTALLED)
+
+$(GENERATED): $(PROTOS) | $(INSTALLED)
+	@printf '== generating the code of the contracts\n'
+	@$(BIN)/python proto/generate.py
+	@touch $(GENERATED)
+
+# What can be made again, and what `make clean-data` loses for good.
+PRODUCTS := build dist proto/src .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+clean: ## Remove what is built and cached; data, tools and packages stay
+	@for path in $(wildcard $(PRODUCTS)); do printf 'removing %s\n' "$$path"; done
+	@rm -rf $(PRODUCTS)
+	@printf 'removing __pycache__ and egg-info below contexts, proto, shared, tests, bench\n'
+	@find contexts proto shared tests bench \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+clean-data: ## Remove the data of make dev, for good
+	@if [ -f .dev/state.json ] && kill -0 "$$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' .dev/state.json)" 2>/dev/null; \
+		then printf 'make dev is running; end it first\n'; exit 1; fi
+	@if [ -d .dev ]; then printf 'removing .dev: databases, workflows and logs of make dev\n'; rm -rf .dev; \
+		else printf 'there is no data\n'; fi
+
+clean-all: clean ## Remove tools and installed packages too; data stays
+	@for path in $(wildcard .tools $(VENV)); do printf 'removing %s\n' "$$path"; done
+	@rm -rf .tools $(VENV)
