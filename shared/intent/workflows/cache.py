@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from intent.domain import Aggregate
 from intent.records import StreamKey
@@ -23,16 +24,16 @@ class AggregateCache:
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._kept: OrderedDict[StreamKey, Aggregate] = OrderedDict()  # type: ignore[type-arg]
+        self._kept: OrderedDict[StreamKey, Aggregate[Any]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, key: StreamKey) -> Aggregate | None:  # type: ignore[type-arg]
+    def take(self, key: StreamKey) -> Aggregate[Any] | None:
         """Removes and returns an aggregate, or None when it is not kept."""
         return self._kept.pop(key, None)
 
-    def put(self, key: StreamKey, aggregate: Aggregate) -> None:  # type: ignore[type-arg]
+    def put(self, key: StreamKey, aggregate: Aggregate[Any]) -> None:
         """Keeps an aggregate, letting go of the one unused for longest when full."""
         if not self._capacity:
             return

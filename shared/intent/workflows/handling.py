@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from google.protobuf.message import Message
@@ -26,6 +27,7 @@ from intent.store.port import (
     CommandWrite,
     Conflict,
     EventStore,
+    EventWrite,
     Loaded,
     LoadedStream,
     StoredCommand,
@@ -74,10 +76,10 @@ class _Group:
     works: list[_Work]
     fresh: bool = False
     base: int = 0
-    aggregate: Aggregate | None = None  # type: ignore[type-arg]
+    aggregate: Aggregate[Any] | None = None
     writes: list[tuple[_Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
 
-    def start(self, aggregate: Aggregate, *, fresh: bool) -> None:  # type: ignore[type-arg]
+    def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
         self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
         self.writes = []
 
@@ -272,7 +274,7 @@ class _Run:
             self._recall(group, loaded)
             group.start(await self._restored(group, loaded.streams[group.key]), fresh=True)
 
-    async def _restored(self, group: _Group, stream: LoadedStream) -> Aggregate:  # type: ignore[type-arg]
+    async def _restored(self, group: _Group, stream: LoadedStream) -> Aggregate[Any]:
         tenant, _, aggregate_id = group.key
         if not stream.version:
             return group.kind.new(tenant, aggregate_id)
@@ -343,7 +345,9 @@ class _Run:
         )
         self._write(group, work, outcome, events)
 
-    def _write(self, group: _Group, work: _Work, outcome: CommandOutcome, events: list) -> None:  # type: ignore[type-arg]
+    def _write(
+        self, group: _Group, work: _Work, outcome: CommandOutcome, events: Sequence[EventWrite]
+    ) -> None:
         envelope = work.envelope
         write = CommandWrite(
             command_id=work.command_id,

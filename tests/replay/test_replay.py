@@ -1,0 +1,27 @@
+"""Every recorded history of a workflow replays with the workflow as it is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from intent.workflows import ProcessCommands, data_converter
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def test_there_are_histories() -> None:
+    assert HISTORIES
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_a_recorded_history_replays(file: Path) -> None:
+    history = WorkflowHistory.from_json(file.stem, file.read_text())
+    replayer = Replayer(
+        workflows=[ProcessCommands],
+        data_converter=data_converter,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    await replayer.replay_workflow(history)
