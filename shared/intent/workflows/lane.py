@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass
 
 from intent.errors import Overloaded
@@ -82,7 +83,9 @@ class Lane:
         self._queues.setdefault(pending.key.tenant, deque()).append(pending)
         self._depth += 1
         if self._runner is None:
-            self._runner = asyncio.get_running_loop().create_task(self._run(), name="lane")
+            # A context of its own: the lane works for all callers, not for the one that woke it.
+            loop = asyncio.get_running_loop()
+            self._runner = loop.create_task(self._run(), name="lane", context=Context())
         elif self._depth >= self._limits.batch_commands:
             self._grown.set()
 
