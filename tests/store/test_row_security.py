@@ -1,0 +1,244 @@
+"""What each role can do on the database itself, past all of the platform's code."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from intent.context import BoundContext
+from intent.contracts import Registry
+from intent.projections.supervisor import ProjectionSupervisor
+from intent.projections.tables import ensure_tables
+from intent.records import Snapshot
+from intent.store.migrations import Passwords, migrate, provision
+from intent.store.postgres import PostgresEventStore
+from intent.store.postgres.append import append_arguments, append_statement
+from intent.store.roles import RoleNames
+from intent_contracts.orders.v1 import Money, OrderLine, OrderPlaced
+from orders.context import context as orders
+
+from ..support.databases import PASSWORD, Database
+from .making import ACME, GLOBEX, command, event, key, to
+from .transactions import append_on, connected
+
+LOG = ("events", "commands", "snapshots")
+RELATIONS = """
+select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm') order by 1
+"""
+OF_TENANTS = """
+select c.table_name from information_schema.columns c
+where c.table_schema = $1 and c.column_name = 'tenant' order by 1
+"""
+FUNCTIONS = """
+select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where n.nspname = $1 and has_function_privilege($2, p.oid, 'execute')
+"""
+
+
+@pytest.fixture(scope="module")
+def context() -> BoundContext:
+    return orders.bind(Registry.load("orders.v1"))
+
+
+@pytest_asyncio.fixture
+async def filled(database: Database, context: BoundContext) -> Database:
+    """A database in which every table that has a tenant holds rows of two."""
+    await migrate(database.owner, database.context, prepare=lambda c: ensure_tables(c, context))
+    store = await PostgresEventStore.open(database.service, database.context)
+    projections = ProjectionSupervisor(context, store, store.pool)
+    try:
+        for tenant in (ACME, GLOBEX):
+            await store.append([to(key("o-1", tenant), 0, command([placed()]), snapshot=Snapshot(1, 1, b""))])
+        await projections.start()
+        assert await projections.reach(2, 30) == []
+    finally:
+        await projections.stop()
+        await store.close()
+    return database
+
+
+def placed() -> Any:
+    line = OrderLine(line_id="1", sku="tea", quantity=1, unit_price=Money(minor_units=5, currency="EUR"))
+    data = OrderPlaced(customer_id="ann", lines=[line]).SerializeToString()
+    return event(data, "orders.v1.OrderPlaced", 2)
+
+
+@pytest_asyncio.fixture(params=["service", "query"])
+async def role(request: pytest.FixtureRequest, filled: Database) -> str:
+    """The URL of a role that serves callers."""
+    url: str = getattr(filled, request.param)
+    return url
+
+
+@pytest_asyncio.fixture
+async def bound(filled: Database, role: str) -> AsyncIterator[Any]:
+    """A connection that is bound to tenant A."""
+    async with connected(role, filled, ACME) as connection:
+        yield connection
+
+
+async def relations(database: Database, statement: str = RELATIONS) -> list[str]:
+    async with connected(database.admin, database) as admin:
+        found = [row[0] for row in await admin.fetch(statement, database.context)]
+        for name in found if statement == OF_TENANTS else []:
+            tenants = await admin.fetch(f"select distinct tenant from {name} order by 1")
+            assert [row[0] for row in tenants] == [ACME, GLOBEX], f"{name} proves nothing"
+    return found
+
+
+async def count(connection: Any, table: str, where: str = "true") -> int:
+    """Counts the rows that are seen; a table that may not be read shows none."""
+    try:
+        found: int = await connection.fetchval(f"select count(*) from {table} where {where}")
+    except asyncpg.InsufficientPrivilegeError:
+        return 0
+    return found
+
+
+async def test_without_a_tenant_every_table_reads_empty(filled: Database, role: str) -> None:
+    async with connected(role, filled) as connection:
+        seen = {table: await count(connection, table) for table in await relations(filled)}
+    assert {*LOG, "head"} < set(seen)
+    assert set(seen.values()) == {0}, seen
+
+
+async def test_an_empty_tenant_is_no_tenant(filled: Database, role: str) -> None:
+    async with connected(role, filled, "") as connection:
+        assert {await count(connection, table) for table in await relations(filled)} == {0}
+
+
+async def test_the_owner_sees_no_tenants_rows_either(filled: Database) -> None:
+    async with connected(filled.owner, filled) as connection:
+        assert {await count(connection, table) for table in await relations(filled, OF_TENANTS)} == {0}
+
+
+async def test_a_tenant_reads_its_own_rows_and_none_of_another(filled: Database, bound: Any) -> None:
+    tables = await relations(filled, OF_TENANTS)
+    assert len(tables) > len(LOG)
+    for table in tables:
+        assert await count(bound, table) >= 1, table
+        assert await count(bound, table, f"tenant <> '{ACME}'") == 0, table
+        assert await count(bound, table, f"tenant = '{GLOBEX}'") == 0, table
+
+
+@pytest.mark.parametrize("tenant", [None, ACME])
+async def test_no_serving_role_writes_any_table_directly(
+    filled: Database, role: str, tenant: str | None
+) -> None:
+    async with connected(role, filled, tenant) as connection:
+        for table in await relations(filled):
+            for statement in (
+                f"insert into {table} select * from {table}",
+                f"update {table} set {await first_column(filled, table)} = null",
+                f"delete from {table}",
+                f"truncate {table}",
+            ):
+                with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.WrongObjectTypeError)):
+                    await connection.execute(statement)
+
+
+async def first_column(database: Database, table: str) -> str:
+    async with connected(database.admin, database) as admin:
+        name: str = await admin.fetchval(
+            "select attname from pg_attribute where attrelid = $1::text::regclass and attnum = 1", table
+        )
+    return name
+
+
+@pytest.mark.parametrize("name", ["log", "owner"])
+async def test_no_serving_role_becomes_one_that_writes_the_log(
+    filled: Database, role: str, name: str
+) -> None:
+    async with connected(role, filled) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(f"set role {getattr(RoleNames.of(filled.context), name)}")
+
+
+async def test_the_query_role_cannot_become_the_projector_and_calls_no_function(filled: Database) -> None:
+    names = RoleNames.of(filled.context)
+    async with connected(filled.query, filled) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(f"set role {names.projector}")
+        assert await connection.fetch(FUNCTIONS, filled.context, names.query) == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await append_on(connection, filled, [to(key("new"))])
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("select * from read_log(0, 10, null, null, null, null, null)")
+
+
+async def test_the_projector_reads_nothing_of_the_log(filled: Database) -> None:
+    async with connected(filled.service, filled) as connection:
+        await connection.execute(f"set role {RoleNames.of(filled.context).projector}")
+        for table in LOG:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"select * from {table}")
+
+
+class TestFunctionsBoundToATenant:
+    """The service's functions, on a connection that is bound to tenant A."""
+
+    @pytest_asyncio.fixture
+    async def service(self, filled: Database) -> AsyncIterator[Any]:
+        async with connected(filled.service, filled, ACME) as connection:
+            yield connection
+
+    async def test_nothing_is_appended_for_another_tenant(self, filled: Database, service: Any) -> None:
+        for batch in ([to(key("new", GLOBEX))], [to(key("new")), to(key("new", GLOBEX), 0, command(0))]):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await append_on(service, filled, batch)
+        assert await service.fetchval("select log_position()") == 2
+        await append_on(service, filled, [to(key("new"))])
+        assert await service.fetchval("select log_position()") == 3
+
+    async def test_no_single_column_smuggles_a_row_to_another_tenant(
+        self, filled: Database, service: Any
+    ) -> None:
+        names = await service.fetchval("select proargnames from pg_proc where proname = 'append'")
+        own = append_arguments([to(key("new"), snapshot=Snapshot(1, 1, b""))])
+        tenants = [n for n, name in enumerate(names[: len(own)]) if name.endswith("_tenant")]
+        assert tenants
+        for n in tenants:
+            assert list(own[n]) == [ACME]
+            smuggling = [*own[:n], [GLOBEX], *own[n + 1 :]]
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await service.fetchrow(append_statement(filled.context), *smuggling)
+
+    async def test_nothing_of_another_tenant_is_read(self, filled: Database, service: Any) -> None:
+        theirs = [GLOBEX, "Order", "o-1"]
+        id_of = "select command_id from events where tenant = $1"
+        async with connected(filled.admin, filled) as admin:
+            command_ids = [await admin.fetchval(id_of, tenant) for tenant in (ACME, GLOBEX)]
+
+        loaded = await service.fetch(
+            "select * from load($1, $2, $3, $4, $5)",
+            [ACME, GLOBEX],
+            ["Order", "Order"],
+            ["o-1", "o-1"],
+            [ACME, GLOBEX],
+            command_ids,
+        )
+        assert {row["i"] for row in loaded} == {1}
+        assert await service.fetch("select * from read_stream($1, $2, $3, 0, 10)", *theirs) == []
+        read = await service.fetch("select * from read_positions(array[1, 2])")
+        assert {row["tenant"] for row in read} == {ACME}
+        read_log = "select * from read_log(0, 10, $1, null, $2, $3, $4)"
+        for only in (None, ACME, GLOBEX):
+            for narrower in ((None, None, None), ("Order", "o-1", None), (None, None, "")):
+                read = await service.fetch(read_log, only, *narrower)
+                assert {row["tenant"] for row in read} <= {ACME}
+
+
+async def test_the_roles_of_another_context_see_nothing_of_this_one(filled: Database) -> None:
+    other = RoleNames.of("inventory")
+    await provision(filled.admin, other.schema, Passwords(PASSWORD, PASSWORD, PASSWORD))
+    for name in (other.owner, other.service, other.query):
+        dsn = filled.owner.replace(RoleNames.of(filled.context).owner, name)
+        async with connected(dsn, filled) as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select * from {filled.context}.events")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select {filled.context}.log_position()")
