@@ -149,19 +149,27 @@ class LocalPlatform:
         }
 
     def service(
-        self, context: str, *, environment: Mapping[str, str] | None = None, **further: str
+        self,
+        context: str,
+        *,
+        port: int | None = None,
+        module: str = "intent.cli",
+        environment: Mapping[str, str] | None = None,
+        **further: str,
     ) -> ContextService:
         """Returns a context process, not started yet.
 
         Args:
             context: The context, prepared before.
+            port: Its gRPC port; None takes a free one.
+            module: The module that is run with the arguments of the command line.
             environment: Variables besides the settings.
             further: More settings, by field name.
         """
-        port = free_port()
+        port = port or free_port()
         process = ManagedProcess(
             f"context {context}",
-            [sys.executable, "-m", "intent.cli", "serve", context],
+            [sys.executable, "-m", module, "serve", context],
             self.folder / f"{context}-{port}.log",
             environment={
                 **os.environ,

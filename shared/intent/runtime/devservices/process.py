@@ -166,6 +166,19 @@ class ManagedProcess:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def wait_for_end(self, timeout: float) -> None:
+        """Waits until the process has ended by itself.
+
+        Raises:
+            ServiceFailed: It has not within `timeout` seconds.
+        """
+        if self._process is None:
+            return
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ServiceFailed(f"{self.name} did not end within {timeout:.0f} seconds") from None
+
     def ask_to_stop(self) -> None:
         """Sends the stop signal and does not wait; `stop` waits."""
         if self._process is not None and self._process.poll() is None:

@@ -1,0 +1,247 @@
+"""Callers who place and change orders while the machinery below them is killed and restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+from google.protobuf.message import Message
+from intent.contracts import Registry
+from intent.errors import CommandError, Rejected, Unavailable
+from intent.runtime.platform import ContextService, LocalPlatform
+from intent.service.client import IntentClient
+from intent_contracts.intent.v1 import CommandResult
+from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
+
+TENANTS = ("acme", "globex", "initech")
+ROLES = ("customer", "service", "operator")
+PATIENCE = 120.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """A command that was sent, and what came of it.
+
+    Attributes:
+        tenant: Whose it is.
+        command: The command.
+        command_id: Its id.
+        began: When it was sent first, on the monotonic clock.
+        ended: When it was answered; 0 while it is under way.
+        answer: Its result, or the reason of its failure.
+    """
+
+    tenant: str
+    command: Message
+    command_id: UUID
+    began: float
+    ended: float = 0.0
+    answer: CommandResult | str | None = None
+
+
+@dataclass
+class Storm:
+    """Load on one context, from so many callers.
+
+    Attributes:
+        platform: What it runs on.
+        service: The context process.
+        seed: Makes a storm repeatable, as far as the machine allows.
+        callers: How many callers.
+    """
+
+    platform: LocalPlatform
+    service: ContextService
+    seed: int
+    callers: int = 24
+    sent: list[Sent] = field(default_factory=list)
+    restarts: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.over = asyncio.Event()
+        registry = Registry.load()
+        self.client = IntentClient.connect(
+            self.service.target, tenant=TENANTS[0], roles=ROLES, timeout=PATIENCE, registry=registry
+        )
+
+    async def blow(self, disruptions: list[Callable[[], object]], pause: float) -> None:
+        """Runs the callers, and the disruptions one after the other in between."""
+        callers = [asyncio.create_task(self._caller(n)) for n in range(self.callers)]
+        try:
+            for disrupt in disruptions:
+                await asyncio.sleep(pause * self.random.uniform(0.5, 1.5))
+                began = time.monotonic()
+                await asyncio.to_thread(disrupt)
+                self.restarts.append((began, time.monotonic()))
+            await asyncio.sleep(pause)
+        finally:
+            self.over.set()
+            await asyncio.gather(*callers)
+
+    def kill_context(self) -> None:
+        """Kills the context process and starts it again."""
+        self.service.kill()
+        self.service.start()
+
+    def restart_postgres(self) -> None:
+        """Stops PostgreSQL under load and starts it again."""
+        self.platform.postgres.restart()
+
+    def kill_postgres(self) -> None:
+        """Kills PostgreSQL, which recovers from its log, and starts it again."""
+        self.platform.postgres.kill()
+        self.platform.postgres.start()
+
+    def restart_temporal(self) -> None:
+        """Kills Temporal and starts it again."""
+        self.platform.temporal.kill()
+        self.platform.temporal.start()
+
+    async def send(self, tenant: str, command: Message, command_id: UUID | None = None) -> Sent:
+        """Sends a command until it is answered, with one id."""
+        sent = Sent(tenant, command, command_id or self._new_id(), time.monotonic())
+        if command_id is None:
+            self.sent.append(sent)
+        try:
+            sent.answer = await self._insist(sent)
+        except CommandError as error:
+            sent.answer = error.reason
+        sent.ended = time.monotonic()
+        return sent
+
+    async def _insist(self, sent: Sent) -> CommandResult:
+        client = self.client.acting(tenant=sent.tenant)
+        return await client.execute(sent.command, command_id=sent.command_id, applied_only=True)
+
+    async def _caller(self, number: int) -> None:
+        own = random.Random(f"{self.seed}-{number}")
+        tenant = TENANTS[number % len(TENANTS)]
+        orders = 0
+        while not self.over.is_set():
+            orders += 1
+            order_id = f"order-{number}-{orders}"
+            await self.send(tenant, _place(order_id))
+            for _ in range(own.randint(0, 5)):
+                await self.send(tenant, _step(own, order_id))
+
+    def _new_id(self) -> UUID:
+        return UUID(int=self.random.getrandbits(128), version=4)
+
+    # What must hold once it is quiet.
+
+    async def check(self) -> None:
+        """Checks every promise; raises AssertionError with what was broken."""
+        unanswered = [s for s in self.sent if isinstance(s.answer, str) and s.answer in _NO_ANSWER]
+        assert not unanswered, f"{len(unanswered)} commands were never answered: {unanswered[:3]}"
+        await self._repeats_change_nothing()
+        await self._log_is_what_was_answered()
+        await self._read_models_equal_a_rebuild()
+        await self._nothing_is_stuck()
+
+    def slowest_after_restart(self) -> float:
+        """Returns how long after a restart the last command in flight before it was answered."""
+        return max(
+            (
+                sent.ended - restarted
+                for began, restarted in self.restarts
+                for sent in self.sent
+                if sent.began < began < sent.ended
+            ),
+            default=0.0,
+        )
+
+    async def _repeats_change_nothing(self) -> None:
+        gate = asyncio.Semaphore(self.callers)
+
+        async def repeat(first: Sent) -> None:
+            async with gate:
+                again = await self.send(first.tenant, first.command, first.command_id)
+            if isinstance(first.answer, CommandResult):
+                assert isinstance(again.answer, CommandResult), f"{first} was lost: {again.answer}"
+                assert again.answer.duplicate
+                assert (again.answer.version, again.answer.position) == (
+                    first.answer.version,
+                    first.answer.position,
+                )
+            else:
+                assert again.answer == first.answer
+
+        await asyncio.gather(*(repeat(sent) for sent in self.sent))
+
+    async def _log_is_what_was_answered(self) -> None:
+        rows = await self._as_administrator(
+            "select position, tenant, aggregate_id, version from orders.events order by position"
+        )
+        assert [row["position"] for row in rows] == list(range(1, len(rows) + 1)), "the log has a gap"
+        answered = [e for s in self.sent if isinstance(s.answer, CommandResult) for e in s.answer.events]
+        assert sorted(e.position for e in answered) == [row["position"] for row in rows]
+        versions: dict[tuple[str, str], int] = {}
+        for row in rows:
+            stream = (row["tenant"], row["aggregate_id"])
+            versions[stream] = versions.get(stream, 0) + 1
+            assert row["version"] == versions[stream], f"{stream} skips a version"
+
+    async def _read_models_equal_a_rebuild(self) -> None:
+        for projection, table in (("OrderViews", "order_view"), ("OrderSummaries", "order_summary")):
+            await self._caught_up(projection)
+            before = await self._rows(table)
+            async for _ in self.client.projections.rebuild(projection):
+                pass
+            assert await self._rows(table) == before, f"{projection} differs from a fresh rebuild"
+
+    async def _caught_up(self, projection: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                listed = await self.client.projections.list()
+                status = next(p for p in listed.projections if p.name == projection)
+                if status.position >= listed.head:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def _nothing_is_stuck(self) -> None:
+        placed = {(s.tenant, s.command.order_id) for s in self.sent if isinstance(s.command, PlaceOrder)}
+        refused: set[str] = set()
+        for tenant, order_id in self.random.sample(sorted(placed), min(20, len(placed))):
+            client = self.client.acting(tenant=tenant)
+            try:
+                await client.execute(CancelOrder(order_id=order_id, reason="the end"))
+            except Rejected as rejection:
+                refused.add(rejection.reason)
+        assert refused <= {"ORDER_ALREADY_CANCELLED"}
+
+    async def _rows(self, table: str) -> list[tuple[object, ...]]:
+        rows = await self._as_administrator(
+            f"select tenant, order_id, data from orders.{table} order by tenant, order_id"
+        )
+        return [tuple(row) for row in rows]
+
+    async def _as_administrator(self, query: str) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.platform.postgres.dsn)
+        try:
+            return await connection.fetch(query)
+        finally:
+            await connection.close()
+
+
+_NO_ANSWER = {Unavailable.__name__, "DEADLINE_EXCEEDED", "STILL_WAITING", "INTERNAL", "UNREACHABLE"}
+
+
+def _place(order_id: str) -> PlaceOrder:
+    price = Money(minor_units=250, currency="EUR")
+    lines = [OrderLine(line_id=str(n), sku=f"sku-{n}", quantity=n, unit_price=price) for n in (1, 2)]
+    return PlaceOrder(order_id=order_id, customer_id="ann", lines=lines)
+
+
+def _step(own: random.Random, order_id: str) -> Message:
+    kind = own.random()
+    if kind < 0.8:
+        return ChangeLine(order_id=order_id, line_id=own.choice("12"), quantity=own.randint(1, 500))
+    if kind < 0.9:
+        return ConfirmOrder(order_id=order_id)
+    return CancelOrder(order_id=order_id, reason="changed my mind")
