@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -70,7 +70,7 @@ class Storm:
             self.service.target, tenant=TENANTS[0], roles=ROLES, timeout=PATIENCE, registry=registry
         )
 
-    async def blow(self, disruptions: list[Callable[[], object]], pause: float) -> None:
+    async def blow(self, disruptions: Sequence[Callable[[], object]], pause: float) -> None:
         """Runs the callers, and the disruptions one after the other in between."""
         callers = [asyncio.create_task(self._caller(n)) for n in range(self.callers)]
         try:
@@ -224,7 +224,8 @@ class Storm:
     async def _as_administrator(self, query: str) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.platform.postgres.dsn)
         try:
-            return await connection.fetch(query)
+            rows: list[asyncpg.Record] = await connection.fetch(query)
+            return rows
         finally:
             await connection.close()
 

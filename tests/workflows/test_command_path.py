@@ -14,7 +14,7 @@ from intent.runtime.devservices import TemporalServer
 from intent.workflows import correlation_query, data_converter
 from intent_contracts.intent.v1 import CommandStatus
 from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from .conftest import Requests, Running, eventually, place
 
@@ -126,7 +126,7 @@ async def test_workflows_are_found_by_correlation_and_tenant(
     correlation = uuid4().hex
     await path.router.handle(request_of(place("o-1"), correlation=correlation))
     client = await Client.connect(temporal.address, data_converter=data_converter)
-    found = []
+    found: list[WorkflowExecution] = []
 
     async def visible() -> bool:
         found[:] = [w async for w in client.list_workflows(correlation_query(correlation))]

@@ -17,7 +17,15 @@ from intent.store.memory import MemoryEventStore
 from intent.store.port import AppendResult, StreamAppend
 from intent.workflows import AggregateCache, CommandHandling, Handled
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind
-from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
+from intent_contracts.orders.v1 import (
+    CancelOrder,
+    ChangeLine,
+    ConfirmOrder,
+    Money,
+    OrderConfirmed,
+    OrderLine,
+    PlaceOrder,
+)
 from orders.aggregates import Order
 from orders.context import context as orders
 
@@ -188,7 +196,7 @@ class _Raising(Order):
     name = "Order"
 
     @handles
-    def confirm(self, command: ConfirmOrder) -> None:
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
         raise ZeroDivisionError("a defect")
 
 
