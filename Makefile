@@ -25,7 +25,7 @@ PIN := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
 
-.PHONY: help dev test bench lint format types proto baseline pins install clean clean-data clean-all
+.PHONY: docs help dev test bench lint format types proto baseline pins install clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -66,6 +66,9 @@ format: install ## Format the code and mend what can be mended by itself
 proto: install ## Generate the contracts' code anew
 	@$(BIN)/python proto/generate.py
 	@touch $(GENERATED)
+
+docs: install ## Write the pages that are made from code
+	@$(BIN)/python -m intent.runtime.settings_table > docs/settings.md
 
 baseline: install ## Take the contracts as they are for the release that must not break
 	@$(BIN)/python proto/generate.py --image proto/baseline.binpb

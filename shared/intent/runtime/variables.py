@@ -18,7 +18,9 @@ __all__ = ["PREFIX", "SecretFiles", "problems_of", "unknown_variables", "variabl
 
 PREFIX = "INTENT_"
 FILE = "_FILE"
-_OF_THE_CLI = frozenset({"INTENT_TARGET", "INTENT_TENANT", "INTENT_ACTOR", "INTENT_ROLES"})
+_OF_THE_CLI = frozenset(
+    f"INTENT_{name}" for name in ("TARGET", "TENANT", "ACTOR", "ROLES", "TOKEN", "TLS", "DEBUG")
+)
 
 
 def variable_of(name: str, field: FieldInfo) -> str:
