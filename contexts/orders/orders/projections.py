@@ -27,7 +27,7 @@ class OrderViews(Projection[OrderView]):
         view.status = OPEN
         view.lines.extend(event.lines)
         view.total.CopyFrom(event.total)
-        view.placed_at.FromDatetime(meta.recorded_at)
+        meta.stamp(view.placed_at)
         _changed(view, meta)
 
     @projects
@@ -52,7 +52,7 @@ class OrderViews(Projection[OrderView]):
 
 
 def _changed(view: OrderView, meta: EventMetadata) -> None:
-    view.changed_at.FromDatetime(meta.recorded_at)
+    meta.stamp(view.changed_at)
     view.version = meta.version
 
 
@@ -66,7 +66,7 @@ class OrderSummaries(Projection[OrderSummary]):
         row.status = OPEN
         row.line_count = len(event.lines)
         row.total.CopyFrom(event.total)
-        row.placed_at.FromDatetime(meta.recorded_at)
+        meta.stamp(row.placed_at)
 
     @projects
     def line_changed(self, row: OrderSummary, event: LineChanged) -> None:

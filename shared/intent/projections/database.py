@@ -16,7 +16,7 @@ __all__ = ["ProjectionDatabase"]
 _LIVE = "set local synchronous_commit = off;"
 """Rows and checkpoint can be made again from the log, so no commit waits for the disk."""
 
-_PLAN = "set local enable_seqscan = off;"
+_PLAN = "set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan;"
 """A table that was empty when its statements were planned must not be read whole later."""
 
 

@@ -94,14 +94,9 @@ class EventFailure:
     error: Exception
 
 
-class _Target(NamedTuple):
-    id: RowId
-    key: RowKey
-
-
 class _Step(NamedTuple):
     position: int
-    targets: Sequence[_Target]
+    rows: Sequence[RowId]
     method: Callable[..., Any]
     arguments: tuple[Any, ...]
 
@@ -112,14 +107,14 @@ class Plan:
 
     Attributes:
         steps: The events that concern the projection.
-        rows: The rows that they concern, each once.
+        rows: The rows that they concern, each once, with the values of their key fields.
         start: The position before the page.
         end: The position up to which it reaches: its last, or the one before a failure.
         failure: The first event that cannot even be decoded, or None.
     """
 
     steps: Sequence[_Step]
-    rows: Sequence[RowId]
+    rows: Mapping[RowId, RowKey]
     start: int
     end: int
     failure: EventFailure | None
@@ -174,27 +169,27 @@ class Folder:
             skipped: Positions to pass over.
         """
         steps: list[_Step] = []
+        rows: dict[RowId, RowKey] = {}
         end = start
         failure = None
         for entry in entries:
             if entry.position not in skipped:
                 try:
-                    step = self._step(entry)
+                    step = self._step(entry, rows)
                 except Exception as error:
                     failure = EventFailure(entry.position, error)
                     break
                 if step is not None:
                     steps.append(step)
             end = entry.position
-        rows = dict.fromkeys(target.id for step in steps for target in step.targets)
-        return Plan(steps, tuple(rows), start, end, failure)
+        return Plan(steps, rows, start, end, failure)
 
     def fold(self, plan: Plan, stored: Mapping[RowId, StoredRow]) -> Folded:
         """Applies a plan to the rows as they are stored; a failing event ends it before that event."""
         slots: dict[RowId, _Slot[Any]] = {}
         for done, step in enumerate(plan.steps):
             try:
-                self._apply(step, slots, stored)
+                self._apply(step, plan.rows, slots, stored)
             except Exception as error:
                 # The failing handler may have left its row half changed: fold again up to it.
                 failure = EventFailure(step.position, error)
@@ -202,7 +197,7 @@ class Folder:
                 return self.fold(before, stored)
         return Folded(self._changes(slots), plan.end, plan.failure, len(plan.steps))
 
-    def _step(self, entry: LogEntry) -> _Step | None:
+    def _step(self, entry: LogEntry, rows: dict[RowId, RowKey]) -> _Step | None:
         kind = (entry.type, entry.schema_version)
         handler = self._handlers.get(kind, _UNSEEN)
         if handler is None:
@@ -212,25 +207,36 @@ class Folder:
             handler = self._handlers[kind] = self.projection.handlers.get(type_)
             if handler is None:
                 return None
-        meta = _metadata(entry, type_)
-        arguments = (event, meta) if handler.takes_metadata else (event,)
-        return _Step(entry.position, self._targets(handler, event, meta), handler.method, arguments)
-
-    def _targets(self, handler: ProjectionHandler, event: Message, meta: EventMetadata) -> Sequence[_Target]:
+        concerned: Sequence[RowId]
         if handler.keys is None:
-            return (self._target(meta.tenant, (meta.aggregate_id,)),)
-        return [self._target(meta.tenant, key) for key in _keys(handler.keys(event, meta))]
+            meta = _metadata(entry, type_) if handler.takes_metadata else None
+            concerned = (self._row(entry.tenant, (entry.aggregate_id,), rows),)
+        else:
+            meta = _metadata(entry, type_)
+            keys = _keys(handler.keys(event, meta))
+            concerned = [self._row(entry.tenant, key, rows) for key in keys]
+        arguments = (event, meta) if handler.takes_metadata else (event,)
+        return _Step(entry.position, concerned, handler.method, arguments)
 
-    def _target(self, tenant: str, key: RowKey) -> _Target:
-        return _Target(RowId(tenant, self.shape.key_values(key)), key)
+    def _row(self, tenant: str, key: RowKey, rows: dict[RowId, RowKey]) -> RowId:
+        """Returns the row with a key, and notes that the page needs it."""
+        id_ = RowId(tenant, self.shape.key_values(key))
+        rows.setdefault(id_, key)
+        return id_
 
-    def _apply(self, step: _Step, slots: dict[RowId, _Slot[Any]], stored: Mapping[RowId, StoredRow]) -> None:
-        for target in step.targets:
-            slot = slots.get(target.id)
+    def _apply(
+        self,
+        step: _Step,
+        keys: Mapping[RowId, RowKey],
+        slots: dict[RowId, _Slot[Any]],
+        stored: Mapping[RowId, StoredRow],
+    ) -> None:
+        for id_ in step.rows:
+            slot = slots.get(id_)
             if slot is None:
-                slot = slots[target.id] = self._slot(stored.get(target.id))
+                slot = slots[id_] = self._slot(stored.get(id_))
             if slot.row is None:
-                slot.row = self._new_row(target.key)
+                slot.row = self._new_row(keys[id_])
                 slot.created = step.position
             if step.method(self.projection, slot.row, *step.arguments) is DELETE:
                 slot.row = None

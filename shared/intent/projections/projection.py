@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import (
@@ -30,6 +30,7 @@ from typing import (
 from uuid import UUID
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from intent.annotations import annotated_message, parameter_names
 
@@ -43,6 +44,9 @@ RowKey: TypeAlias = tuple[Any, ...]
 
 KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[str | RowKey]"]
 """Tells from an event which rows it concerns."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Delete(Enum):
@@ -85,6 +89,12 @@ class EventMetadata(NamedTuple):
     causation_id: str
     command_id: UUID
     actor: str
+
+    def stamp(self, field: Timestamp) -> None:
+        """Sets a timestamp field to the time at which the event was recorded."""
+        since = self.recorded_at - _EPOCH
+        field.seconds = since.days * 86_400 + since.seconds
+        field.nanos = since.microseconds * 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Rebuild:
             raise
         finally:
             self._counters.rebuilding = False
-            self._tell(self._progress.position)
+            self._wake()
 
     async def watch(self) -> AsyncIterator[RebuildProjectionResponse]:
         """Yields how far it is, now and whenever that changes, until it is done.
@@ -222,5 +222,8 @@ class Rebuild:
     def _tell(self, position: int, *, head: int = 0, done: bool = False) -> None:
         head = max(head, position, self._progress.head)
         self._progress = RebuildProjectionResponse(position=position, head=head, done=done)
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

@@ -103,7 +103,7 @@ class TableShape:
         if len(key) != len(self.key):
             names = ", ".join(column.name for column in self.key)
             raise ValueError(f"a key of {self.model.DESCRIPTOR.full_name} has the parts {names}, not {key!r}")
-        return tuple(column_value(part) for part in key)
+        return tuple([column_value(part) for part in key])
 
     def indexed_values(self, row: Message) -> list[Any]:
         """Returns the values of the indexed columns of a row."""
@@ -117,7 +117,7 @@ def column_value(value: Any) -> Any:
     beginning and its digest, so that whatever a caller sends can be kept and found again. The
     row itself keeps the value as it is.
     """
-    if isinstance(value, str) and (len(value) > _TEXT_LIMIT or "\0" in value):
+    if type(value) is str and (len(value) > _TEXT_LIMIT or "\0" in value):
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return value[:_KEPT].replace("\0", "\N{REPLACEMENT CHARACTER}") + "#" + digest
     return value

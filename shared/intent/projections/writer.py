@@ -6,9 +6,10 @@ whatever happens in between, each event is contained exactly once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
@@ -23,6 +24,10 @@ __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
 _FIRST_BACKOFF: Final = 0.2
 _LAST_BACKOFF: Final = 30.0
 _ERROR_LIMIT: Final = 2_000
+_SMALL: Final = 256
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class GenerationGoneError(Exception):
@@ -88,7 +93,7 @@ class GenerationWriter:
             StoreUnavailable: The database is away; nothing was applied, or all of it.
             GenerationGoneError: The generation was replaced.
         """
-        plan = self._folder.plan(self.position, entries, self._skipped)
+        plan = await self._plan(entries)
         try:
             async with self._database.transaction() as connection:
                 applied = await self._apply(connection, plan, entries, impatient)
@@ -105,7 +110,8 @@ class GenerationWriter:
     async def _apply(
         self, connection: Any, plan: Plan, entries: Sequence[LogEntry], impatient: bool
     ) -> Applied:
-        records = await self._lock(connection, entries[-1].position, plan.rows)
+        rows = tuple(plan.rows)
+        records = await self._lock(connection, entries[-1].position, rows)
         checkpoint = records[0]
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
@@ -114,14 +120,19 @@ class GenerationWriter:
         skipped = frozenset(checkpoint["skipped"])
         if not skipped <= self._skipped:
             self._skipped = skipped
-            plan = self._folder.plan(self.position, entries, skipped)
-            records = await self._lock(connection, entries[-1].position, plan.rows)
+            plan = await self._plan(entries)
+            rows = tuple(plan.rows)
+            records = await self._lock(connection, entries[-1].position, rows)
         stored = {
-            plan.rows[r["ordinality"] - 1]: StoredRow(r["data"], r["created_position"])
+            rows[r["ordinality"] - 1]: StoredRow(r["data"], r["created_position"])
             for r in records
             if r["ordinality"] is not None
         }
-        return await self._write(connection, self._folder.fold(plan, stored), checkpoint)
+        folded = await _aside(len(plan.steps), self._folder.fold, plan, stored)
+        return await self._write(connection, folded, checkpoint)
+
+    async def _plan(self, entries: Sequence[LogEntry]) -> Plan:
+        return await _aside(len(entries), self._folder.plan, self.position, entries, self._skipped)
 
     async def _lock(self, connection: Any, end: int, rows: Sequence[RowId]) -> list[Any]:
         """Locks the checkpoint and returns it, repeated beside each row that is stored."""
@@ -172,6 +183,13 @@ class GenerationWriter:
             move = self._move(self.position, failure, checkpoint)
             await connection.execute(self._statements.move, *move)
             return Applied(self.position, failure=failure, retry_in=move[6])
+
+
+async def _aside(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Does work on so many events; in a thread when it would hold up the event loop."""
+    if events <= _SMALL:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def backoff(attempts: int) -> float:
