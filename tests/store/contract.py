@@ -1,375 +1,293 @@
-"""What every event store must do; each adapter's tests inherit it and give it a `store`."""
+"""What holds for every event store; each adapter runs it."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from intent.errors import InvalidCommand
+from intent.records import CommandKey, Snapshot
+from intent.store import EventStore, LogFilter, StoredCommand
 
-from intent.records import CommandKey, Snapshot, StoredEvent
-from intent.store.port import Appended, Conflict, EventStore, LoadedStream, LogFilter, StreamAppend
-
-from .batches import FINGERPRINT, command, event, one, positions, stream, versions
-
-SNAPSHOT = Snapshot(2, 1, b"state")
+from .making import ACME, GLOBEX, command, conflict, event, fill, key, positions, to, written
 
 
 class AppendContract:
-    """Appending: positions, versions, duplicates, conflicts."""
+    """Writing."""
 
-    async def test_a_new_log_is_empty(self, store: EventStore) -> None:
+    async def test_an_empty_log_has_position_0_and_no_entries(self, store: EventStore) -> None:
         assert await store.position() == 0
         assert await store.read_log(0, 10) == []
 
-    async def test_events_get_the_next_positions_and_versions(self, store: EventStore) -> None:
-        first = await store.append([one(stream(), events=2)])
-        second = await store.append([one(stream(), 2)])
-        assert (first.position, second.position) == (2, 3)
-        assert second.outcomes == [Appended([3])]
-        entries = await store.read_log(0, 10)
-        assert positions(entries) == versions(entries) == [1, 2, 3]
+    async def test_positions_and_versions_count_from_1_without_a_hole(self, store: EventStore) -> None:
+        first = await store.append([to(key("a"), 0, command(2), command(1)), to(key("b"), 0, command(3))])
+        second = await store.append([to(key("a"), 3, command(2))])
 
-    async def test_an_entry_keeps_everything_that_was_written(self, store: EventStore) -> None:
-        recorded = event(b"\x00\xff", "orders.v1.OrderPlaced", 7)
-        write = command(recorded)
-        key = stream("größe/1", "acme")
-        await store.append([StreamAppend(key, 0, [write])])
-        (entry,) = await store.read_log(0, 10)
-        assert (entry.tenant, entry.aggregate_type, entry.aggregate_id) == key
+        assert written(first, 0) == [2, 3]
+        assert written(first, 1) == [6]
+        assert first.position == 6
+        assert written(second) == [8]
+        log = await store.read_log(0, 100)
+        assert positions(log) == list(range(1, 9))
+        versions = [(entry.aggregate_id, entry.version) for entry in log]
+        assert versions == [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3), ("a", 4), ("a", 5)]
+
+    async def test_an_entry_carries_all_that_was_written(self, store: EventStore) -> None:
+        fact = event(b"\x00\xff", "orders.v1.OrderConfirmed", 7)
+        cause = command(
+            [fact],
+            correlation_id="corr",
+            causation_id="cause",
+            actor="ann",
+            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            workflow_id="batch/orders/1",
+        )
+        await store.append([to(key("a"), 0, cause)])
+
+        (entry,) = await store.read_log(0, 1)
+
+        assert (entry.tenant, entry.aggregate_type, entry.aggregate_id, entry.version) == (*key("a"), 1)
         assert (entry.event_id, entry.type, entry.schema_version, entry.data) == (
-            recorded.event_id,
-            recorded.type,
+            fact.event_id,
+            fact.type,
             7,
             b"\x00\xff",
         )
-        assert (entry.command_id, entry.correlation_id, entry.causation_id, entry.actor, entry.traceparent) == (
-            write.command_id,
-            "story",
+        assert (entry.command_id, entry.correlation_id, entry.causation_id, entry.actor) == (
+            cause.command_id,
+            "corr",
             "cause",
             "ann",
-            "00-trace-span-01",
         )
-        assert abs(datetime.now(UTC) - entry.recorded_at) < timedelta(minutes=5)
+        assert entry.traceparent == cause.traceparent
+        assert abs(entry.recorded_at - datetime.now(UTC)) < timedelta(minutes=5)
 
-    async def test_a_batch_keeps_the_order_of_its_streams_commands_and_events(self, store: EventStore) -> None:
-        a, b = stream("a"), stream("b", "other")
-        events = [event(str(n).encode()) for n in range(5)]
+    async def test_a_wrong_expected_version_writes_nothing_of_that_stream_only(
+        self, store: EventStore
+    ) -> None:
+        await store.append([to(key("a"))])
+
+        refused = command(1)
+        result = await store.append([to(key("a"), 0, refused), to(key("b")), to(key("c"), 4)])
+
+        assert conflict(result, 0).version == 1
+        assert written(result, 1) == [2]
+        assert conflict(result, 2).version == 0
+        assert await store.position() == 2
+        assert await store.command(CommandKey(ACME, refused.command_id)) is None
+
+    async def test_a_known_command_id_writes_nothing_of_that_stream_and_gives_what_is_kept(
+        self, store: EventStore
+    ) -> None:
+        first = command(2, workflow_id="batch/1")
+        await store.append([to(key("a"), 0, first)])
+
+        again, beside = command(1, known_as=first.command_id), command(1)
+        result = await store.append([to(key("a"), 2, beside, again), to(key("b"))])
+
+        refused = conflict(result, 0)
+        stored = StoredCommand(first.command_id, first.fingerprint, first.outcome, 2, "batch/1")
+        assert refused.version == 2
+        assert refused.duplicates == {first.command_id: stored}
+        assert written(result, 1) == [3]
+        assert await store.command(CommandKey(ACME, beside.command_id)) is None
+
+    async def test_a_command_id_counts_once_per_tenant_whatever_the_aggregate(
+        self, store: EventStore
+    ) -> None:
+        twice = uuid4()
+        await store.append([to(key("a"), 0, command(1, known_as=twice))])
+
         result = await store.append(
-            [
-                StreamAppend(a, 0, [command(events[0], events[1]), command(), command(events[2])]),
-                StreamAppend(b, 0, [command(events[3]), command(events[4])]),
-            ]
+            [to(key("b"), 0, command(1, known_as=twice)), to(key("a", GLOBEX), 0, command(1, known_as=twice))]
         )
-        assert result.outcomes == [Appended([2, 2, 3]), Appended([4, 5])]
-        assert result.position == 5
-        entries = await store.read_log(0, 10)
-        assert [entry.data for entry in entries] == [e.data for e in events]
-        assert versions(entries) == [1, 2, 3, 1, 2]
+
+        assert set(conflict(result, 0).duplicates) == {twice}
+        assert written(result, 1) == [2]
+
+    async def test_a_command_without_events_is_kept_at_the_position_of_the_log(
+        self, store: EventStore
+    ) -> None:
+        await store.append([to(key("a"))])
+        rejected = command(0)
+
+        result = await store.append([to(key("a"), 1, command(2), rejected), to(key("b"), 0, command(0))])
+
+        assert written(result, 0) == [3, 3]
+        assert written(result, 1) == [3]
+        kept = await store.command(CommandKey(ACME, rejected.command_id))
+        assert kept is not None
+        assert (kept.position, kept.outcome) == (3, rejected.outcome)
+        loaded = await store.load([key("b")], [])
+        assert loaded.streams[key("b")].version == 0
+
+    async def test_commands_without_events_check_the_version_too(self, store: EventStore) -> None:
+        await store.append([to(key("a"))])
+        result = await store.append([to(key("a"), 0, command(0)), to(key("b"), 1, command(0))])
+        assert conflict(result, 0).version == 1
+        assert conflict(result, 1).version == 0
 
     async def test_an_empty_batch_changes_nothing(self, store: EventStore) -> None:
-        await store.append([one(stream())])
+        await store.append([to(key("a"))])
         result = await store.append([])
-        assert (result.outcomes, result.position) == ([], 1)
+        assert (list(result.outcomes), result.position) == ([], 1)
 
-    async def test_a_stream_at_another_version_conflicts(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=3)])
-        for expected in (0, 2, 4):
-            result = await store.append([one(stream(), expected)])
-            assert result.outcomes == [Conflict(3)]
-        assert await store.position() == 3
+    async def test_a_snapshot_of_a_stream_that_conflicts_is_not_kept(self, store: EventStore) -> None:
+        await store.append([to(key("a"), 0, command(2), snapshot=Snapshot(2, 1, b"two"))])
+        await store.append([to(key("a"), 1, command(2), snapshot=Snapshot(3, 1, b"three"))])
+        loaded = await store.load([key("a")], [])
+        assert loaded.streams[key("a")].snapshot == Snapshot(2, 1, b"two")
 
-    async def test_a_stream_that_does_not_exist_conflicts(self, store: EventStore) -> None:
-        result = await store.append([one(stream(), 1)])
-        assert result.outcomes == [Conflict(0)]
-        assert await store.position() == 0
-
-    async def test_a_rejection_checks_the_version_too(self, store: EventStore) -> None:
-        await store.append([one(stream())])
-        late = StreamAppend(stream(), 0, [command()])
-        assert (await store.append([late])).outcomes == [Conflict(1)]
-        assert await store.command(CommandKey("acme", late.commands[0].command_id)) is None
-
-    async def test_a_rejection_is_kept_without_events(self, store: EventStore) -> None:
-        await store.append([one(stream("other"), events=2)])
-        rejected = command()
-        result = await store.append([StreamAppend(stream(), 0, [rejected])])
-        assert (result.outcomes, result.position) == ([Appended([2])], 2)
-        stored = await store.command(CommandKey("acme", rejected.command_id))
-        assert stored is not None
-        assert (stored.position, stored.outcome) == (2, b"outcome")
-
-    async def test_one_stream_conflicts_and_the_others_are_written_without_a_hole(
-        self, store: EventStore
+    @pytest.mark.parametrize("field", ["aggregate_id", "tenant", "actor", "correlation_id", "type"])
+    @pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+    async def test_text_that_cannot_be_kept_is_refused_clearly_and_writes_nothing(
+        self, store: EventStore, field: str, text: str
     ) -> None:
-        await store.append([one(stream("b"))])
-        kept = Snapshot(1, 1, b"not kept")
-        result = await store.append(
-            [
-                one(stream("a"), events=2),
-                one(stream("b"), 7, events=3, snapshot=kept),
-                one(stream("c"), events=2),
-                one(stream("d"), 1),
-                one(stream("e")),
-            ]
-        )
-        assert result.outcomes == [Appended([3]), Conflict(1), Appended([5]), Conflict(0), Appended([6])]
-        assert result.position == 6
-        entries = await store.read_log(1, 10)
-        assert positions(entries) == [2, 3, 4, 5, 6]
-        assert [entry.aggregate_id for entry in entries] == ["a", "a", "c", "c", "e"]
-        assert (await store.load([stream("b")], [])).streams[stream("b")].snapshot is None
-        assert await store.position() == 6
+        stream = key("a")._replace(**{field: text}) if field in key()._fields else key("a")
+        fact = event(kind=text) if field == "type" else event()
+        more: Any = {field: text} if field in ("actor", "correlation_id") else {}
 
-    async def test_a_batch_in_which_all_conflict_leaves_no_trace(self, store: EventStore) -> None:
-        result = await store.append([one(stream("a"), 1, events=4), one(stream("b"), 2)])
-        assert result.outcomes == [Conflict(0), Conflict(0)]
-        assert result.position == 0
-        assert positions((await store.append([one(stream("c"))])).outcomes and await store.read_log(0, 9)) == [1]
+        with pytest.raises(InvalidCommand):
+            await store.append([to(key("good")), to(stream, 0, command([fact], **more))])
 
-    async def test_a_command_is_written_once(self, store: EventStore) -> None:
-        first = one(stream(), events=2)
-        write = first.commands[0]
-        await store.append([first])
-        await store.append([one(stream("other"))])
-        again = await store.append([StreamAppend(stream(), 2, [write])])
-        (conflict,) = again.outcomes
-        assert isinstance(conflict, Conflict)
-        assert conflict.version == 2
-        stored = conflict.duplicates[write.command_id]
-        assert (stored.command_id, stored.fingerprint, stored.outcome, stored.position, stored.workflow_id) == (
-            write.command_id,
-            FINGERPRINT,
-            b"outcome",
-            2,
-            "workflow",
-        )
-        assert again.position == await store.position() == 3
-
-    async def test_a_duplicate_stops_its_stream_only(self, store: EventStore) -> None:
-        first = one(stream("a"))
-        await store.append([first])
-        fresh = command(event())
-        result = await store.append(
-            [StreamAppend(stream("a"), 1, [fresh, first.commands[0]]), one(stream("b"))],
-        )
-        assert isinstance(result.outcomes[0], Conflict)
-        assert list(result.outcomes[0].duplicates) == [first.commands[0].command_id]
-        assert result.outcomes[1] == Appended([2])
-        assert await store.command(CommandKey("acme", fresh.command_id)) is None
-
-    async def test_a_duplicate_on_another_stream_is_found(self, store: EventStore) -> None:
-        first = one(stream("a"))
-        await store.append([first])
-        (outcome,) = (await store.append([StreamAppend(stream("b"), 0, first.commands)])).outcomes
-        assert isinstance(outcome, Conflict)
-        assert outcome.version == 0
-        assert list(outcome.duplicates) == [first.commands[0].command_id]
-
-    async def test_a_command_id_belongs_to_one_tenant(self, store: EventStore) -> None:
-        id_ = uuid4()
-        for tenant in ("acme", "other"):
-            result = await store.append([one(stream(tenant=tenant), command_id=id_)])
-            assert isinstance(result.outcomes[0], Appended)
-        assert await store.position() == 2
-
-    async def test_the_same_aggregate_id_is_another_stream_for_another_tenant_or_type(
-        self, store: EventStore
-    ) -> None:
-        keys = [stream("x"), stream("x", "other"), stream("x", kind="Basket")]
-        result = await store.append([one(key) for key in keys])
-        assert result.outcomes == [Appended([1]), Appended([2]), Appended([3])]
-
-    @pytest.mark.parametrize("repeated", ["stream", "command"])
-    async def test_a_batch_names_each_stream_and_command_once(self, store: EventStore, repeated: str) -> None:
-        id_ = uuid4()
-        batch = (
-            [one(stream()), one(stream(), 1)]
-            if repeated == "stream"
-            else [one(stream("a"), command_id=id_), one(stream("b"), command_id=id_)]
-        )
-        with pytest.raises(ValueError, match=f"{repeated}.* twice"):
-            await store.append(batch)
         assert await store.position() == 0
-
-    async def test_a_large_batch_of_many_tenants(self, store: EventStore) -> None:
-        batch = [one(stream(f"o-{n}", f"t-{n % 7}"), events=1 + n % 3) for n in range(300)]
-        result = await store.append(batch)
-        assert all(isinstance(outcome, Appended) for outcome in result.outcomes)
-        entries = await store.read_log(0, 1000)
-        assert positions(entries) == list(range(1, result.position + 1))
-
-    async def test_the_same_command_a_hundred_times_at_once_has_one_effect(self, store: EventStore) -> None:
-        id_ = uuid4()
-        results = await asyncio.gather(*(store.append([one(stream(), command_id=id_)]) for _ in range(100)))
-        outcomes = [result.outcomes[0] for result in results]
-        assert len([outcome for outcome in outcomes if isinstance(outcome, Appended)]) == 1
-        conflicts = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
-        assert {(c.version, c.duplicates[id_].position) for c in conflicts} == {(1, 1)}
-        assert await store.position() == 1
-
-    async def test_of_many_at_once_on_one_stream_one_wins(self, store: EventStore) -> None:
-        results = await asyncio.gather(*(store.append([one(stream(), events=2)]) for _ in range(20)))
-        outcomes = [result.outcomes[0] for result in results]
-        assert len([outcome for outcome in outcomes if isinstance(outcome, Appended)]) == 1
-        assert [outcome for outcome in outcomes if outcome == Conflict(2)] == [Conflict(2)] * 19
-        assert versions(await store.read_stream(stream())) == [1, 2]
+        assert written(await store.append([to(key("good"))])) == [1]
 
 
 class ReadContract:
-    """Loading and reading."""
+    """Reading."""
 
-    async def test_a_stream_that_does_not_exist(self, store: EventStore) -> None:
-        loaded = await store.load([stream()], [CommandKey("acme", uuid4())])
-        assert loaded.streams == {stream(): LoadedStream(0, None, [])}
-        assert loaded.commands == {}
-        assert await store.load_full(stream()) == LoadedStream(0, None, [])
-        assert await store.read_stream(stream()) == []
-
-    async def test_a_stream_without_a_snapshot_has_all_its_events(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=3)])
-        loaded = (await store.load([stream()], [])).streams[stream()]
-        assert (loaded.version, loaded.snapshot) == (3, None)
-        assert list(loaded.events) == [
-            StoredEvent(n, "orders.v1.OrderPlaced", 1, f"o-1/{n}".encode()) for n in (1, 2, 3)
-        ]
-
-    async def test_a_snapshot_replaces_the_events_before_it(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=2, snapshot=SNAPSHOT)])
-        at_once = (await store.load([stream()], [])).streams[stream()]
-        assert at_once == LoadedStream(2, SNAPSHOT, [])
-        await store.append([one(stream(), 2, events=2)])
-        later = (await store.load([stream()], [])).streams[stream()]
-        assert (later.version, later.snapshot) == (4, SNAPSHOT)
-        assert [kept.version for kept in later.events] == [3, 4]
-
-    async def test_the_newest_snapshot_counts(self, store: EventStore) -> None:
-        newest = Snapshot(4, 2, b"newer")
-        await store.append([one(stream(), events=2, snapshot=SNAPSHOT)])
-        await store.append([one(stream(), 2, events=2, snapshot=newest)])
-        assert (await store.load([stream()], [])).streams[stream()] == LoadedStream(4, newest, [])
-
-    async def test_a_full_load_passes_the_snapshot_over(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=3, snapshot=Snapshot(3, 1, b"state"))])
-        full = await store.load_full(stream())
-        assert (full.version, full.snapshot) == (3, None)
-        assert [kept.version for kept in full.events] == [1, 2, 3]
-
-    async def test_one_load_reads_many_streams_and_commands(self, store: EventStore) -> None:
-        batch = [one(stream(f"o-{n}", f"t-{n % 3}"), events=1 + n % 2) for n in range(60)]
-        result = await store.append(batch)
-        absent = stream("absent")
-        commands = [CommandKey(s.key.tenant, s.commands[0].command_id) for s in batch]
-        loaded = await store.load(
-            [absent, *(s.key for s in batch)], [CommandKey("t-0", uuid4()), *reversed(commands)]
-        )
-        assert loaded.streams[absent].version == 0
-        for n, appended in enumerate(batch):
-            found = loaded.streams[appended.key]
-            assert found.version == len(found.events) == 1 + n % 2
-            assert found.events[0].data == f"o-{n}/1".encode()
-        assert set(loaded.commands) == set(commands)
-        assert loaded.commands[commands[-1]].position == result.position
-
-    async def test_a_load_finds_no_command_of_another_tenant(self, store: EventStore) -> None:
-        appended = one(stream())
-        await store.append([appended])
-        id_ = appended.commands[0].command_id
-        assert (await store.load([], [CommandKey("other", id_)])).commands == {}
-        assert await store.command(CommandKey("other", id_)) is None
-
-    async def test_the_log_is_read_in_pages(self, store: EventStore) -> None:
-        await store.append([one(stream(f"o-{n}")) for n in range(25)])
-        pages = [positions(await store.read_log(after, 10)) for after in (0, 10, 20, 25, 99)]
-        assert pages == [list(range(1, 11)), list(range(11, 21)), list(range(21, 26)), [], []]
-
-    async def test_positions_are_read_in_order(self, store: EventStore) -> None:
-        await store.append([one(stream(f"o-{n}")) for n in range(9)])
-        assert positions(await store.read_positions([7, 2, 5, 2, 99, 0])) == [2, 5, 7]
-        assert await store.read_positions([]) == []
-
-    async def test_a_stream_is_read_by_version(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=5), one(stream("o-1", "other"), events=2)])
-        assert versions(await store.read_stream(stream())) == [1, 2, 3, 4, 5]
-        assert versions(await store.read_stream(stream(), 2, 2)) == [3, 4]
-        assert await store.read_stream(stream(), 5) == []
-
-    @pytest.mark.parametrize(
-        ("where", "found"),
-        [
-            (LogFilter(), [1, 2, 3, 4, 5, 6]),
-            (LogFilter(tenant="acme"), [1, 2, 3, 4]),
-            (LogFilter(tenant="nobody"), []),
-            (LogFilter(types=("v1.Paid",)), [2, 6]),
-            (LogFilter(types=("v1.Paid", "v1.Placed")), [1, 2, 3, 5, 6]),
-            (LogFilter(tenant="acme", types=("v1.Paid",)), [2]),
-            (LogFilter(aggregate_type="Basket"), [4]),
-            (LogFilter(aggregate_id="a"), [1, 2, 5, 6]),
-            (LogFilter(tenant="acme", aggregate_id="a"), [1, 2]),
-            (LogFilter(tenant="acme", aggregate_type="Order"), [1, 2, 3]),
-            (LogFilter(tenant="acme", aggregate_type="Order", aggregate_id="a"), [1, 2]),
-            (LogFilter(tenant="other", aggregate_type="Order", aggregate_id="a", types=("v1.Paid",)), [6]),
-            (LogFilter(correlation_id="first"), [1, 2, 5, 6]),
-            (LogFilter(tenant="acme", correlation_id="first"), [1, 2]),
-            (LogFilter(tenant="other", correlation_id="first", types=("v1.Placed",)), [5]),
-            (LogFilter(tenant="acme", correlation_id="second", aggregate_type="Basket"), [4]),
-            (
-                LogFilter(tenant="acme", aggregate_type="Order", aggregate_id="b", correlation_id="second"),
-                [3],
-            ),
-        ],
-    )
-    async def test_a_filter_narrows_what_is_read(
-        self, store: EventStore, where: LogFilter, found: list[int]
+    async def test_loading_gives_every_stream_asked_for_and_the_commands_that_exist(
+        self, store: EventStore
     ) -> None:
-        placed, paid = (lambda: event(type_="v1.Placed")), (lambda: event(type_="v1.Paid"))
+        one, two = command([event(b"1"), event(b"2", schema_version=3)]), command(0)
+        await store.append([to(key("a"), 0, one, two), to(key("a", GLOBEX))])
+
+        unknown = CommandKey(ACME, uuid4())
+        elsewhere = CommandKey(GLOBEX, one.command_id)
+        asked = [CommandKey(ACME, one.command_id), CommandKey(ACME, two.command_id), unknown, elsewhere]
+        loaded = await store.load([key("a"), key("none")], asked)
+
+        assert set(loaded.streams) == {key("a"), key("none")}
+        assert loaded.streams[key("a")].version == 2
+        events = loaded.streams[key("a")].events
+        assert [(e.version, e.schema_version, e.data) for e in events] == [(1, 1, b"1"), (2, 3, b"2")]
+        assert (loaded.streams[key("none")].version, loaded.streams[key("none")].events) == (0, [])
+        assert set(loaded.commands) == set(asked[:2])
+        assert loaded.commands[asked[0]].outcome == one.outcome
+
+    async def test_loading_nothing_gives_nothing(self, store: EventStore) -> None:
+        loaded = await store.load([], [])
+        assert (loaded.streams, loaded.commands) == ({}, {})
+
+    async def test_loading_many_streams_gives_each_its_own_events(self, store: EventStore) -> None:
+        keys = [key(f"o-{n}") for n in range(300)]
+        await store.append([to(stream, 0, command(1 + n % 3)) for n, stream in enumerate(keys)])
+        loaded = await store.load(keys, [])
+        assert [len(loaded.streams[stream].events) for stream in keys] == [1 + n % 3 for n in range(300)]
+        assert all(loaded.streams[stream].version == 1 + n % 3 for n, stream in enumerate(keys))
+
+    async def test_loading_starts_from_the_newest_snapshot(self, store: EventStore) -> None:
+        await store.append([to(key("a"), 0, command(3), snapshot=Snapshot(2, 1, b"two"))])
+        await store.append([to(key("a"), 3, command(3), snapshot=Snapshot(5, 2, b"five"))])
+
+        stream = (await store.load([key("a")], [])).streams[key("a")]
+        full = await store.load_full(key("a"))
+
+        assert stream.snapshot == Snapshot(5, 2, b"five")
+        assert [e.version for e in stream.events] == [6]
+        assert stream.version == full.version == 6
+        assert full.snapshot is None
+        assert [e.version for e in full.events] == [1, 2, 3, 4, 5, 6]
+
+    async def test_loading_a_stream_that_does_not_exist_in_full_gives_version_0(
+        self, store: EventStore
+    ) -> None:
+        full = await store.load_full(key("none"))
+        assert (full.version, full.snapshot, list(full.events)) == (0, None, [])
+
+    async def test_the_log_is_read_in_pages_without_gap_or_overlap(self, store: EventStore) -> None:
+        for n in range(7):
+            await store.append([to(key(f"o-{n}"), 0, command(3))])
+        read: list[int] = []
+        while page := await store.read_log(read[-1] if read else 0, 4):
+            assert len(page) <= 4
+            read += positions(page)
+        assert read == list(range(1, 22))
+        assert await store.read_log(1000, 4) == []
+
+    async def test_the_log_is_narrowed_by_each_part_of_a_filter(self, store: EventStore) -> None:
+        other = event(kind="orders.v1.OrderConfirmed")
         await store.append(
             [
-                StreamAppend(stream("a"), 0, [command(placed(), paid(), correlation="first")]),
-                StreamAppend(stream("b"), 0, [command(placed(), correlation="second")]),
-                StreamAppend(
-                    stream("c", kind="Basket"), 0, [command(event(type_="v1.Filled"), correlation="second")]
-                ),
-                StreamAppend(stream("a", "other"), 0, [command(placed(), paid(), correlation="first")]),
+                to(key("a"), 0, command([event(), other], correlation_id="c-1")),
+                to(key("b"), 0, command(1, correlation_id="c-2")),
+                to(key("a", GLOBEX), 0, command(1, correlation_id="c-1")),
+                to(key("a", kind="Basket"), 0, command(1)),
             ]
         )
-        assert positions(await store.read_log(0, 100, where)) == found
-        assert positions(await store.read_log(2, 100, where)) == [p for p in found if p > 2]
-        assert positions(await store.read_log(0, 1, where)) == found[:1]
+
+        async def read(limit: int = 10, after: int = 0, **only: object) -> list[int]:
+            return positions(await store.read_log(after, limit, LogFilter(**only)))  # type: ignore[arg-type]
+
+        assert await read() == [1, 2, 3, 4, 5]
+        assert await read(tenant=ACME) == [1, 2, 3, 5]
+        assert await read(tenant=ACME, limit=2) == [1, 2]
+        assert await read(tenant=ACME, after=2) == [3, 5]
+        assert await read(types=["orders.v1.OrderConfirmed"]) == [2]
+        assert await read(types=["orders.v1.OrderConfirmed", "orders.v1.OrderPlaced"]) == [1, 2, 3, 4, 5]
+        assert await read(aggregate_type="Basket") == [5]
+        assert await read(tenant=ACME, aggregate_type="Order", aggregate_id="a") == [1, 2]
+        assert await read(aggregate_id="a") == [1, 2, 4, 5]
+        assert await read(correlation_id="c-1") == [1, 2, 4]
+        assert await read(tenant=ACME, correlation_id="c-1") == [1, 2]
+        assert await read(tenant=ACME, correlation_id="c-1", types=["orders.v1.OrderConfirmed"]) == [2]
+        assert await read(tenant="nobody") == []
+
+    async def test_entries_are_read_by_their_positions(self, store: EventStore) -> None:
+        await fill(store, 5)
+        assert positions(await store.read_positions([4, 2, 2, 99, 0])) == [2, 4]
+        assert await store.read_positions([]) == []
+
+    async def test_a_stream_is_read_in_pages_by_version(self, store: EventStore) -> None:
+        await store.append([to(key("a"), 0, command(2)), to(key("b"), 0, command(4))])
+        await store.append([to(key("a"), 2, command(3))])
+        page = await store.read_stream(key("a"), 1, 3)
+        assert [(entry.version, entry.position) for entry in page] == [(2, 2), (3, 7), (4, 8)]
+        assert [entry.version for entry in await store.read_stream(key("a"), 4)] == [5]
+        assert await store.read_stream(key("none")) == []
+
+    async def test_text_that_no_store_keeps_is_never_found(self, store: EventStore) -> None:
+        for text in ("a\x00b", "\ud800"):
+            with pytest.raises(InvalidCommand):
+                await store.load([key(text)], [])
+            with pytest.raises(InvalidCommand):
+                await store.read_log(0, 10, LogFilter(tenant=ACME, correlation_id=text))
+            with pytest.raises(InvalidCommand):
+                await store.read_stream(key(text))
 
 
 class WaitContract:
-    """Waiting for the log to grow."""
+    """Waiting."""
 
-    async def test_it_answers_at_once_when_the_log_is_beyond(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=2)])
-        assert await store.wait_beyond(1, timeout=30) == 2
+    async def test_waiting_ends_at_once_when_the_log_is_beyond(self, store: EventStore) -> None:
+        await fill(store, 2)
+        assert await store.wait_beyond(0, 30.0) == 2
 
-    async def test_it_answers_the_position_known_when_time_is_over(self, store: EventStore) -> None:
-        await store.append([one(stream(), events=2)])
-        assert await store.wait_beyond(2, timeout=0.01) == 2
-        assert await store.wait_beyond(5, timeout=0) == 2
+    async def test_waiting_ends_when_the_log_grows(self, store: EventStore) -> None:
+        async with asyncio.timeout(20):
+            waiting = asyncio.create_task(store.wait_beyond(0, 10.0))
+            await asyncio.sleep(0)
+            await fill(store, 1)
+            assert await waiting == 1
 
-    async def test_an_append_wakes_everyone_who_waits(self, store: EventStore) -> None:
-        waiting = [asyncio.create_task(store.wait_beyond(0, timeout=30)) for _ in range(5)]
-        await asyncio.sleep(0)
-        await store.append([one(stream())])
-        assert await asyncio.gather(*waiting) == [1] * 5
-
-    async def test_a_cancelled_wait_leaves_the_others(self, store: EventStore) -> None:
-        gone = asyncio.create_task(store.wait_beyond(0, timeout=30))
-        waiting = asyncio.create_task(store.wait_beyond(0, timeout=30))
-        await asyncio.sleep(0)
-        gone.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await gone
-        await store.append([one(stream())])
-        assert await waiting == 1
+    async def test_waiting_in_vain_gives_the_position_reached(self, store: EventStore) -> None:
+        await fill(store, 1)
+        assert await store.wait_beyond(1, 0.02) == 1
 
 
 class StoreContract(AppendContract, ReadContract, WaitContract):
-    """All that every event store must do."""
-
-
-__all__ = ["StoreContract"]
+    """All of it."""
