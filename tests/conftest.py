@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,16 +17,13 @@ CONTEXT = "orders"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL server of its own for this run."""
-    folder = tmp_path_factory.mktemp("postgres")
-    # pytest keeps its folders to their user, but as root the server runs as somebody else.
-    for parent in (folder, *folder.parents[:3]):
-        if parent.name.startswith("pytest"):
-            parent.chmod(0o755)
-    folder.chmod(0o755)
-    with Postgres(folder / "data", durable=False) as server:
-        yield server
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of its own for this run; nothing of it is left behind."""
+    # Not pytest's own folder: that one is closed to other users, as whom the server runs under root.
+    with tempfile.TemporaryDirectory(prefix="intent-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with Postgres(Path(folder) / "data", durable=False) as server:
+            yield server
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -11,6 +13,16 @@ from intent.errors import ConfigurationError
 from intent.store.roles import RoleNames
 
 __all__ = ["Passwords", "provision"]
+
+_log: Final = logging.getLogger(__name__)
+_ATTEMPTS: Final = 10
+_IN_THE_WAY: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.InternalServerError,
+    asyncpg.DeadlockDetectedError,
+)
+"""What PostgreSQL reports when two create or change the same role, which it does not lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +54,34 @@ async def provision(admin_dsn: str, context: str, passwords: Passwords | None = 
     names, secrets = RoleNames.of(context), passwords or Passwords()
     try:
         connection = await asyncpg.connect(admin_dsn)
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, ValueError) as error:
         raise ConfigurationError(f"PostgreSQL does not let the administrator in: {error}") from error
     try:
-        async with connection.transaction():
-            # Roles belong to the whole server, so the lock is not the schema's own.
-            await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
-            await _make_roles(connection, names, secrets)
-            await _make_schema(connection, names)
+        await _repeated(lambda: _provision(connection, names, secrets))
+    except asyncpg.PostgresError as error:
+        raise ConfigurationError(f"the context {context} cannot be provisioned: {error}") from error
     finally:
         await connection.close()
+
+
+async def _repeated(act: Callable[[], Awaitable[None]]) -> None:
+    """Repeats what another process may have come in the way of.
+
+    Roles belong to the whole server, but no lock that an administrator may take spans its databases.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await act()
+        except _IN_THE_WAY as error:
+            _log.debug("provisioning again: %s", error)
+    return await act()
+
+
+async def _provision(connection: Any, names: RoleNames, secrets: Passwords) -> None:
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
+        await _make_roles(connection, names, secrets)
+        await _make_schema(connection, names)
 
 
 async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> None:

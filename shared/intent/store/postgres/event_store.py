@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import asyncpg
+
+from intent.errors import ConfigurationError, StoreUnavailable
 from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
 from intent.store.port import AppendResult, Loaded, LoadedStream, LogFilter, StoredCommand, StreamAppend
 from intent.store.postgres.append import append_arguments, append_result, append_statement
@@ -54,10 +57,12 @@ class PostgresEventStore:
             statement_timeout: Seconds that one call may take.
 
         Raises:
-            ConfigurationError: The server does not answer, or does not let the role in.
+            ConfigurationError: The server does not answer or does not let the role in, or the
+                schema is not migrated.
         """
         names = RoleNames.of(context)
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
+        await _require_migrated(pool, names.schema)
         wake_ups = WakeUps(dsn, pool, f"intent_{context}")
         wake_ups.start()
         return cls(pool, wake_ups, names.schema)
@@ -137,3 +142,15 @@ class PostgresEventStore:
         """See `EventStore.wait_beyond`."""
         heard = await self._wake_ups.wait_beyond(position, min(timeout, _POLL))
         return heard if heard > position else await self.position()
+
+
+async def _require_migrated(pool: Any, schema: str) -> None:
+    try:
+        with unavailable():
+            await pool.fetchval(f"select {schema}.log_position()")
+    except (asyncpg.SyntaxOrAccessError, StoreUnavailable) as error:
+        pool.terminate()
+        raise ConfigurationError(
+            f"the schema {schema} cannot be used: {error}; "
+            f"bring it up to date first with `intent migrate {schema}`"
+        ) from error
