@@ -2,82 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from intent.store.port import Appended, AppendResult, Conflict, StoredCommand, StreamAppend, StreamOutcome
+from intent.store.port import (
+    Appended,
+    AppendResult,
+    CommandWrite,
+    Conflict,
+    StoredCommand,
+    StreamAppend,
+    StreamOutcome,
+)
 
 __all__ = ["append_arguments", "append_result", "append_statement"]
 
-_PARAMETERS = 25
+_STREAM_COLUMNS: Final = 4
+_COMMAND_COLUMNS: Final = 10
+_EVENT_COLUMNS: Final = 6
+_SNAPSHOT_COLUMNS: Final = 4
 
 
 def append_statement(schema: str) -> str:
-    """Returns the statement that appends."""
-    parameters = ", ".join(f"${n}" for n in range(1, _PARAMETERS + 1))
-    return f"select * from {schema}.append({parameters})"  # noqa: S608 - a validated identifier
+    """Returns the statement that appends.
+
+    Args:
+        schema: The schema, as an SQL identifier.
+    """
+    count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS
+    parameters = ", ".join(f"${n}" for n in range(1, count + 1))
+    return f"select * from {schema}.append({parameters})"  # noqa: S608 - a quoted identifier
 
 
-def append_arguments(streams: Sequence[StreamAppend]) -> list[list[Any]]:
-    """Returns one array per column, numbering groups and commands from 1 as SQL does."""
-    groups: list[tuple[Any, ...]] = []
-    commands: list[tuple[Any, ...]] = []
-    events: list[tuple[Any, ...]] = []
-    snapshots: list[tuple[Any, ...]] = []
-    for number, stream in enumerate(streams, 1):
-        version = stream.expected_version
-        for command in stream.commands:
-            commands.append(
-                (
-                    number,
-                    command.command_id,
-                    command.fingerprint,
-                    command.outcome,
-                    len(command.events),
-                    command.correlation_id,
-                    command.causation_id,
-                    command.actor,
-                    command.traceparent,
-                    command.workflow_id,
-                )
-            )
-            for event in command.events:
-                version += 1
-                events.append(
-                    (len(commands), version, event.event_id, event.type, event.schema_version, event.data)
-                )
-        groups.append((*stream.key, stream.expected_version, version))
-        if stream.snapshot is not None:
-            kept = stream.snapshot
-            snapshots.append((number, kept.version, kept.state_version, kept.state))
+def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
+    """Returns one array per column, of the streams, commands, events and snapshots.
+
+    Each column of each row costs a microsecond to encode, so a row carries only what its stream or
+    its command does not say already.
+    """
     return [
-        *_columns(groups, 5),
-        *_columns(commands, 10),
-        *_columns(events, 6),
-        *_columns(snapshots, 4),
+        *_columns([(*stream.key, stream.expected_version) for stream in streams], _STREAM_COLUMNS),
+        *_columns(list(_command_rows(streams)), _COMMAND_COLUMNS),
+        *_columns(list(_event_rows(streams)), _EVENT_COLUMNS),
+        *_columns(list(_snapshot_rows(streams)), _SNAPSHOT_COLUMNS),
     ]
 
 
 def append_result(streams: Sequence[StreamAppend], row: Mapping[str, Any]) -> AppendResult:
     """Returns the outcomes of an append, given the function's reply."""
-    versions = dict(zip(row["failed_group"] or (), row["failed_version"] or (), strict=True))
-    duplicates = _duplicates(row)
-    outcomes: list[StreamOutcome] = []
     position: int = row["base"]
+    versions = dict(zip(row["failed_group"] or (), row["failed_version"] or (), strict=True))
+    duplicates = _duplicates(row) if versions else {}
+    outcomes: list[StreamOutcome] = []
     number = 0
     for group, stream in enumerate(streams, 1):
-        written = range(number + 1, number + 1 + len(stream.commands))
+        numbers = range(number + 1, number + 1 + len(stream.commands))
         number += len(stream.commands)
         if group in versions:
-            known = [duplicates[n] for n in written if n in duplicates]
+            known = [duplicates[n] for n in numbers if n in duplicates]
             outcomes.append(Conflict(versions[group], {stored.command_id: stored for stored in known}))
-            continue
-        positions = []
-        for command in stream.commands:
-            position += len(command.events)
-            positions.append(position)
-        outcomes.append(Appended(positions))
+        else:
+            positions = _positions(position, stream.commands)
+            position = positions[-1] if positions else position
+            outcomes.append(Appended(positions))
     return AppendResult(outcomes, position)
+
+
+def _positions(base: int, commands: Sequence[CommandWrite]) -> list[int]:
+    positions = []
+    for command in commands:
+        base += len(command.events)
+        positions.append(base)
+    return positions
+
+
+def _command_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
+    for group, stream in enumerate(streams, 1):
+        for command in stream.commands:
+            yield (
+                group,
+                command.command_id,
+                command.fingerprint,
+                command.outcome,
+                len(command.events),
+                command.correlation_id,
+                command.causation_id,
+                command.actor,
+                command.traceparent,
+                command.workflow_id,
+            )
+
+
+def _event_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
+    number = 0
+    for stream in streams:
+        version = stream.expected_version
+        for command in stream.commands:
+            number += 1
+            for event in command.events:
+                version += 1
+                yield (number, version, event.event_id, event.type, event.schema_version, event.data)
+
+
+def _snapshot_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
+    for group, stream in enumerate(streams, 1):
+        kept = stream.snapshot
+        if kept is not None:
+            yield (group, kept.version, kept.state_version, kept.state)
 
 
 def _duplicates(row: Mapping[str, Any]) -> dict[int, StoredCommand]:
@@ -86,5 +117,5 @@ def _duplicates(row: Mapping[str, Any]) -> dict[int, StoredCommand]:
     return {number: StoredCommand(*values) for number, *values in found}
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width

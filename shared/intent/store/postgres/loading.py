@@ -10,7 +10,7 @@ from intent.store.port import Loaded, LoadedStream, StoredCommand
 
 __all__ = ["load_arguments", "loaded", "log_entry"]
 
-_STREAM, _SNAPSHOT, _COMMAND, _EVENT = range(4)
+_SNAPSHOT, _COMMAND, _EVENT = range(3)
 
 
 def load_arguments(streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> list[list[Any]]:
@@ -26,28 +26,26 @@ def load_arguments(streams: Sequence[StreamKey], commands: Sequence[CommandKey])
 
 def loaded(streams: Sequence[StreamKey], commands: Sequence[CommandKey], rows: Iterable[Any]) -> Loaded:
     """Returns what the rows of the load function tell; a stream without rows does not exist."""
-    versions: dict[int, int] = {}
     snapshots: dict[int, Snapshot] = {}
     events: dict[int, list[StoredEvent]] = {}
     stored: dict[CommandKey, StoredCommand] = {}
     for kind, number, version, type_, schema_version, data, fingerprint, workflow_id in rows:
-        index = number - 1
         if kind == _EVENT:
-            events.setdefault(index, []).append(StoredEvent(version, type_, schema_version, data))
-        elif kind == _STREAM:
-            versions[index] = version
+            events.setdefault(number, []).append(StoredEvent(version, type_, schema_version, data))
         elif kind == _SNAPSHOT:
-            snapshots[index] = Snapshot(version, schema_version, data)
+            snapshots[number] = Snapshot(version, schema_version, data)
         else:
-            key = commands[index]
+            key = commands[number - 1]
             stored[key] = StoredCommand(key.command_id, fingerprint, data, version, workflow_id)
     return Loaded(
-        {
-            key: LoadedStream(versions.get(index, 0), snapshots.get(index), events.get(index, []))
-            for index, key in enumerate(streams)
-        },
-        stored,
+        {key: _stream(snapshots.get(n), events.get(n, [])) for n, key in enumerate(streams, 1)}, stored
     )
+
+
+def _stream(snapshot: Snapshot | None, events: Sequence[StoredEvent]) -> LoadedStream:
+    if events:
+        return LoadedStream(events[-1].version, snapshot, events)
+    return LoadedStream(snapshot.version if snapshot is not None else 0, snapshot, events)
 
 
 def log_entry(row: Any) -> LogEntry:
