@@ -128,7 +128,9 @@ class MemoryReadModels:
         rows.sort(key=lambda row: -row.created_position)
         messages = [model.FromString(row.data) for row in rows]
         wanted = [(name, value) for name, value in (where or {}).items() if value]
-        return Page([m for m in messages if all(getattr(m, f) == v for f, v in wanted)][: page_size or 50], "")
+        return Page(
+            [m for m in messages if all(getattr(m, f) == v for f, v in wanted)][: page_size or 50], ""
+        )
 
     async def statuses(self) -> Sequence[ProjectionStatus]:
         return [ProjectionStatus(name=name, position=p) for name, p in self._positions.items()]

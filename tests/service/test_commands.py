@@ -93,7 +93,7 @@ async def test_what_the_caller_leaves_out_is_filled_in(orders: Served) -> None:
 async def test_malformed_metadata_is_an_invalid_argument_that_names_the_field(
     orders: Served, key: str, value: str
 ) -> None:
-    answer = await call(orders, PLACE, place().SerializeToString(), **{key: value})
+    answer = await call(orders, PLACE, place().SerializeToString(), **{key: value})  # type: ignore[arg-type]
     assert answer.code is grpc.StatusCode.INVALID_ARGUMENT
     assert key.replace("_", "-") in answer.fields
     assert await orders.store.position() == 0

@@ -26,7 +26,8 @@ SERVICES = ["intent.v1.Commands", "intent.v1.Events", "intent.v1.Projections", "
 async def health(orders: Served, service: str = "") -> int:
     async with grpc.aio.insecure_channel(orders.server.target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+        status: int = (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+        return status
 
 
 async def becomes(orders: Served, wanted: int) -> None:
@@ -171,7 +172,8 @@ async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(order
     await gate.entered.wait()
     stopping = asyncio.create_task(orders.server.stop())
     refused = await refused_call(orders)
-    assert refused is grpc.StatusCode.UNAVAILABLE
+    # gRPC cancels a call that comes in just while it closes; the client repeats both.
+    assert refused in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     gate.opened.set()
     assert (await under_way).version == 1
     await stopping

@@ -143,14 +143,14 @@ class CallHost:
         """Returns the handler of a method that answers with one message."""
 
         async def serve(data: bytes, rpc: Any) -> bytes:
-            self.active += 1
             call = self._begin(method, rpc)
+            self.active += 1
             try:
                 await self._admit(method, call)
                 answer = await method.answer(data, call)
                 response = answer.SerializeToString()
             except asyncio.CancelledError:
-                call.span.finish(grpc.StatusCode.CANCELLED, "CANCELLED")
+                _given_up(call)
                 raise
             except Exception as error:
                 await self._fail(call, error)
@@ -176,7 +176,7 @@ class CallHost:
                 await self._admit(method, call)
                 await method.stream(data, call)
             except asyncio.CancelledError:
-                call.span.finish(grpc.StatusCode.CANCELLED, "CANCELLED")
+                _given_up(call)
                 raise
             except Exception as error:
                 await self._fail(call, error)
@@ -190,7 +190,7 @@ class CallHost:
         return Call(method.name, metadata, rpc, self.tracer.start(method.name, traceparent(metadata)))
 
     async def _admit(self, method: Method | StreamMethod, call: Call) -> None:
-        remaining = call.rpc.time_remaining()
+        remaining = call.remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
         identity = await self.identities.authenticate(call.metadata)
@@ -232,3 +232,11 @@ class CallHost:
             f"the service failed by a defect of its own; its log tells more under error id {error_id}",
             metadata={"error_id": error_id},
         )
+
+
+def _given_up(call: Call) -> None:
+    """Ends the span of a call whose caller has gone or whose time is over."""
+    remaining = call.remaining()
+    late = remaining is not None and remaining <= 0
+    code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+    call.span.finish(code, code.name)

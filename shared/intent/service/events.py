@@ -28,7 +28,6 @@ __all__ = ["EVENTS", "EventsService"]
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200
 _MOST: Final = 1000
-_WAIT: Final = 30.0
 _RESUME_MS: Final = 100
 
 
@@ -68,12 +67,14 @@ class EventsService:
     async def _read_stream(self, data: bytes, call: Call) -> Message:
         request = read(ReadStreamRequest, data)
         key = StreamKey(call.identity.tenant, request.aggregate_type, request.aggregate_id)
-        entries = await self._store.read_stream(key, request.after_version, request.limit or _MOST)
-        loaded = await self._store.load([key], [])
-        return ReadStreamResponse(
-            events=[recorded_event(self._context, entry) for entry in entries],
-            version=loaded.streams[key].version,
-        )
+        limit = request.limit or _MOST
+        entries = await self._store.read_stream(key, request.after_version, limit)
+        if entries and len(entries) < limit:
+            version = entries[-1].version
+        else:
+            version = (await self._store.load([key], [])).streams[key].version
+        events = [recorded_event(self._context, entry) for entry in entries]
+        return ReadStreamResponse(events=events, version=version)
 
     async def _subscribe(self, data: bytes, call: Call) -> None:
         request = read(SubscribeRequest, data)
@@ -88,8 +89,9 @@ class EventsService:
         """Sends page by page; `write` waits for a slow reader, so at most a page is held."""
         clock = asyncio.get_running_loop().time
         told, told_at = after, clock()
+        head = await self._store.position()
         while True:
-            head = await self._store.position()
+            # Read after `head` was known, a page that is not full reaches up to it at least.
             page = await self._store.read_log(after, _PAGE, where)
             for entry in page:
                 event = SubscribeResponse(event=recorded_event(self._context, entry), position=entry.position)
@@ -104,7 +106,7 @@ class EventsService:
                 told, told_at = after, clock()
             if done:
                 return
-            await self._store.wait_beyond(after, self._settings.progress_every)
+            head = await self._store.wait_beyond(after, self._settings.progress_every)
 
     @contextmanager
     def _ending_on_close(self) -> Iterator[None]:

@@ -88,7 +88,7 @@ class ContextServer:
     @property
     def target(self) -> str:
         """Where clients connect, once started."""
-        return f"{self._settings.host}:{self.port}"
+        return _address(self._settings.host, self.port)
 
     @property
     def subscriptions(self) -> int:
@@ -148,7 +148,7 @@ class ContextServer:
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        address = f"{self._settings.host}:{self._settings.port}"
+        address = _address(self._settings.host, self._settings.port)
         try:
             port: int = server.add_insecure_port(address)
         except RuntimeError as error:
@@ -166,3 +166,7 @@ class ContextServer:
         idle = asyncio.create_task(self._host.idle(), name="calls-idle")
         await asyncio.wait([idle, stopping], return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -27,7 +27,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.contracts import QueryContract, Registry
-from intent.errors import CommandError
+from intent.errors import CommandError, UnknownType
 from intent.service import metadata as keys
 from intent.service.client.channel import open_channel
 from intent.service.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
@@ -218,10 +218,12 @@ class IntentClient:
             timeout: Seconds in all; None: the client's.
 
         Raises:
-            UnknownType: There is no such query.
+            UnknownType: There is no such query, or no method that takes it.
             CommandError: What the server answered.
         """
         contract: QueryContract = self._registry.query(query.DESCRIPTOR.full_name)
+        if not contract.method:
+            raise UnknownType("NO_METHOD", f"no service has a method that takes {contract.type}")
         pairs: Pairs = ((keys.MIN_POSITION, str(min_position)),) if min_position else ()
         return await self._connection.call(
             contract.method, query, returns or contract.response, metadata=pairs, timeout=timeout

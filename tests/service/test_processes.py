@@ -1,0 +1,110 @@
+"""The client against a real process that is killed: PostgreSQL, Temporal and a context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+from intent.runtime.platform import ContextService, LocalPlatform
+from intent.service.client import IntentClient, RetryPolicy
+from intent_contracts.intent.v1 import CommandResult, RecordedEvent
+from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderView
+
+from .support import REGISTRY, place
+
+CALLERS = 8
+COMMANDS = 12
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform() -> AsyncIterator[LocalPlatform]:
+    with LocalPlatform(durable=False) as running:
+        await running.prepare("orders")
+        yield running
+
+
+@pytest_asyncio.fixture
+async def context(platform: LocalPlatform) -> AsyncIterator[ContextService]:
+    with platform.service("orders") as running:
+        yield running
+
+
+def client(context: ContextService, tenant: str) -> IntentClient:
+    return IntentClient.connect(
+        context.target, tenant=tenant, registry=REGISTRY, timeout=120, policy=RetryPolicy(longest=0.5)
+    )
+
+
+class Follower:
+    """Follows a tenant's events and lets others wait for them."""
+
+    def __init__(self) -> None:
+        self.seen: list[RecordedEvent] = []
+        self._more = asyncio.Condition()
+
+    async def run(self, following: IntentClient, count: int) -> None:
+        async with aclosing(following.events()) as events:  # type: ignore[type-var]
+            async for event in events:
+                async with self._more:
+                    self.seen.append(event)
+                    self._more.notify_all()
+                if len(self.seen) == count:
+                    return
+
+    async def has(self, count: int) -> None:
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.seen) >= count)
+
+
+@pytest.mark.chaos
+async def test_killed_under_load_every_caller_is_answered_and_every_effect_is_single(
+    context: ContextService,
+) -> None:
+    follower = Follower()
+    async with (
+        client(context, "killed") as calling,
+        client(context, "killed") as subscriber,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(follower.run(subscriber, CALLERS * COMMANDS))
+
+        async def caller(name: int) -> list[CommandResult]:
+            return [await calling.execute(place(f"o-{name}-{n}")) for n in range(COMMANDS)]
+
+        callers = [group.create_task(caller(name)) for name in range(CALLERS)]
+        for wanted in (20, 50):
+            await follower.has(wanted)
+            context.kill()
+            context.process.start()
+        await follower.has(CALLERS * COMMANDS)
+        answers = [result for task in callers for result in await task]
+        assert sorted(answer.position for answer in answers) == list(range(1, CALLERS * COMMANDS + 1))
+        assert {answer.version for answer in answers} == {1}
+        assert [event.position for event in follower.seen] == list(range(1, CALLERS * COMMANDS + 1))
+        assert len({event.command_id for event in follower.seen}) == CALLERS * COMMANDS
+        last = max(answer.position for answer in answers)
+        listed = await calling.query(ListOrders(page_size=500), OrderList, min_position=last)
+        assert len(listed.orders) == CALLERS * COMMANDS
+
+
+async def test_one_reads_ones_own_writes(context: ContextService) -> None:
+    async with client(context, "reader") as calling:
+        for index in range(5):
+            result = await calling.execute(place(f"r-{index}"), applied_only=True)
+            asked = GetOrder(order_id=f"r-{index}")
+            view = await calling.query(asked, OrderView, min_position=result.position)
+            assert view.version == result.version
+
+
+async def test_an_operator_mends_projections(context: ContextService) -> None:
+    async with client(context, "operated") as calling:
+        result = await calling.execute(place("p-1"))
+        listed = await calling.projections.list()
+        assert {p.name for p in listed.projections} == {"OrderViews", "OrderSummaries"}
+        progress = [p async for p in calling.projections.rebuild("OrderViews")]
+        assert progress[-1].done
+        view = await calling.query(GetOrder(order_id="p-1"), OrderView, min_position=result.position)
+        assert view.version == 1
