@@ -17,14 +17,17 @@ _AWAY: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.OutdatedSchemaCacheError,
 )
-"""What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks."""
+"""What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks.
+
+Among the client's own errors are those of a connection that is just breaking.
+"""
 
 
 @contextmanager
@@ -67,9 +70,10 @@ async def open_pool(dsn: str, *, connections: int, timeout: float = 10.0) -> Any
     if not dsn:
         raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
     try:
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            # None is kept open by force: while the server is away, the pool would log each failure.
+            min_size=0,
             max_size=connections,
             command_timeout=timeout,
             timeout=5,
@@ -77,6 +81,8 @@ async def open_pool(dsn: str, *, connections: int, timeout: float = 10.0) -> Any
             reset=_keep,
             server_settings={"application_name": "intent", "jit": "off"},
         )
+        async with pool.acquire():
+            return pool
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
         raise ConfigurationError(
             f"PostgreSQL does not let the service in: {error}; check INTENT_DATABASE_URL and that it runs"
