@@ -109,20 +109,20 @@ class Rebuild:
         self._hurry.set()
 
     async def _run(self) -> None:
-        absences = 0
+        absences, reached = 0, -1
         generation = 0
         while True:
             try:
                 generation = generation or await self._begin()
                 if await self._build(generation):
                     break
-                absences = 0
             except GenerationGoneError:
                 if await self._replaced(generation):
                     break
                 generation = 0
             except StoreUnavailable as error:
-                absences += 1
+                absences = absences + 1 if self._progress.position == reached else 1
+                reached = self._progress.position
                 _log.warning("the rebuild of %s waits: %s", self._definition.name, error)
                 await asyncio.sleep(min(5.0, backoff(absences)))
         _log.info("projection %s: generation %d is read now", self._definition.name, generation)

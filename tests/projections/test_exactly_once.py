@@ -1,0 +1,113 @@
+"""Every event is contained once, whatever dies, and however many processes run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import asyncpg
+from intent.projections.supervisor import ProjectionSettings
+from intent_contracts.orders.v1 import OrderSummary
+
+from .models import Counting
+from .world import World, arrive, bound, changed, placed
+
+# Rows and checkpoint are written by one statement; the trigger kills the server's process
+# after it, so that both are written and neither is committed.
+CRASHES = """
+create function crash() returns trigger language plpgsql as $$
+begin
+    if new.position > old.position and random() < {share} then
+        perform pg_terminate_backend(pg_backend_pid());
+    end if;
+    return null;
+end $$;
+create trigger crash after update on projection_generations
+    for each row execute function crash();
+"""
+
+
+async def let_it_crash(world: World, share: float) -> None:
+    connection = await asyncpg.connect(
+        world.database.admin, server_settings={"search_path": world.database.context}
+    )
+    try:
+        # The projector cannot end processes; in the trigger the administrator's right is used.
+        await connection.execute(CRASHES.format(share=share))
+        await connection.execute("alter function crash() security definer")
+    finally:
+        await connection.close()
+
+
+async def counted(world: World) -> dict[str, int]:
+    return {row["order_id"]: OrderSummary.FromString(row["data"]).line_count for row in await world.rows()}
+
+
+async def test_a_crash_between_rows_and_commit_loses_and_repeats_nothing(world: World) -> None:
+    await let_it_crash(world, 0.5)
+    projections = await world.process(bound(Counting), ProjectionSettings(page_size=7))
+    for n in range(12):
+        position = await world.record_many({f"o-{n}-{k}": [placed(), changed(), changed()] for k in range(3)})
+    await arrive(projections, position)
+
+    assert await counted(world) == {f"o-{n}-{k}": 3 for n in range(12) for k in range(3)}
+
+
+async def test_a_crash_during_a_rebuild_loses_and_repeats_nothing(world: World) -> None:
+    context = bound(Counting)
+    position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(60)})
+    projections = await world.process(context, ProjectionSettings(rebuild_page_size=9))
+    await arrive(projections, position)
+    await let_it_crash(world, 0.4)
+
+    progress = [step async for step in projections.rebuild("OrderSummaries")]
+
+    assert progress[-1].done
+    assert await counted(world) == {f"o-{n}": 2 for n in range(60)}
+
+
+async def test_processes_that_run_the_same_projection_do_each_event_once(world: World) -> None:
+    context = bound(Counting)
+    processes = [
+        await world.process(context, ProjectionSettings(page_size=5), own_store=True) for _ in range(3)
+    ]
+    chance = random.Random(7)
+
+    async def writer(number: int) -> int:
+        position = await world.record(f"o-{number}", placed())
+        for _ in range(10):
+            await asyncio.sleep(chance.random() / 200)
+            position = await world.record(f"o-{number}", changed())
+        return position
+
+    last = max(await asyncio.gather(*(writer(n) for n in range(8))))
+    await asyncio.gather(*(arrive(process, last) for process in processes))
+
+    assert await counted(world) == {f"o-{n}": 11 for n in range(8)}
+    applied = sum(c.events for p in processes for c in p.counters() if c.name == "OrderSummaries")
+    assert applied == last, "some process applied events that another had applied"
+
+
+async def test_a_process_that_stops_in_the_middle_leaves_its_work_to_the_next(world: World) -> None:
+    context = bound(Counting)
+    position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)})
+    for _ in range(5):
+        process = await world.process(context, ProjectionSettings(page_size=20))
+        await process.reach(position, 0.01)
+        await process.stop()
+    await arrive(await world.process(context), position)
+
+    assert await counted(world) == {f"o-{n}": 2 for n in range(200)}
+
+
+async def test_the_checkpoint_moves_over_events_that_the_projection_does_not_take(world: World) -> None:
+    projections = await world.process(bound(Counting))
+    position = await world.record("o-1", placed())
+    for _ in range(3):
+        position = await world.record("o-1", confirmed())
+    await arrive(projections, position)
+
+    assert {s.name: s.position for s in await projections.statuses()} == {
+        "OrderViews": position,
+        "OrderSummaries": position,
+    }
