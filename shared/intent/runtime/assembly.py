@@ -65,10 +65,12 @@ class CommandPath:
     """What carries commands from the router to the log.
 
     Attributes:
+        store: The event store.
         router: Takes the commands.
         activities: What a worker of the context registers.
     """
 
+    store: PostgresEventStore
     router: WorkflowRouter
     activities: ContextActivities
 
@@ -102,7 +104,7 @@ def command_path(
     handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
     delivery = EventDelivery(context, client)
     activities = ContextActivities(context, store, handling, projections, router, delivery, deliveries)
-    return CommandPath(router, activities)
+    return CommandPath(store, router, activities)
 
 
 def _router(settings: Settings) -> RouterSettings:

@@ -1,5 +1,6 @@
 """The durable command path: lanes, batches, the workflow and its activities."""
 
+from intent.workflows import names
 from intent.workflows.activities import ContextActivities
 from intent.workflows.attributes import SEARCH_ATTRIBUTES, correlation_query
 from intent.workflows.cache import AggregateCache
@@ -39,5 +40,6 @@ __all__ = [
     "command_worker",
     "correlation_query",
     "data_converter",
+    "names",
     "recorded_event",
 ]

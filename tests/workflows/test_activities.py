@@ -1,0 +1,170 @@
+"""The five activities that stand on their own, in workflows that people write themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest_asyncio
+from intent.context import BoundContext
+from intent.contracts import SagaContract
+from intent.records import LogEntry
+from intent.runtime.assembly import CommandPath
+from intent.runtime.devservices import TemporalServer
+from intent.workflows import EventDelivery, data_converter, names
+from intent_contracts.intent.v1 import (
+    ApplyReply,
+    ApplyRequest,
+    CommandEnvelope,
+    CommandOutcome,
+    EventPayload,
+    LoadReply,
+    LoadRequest,
+    ProjectReply,
+    ProjectRequest,
+    RecordedEvent,
+)
+from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from .conftest import Requests, place
+
+T = TypeVar("T")
+QUEUE = "written-by-hand"
+STEP = timedelta(seconds=30)
+
+
+@workflow.defn(name="WrittenByHand")
+class WrittenByHand:
+    """Loads an order, confirms it by a command, cancels nothing, and appends by itself."""
+
+    @workflow.run
+    async def run(self, command: CommandEnvelope) -> list[str]:
+        before: LoadReply = await self._step(
+            names.LOAD_AGGREGATE,
+            LoadRequest(tenant_id=command.tenant_id, aggregate_type="Order", aggregate_id="o-1"),
+            LoadReply,
+        )
+        routed: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
+        again: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
+        own = ApplyRequest(
+            command=CommandEnvelope(tenant_id=command.tenant_id, command_id=str(workflow.uuid4())),
+            aggregate_type="Order",
+            aggregate_id="o-1",
+            expected_version=2,
+            events=[EventPayload(type="orders.v1.OrderConfirmed", data=OrderConfirmed().SerializeToString())],
+        )
+        applied: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
+        repeated: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
+        projected: ProjectReply = await self._step(
+            names.PROJECT_EVENTS, ProjectRequest(context="orders", position=3), ProjectReply
+        )
+        return [
+            f"loaded v{before.version}",
+            f"routed v{routed.result.version} {routed.result.duplicate}",
+            f"routed v{again.result.version} {again.result.duplicate}",
+            f"applied v{applied.outcome.result.version} at {applied.outcome.result.position}",
+            f"applied v{repeated.outcome.result.version} {repeated.outcome.result.duplicate}",
+            f"behind {list(projected.behind)}",
+        ]
+
+    async def _step(self, name: str, request: object, reply: type[T]) -> T:
+        result: T = await workflow.execute_activity(
+            name, request, result_type=reply, task_queue="orders-commands", start_to_close_timeout=STEP
+        )
+        return result
+
+
+@pytest_asyncio.fixture
+async def client(temporal: TemporalServer) -> AsyncIterator[Client]:
+    yield await Client.connect(temporal.address, data_converter=data_converter)
+
+
+async def test_a_workflow_of_ones_own_loads_routes_applies_and_projects(
+    path: CommandPath, request_of: Requests, client: Client
+) -> None:
+    await path.router.handle(request_of(place("o-1")))
+    confirm = ConfirmOrder(order_id="o-1")
+    command = CommandEnvelope(
+        tenant_id="acme",
+        command_id=str(uuid4()),
+        type="orders.v1.ConfirmOrder",
+        data=confirm.SerializeToString(),
+        correlation_id="story",
+    )
+    async with Worker(
+        client, task_queue=QUEUE, workflows=[WrittenByHand], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        told = await client.execute_workflow(
+            WrittenByHand.run, command, id=f"by-hand-{uuid4()}", task_queue=QUEUE
+        )
+    assert told == [
+        "loaded v1",
+        "routed v2 False",
+        "routed v2 True",
+        "applied v3 at 3",
+        "applied v3 True",
+        "behind []",
+    ]
+
+
+@workflow.defn(name="test.v1.Listening")
+class Listening:
+    """Takes two events, each once, and ends."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        await workflow.wait_condition(lambda: len(self.seen) == 2)
+        return list(self.seen.values())
+
+    @workflow.signal(name=names.SAGA_SIGNAL)
+    def deliver(self, event: RecordedEvent) -> None:
+        self.seen.setdefault(event.event_id, f"{event.type} v{event.version}")
+
+
+@dataclass(frozen=True)
+class _Listened:
+    """The orders context, to whose events a saga of another context listens."""
+
+    bound: BoundContext
+
+    @property
+    def name(self) -> str:
+        return self.bound.name
+
+    @property
+    def registry(self) -> _Listened:
+        return self
+
+    def listeners(self, event_type: str) -> Sequence[SagaContract]:
+        heard = ("orders.v1.OrderPlaced", "orders.v1.OrderConfirmed")
+        saga = SagaContract("test.v1.Listening", OrderConfirmed, "test", heard[:1], heard[1:], "")
+        return [saga] if event_type in heard else []
+
+
+async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
+    path: CommandPath, request_of: Requests, client: Client, bound: BoundContext
+) -> None:
+    order_id = uuid4().hex
+    await path.router.handle(request_of(place(order_id)))
+    await path.router.handle(request_of(ConfirmOrder(order_id=order_id)))
+    entries: Sequence[LogEntry] = await path.store.read_log(0, 10)
+    delivery = EventDelivery(_Listened(bound), client)  # type: ignore[arg-type]
+    async with Worker(
+        client, task_queue="test-sagas", workflows=[Listening], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        for entry in (*reversed(entries), *entries):
+            assert await delivery.deliver([entry]) == 1
+        handle = client.get_workflow_handle(f"test.v1.Listening/acme/{order_id}")
+        result = await handle.result()
+        assert sorted(result) == ["orders.v1.OrderConfirmed v2", "orders.v1.OrderPlaced v1"]
+        assert await delivery.deliver(entries) == 2
+        assert [w.id async for w in client.list_workflows(f"WorkflowId = '{handle.id}'")] == [handle.id]
