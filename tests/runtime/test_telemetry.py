@@ -57,7 +57,8 @@ async def test_a_call_goes_on_with_its_callers_trace(traced: _Traced) -> None:
     assert _trace(span) == "a" * 32
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" == "1" * 16
-    assert onward == traceparent_of(span.get_span_context())
+    assert span.context is not None
+    assert onward == traceparent_of(span.context)
     assert span.attributes is not None
     assert span.attributes["intent.tenant"] == "acme"
     assert span.attributes["intent.command_id"] == "c-1"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from intent.cli.commands import describe, dev, events, migrate, projections, query, send, serve
@@ -78,19 +77,10 @@ for module in (dev, serve, migrate, send, query, events, projections, describe):
 def main() -> NoReturn:
     """Runs the command line and ends the process with one of the codes of `Exit`."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(Exit.USAGE)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output, e.g. `head`, has enough.
-        sys.stderr.close()
-        sys.exit(Exit.DONE)
+        app()
     except Exception as error:
         if _options["debug"]:
             raise
         show(error)
         sys.exit(exit_of(error))
-    sys.exit(code if isinstance(code, int) else Exit.DONE)
+    sys.exit(Exit.DONE)

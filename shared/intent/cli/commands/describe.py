@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
     from intent.contracts import AnyContract, Registry
 
@@ -18,10 +18,12 @@ __all__ = ["register"]
 
 HELP = """Show the contracts: commands, events, queries and read models, or one message in full.
 
+They are read from the installed contracts; nothing needs to run.
+
 \b
-  intent describe                          every context
-  intent describe orders                   one context
-  intent describe orders.v1.PlaceOrder     one message: fields, rules, an example to send
+  intent describe                        every context
+  intent describe orders                 one context
+  intent describe orders.v1.PlaceOrder   fields, rules, an example
 """
 
 
@@ -31,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def describe(
-    what: Annotated[str, typer.Argument(metavar="[CONTEXT|TYPE]", help="A context or a message.")] = "",
+    what: Annotated[str, typer.Argument(metavar="CONTEXT|TYPE", help="A context or a message.")] = "",
 ) -> None:
     """Shows the contracts."""
     from intent.contracts import Registry
@@ -97,7 +99,7 @@ def _message(registry: Registry, name: str) -> None:
     _table(
         f"{descriptor.full_name}{f' (roles: {_list(roles)})' if roles else ''}",
         ("Field", "Type", "Rules"),
-        ((field.name, _type(field), _rules(field)) for field in fields_of(descriptor)),
+        ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
     verbs = {**dict.fromkeys(registry.commands, "send"), **dict.fromkeys(registry.queries, "query")}
     verb = verbs.get(contract.type)
@@ -124,6 +126,10 @@ def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "any"
+
+
+def _fields_of(message: Descriptor) -> Sequence[FieldDescriptor]:
+    return cast("Sequence[FieldDescriptor]", message.fields)
 
 
 def _fields(contract: AnyContract) -> str:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show and mend projections, which keep the read models up to date. Needs the role operator.
+HELP = """Show and mend projections, which keep the read models up to date.
+
+The caller needs the role operator, which everybody has in development.
 
 \b
   intent projections status
   intent projections rebuild OrderViews
-  intent projections skip OrderViews 1207 --reason "amount of a test order, ticket 88"
+  intent projections skip OrderViews 1207 --reason "a test order, ticket 88"
 """
 _STATUS = """Show how far each projection is, what it fails on and what was skipped."""
 _REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def query(
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="The query, e.g. orders.v1.GetOrder.")],
-    json: Annotated[str | None, typer.Argument(metavar="[JSON]", help="Its fields. Default: none.")] = None,
+    json: Annotated[str | None, typer.Argument(metavar="JSON", help="Its fields. Default: none.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the JSON.")] = None,
     min_position: Annotated[
         int, typer.Option("--min-position", min=0, help="Position that the read model must have reached.")

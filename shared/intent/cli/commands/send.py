@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def send(
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="The command, e.g. orders.v1.PlaceOrder.")],
     json: Annotated[
-        str | None, typer.Argument(metavar="[JSON]", help="Its fields. Default: standard input.")
+        str | None, typer.Argument(metavar="JSON", help="Its fields. Default: standard input.")
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the JSON.")] = None,
     command_id: Annotated[

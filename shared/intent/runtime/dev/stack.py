@@ -98,11 +98,12 @@ class DevStack:
                 yield context.name, news
 
     def stop(self) -> None:
-        """Stops everything in order: the contexts finish their work first."""
+        """Stops everything that was started, in order: the contexts finish their work first."""
+        if self._lock is None:
+            return
         DevState.remove(self._layout.folder)
         with ExitStack() as stack:
-            if self._lock is not None:
-                stack.callback(self._lock.close)
+            stack.callback(self._lock.close)
             stack.callback(self._postgres.stop)
             stack.callback(self._temporal.stop)
             for context in self.contexts:

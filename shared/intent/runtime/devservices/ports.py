@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 from contextlib import ExitStack
+from itertools import islice
+from typing import Final
 
 from intent.errors import ConfigurationError
 
 __all__ = ["LOOPBACK", "PortTaken", "free_port", "free_ports", "require_free"]
 
 LOOPBACK = "127.0.0.1"
+_DRAWN_FROM: Final = range(16384, 32768)
 
 
 class PortTaken(ConfigurationError):
@@ -31,12 +35,25 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns different ports of the loopback interface that nobody listens on at the moment."""
+    """Returns different ports of the loopback interface that nobody listens on at the moment.
+
+    They are drawn from below the range from which the system takes the ports of outgoing
+    connections, so that none of these gets in the way until a service listens.
+    """
+    drawn = random.sample(_DRAWN_FROM, len(_DRAWN_FROM))
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        free = (port for port in drawn if _held(stack, port))
+        return list(islice(free, count))
+
+
+def _held(stack: ExitStack, port: int) -> bool:
+    """Tells whether a port could be taken; if so it is held until the stack closes."""
+    probe = stack.enter_context(socket.socket())
+    try:
+        probe.bind((LOOPBACK, port))
+    except OSError:
+        return False
+    return True
 
 
 def require_free(port: int, purpose: str) -> None:

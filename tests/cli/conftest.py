@@ -1,0 +1,130 @@
+"""One `intent dev` for the tests of the command line, with a collector of traces."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from intent.runtime.dev import DevState
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+
+from .running import Done, environment, intent, wait_until
+
+
+@dataclass
+class Collector(TraceServiceServicer):
+    """Takes traces over OTLP.
+
+    Attributes:
+        spans: The spans that came, with their process's name.
+        port: Where it listens.
+    """
+
+    spans: list[Any] = field(default_factory=list)
+    port: int = 0
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Takes spans."""
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+        return ExportTraceServiceResponse()
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """A collector of traces on a free port."""
+    taking = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_TraceServiceServicer_to_server(taking, server)  # type: ignore[no-untyped-call]
+    taking.port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield taking
+    server.stop(None)
+
+
+@dataclass(frozen=True)
+class Dev:
+    """A running `intent dev`.
+
+    Attributes:
+        process: Its process.
+        folder: Its data.
+        output: The file with what it shows.
+    """
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    output: Path
+
+    @property
+    def state(self) -> DevState:
+        """What it tells other commands."""
+        state = DevState.read(self.folder)
+        assert state is not None
+        return state
+
+    def run(self, *arguments: str, stdin: str = "") -> Done:
+        """Runs another command beside it."""
+        return intent(*arguments, stdin=stdin, env=environment(INTENT_DEV_DATA=str(self.folder)))
+
+    def children(self) -> list[int]:
+        """Returns the ids of its processes."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def start_dev(folder: Path, **variables: str) -> Dev:
+    """Starts `intent dev` on free ports and waits until everything runs."""
+    output = folder / "output"
+    with output.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "intent.cli", "dev", "--port-base", "0", "--data", str(folder)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment(**variables),
+        )
+
+    def ready() -> bool:
+        assert process.poll() is None, output.read_text()
+        return DevState.read(folder) is not None
+
+    wait_until(ready, 120, "intent dev runs")
+    return Dev(process, folder, output)
+
+
+@pytest.fixture(scope="session")
+def dev_folder() -> Iterator[Path]:
+    """A folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="intent-dev-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def dev(dev_folder: Path, collector: Collector) -> Iterator[Dev]:
+    """A running `intent dev` that sends traces to the collector; ended as Ctrl-C ends it."""
+    running = start_dev(
+        dev_folder,
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
+        OTEL_BSP_SCHEDULE_DELAY="200",
+    )
+    yield running
+    running.process.send_signal(signal.SIGINT)
+    running.process.wait(60)

@@ -1,0 +1,106 @@
+"""Runs the command line as a person does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from intent.cli import main
+
+ORDER: dict[str, Any] = {
+    "order_id": "o-1",
+    "customer_id": "ann",
+    "lines": [
+        {
+            "line_id": "l-1",
+            "sku": "tea",
+            "quantity": 2,
+            "unit_price": {"minor_units": 350, "currency": "EUR"},
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left.
+
+    Attributes:
+        code: Its exit code.
+        out: What it wrote to standard output.
+        err: What it wrote to standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Returns the environment of a command: nothing of Intent's but these."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("INTENT_", "TEMPORAL_"))
+    }
+    return {**kept, "COLUMNS": "160", "NO_COLOR": "1", **variables}
+
+
+def intent(
+    *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Done:
+    """Runs a command to its end, in this process: starting Python for each takes longer than its work."""
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    with (
+        mock.patch.dict(os.environ, env or environment(), clear=True),
+        mock.patch.object(sys, "argv", ["intent", *arguments]),
+        mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(cwd or before),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            return Done(int(end.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("the command line always ends the process")
+
+
+def process(*arguments: str) -> Done:
+    """Runs a command as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "intent.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=120,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def wait_until(ready: Callable[[], object], seconds: float, what: str) -> None:
+    """Waits until something holds.
+
+    Raises:
+        AssertionError: It does not hold in time.
+    """
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, f"{what} within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def lives(pid: int) -> bool:
+    """Tells whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False

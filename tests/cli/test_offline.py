@@ -1,0 +1,109 @@
+"""What the command line says when nothing runs."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from .running import environment, intent, process
+
+
+@pytest.mark.parametrize(
+    "command", ["dev", "serve", "worker", "migrate", "send", "query", "events", "projections", "describe"]
+)
+def test_every_command_is_listed_and_teaches_by_example(command: str) -> None:
+    overview = intent("--help")
+    assert f" {command} " in overview.out
+    assert "Exit codes" in overview.out
+    done = intent(command, "--help")
+    assert done.code == 0
+    assert f"  intent {command}" in done.out
+
+
+def test_describe_shows_commands_with_roles_and_fields() -> None:
+    done = intent("describe", "orders")
+    assert done.code == 0
+    row = next(line for line in done.out.splitlines() if "orders.v1.PlaceOrder " in line)
+    for cell in ("Order", "customer, service", "order_id, customer_id, lines"):
+        assert cell in row
+    for text in (
+        "orders.v1.OrderPlaced",
+        "orders.v1.GetOrder",
+        "orders.v1.OrderSummary",
+        "customer_id, status",
+    ):
+        assert text in done.out
+
+
+def test_describe_shows_a_message_with_an_example_to_send() -> None:
+    done = intent("describe", "PlaceOrder")
+    assert "min_items: 1" in done.out
+    assert """intent send orders.v1.PlaceOrder '{"order_id": "order-1",""" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (("send", "PlaceOrdr", "{}"), "there is no command PlaceOrdr; did you mean PlaceOrder?", 2),
+        (("send", "ConfirmOrder", "{"), "this is no JSON: Expecting property name", 2),
+        (("send", "ConfirmOrder", '{"order": 1}'), "there is no field order; did you mean order_id?", 2),
+        (("send", "ConfirmOrder", '{"order_id": ""}'), "order_id: ", 1),
+        (("send", "ConfirmOrder", '{"order_id": "o-1"}'), "nothing runs here: start `intent dev`", 2),
+        (("send", "ConfirmOrder", "-f", "no.json"), "no.json cannot be read", 2),
+        (("query", "GetOrder", '{"order_id": 3}'), "order_id must be a text, not the number 3", 2),
+        (("events", "--type", "OrderPlacd"), "did you mean OrderPlaced?", 2),
+        (("events", "--stream", "/x"), "names no aggregate", 2),
+        (("describe", "ordes"), "there is no context or message ordes", 2),
+        (("serve", "ordes"), "there is no context 'ordes'; installed are: orders", 3),
+        (("serve", "orders"), "set INTENT_DATABASE_URL", 3),
+        (("migrate", "orders"), "set INTENT_OWNER_DATABASE_URL", 2),
+        (("dev", "--port-base", "70000"), "the port base 70000 must be", 3),
+        (("nonsense",), "No such command", 2),
+    ],
+)
+def test_an_error_is_said_without_a_stack(
+    arguments: tuple[str, ...], said: str, code: int, tmp_path: Path
+) -> None:
+    done = intent(*arguments, cwd=tmp_path)
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert done.code == code
+
+
+def test_debug_shows_where_it_happened() -> None:
+    assert "Traceback" in process("--debug", "send", "ConfirmOrder", "{").err
+    assert process("send", "ConfirmOrder", "{").err.count("\n") == 1
+
+
+def test_a_wrong_setting_is_named() -> None:
+    done = intent("serve", "orders", env=environment(INTENT_LANES="many"))
+    assert "INTENT_LANES=many should be a valid integer" in done.err
+    assert done.code == 3
+
+
+def test_a_context_that_is_away_is_told(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{nobody.getsockname()[1]}"
+        done = intent(
+            *("send", "ConfirmOrder", '{"order_id": "o-1"}', "--target", target),
+            *("--tenant", "acme", "--timeout", "1"),
+            cwd=tmp_path,
+        )
+    assert "got no answer within 1 s" in done.err
+    assert done.code == 4
+
+
+def test_a_target_needs_a_tenant(tmp_path: Path) -> None:
+    done = intent("send", "ConfirmOrder", '{"order_id": "o-1"}', "--target", "127.0.0.1:1", cwd=tmp_path)
+    assert "which tenant? give --tenant" in done.err
+
+
+def test_postgres_away_is_one_sentence() -> None:
+    away = environment(INTENT_DATABASE_URL="postgresql://x:y@127.0.0.1:1/intent")
+    done = intent("serve", "orders", env=away)
+    assert done.code == 3
+    assert done.err.count("\n") == 1
+    assert "check INTENT_DATABASE_URL" in done.err
