@@ -23,7 +23,7 @@ from intent.runtime.devservices.ports import free_port
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
 from intent.runtime.telemetry import setup_tracing
-from intent.runtime.temporal import connect_temporal, temporal_problem
+from intent.runtime.temporal import connect_temporal, require_search_attributes, temporal_problem
 from intent.service import (
     ContextServer,
     DevIdentityProvider,
@@ -165,6 +165,7 @@ class ContextProcess:
             client = await connect_temporal(
                 settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
             )
+            await require_search_attributes(client)
             path = command_path(settings, self._context, client, store, projections, self._metrics)
             self._metrics.watch_commands(path.router)
             worker = await stack.enter_async_context(self._worker(client, path)) if self._work else None

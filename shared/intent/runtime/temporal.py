@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, TLSConfig
 
 from intent.errors import ConfigurationError
 from intent.runtime.config import Settings
-from intent.workflows import data_converter
+from intent.workflows import SEARCH_ATTRIBUTES, data_converter
 
-__all__ = ["connect_temporal", "temporal_problem"]
+__all__ = ["connect_temporal", "require_search_attributes", "temporal_problem"]
+
+_log = logging.getLogger(__name__)
 
 _CHECK = timedelta(seconds=2)
 
@@ -57,6 +61,29 @@ async def temporal_problem(client: Client) -> str:
     except RPCError as error:
         return f"Temporal is away: {error.message}"
     return "" if well else "Temporal is not healthy"
+
+
+async def require_search_attributes(client: Client) -> None:
+    """Checks that the namespace has the platform's search attributes.
+
+    Raises:
+        ConfigurationError: Some are missing, which would have every batch refused.
+    """
+    try:
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace), timeout=_CHECK
+        )
+    except RPCError as error:
+        # Where the service may not ask, as on Temporal Cloud, whoever set the namespace up has to know.
+        _log.info("the search attributes of the namespace are not checked: %s", error.message)
+        return
+    missing = sorted(SEARCH_ATTRIBUTES.keys() - known.custom_attributes.keys())
+    if missing:
+        creates = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
+        raise ConfigurationError(
+            f"the Temporal namespace {client.namespace} lacks search attributes; create them with "
+            f"`temporal operator search-attribute create {creates}`"
+        )
 
 
 def _runtime(metrics_address: str | None) -> Runtime | None:

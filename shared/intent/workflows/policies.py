@@ -24,6 +24,7 @@ __all__ = [
     "HANDLE_TIMEOUT",
     "PROJECT_RETRY",
     "PROJECT_TIMEOUT",
+    "ROUND",
     "ROUTE_RETRY",
     "ROUTE_TIMEOUT",
 ]
@@ -32,6 +33,9 @@ HANDLE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
 )
 HANDLE_TIMEOUT = timedelta(seconds=30)
+
+ROUND = timedelta(minutes=5)
+"""After so long a step that must be done is begun anew, so that history is looked after."""
 
 PROJECT_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from google.protobuf.message import Message
     from intent_contracts.intent.v1 import (
         BatchHandled,
         CommandBatch,
@@ -47,21 +49,41 @@ class ProcessCommands:
         if handled.position:
             followers.append(_project(batch.context, handled.position))
         if handled.routed_positions:
-            followers.append(_route(batch.context, list(handled.routed_positions)))
+            followers.append(_route(batch, list(handled.routed_positions)))
         if followers:
             await asyncio.gather(*followers)
         return handled
 
 
 async def _handle(batch: CommandBatch) -> BatchHandled:
-    handled: BatchHandled = await workflow.execute_local_activity(
+    handled: BatchHandled = await _insisting(
         names.HANDLE_COMMANDS,
         batch,
-        result_type=BatchHandled,
+        BatchHandled,
+        batch,
         start_to_close_timeout=policies.HANDLE_TIMEOUT,
         retry_policy=policies.HANDLE_RETRY,
     )
     return handled
+
+
+async def _insisting(
+    name: str, request: Message, reply: type[Message], batch: CommandBatch, **how: Any
+) -> Any:
+    """Runs a step until it is done, however long that takes.
+
+    A local activity that retries for hours lets the history grow with every heartbeat; before it
+    is too long the batch begins anew, which its command ids and event ids make harmless.
+    """
+    while True:
+        try:
+            return await workflow.execute_local_activity(
+                name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **how
+            )
+        except ActivityError as error:
+            workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(batch)
 
 
 async def _project(context: str, position: int) -> None:
@@ -78,11 +100,12 @@ async def _project(context: str, position: int) -> None:
         workflow.logger.warning("read models lag behind position %d: %s", position, error)
 
 
-async def _route(context: str, positions: list[int]) -> None:
-    await workflow.execute_local_activity(
+async def _route(batch: CommandBatch, positions: list[int]) -> None:
+    await _insisting(
         names.ROUTE_EVENT,
-        RouteRequest(context=context, positions=positions),
-        result_type=RouteReply,
+        RouteRequest(context=batch.context, positions=positions),
+        RouteReply,
+        batch,
         start_to_close_timeout=policies.ROUTE_TIMEOUT,
         retry_policy=policies.ROUTE_RETRY,
     )
