@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ from intent.projections.shape import TableShape
 from intent.records import CommandKey
 from intent.service import ContextServer, DevIdentityProvider, Probe, ServiceParts, ServiceSettings
 from intent.service.client import IntentClient, RetryPolicy
-from intent.service.tracing import CallTracer, NoTracer
+from intent.service.tracing import CallSpan, CallTracer, NoTracer
 from intent.store.memory import MemoryEventStore
 from intent.store.port import EventStore
 from intent.workflows import AggregateCache, CommandHandling
@@ -32,6 +33,7 @@ from intent_contracts.intent.v1 import (
     CommandStatus,
     ProjectionStatus,
     RebuildProjectionResponse,
+    RecordedEvent,
 )
 from intent_contracts.orders.v1 import Money, OrderLine, PlaceOrder
 from orders.context import context as orders
@@ -230,6 +232,38 @@ class MemoryRouter:
         async with self._one:
             handled = await self._handling.handle([envelope])
         return handled.outcomes[0]
+
+
+class Follower:
+    """Follows a tenant's events and lets others wait for them."""
+
+    def __init__(self) -> None:
+        self.seen: list[RecordedEvent] = []
+        self._more = asyncio.Condition()
+
+    async def run(self, following: IntentClient, count: int) -> None:
+        async with aclosing(following.events()) as events:  # type: ignore[type-var]
+            async for event in events:
+                async with self._more:
+                    self.seen.append(event)
+                    self._more.notify_all()
+                if len(self.seen) == count:
+                    return
+
+    async def has(self, count: int) -> None:
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.seen) >= count)
+
+
+@dataclass
+class Counting:
+    """A tracer that counts the calls of each method."""
+
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def start(self, method: str, traceparent: str) -> CallSpan:
+        self.calls[method] += 1
+        return NoTracer().start(method, traceparent)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from intent.service import ServiceSettings
 from intent_contracts.intent.v1 import EventFilter, RecordedEvent, SubscribeRequest, SubscribeResponse
 from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced
 
-from .support import Served, place, reached, served
+from .support import Counting, Follower, Served, place, reached, served
 
 SUBSCRIBE = "/intent.v1.Events/Subscribe"
 
@@ -197,6 +197,21 @@ async def test_a_subscriber_survives_restarts_without_holes_or_repeats(orders: S
         await orders.restart()
     await writing
     assert [event.position for event in await following] == list(range(1, 61))
+
+
+async def test_a_connection_that_is_closed_for_its_age_is_not_felt() -> None:
+    tracer = Counting()
+    settings = ServiceSettings(max_connection_age=0.2, max_connection_age_grace=0.1)
+    async with served(settings=settings, tracer=tracer) as orders:
+        client, follower, written = orders.client(), Follower(), 0
+        following = asyncio.create_task(follower.run(client, 10_000))
+        while tracer.calls[SUBSCRIBE] < 4:
+            await client.execute(place(f"o-{written}"))
+            written += 1
+        await follower.has(written)
+        following.cancel()
+        await asyncio.wait([following])
+        assert [event.position for event in follower.seen] == list(range(1, written + 1))
 
 
 class opened:  # noqa: N801 - reads as a function

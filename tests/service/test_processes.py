@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
 from intent.runtime.platform import ContextService, LocalPlatform
 from intent.service.client import IntentClient, RetryPolicy
-from intent_contracts.intent.v1 import CommandResult, RecordedEvent
+from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderView
 
-from .support import REGISTRY, place
+from .support import REGISTRY, Follower, place
 
 CALLERS = 8
 COMMANDS = 12
@@ -36,27 +35,6 @@ def client(context: ContextService, tenant: str) -> IntentClient:
     return IntentClient.connect(
         context.target, tenant=tenant, registry=REGISTRY, timeout=120, policy=RetryPolicy(longest=0.5)
     )
-
-
-class Follower:
-    """Follows a tenant's events and lets others wait for them."""
-
-    def __init__(self) -> None:
-        self.seen: list[RecordedEvent] = []
-        self._more = asyncio.Condition()
-
-    async def run(self, following: IntentClient, count: int) -> None:
-        async with aclosing(following.events()) as events:  # type: ignore[type-var]
-            async for event in events:
-                async with self._more:
-                    self.seen.append(event)
-                    self._more.notify_all()
-                if len(self.seen) == count:
-                    return
-
-    async def has(self, count: int) -> None:
-        async with self._more:
-            await self._more.wait_for(lambda: len(self.seen) >= count)
 
 
 @pytest.mark.chaos

@@ -141,6 +141,8 @@ def test_statuses_without_details_are_read_too() -> None:
     assert isinstance(error_of_status(grpc.StatusCode.RESOURCE_EXHAUSTED, "later"), Overloaded)
     assert isinstance(error_of_status(grpc.StatusCode.UNAVAILABLE, "connection refused"), Unavailable)
     assert isinstance(error_of_status(grpc.StatusCode.CANCELLED, "going away"), Unavailable)
+    broken = error_of_status(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
+    assert isinstance(broken, Unavailable)
     assert isinstance(error_of_status(grpc.StatusCode.UNKNOWN, "?"), HandlerFailed)
 
 

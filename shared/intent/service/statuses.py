@@ -42,6 +42,9 @@ _DUPLICATE: Final = "x-duplicate"
 _OMITTED: Final = "x-omitted"
 _STORE_RETRY_MS: Final = 500
 
+_CONNECTION_LOST: Final = ("RST_STREAM", "Stream removed", "Socket closed", "GOAWAY")
+"""What gRPC says under various codes, INTERNAL among them, when a connection breaks in a call."""
+
 _CODES: Final[dict[FailureKind.ValueType, grpc.StatusCode]] = {
     FailureKind.FAILURE_KIND_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     FailureKind.FAILURE_KIND_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
@@ -190,8 +193,8 @@ def error_of_status(
                 break
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         return error_of(_plain(FailureKind.FAILURE_KIND_INVALID, "MESSAGE_TOO_LARGE", message))
-    if code is grpc.StatusCode.CANCELLED:
-        return error_of(_plain(FailureKind.FAILURE_KIND_UNAVAILABLE, "CANCELLED", message))
+    if code is grpc.StatusCode.CANCELLED or any(words in message for words in _CONNECTION_LOST):
+        return error_of(_plain(FailureKind.FAILURE_KIND_UNAVAILABLE, "CONNECTION_LOST", message))
     kind = _KINDS.get(code)
     if kind is None:
         return HandlerFailed(code.name, message)
