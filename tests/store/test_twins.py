@@ -84,7 +84,7 @@ def plain(result: AppendResult) -> Any:
 
 
 def timeless(entries: Sequence[LogEntry]) -> list[LogEntry]:
-    return [replace(entry, recorded_at=datetime.min.replace(tzinfo=UTC)) for entry in entries]
+    return [entry._replace(recorded_at=datetime.min.replace(tzinfo=UTC)) for entry in entries]
 
 
 async def everything(store: EventStore) -> dict[str, Any]:

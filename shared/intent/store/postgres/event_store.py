@@ -12,7 +12,7 @@ from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
 from intent.store.port import AppendResult, Loaded, LoadedStream, LogFilter, StoredCommand, StreamAppend
 from intent.store.postgres.append import append_arguments, append_result, append_statement
 from intent.store.postgres.connections import open_pool, storable, unavailable
-from intent.store.postgres.loading import load_arguments, loaded, log_entry
+from intent.store.postgres.loading import load_arguments, loaded, log_entries
 from intent.store.postgres.wakeups import WakeUps
 from intent.store.roles import RoleNames
 
@@ -111,13 +111,13 @@ class PostgresEventStore:
                 only.aggregate_id or None,
                 only.correlation_id or None,
             )
-        return [log_entry(row) for row in rows]
+        return log_entries(rows)
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
         """See `EventStore.read_positions`."""
         with unavailable(), storable():
             rows = await self.pool.fetch(self._read_positions, list(positions))
-        return [log_entry(row) for row in rows]
+        return log_entries(rows)
 
     async def read_stream(
         self, key: StreamKey, after_version: int = 0, limit: int = 1000
@@ -125,7 +125,7 @@ class PostgresEventStore:
         """See `EventStore.read_stream`."""
         with unavailable(), storable():
             rows = await self.pool.fetch(self._read_stream, *key, after_version, limit)
-        return [log_entry(row) for row in rows]
+        return log_entries(rows)
 
     async def command(self, key: CommandKey) -> StoredCommand | None:
         """See `EventStore.command`."""

@@ -8,7 +8,7 @@ from typing import Any
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
 from intent.store.port import Loaded, LoadedStream, StoredCommand
 
-__all__ = ["load_arguments", "loaded", "log_entry"]
+__all__ = ["load_arguments", "loaded", "log_entries"]
 
 _SNAPSHOT, _COMMAND, _EVENT = range(3)
 
@@ -48,6 +48,6 @@ def _stream(snapshot: Snapshot | None, events: Sequence[StoredEvent]) -> LoadedS
     return LoadedStream(snapshot.version if snapshot is not None else 0, snapshot, events)
 
 
-def log_entry(row: Any) -> LogEntry:
-    """Returns an entry of the log; the columns are in the order of the fields."""
-    return LogEntry(*row)
+def log_entries(rows: Iterable[Any]) -> list[LogEntry]:
+    """Returns entries of the log; the columns are in the order of the fields."""
+    return list(map(LogEntry._make, rows))
