@@ -10,7 +10,7 @@ from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary
 
 from .models import Counting
-from .world import World, arrive, bound, changed, placed
+from .world import World, arrive, bound, changed, confirmed, placed
 
 # Rows and checkpoint are written by one statement; the trigger kills the server's process
 # after it, so that both are written and neither is committed.
@@ -56,9 +56,9 @@ async def test_a_crash_between_rows_and_commit_loses_and_repeats_nothing(world: 
 async def test_a_crash_during_a_rebuild_loses_and_repeats_nothing(world: World) -> None:
     context = bound(Counting)
     position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(60)})
-    projections = await world.process(context, ProjectionSettings(rebuild_page_size=9))
+    projections = await world.process(context, ProjectionSettings(rebuild_page_size=12))
     await arrive(projections, position)
-    await let_it_crash(world, 0.4)
+    await let_it_crash(world, 0.3)
 
     progress = [step async for step in projections.rebuild("OrderSummaries")]
 

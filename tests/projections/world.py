@@ -145,6 +145,10 @@ class World:
             appends.append(StreamAppend(key, before, [_command(events)]))
         return (await self.store.append(appends)).position
 
+    def forget(self, order: str, events: int = 1, *, tenant: str = ACME) -> None:
+        """Takes back events that were not appended after all."""
+        self._versions[StreamKey(tenant, "Order", order)] -= events
+
     async def sql(self, statement: str, *arguments: Any) -> list[Any]:
         """Runs a statement as the administrator, past row level security."""
         connection = await asyncpg.connect(

@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from intent.errors import InvalidCommand, Violation
@@ -14,7 +15,8 @@ from intent.projections.shape import TableShape
 
 __all__ = ["Cursor", "listing_digest", "parse_token", "token"]
 
-_PYTHON_TYPES: Final = {"text": str, "boolean": bool, "integer": int, "bigint": int}
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_BITS: Final = {"integer": 31, "bigint": 63}
 
 
 class Cursor(NamedTuple):
@@ -62,12 +64,22 @@ def parse_token(text: str, digest: str, shape: TableShape) -> Cursor:
 
 def _is_row(position: Any, key: Any, shape: TableShape) -> bool:
     return (
-        type(position) is int
-        and 0 <= position < 1 << 63
-        and isinstance(key, Sequence)
+        _fits(position, "bigint")
+        and position >= 0
+        and isinstance(key, list)
         and len(key) == len(shape.key)
-        and all(type(v) is _PYTHON_TYPES[c.sql_type] for v, c in zip(key, shape.key, strict=True))
+        and all(_fits(value, column.sql_type) for value, column in zip(key, shape.key, strict=True))
     )
+
+
+def _fits(value: Any, sql_type: str) -> bool:
+    """Returns whether a column of this type may hold a value."""
+    if sql_type == "text":
+        return isinstance(value, str) and not _UNSTORABLE.search(value)
+    if sql_type == "boolean":
+        return isinstance(value, bool)
+    limit = 1 << _BITS[sql_type]
+    return type(value) is int and -limit <= value < limit
 
 
 def _invalid(description: str) -> InvalidCommand:

@@ -96,9 +96,9 @@ class Rebuild:
             Rejected: See `run`.
         """
         while True:
-            changed = self._changed
-            yield self._progress
-            if self._progress.done:
+            changed, progress = self._changed, self._progress
+            yield progress
+            if progress.done:
                 return
             if self._failed is not None:
                 raise self._failed

@@ -1,0 +1,220 @@
+"""What queries get: rows by key, pages by filter, nothing of another tenant."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+from google.protobuf.message import Message
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from intent.contracts import Registry
+from intent.errors import InvalidCommand, NotFound
+from intent.projections.definition import definitions_of
+from intent.projections.paging import Cursor, listing_digest, parse_token, token
+from intent.projections.reading import Page
+from intent.queries import QueryContext
+from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
+from orders.queries import OrderQueries
+
+from .world import ACME, GLOBEX, World, arrive, bound, cancelled, confirmed, placed
+
+OPEN, CONFIRMED = OrderStatus.ORDER_STATUS_OPEN, OrderStatus.ORDER_STATUS_CONFIRMED
+SHAPE = definitions_of(bound())[1].shape
+
+
+def ids(page: Page[OrderSummary]) -> list[str]:
+    return [row.order_id for row in page.rows]
+
+
+async def every_page(world: World, size: int, **where: object) -> list[list[str]]:
+    pages, token_ = [], ""
+    while True:
+        page = await world.reader.list(OrderSummary, ACME, where=where, page_size=size, page_token=token_)
+        pages.append(ids(page))
+        token_ = page.next_page_token
+        if not token_:
+            return pages
+
+
+async def filled(world: World, orders: int = 7) -> None:
+    projections = await world.process(bound())
+    for n in range(orders):
+        events = [placed(f"c-{n % 2}"), *([confirmed()] if n % 3 == 0 else [])]
+        position = await world.record(f"o-{n}", *events)
+    await world.record("g-1", placed("c-0"), tenant=GLOBEX)
+    await arrive(projections, position + 1)
+
+
+async def test_pages_are_the_newest_first_and_complete(world: World) -> None:
+    await filled(world)
+    newest = [f"o-{n}" for n in reversed(range(7))]
+
+    assert await every_page(world, 3) == [newest[:3], newest[3:6], newest[6:]]
+    assert await every_page(world, 7) == [newest]
+    assert await every_page(world, 0) == [newest], "0 stands for the usual size"
+    assert await every_page(world, 100_000) == [newest]
+
+
+async def test_filters_narrow_alone_and_together(world: World) -> None:
+    await filled(world)
+    found = {
+        "customer": await every_page(world, 2, customer_id="c-1"),
+        "status": await every_page(world, 2, status=CONFIRMED),
+        "both": await every_page(world, 2, customer_id="c-0", status=OPEN),
+        "key": await every_page(world, 2, order_id="o-4"),
+        "nothing": await every_page(world, 2, customer_id="c-9"),
+        "no filter": await every_page(world, 9, customer_id="", status=0),
+    }
+    assert found == {
+        "customer": [["o-5", "o-3"], ["o-1"]],
+        "status": [["o-6", "o-3"], ["o-0"]],
+        "both": [["o-4", "o-2"]],
+        "key": [["o-4"]],
+        "nothing": [[]],
+        "no filter": [[f"o-{n}" for n in reversed(range(7))]],
+    }
+
+
+async def test_pages_stay_whole_while_rows_are_added_and_changed(world: World) -> None:
+    projections = await world.process(bound())
+    await arrive(projections, await world.record_many({f"o-{n:02}": [placed()] for n in range(20)}))
+    seen: list[str] = []
+    token_ = ""
+    for n in range(20, 100):
+        page = await world.reader.list(OrderSummary, ACME, page_size=3, page_token=token_)
+        seen += ids(page)
+        token_ = page.next_page_token
+        if not token_:
+            break
+        changes: dict[str, Sequence[Message]] = {f"o-{n:02}": [placed()], seen[-1]: [confirmed()]}
+        changes[f"o-{n - 20:02}"] = [cancelled()]
+        await arrive(projections, await world.record_many(changes))
+
+    assert seen == [f"o-{n:02}" for n in reversed(range(20))]
+
+
+async def test_a_token_goes_with_its_filters_and_its_tenant(world: World) -> None:
+    await filled(world)
+    page = await world.reader.list(OrderSummary, ACME, where={"customer_id": "c-1"}, page_size=1)
+    for tenant, where in ((ACME, {"customer_id": "c-0"}), (ACME, {}), (GLOBEX, {"customer_id": "c-1"})):
+        with pytest.raises(InvalidCommand) as refused:
+            await world.reader.list(OrderSummary, tenant, where=where, page_token=page.next_page_token)
+        (violation,) = refused.value.violations
+        assert violation.field == "page_token"
+        assert "other filters" in violation.description
+
+
+def forged(*document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+
+DIGEST = listing_digest("order_summary", ACME, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "\N{SNOWMAN}",
+        "====",
+        forged(),
+        forged(DIGEST, 1),
+        forged(DIGEST, "1", ["o-1"]),
+        forged(DIGEST, True, ["o-1"]),
+        forged(DIGEST, -1, ["o-1"]),
+        forged(DIGEST, 1 << 64, ["o-1"]),
+        forged(DIGEST, 1, "o"),
+        forged(DIGEST, 1, [1]),
+        forged(DIGEST, 1, ["a", "b"]),
+        forged(DIGEST, 1, [None]),
+        forged(DIGEST, 1, ["nul \0"]),
+        forged(DIGEST, 1, ["half \ud800"]),
+        base64.urlsafe_b64encode(b"[" * 100_000).decode(),
+    ],
+)
+async def test_a_token_that_nobody_was_given_is_refused(world: World, text: str) -> None:
+    with pytest.raises(InvalidCommand):
+        await world.reader.list(OrderSummary, ACME, page_token=text)
+
+
+@given(st.integers(0, 2**63 - 1), st.text(max_size=20).filter(lambda t: "\0" not in t))
+def test_a_token_gives_back_its_row(position: int, order: str) -> None:
+    cursor = Cursor(position, (order,))
+    assert parse_token(token(DIGEST, cursor), DIGEST, SHAPE) == cursor
+
+
+@given(st.text(max_size=60))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_no_text_makes_the_parser_stumble(text: str) -> None:
+    with pytest.raises(InvalidCommand):
+        parse_token(text, DIGEST, SHAPE)
+
+
+async def test_a_field_without_a_column_cannot_be_filtered_by(world: World) -> None:
+    with pytest.raises(ValueError, match="only by its columns: order_id, customer_id, status"):
+        await world.reader.list(OrderSummary, ACME, where={"line_count": 1})
+
+
+async def test_a_key_with_too_many_parts_is_a_mistake(world: World) -> None:
+    with pytest.raises(ValueError, match="has the parts order_id"):
+        await world.reader.get(OrderView, ACME, "o-1", "o-2")
+
+
+async def test_the_queries_of_a_context_read_the_caller_s_tenant(world: World) -> None:
+    await filled(world)
+    queries = OrderQueries(QueryContext(ACME, "user:ann", world.reader))
+
+    view = await queries.answer(GetOrder(order_id="o-1"))
+    assert isinstance(view, OrderView)
+    assert view.customer_id == "c-1"
+    listed = await queries.answer(ListOrders(status=CONFIRMED, page_size=2))
+    assert isinstance(listed, OrderList)
+    assert [row.order_id for row in listed.orders] == ["o-6", "o-3"]
+    assert listed.next_page_token
+    with pytest.raises(NotFound) as missing:
+        await queries.answer(GetOrder(order_id="g-1"))
+    assert missing.value.reason == "ORDER_VIEW_NOT_FOUND"
+    assert missing.value.message == "there is no order view g-1"
+
+
+async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(world: World) -> None:
+    await filled(world)
+    pool = await asyncpg.create_pool(world.database.query, min_size=1, max_size=1)
+    try:
+        reader = type(world.reader)(pool, bound())
+        assert await reader.get(OrderSummary, ACME, "o-1") is not None
+        table = f"{world.database.context}.order_summary"
+        assert await pool.fetchval(f"select count(*) from {table}") == 0
+        assert await pool.fetchval(f"select count(*) from {table}__g1") == 0
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("role", ["query", "service"])
+async def test_row_security_alone_keeps_tenants_apart(world: World, role: str) -> None:
+    await filled(world)
+    connection = await asyncpg.connect(
+        getattr(world.database, role), server_settings={"search_path": world.database.context}
+    )
+    try:
+        for table in ("order_summary", "order_summary__g1", "order_view", "order_view__g1"):
+            await connection.execute("reset intent.tenant")
+            assert await connection.fetchval(f"select count(*) from {table}") == 0
+            await connection.execute(f"set intent.tenant = '{GLOBEX}'")
+            assert [row["order_id"] for row in await connection.fetch(f"select * from {table}")] == ["g-1"]
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"delete from {table}")
+        for table in ("projections", "projection_generations", "projection_skips"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"select * from {table}")
+    finally:
+        await connection.close()
+
+
+def test_the_registry_gives_every_read_model_a_table() -> None:
+    tables = {d.shape.table for d in definitions_of(bound())}
+    assert tables == {model.table for model in Registry.load("orders.v1").read_models.values()}

@@ -1,0 +1,281 @@
+"""Rebuilds: beside the rows that are read, switched to at once, taken up again by anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from intent.errors import Rejected, Unavailable
+from intent.projections.supervisor import ProjectionSettings
+from intent_contracts.orders.v1 import OrderSummary, OrderView
+
+from .models import Counting, Second
+from .world import (
+    ACME,
+    VIEWS,
+    World,
+    arrive,
+    bound,
+    changed,
+    confirmed,
+    placed,
+    reshaped,
+    status,
+)
+
+NAME = "OrderSummaries"
+SMALL = ProjectionSettings(rebuild_page_size=20)
+
+
+class Readers:
+    """Reads a whole read model again and again, as callers do, and keeps what it saw."""
+
+    def __init__(self, world: World) -> None:
+        self.seen: list[list[OrderSummary]] = []
+        self._world = world
+
+    @asynccontextmanager
+    async def running(self, count: int = 2) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+
+        async def read() -> None:
+            while not stop.is_set():
+                page = await self._world.reader.list(OrderSummary, ACME, page_size=500)
+                self.seen.append(list(page.rows))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(read())
+            yield
+            stop.set()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
+async def rebuilt(world: World) -> int:
+    """The number of the generation that is read."""
+    (row,) = await world.sql("select generation from projections where name = $1", NAME)
+    generation: int = row["generation"]
+    return generation
+
+
+async def until_rebuilt(world: World) -> None:
+    for _ in range(600):
+        if await rebuilt(world) > 1:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("nobody rebuilt it")
+
+
+async def tables(world: World) -> list[str]:
+    found = await world.sql(
+        "select relname from pg_class where relkind = 'r' and relname like 'order_summary\\_\\_g%' order by 1"
+    )
+    return [row["relname"] for row in found]
+
+
+async def test_readers_never_see_half_a_model_while_commands_keep_coming(world: World) -> None:
+    projections = await world.process(bound(Counting), SMALL)
+    await arrive(projections, await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)}))
+    readers = Readers(world)
+    reported = []
+
+    async with readers.running():
+        await until(lambda: len(readers.seen) > 2)
+        number = 200
+        async for progress in projections.rebuild(NAME):
+            reported.append(progress)
+            await world.record(f"o-{number}", placed(), changed())
+            number += 1
+        seen = len(readers.seen)
+        await until(lambda: len(readers.seen) > seen + 4)
+
+    counts = [len(rows) for rows in readers.seen]
+    assert min(counts) >= 200
+    assert all(row.line_count <= 2 for rows in readers.seen for row in rows), "an event was applied twice"
+    assert reported[-1].done
+    assert [p.position for p in reported] == sorted(p.position for p in reported)
+    assert all(p.position <= p.head for p in reported)
+    assert await rebuilt(world) == 2
+    assert await tables(world) == ["order_summary__g2"]
+    await arrive(projections, await world.store.position())
+    assert all(OrderSummary.FromString(row["data"]).line_count == 2 for row in await world.rows())
+
+
+async def test_what_is_read_never_goes_back_in_the_log(world: World) -> None:
+    projections = await world.process(bound(Counting), SMALL)
+    position = await world.record_many({f"o-{n}": [placed()] for n in range(100)})
+    await arrive(projections, position)
+    readers = Readers(world)
+
+    async with readers.running(1):
+        for round_ in range(4):
+            async for _ in projections.rebuild(NAME):
+                await world.record(f"p-{round_}-{position}", placed())
+                position += 1
+
+    counts = [len(rows) for rows in readers.seen]
+    assert counts == sorted(counts)
+    assert await rebuilt(world) == 5
+
+
+async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> None:
+    old = await world.process(bound(Counting), own_store=True)
+    await arrive(old, await world.record_many({f"o-{n}": [placed()] for n in range(150)}))
+    readers = Readers(world)
+
+    async with readers.running():
+        await until(lambda: len(readers.seen) > 2)
+        await world.migrate(bound(Second))
+        new = await world.process(bound(Second), SMALL, own_store=True)
+        for n in range(150, 170):
+            position = await world.record(f"o-{n}", placed())
+        await arrive(new, position)
+        seen = len(readers.seen)
+        await until(lambda: len(readers.seen) > seen + 4)
+
+    versions = [{row.line_count == 1_000 for row in rows} for rows in readers.seen]
+    assert {True, False} not in versions, "old and new rows were read together"
+    assert versions == sorted(versions, key=lambda kinds: True in kinds), "old rows were read after new ones"
+    assert versions[0] == {False}
+    assert versions[-1] == {True}
+
+
+async def test_older_code_leaves_the_rows_of_newer_code_alone(world: World) -> None:
+    old = await world.process(bound(Counting), own_store=True)
+    await world.migrate(bound(Second))
+    new = await world.process(bound(Second), own_store=True)
+    await arrive(new, await world.record("o-1", placed()))
+    await until_rebuilt(world)
+
+    position = await world.record("o-2", placed())
+    await arrive(old, position)
+    assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [1_000, 1_000]
+    assert "leaves the work to version 2" in (await status(old, NAME)).last_error
+    with pytest.raises(Rejected, match="is at version 2 in the database and at 1 here"):
+        async for _ in old.rebuild(NAME):
+            pass
+
+
+async def test_code_that_was_not_migrated_says_so_and_harms_nothing(world: World) -> None:
+    await arrive(await world.process(bound(Counting)), await world.record("o-1", placed()))
+
+    ahead = await world.process(bound(Second), own_store=True)
+    await until(lambda: ahead.position_of(NAME) == 1)
+    position = await world.record("o-1", changed())
+    await arrive(ahead, position, VIEWS.name)
+
+    assert "intent migrate" in (await status(ahead, NAME)).last_error
+    assert await rebuilt(world) == 1
+
+
+async def test_another_shape_of_the_table_is_rebuilt(world: World) -> None:
+    context = bound(Counting)
+    before = await world.process(context)
+    await arrive(before, await world.record_many({"o-1": [placed(), changed()], "o-2": [placed()]}))
+    await before.stop()
+
+    wider = reshaped(context, OrderSummary, indexed=("line_count", "status"))
+    await world.migrate(wider)
+    reader = type(world.reader)(await world.pool(world.database.query), wider)
+    with pytest.raises(Unavailable, match="is being rebuilt"):
+        await reader.list(OrderSummary, ACME, where={"line_count": 2})
+    after = await world.process(wider)
+    await until_rebuilt(world)
+
+    page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
+    assert [row.order_id for row in page.rows] == ["o-1"]
+    await arrive(after, await world.record("o-2", changed()))
+    page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
+    assert [row.order_id for row in page.rows] == ["o-2", "o-1"]
+
+
+async def test_a_rebuild_that_was_cut_off_is_taken_up_by_the_next_process(world: World) -> None:
+    context = bound(Counting)
+    first = await world.process(context, ProjectionSettings(rebuild_page_size=10))
+    position = await world.record_many({f"o-{n}": [placed()] for n in range(500)})
+    await arrive(first, position)
+    rebuild = first.rebuild(NAME)
+    async for progress in rebuild:
+        if progress.position >= 100:
+            break
+    await first.stop()
+    found = await status(first, NAME)
+    assert found.rebuilding
+    assert 100 <= found.rebuild_position < position
+    await world.sql("update projection_generations set worker_until = now()")
+
+    second = await world.process(context, ProjectionSettings(rebuild_page_size=100))
+    steps = [step async for step in second.rebuild(NAME)]
+
+    assert steps[-1].done
+    assert steps[0].position == 0 or steps[0].position >= 100
+    assert await rebuilt(world) == 2
+    assert await tables(world) == ["order_summary__g2"]
+    assert len(await world.rows()) == 500
+
+
+async def test_two_processes_asked_at_once_do_one_rebuild(world: World) -> None:
+    context = bound(Counting)
+    processes = [await world.process(context, SMALL, own_store=True) for _ in range(2)]
+    position = await world.record_many({f"o-{n}": [placed()] for n in range(300)})
+    await asyncio.gather(*(arrive(process, position) for process in processes))
+
+    async def rebuild(number: int) -> bool:
+        steps = [step async for step in processes[number].rebuild(NAME)]
+        return steps[-1].done
+
+    assert all(await asyncio.gather(rebuild(0), rebuild(1)))
+    assert len(await tables(world)) == 1
+    assert len(await world.rows()) == 300
+
+
+async def test_a_caller_that_goes_away_does_not_end_the_rebuild(world: World) -> None:
+    projections = await world.process(bound(Counting), ProjectionSettings(rebuild_page_size=10))
+    await arrive(projections, await world.record_many({f"o-{n}": [placed()] for n in range(200)}))
+    rebuild = projections.rebuild(NAME)
+    await anext(rebuild)
+    await rebuild.aclose()  # type: ignore[attr-defined]
+
+    await until_rebuilt(world)
+
+
+async def test_only_the_rebuilt_projection_changes(world: World) -> None:
+    projections = await world.process(bound())
+    await arrive(projections, await world.record("o-1", placed(), confirmed()))
+    before = await world.sql("select * from order_view")
+
+    async for _ in projections.rebuild(NAME):
+        pass
+
+    assert await world.sql("select * from order_view") == before
+    assert (await status(projections, VIEWS.name)).generation == 1
+    assert isinstance(await world.view("o-1"), OrderView)
+
+
+async def test_the_rebuilt_table_has_the_indexes_and_the_row_security_of_the_old(world: World) -> None:
+    describe = """
+        select c.relrowsecurity, c.relforcerowsecurity,
+            array(select regexp_replace(pg_get_indexdef(i.indexrelid), 'order_summary__g\\d+\\S*', 't', 'g')
+                  from pg_index i where i.indrelid = c.oid order by 1) as indexes,
+            array(select polname || polcmd::text from pg_policy where polrelid = c.oid order by 1) as rules,
+            (select array_agg(a::text order by a::text) from unnest(c.relacl) a) as grants
+        from pg_class c where relkind = 'r' and relname like 'order_summary\\_\\_g%'
+    """
+    projections = await world.process(bound())
+    await arrive(projections, await world.record("o-1", placed()))
+    before = await world.sql(describe)
+
+    async for _ in projections.rebuild(NAME):
+        pass
+
+    assert [dict(row) for row in await world.sql(describe)] == [dict(row) for row in before]
+    assert len(before[0]["indexes"]) == 4

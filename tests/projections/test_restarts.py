@@ -1,0 +1,59 @@
+"""The database goes away and comes back: nobody crashes, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+from intent.errors import StoreUnavailable
+from intent.runtime.devservices import Postgres
+from intent_contracts.orders.v1 import OrderSummary
+
+from ..conftest import CONTEXT
+from ..support.databases import Database, prepare
+from .models import Counting
+from .world import World, arrive, bound, changed, placed
+
+
+@pytest.fixture
+def server(postgres: Postgres) -> Iterator[Postgres]:
+    """A server of the test's own, in the folder of the shared one."""
+    with Postgres(postgres.data.with_name(f"restarted-{uuid4().hex}")) as own:
+        yield own
+
+
+@pytest.mark.parametrize("how", ["restart", "crash"])
+async def test_projections_go_on_after_the_database_was_away(server: Postgres, how: str) -> None:
+    database = Database.of(server, server.database, CONTEXT)
+    await prepare(database)
+    async with AsyncExitStack() as stack:
+        world = World(database, stack)
+        await world.open(bound(Counting))
+        projections = await world.process(bound(Counting))
+        await arrive(projections, await world.record("o-1", placed()))
+
+        await asyncio.to_thread(server.kill if how == "crash" else server.stop)
+        assert list(await projections.reach(2, 0.1)) == ["OrderViews", "OrderSummaries"]
+        with pytest.raises(StoreUnavailable):
+            await projections.statuses()
+        assert projections.stalled(3_600) == ""
+        await asyncio.to_thread(server.start)
+
+        position = await record_again(world)
+        await arrive(projections, position)
+        assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
+        assert all(not status.last_error for status in await projections.statuses())
+
+
+async def record_again(world: World) -> int:
+    """Appends an event, as often as it takes; the refused appends had no effect."""
+    for _ in range(100):
+        try:
+            return await world.record("o-1", changed())
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
+            world.forget("o-1")
+    raise AssertionError("the database does not come back")
