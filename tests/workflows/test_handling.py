@@ -21,26 +21,13 @@ from intent_contracts.orders.v1 import (
     CancelOrder,
     ChangeLine,
     ConfirmOrder,
-    Money,
     OrderConfirmed,
-    OrderLine,
     PlaceOrder,
 )
 from orders.aggregates import Order
 from orders.context import context as orders
 
-
-def place(order_id: str, lines: int = 1) -> PlaceOrder:
-    return PlaceOrder(
-        order_id=order_id,
-        customer_id="ann",
-        lines=[
-            OrderLine(
-                line_id=str(n), sku="tea", quantity=1, unit_price=Money(minor_units=500, currency="EUR")
-            )
-            for n in range(1, lines + 1)
-        ],
-    )
+from .conftest import place
 
 
 def envelope(

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.context import BoundContext
-from intent.contracts import CommandContract, parse, validate
-from intent.domain import Aggregate, AggregateType, CommandMetadata
+from intent.contracts import parse, validate
+from intent.domain import Aggregate
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
-from intent.records import CommandKey, Snapshot, StreamKey
+from intent.records import CommandKey, StreamKey
 from intent.store.port import (
     Appended,
     CommandWrite,
@@ -30,11 +28,10 @@ from intent.store.port import (
     EventWrite,
     Loaded,
     LoadedStream,
-    StoredCommand,
-    StreamAppend,
 )
 from intent.workflows import outcomes
 from intent.workflows.cache import AggregateCache
+from intent.workflows.work import Group, Work
 
 __all__ = ["CommandHandling", "Handled"]
 
@@ -42,50 +39,6 @@ _log = logging.getLogger(__name__)
 
 _MAX_ROUNDS = 25
 """Each round that conflicts was won by another process; so many in a row is a defect."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """One command of the batch on its way to its outcome."""
-
-    envelope: CommandEnvelope
-    contract: CommandContract
-    command: Message
-    key: StreamKey
-    command_id: UUID
-    fingerprint: bytes
-    outcome: CommandOutcome | None = None
-    recorded: bool = False
-    events: int = 0
-    repeats: list[_Work] = field(default_factory=list)
-
-    @property
-    def command_key(self) -> CommandKey:
-        return CommandKey(self.key.tenant, self.command_id)
-
-    def fail(self, error: CommandError) -> None:
-        self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
-
-
-@dataclass(slots=True)
-class _Group:
-    """The commands of one aggregate that are not decided yet."""
-
-    key: StreamKey
-    kind: AggregateType
-    works: list[_Work]
-    fresh: bool = False
-    base: int = 0
-    aggregate: Aggregate[Any] | None = None
-    writes: list[tuple[_Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
-
-    def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
-        self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
-        self.writes = []
-
-    def reset(self) -> None:
-        """Forgets what was decided on a copy that may be stale; the next round loads."""
-        self.aggregate, self.writes = None, []
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +150,13 @@ class _Run:
         self._store = store
         self._cache = cache
         self._workflow_id = workflow_id
-        self._order: list[_Work | CommandOutcome] = []
+        self._order: list[Work | CommandOutcome] = []
         self._position = 0
 
     def results(self) -> list[tuple[CommandOutcome, bool]]:
         """Returns the outcome of each command, and whether the store keeps it."""
         return [
-            (item, False) if isinstance(item, CommandOutcome) else (_settled(item), item.recorded)
+            (item, False) if isinstance(item, CommandOutcome) else (item.settled(), item.recorded)
             for item in self._order
         ]
 
@@ -222,9 +175,9 @@ class _Run:
             groups = [group for group in groups if group.works]
         raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
 
-    def _grouped(self, batch: Sequence[CommandEnvelope]) -> dict[StreamKey, _Group]:
-        groups: dict[StreamKey, _Group] = {}
-        seen: dict[CommandKey, _Work] = {}
+    def _grouped(self, batch: Sequence[CommandEnvelope]) -> dict[StreamKey, Group]:
+        groups: dict[StreamKey, Group] = {}
+        seen: dict[CommandKey, Work] = {}
         for envelope in batch:
             work = self._opened(envelope)
             self._order.append(work)
@@ -237,10 +190,10 @@ class _Run:
                 groups[work.key].works.append(work)
             else:
                 kind = self._context.aggregates[work.key.aggregate_type]
-                groups[work.key] = _Group(work.key, kind, [work])
+                groups[work.key] = Group(work.key, kind, [work])
         return groups
 
-    def _opened(self, envelope: CommandEnvelope) -> _Work | CommandOutcome:
+    def _opened(self, envelope: CommandEnvelope) -> Work | CommandOutcome:
         """Returns the parsed command, or its outcome when it breaks its contract."""
         try:
             contract = self._context.registry.command(envelope.type)
@@ -248,7 +201,7 @@ class _Run:
             validate(command)
         except CommandError as error:
             return outcomes.failed(envelope.tenant_id, envelope.command_id, error)
-        return _Work(
+        return Work(
             envelope=envelope,
             contract=contract,
             command=command,
@@ -257,14 +210,14 @@ class _Run:
             fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
         )
 
-    def _needs_load(self, group: _Group) -> bool:
+    def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:
             cached = self._cache.take(group.key)
             if cached is not None:
                 group.start(cached, fresh=False)
         return group.aggregate is None
 
-    async def _load(self, groups: Sequence[_Group]) -> None:
+    async def _load(self, groups: Sequence[Group]) -> None:
         if not groups:
             return
         loaded = await self._store.load(
@@ -274,7 +227,7 @@ class _Run:
             self._recall(group, loaded)
             group.start(await self._restored(group, loaded.streams[group.key]), fresh=True)
 
-    async def _restored(self, group: _Group, stream: LoadedStream) -> Aggregate[Any]:
+    async def _restored(self, group: Group, stream: LoadedStream) -> Aggregate[Any]:
         tenant, _, aggregate_id = group.key
         if not stream.version:
             return group.kind.new(tenant, aggregate_id)
@@ -282,13 +235,13 @@ class _Run:
             stream = await self._store.load_full(group.key)
         return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
 
-    def _recall(self, group: _Group, loaded: Loaded) -> None:
+    def _recall(self, group: Group, loaded: Loaded) -> None:
         for work in group.works:
             stored = loaded.commands.get(work.command_key)
             if stored is not None:
-                _repeat(work, stored)
+                work.recall(stored)
 
-    def _decide(self, group: _Group) -> None:
+    def _decide(self, group: Group) -> None:
         """Decides the group's commands in order, as far as its copy can be trusted."""
         for work in group.works:
             if work.outcome is not None:
@@ -308,7 +261,7 @@ class _Run:
                 return self._broken(group, work)
         return None
 
-    def _again(self, group: _Group) -> None:
+    def _again(self, group: Group) -> None:
         """Has the group decided anew on a loaded copy: this one came from the cache.
 
         An outcome that the append does not check against the store must not rest on it.
@@ -316,7 +269,7 @@ class _Run:
         group.reset()
         group.fresh = True
 
-    def _broken(self, group: _Group, work: _Work) -> None:
+    def _broken(self, group: Group, work: Work) -> None:
         """Gives a raising handler's command its outcome; the rest waits for a clean copy."""
         error_id = uuid4().hex
         _log.exception(
@@ -328,13 +281,13 @@ class _Run:
         work.fail(outcomes.defect(error_id))
         group.aggregate = None
 
-    def _decide_one(self, group: _Group, work: _Work) -> None:
+    def _decide_one(self, group: Group, work: Work) -> None:
         aggregate = group.aggregate
         assert aggregate is not None
-        _check_expected(work, aggregate.version)
+        work.expect(aggregate.version)
         before = aggregate.version
         try:
-            decided = group.kind.decide(aggregate, work.command, _metadata(work))
+            decided = group.kind.decide(aggregate, work.command, work.metadata)
         except CommandError as error:
             if aggregate.version != before:
                 raise RuntimeError("an event applier raised a rejection; only handlers may") from error
@@ -345,9 +298,7 @@ class _Run:
         )
         self._write(group, work, outcome, events)
 
-    def _write(
-        self, group: _Group, work: _Work, outcome: CommandOutcome, events: Sequence[EventWrite]
-    ) -> None:
+    def _write(self, group: Group, work: Work, outcome: CommandOutcome, events: Sequence[EventWrite]) -> None:
         envelope = work.envelope
         write = CommandWrite(
             command_id=work.command_id,
@@ -362,10 +313,10 @@ class _Run:
         )
         group.writes.append((work, write, outcome))
 
-    async def _append(self, groups: Sequence[_Group]) -> None:
+    async def _append(self, groups: Sequence[Group]) -> None:
         if not groups:
             return
-        result = await self._store.append([_stream_append(group) for group in groups])
+        result = await self._store.append([group.stream_append() for group in groups])
         for group, outcome in zip(groups, result.outcomes, strict=True):
             if isinstance(outcome, Appended):
                 if any(write.events for _, write, _ in group.writes):
@@ -374,7 +325,7 @@ class _Run:
             else:
                 self._contested(group, outcome)
 
-    def _settle(self, group: _Group, appended: Appended) -> None:
+    def _settle(self, group: Group, appended: Appended) -> None:
         for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
             work.outcome = outcomes.with_position(outcome, position)
             work.recorded = True
@@ -382,68 +333,10 @@ class _Run:
             self._cache.put(group.key, group.aggregate)
         group.writes = []
 
-    def _contested(self, group: _Group, conflict: Conflict) -> None:
+    def _contested(self, group: Group, conflict: Conflict) -> None:
         """Another process was faster, or some of the commands were applied before."""
         for work, _, _ in group.writes:
             stored = conflict.duplicates.get(work.command_id)
             if stored is not None:
-                _repeat(work, stored)
+                work.recall(stored)
         self._again(group)
-
-
-def _stream_append(group: _Group) -> StreamAppend:
-    return StreamAppend(
-        group.key, group.base, [write for _, write, _ in group.writes], snapshot=_snapshot(group)
-    )
-
-
-def _snapshot(group: _Group) -> Snapshot | None:
-    aggregate = group.aggregate
-    if aggregate is None or not group.kind.snapshot_due(group.base, aggregate.version):
-        return None
-    return group.kind.snapshot(aggregate)
-
-
-def _check_expected(work: _Work, actual: int) -> None:
-    envelope = work.envelope
-    if envelope.HasField("expected_version") and envelope.expected_version != actual:
-        raise VersionConflict(
-            "VERSION_CONFLICT",
-            f"{work.key.aggregate_type} {work.key.aggregate_id} is at version {actual}, "
-            f"not {envelope.expected_version}; read it again and decide anew",
-            metadata={"expected_version": str(envelope.expected_version), "actual_version": str(actual)},
-        )
-
-
-def _metadata(work: _Work) -> CommandMetadata:
-    envelope = work.envelope
-    return CommandMetadata(
-        tenant=envelope.tenant_id,
-        command_id=work.command_id,
-        actor=envelope.actor,
-        correlation_id=envelope.correlation_id,
-        received_at=datetime.fromtimestamp(
-            envelope.received_at.seconds + envelope.received_at.nanos / 1e9, tz=UTC
-        ),
-    )
-
-
-def _repeat(work: _Work, stored: StoredCommand) -> None:
-    """Gives a command that was applied before its first outcome."""
-    if stored.fingerprint != work.fingerprint:
-        work.fail(outcomes.id_reused(work.envelope.command_id))
-        return
-    work.outcome = outcomes.as_duplicate(outcomes.restored(stored))
-    work.recorded = True
-
-
-def _settled(work: _Work) -> CommandOutcome:
-    """Returns the outcome of a command, having given it to its repeats in the batch."""
-    outcome = work.outcome
-    assert outcome is not None
-    for repeat in work.repeats:
-        if repeat.fingerprint != work.fingerprint:
-            repeat.fail(outcomes.id_reused(work.envelope.command_id))
-        else:
-            repeat.outcome, repeat.recorded = outcomes.as_duplicate(outcome), work.recorded
-    return outcome
