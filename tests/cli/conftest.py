@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,9 @@ class Dev:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def start_dev(folder: Path, **variables: str) -> Dev:
-    """Starts `intent dev` on free ports and waits until everything runs."""
+@contextmanager
+def running_dev(folder: Path, **variables: str) -> Iterator[Dev]:
+    """Starts `intent dev` on free ports, waits until everything runs, and ends it as Ctrl-C does."""
     output = folder / "output"
     with output.open("ab") as out:
         process = subprocess.Popen(
@@ -104,8 +106,12 @@ def start_dev(folder: Path, **variables: str) -> Dev:
         assert process.poll() is None, output.read_text()
         return DevState.read(folder) is not None
 
-    wait_until(ready, 120, "intent dev runs")
-    return Dev(process, folder, output)
+    try:
+        wait_until(ready, 120, "intent dev runs")
+        yield Dev(process, folder, output)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(90)
 
 
 @pytest.fixture(scope="session")
@@ -120,11 +126,9 @@ def dev_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def dev(dev_folder: Path, collector: Collector) -> Iterator[Dev]:
     """A running `intent dev` that sends traces to the collector; ended as Ctrl-C ends it."""
-    running = start_dev(
+    with running_dev(
         dev_folder,
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
         OTEL_BSP_SCHEDULE_DELAY="200",
-    )
-    yield running
-    running.process.send_signal(signal.SIGINT)
-    running.process.wait(60)
+    ) as running:
+        yield running

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .conftest import Collector, Dev, start_dev
-from .running import ORDER, environment, intent, lives, wait_until
+from .conftest import Collector, Dev, running_dev
+from .running import ORDER, environment, lives, process, wait_until
 
 
 def _order(order_id: str) -> str:
@@ -176,7 +176,7 @@ def test_one_command_is_one_trace_from_the_call_to_sql(dev: Dev, collector: Coll
 
 
 def test_a_second_dev_on_the_same_data_is_refused(dev: Dev) -> None:
-    done = intent("dev", "--port-base", "0", "--data", str(dev.folder))
+    done = process("dev", "--port-base", "0", "--data", str(dev.folder))
     assert done.code == 3
     assert f"intent dev runs already from {dev.folder} (pid {dev.process.pid})" in done.err
 
@@ -195,16 +195,17 @@ def test_a_context_that_dies_is_started_again(dev: Dev) -> None:
 def test_data_survives_ctrl_c_and_a_kill_leaves_nothing_behind(dev_folder: Path) -> None:
     folder = dev_folder / "second"
     folder.mkdir()
-    first = start_dev(folder)
-    _place(first, "o-kept")
-    first.process.send_signal(signal.SIGINT)
-    assert first.process.wait(60) == 0
+    with running_dev(folder) as first:
+        _place(first, "o-kept")
+    assert first.process.returncode == 0
     assert "Everything has stopped." in first.output.read_text()
     assert first.run("query", "GetOrder", '{"order_id": "o-kept"}').code == 2
-    second = start_dev(folder)
-    assert json.loads(second.run("query", "GetOrder", '{"order_id": "o-kept"}').out)["order_id"] == "o-kept"
-    children = second.children()
-    assert len(children) == 3
-    second.process.kill()
-    second.process.wait()
-    wait_until(lambda: not any(map(lives, children)), 60, "everything of a killed dev ends")
+    with running_dev(folder) as second:
+        assert (
+            json.loads(second.run("query", "GetOrder", '{"order_id": "o-kept"}').out)["order_id"] == "o-kept"
+        )
+        children = second.children()
+        assert len(children) == 3
+        second.process.kill()
+        second.process.wait()
+        wait_until(lambda: not any(map(lives, children)), 60, "everything of a killed dev ends")

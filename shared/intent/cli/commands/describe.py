@@ -129,7 +129,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _fields_of(message: Descriptor) -> Sequence[FieldDescriptor]:
-    return cast("Sequence[FieldDescriptor]", message.fields)
+    return message.fields
 
 
 def _fields(contract: AnyContract) -> str:

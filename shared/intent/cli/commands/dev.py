@@ -74,12 +74,15 @@ def dev(
 
 
 def _end_on_signals() -> None:
-    """Lets a terminal that closes and `kill` end everything in order, as Ctrl-C does."""
+    """Lets Ctrl-C, a terminal that closes and `kill` end everything in order.
+
+    Set for Ctrl-C too: a process started in the background inherits that it is ignored.
+    """
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 
