@@ -14,7 +14,7 @@ from intent.contracts.contract import AnyContract
 from intent.contracts.options import id_fields
 from intent.errors import InvalidCommand, Violation
 
-__all__ = ["MESSAGE_LIMIT", "parse", "validate"]
+__all__ = ["MESSAGE_LIMIT", "parse", "too_large", "validate"]
 
 MESSAGE_LIMIT = 256 * 1024
 """The most bytes that one message may have."""

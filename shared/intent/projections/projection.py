@@ -34,7 +34,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from intent.annotations import annotated_message, parameter_names
 
-__all__ = ["DELETE", "EventMetadata", "KeysOf", "Projection", "ProjectionHandler", "RowKey", "projects"]
+__all__ = [
+    "DELETE",
+    "EventMetadata",
+    "KeysOf",
+    "Projection",
+    "ProjectionHandler",
+    "ProjectsMark",
+    "RowKey",
+    "projected_types",
+    "projects",
+]
 
 Row = TypeVar("Row", bound=Message)
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])

@@ -21,7 +21,7 @@ from intent.runtime.interceptors import TracingInterceptor
 from intent.runtime.traceparents import context_of, traceparent_of
 from intent.service.tracing import CallSpan, CallTracer
 
-__all__ = ["OtelTracing"]
+__all__ = ["OtelTracing", "current_traceparents"]
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from intent.service.settings import ServiceSettings
 from intent.store.port import EventStore, LogFilter
 from intent.workflows import recorded_event
 
-__all__ = ["EVENTS", "EventsService"]
+__all__ = ["EVENTS", "EventsService", "log_filter"]
 
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200

@@ -21,6 +21,7 @@ __all__ = [
     "applied_only",
     "command_id",
     "label",
+    "malformed",
     "number",
     "traceparent",
 ]

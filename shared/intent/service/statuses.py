@@ -26,6 +26,8 @@ __all__ = [
     "error_of_details",
     "error_of_status",
     "failure_of_details",
+    "shortened",
+    "trailers_of",
 ]
 
 DETAILS_KEY: Final = "grpc-status-details-bin"

@@ -12,7 +12,7 @@ from intent.errors import CommandError
 from intent.records import CommandKey
 from intent.workflows.outcomes import as_duplicate, failed
 
-__all__ = ["Pending", "Waiter"]
+__all__ = ["Pending", "Waiter", "wanting_projection"]
 
 
 @dataclass(slots=True, eq=False)
