@@ -1,0 +1,66 @@
+"""The walls between contexts and layers, and that none is forgotten."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTEXTS = sorted(path.parent.name for path in (ROOT / "contexts").glob("*/pyproject.toml"))
+
+
+def _contracts() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / ".importlinter")
+    return parser
+
+
+def _lint(root: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_every_context_is_behind_the_walls(context: str) -> None:
+    contracts = _contracts()
+    assert context in contracts["importlinter"]["root_packages"].split()
+    assert context in contracts["importlinter:contract:platform"]["forbidden_modules"].split()
+    assert context in contracts["importlinter:contract:contexts"]["source_modules"].split()
+    assert context in contracts["importlinter:contract:neighbours"]["modules"].split()
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_context_depends_on_the_platform_only(context: str) -> None:
+    project = tomllib.loads((ROOT / "contexts" / context / "pyproject.toml").read_text())["project"]
+    assert {"intent", "intent-contracts"} <= set(project["dependencies"])
+    others = {f"intent-{other}" for other in CONTEXTS if other != context}
+    assert others.isdisjoint(project["dependencies"])
+    assert context in project["entry-points"]["intent.contexts"]
+    assert (ROOT / "requirements" / f"{context}.txt").exists()
+
+
+def test_the_walls_hold() -> None:
+    done = _lint(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_context_that_reaches_for_the_database_is_refused(tmp_path: Path) -> None:
+    """The linter must be able to fail: a copy of a context with a forbidden import."""
+    shutil.copytree(ROOT / "contexts" / "orders" / "orders", tmp_path / "broken")
+    (tmp_path / "broken" / "reaching.py").write_text("import asyncpg\n")
+    rules = (ROOT / ".importlinter").read_text().replace("    orders\n", "    broken\n")
+    (tmp_path / ".importlinter").write_text(rules)
+    done = _lint(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "broken.reaching -> asyncpg" in done.stdout
