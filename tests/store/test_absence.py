@@ -73,7 +73,7 @@ async def test_while_the_server_is_away_every_call_says_so_and_afterwards_the_fi
 async def test_readers_are_woken_by_other_processes_again_after_a_restart(
     server: Postgres, own: Database, store: PostgresEventStore
 ) -> None:
-    wake_ups = WakeUps(own.service, store.pool, f"intent_{own.context}")
+    wake_ups = WakeUps(own.service, f"intent_{own.context}", asyncio.Event().wait)
     wake_ups.start()
     await asyncio.to_thread(server.restart)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:

@@ -164,6 +164,15 @@ def test_a_name_that_cannot_be_a_schema_is_refused(name: str) -> None:
         RoleNames.of(name)
 
 
+async def test_a_context_may_be_called_by_a_word_that_sql_reserves(postgres: Postgres) -> None:
+    order = Database.of(postgres, await create_database(postgres), "order")
+    await prepare(order)
+    store = await PostgresEventStore.open(order.service, order.context)
+    await fill(store, 2)
+    assert len(await store.read_log(0, 10)) == 2
+    await store.close()
+
+
 async def test_the_log_cannot_be_migrated_away(database: Database) -> None:
     async with connected(database.service, database) as service:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

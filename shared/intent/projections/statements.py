@@ -9,6 +9,7 @@ from typing import Any
 
 from intent.projections.folding import RowId, Upsert
 from intent.projections.shape import Column, TableShape
+from intent.store.roles import quoted
 
 __all__ = ["GenerationStatements", "delete_arguments", "generation_statements", "quoted", "row_arguments"]
 
@@ -29,11 +30,6 @@ class GenerationStatements:
     move: str
     write: str
     delete: str
-
-
-def quoted(name: str) -> str:
-    """Returns a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from intent.errors import ConfigurationError
 
-__all__ = ["RoleNames"]
+__all__ = ["RoleNames", "quoted"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -50,3 +50,8 @@ class RoleNames:
     def as_dict(self) -> dict[str, str]:
         """Returns the names by what they name."""
         return asdict(self)
+
+
+def quoted(name: str) -> str:
+    """Returns a name as an SQL identifier, whatever words SQL reserves."""
+    return '"' + name.replace('"', '""') + '"'

@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from intent.errors import ConfigurationError
-from intent.store.roles import RoleNames
+from intent.store.roles import RoleNames, quoted
 
 __all__ = ["Passwords", "provision"]
 
@@ -113,7 +113,9 @@ async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> 
 
 async def _make_schema(connection: Any, names: RoleNames) -> None:
     await connection.execute(f"grant {names.owner} to current_user")
-    await connection.execute(f"create schema if not exists {names.schema} authorization {names.owner}")
+    await connection.execute(
+        f"create schema if not exists {quoted(names.schema)} authorization {names.owner}"
+    )
     database = await connection.fetchval("select quote_ident(current_database())")
     for role in (names.owner, names.service, names.query):
         await connection.execute(f"grant connect on database {database} to {role}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from alembic import context, op
 from sqlalchemy.util import await_only
 
+from intent.store.roles import quoted
+
 __all__ = ["run_script"]
 
 
@@ -13,10 +15,11 @@ def run_script(sql: str, **names: str) -> None:
 
     Args:
         sql: The statements, with ``{schema}``, ``{owner}``, ``{service}``, ``{query}``, ``{log}``
-            and ``{projector}`` where the context's own names go; a literal brace is doubled.
+            and ``{projector}`` where the context's own names go, quoted; a literal brace is doubled.
         names: Further names to fill in.
     """
-    known: dict[str, str] = context.config.attributes["names"]
+    given: dict[str, str] = context.config.attributes["names"]
+    known = {kind: quoted(name) for kind, name in given.items()}
     driver = op.get_bind().connection.driver_connection
     assert driver is not None
     # A script of several statements needs the simple protocol, which SQLAlchemy does not use.

@@ -14,11 +14,10 @@ from intent.store.postgres.append import append_arguments, append_result, append
 from intent.store.postgres.connections import open_pool, storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entries
 from intent.store.postgres.wakeups import WakeUps
-from intent.store.roles import RoleNames
+from intent.store.roles import RoleNames, quoted
 
 __all__ = ["PostgresEventStore"]
 
-_POLL: Final = 0.5
 _EVERYTHING: Final = LogFilter()
 
 
@@ -29,15 +28,19 @@ class PostgresEventStore:
 
     Args:
         pool: Connections of the service role.
-        wake_ups: Wakes readers of the log.
+        dsn: Where to listen for appends of other processes.
         schema: The context's schema.
+
+    Attributes:
+        pool: The connections, for what else the process does in the schema.
     """
 
-    def __init__(self, pool: Any, wake_ups: WakeUps, schema: str) -> None:
+    def __init__(self, pool: Any, dsn: str, schema: str) -> None:
         self.pool = pool
-        self._wake_ups = wake_ups
-        self._append = append_statement(schema)
-        call = f"select * from {schema}"  # noqa: S608 - a validated identifier
+        self._wake_ups = WakeUps(dsn, f"intent_{schema}", self._look)
+        own = quoted(schema)
+        self._append = append_statement(own)
+        call = f"select * from {own}"  # noqa: S608 - a quoted identifier
         self._load = f"{call}.load($1, $2, $3, $4, $5)"
         self._read_log = f"{call}.read_log($1, $2, $3, $4, $5, $6, $7)"
         self._read_positions = f"{call}.read_positions($1)"
@@ -63,9 +66,9 @@ class PostgresEventStore:
         names = RoleNames.of(context)
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
         await _require_migrated(pool, names.schema)
-        wake_ups = WakeUps(dsn, pool, f"intent_{context}")
-        wake_ups.start()
-        return cls(pool, wake_ups, names.schema)
+        store = cls(pool, dsn, names.schema)
+        store._wake_ups.start()
+        return store
 
     async def close(self) -> None:
         """Closes the connections; calls under way fail."""
@@ -133,21 +136,25 @@ class PostgresEventStore:
 
     async def position(self) -> int:
         """See `EventStore.position`."""
-        with unavailable():
-            position: int = await self.pool.fetchval(self._position)
+        position = await self._look()
         self._wake_ups.heard(position)
         return position
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """See `EventStore.wait_beyond`."""
-        heard = await self._wake_ups.wait_beyond(position, min(timeout, _POLL))
+        heard = await self._wake_ups.wait_beyond(position, timeout)
         return heard if heard > position else await self.position()
+
+    async def _look(self) -> int:
+        with unavailable():
+            position: int = await self.pool.fetchval(self._position)
+        return position
 
 
 async def _require_migrated(pool: Any, schema: str) -> None:
     try:
         with unavailable():
-            await pool.fetchval(f"select {schema}.log_position()")
+            await pool.fetchval(f"select {quoted(schema)}.log_position()")
     except (asyncpg.SyntaxOrAccessError, StoreUnavailable) as error:
         pool.terminate()
         raise ConfigurationError(

@@ -1,7 +1,7 @@
-"""Wake-ups for readers of the log: directly within the process, by NOTIFY across processes.
+"""Wake-ups for readers of the log: at once within the process, by NOTIFY across processes.
 
-A wake-up carries only a position and may be lost; a reader that misses it looks again after the
-polling interval. The append itself does not notify: NOTIFY takes a lock over the whole server at
+A wake-up carries only a position and may be lost; while somebody waits, the log's position is looked at
+now and then. The append itself does not notify: NOTIFY takes a lock over the whole server at
 commit, which would serialise the commits of every context.
 """
 
@@ -10,50 +10,54 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
+
+from intent.errors import StoreUnavailable
 
 __all__ = ["WakeUps"]
 
 _log: Final = logging.getLogger(__name__)
 _THROTTLE: Final = 0.02
+_LOOK_EVERY: Final = 0.5
 _RECONNECT: Final = 1.0
+_SETTINGS: Final = {"application_name": "intent listener", "synchronous_commit": "off"}
+"""A notification may be lost, so none waits for the disk."""
 
 
 class WakeUps:
     """Knows the newest position heard of, and wakes those who wait for more.
 
     Args:
-        dsn: Where to listen.
-        pool: Connections to notify through.
+        dsn: Where to listen and notify.
         channel: The context's channel.
+        look: Reads the log's position; once for all who wait.
     """
 
-    def __init__(self, dsn: str, pool: Any, channel: str) -> None:
+    def __init__(self, dsn: str, channel: str, look: Callable[[], Awaitable[int]]) -> None:
         self._dsn = dsn
-        self._pool = pool
         self._channel = channel
+        self._look = look
         self._position = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._connection: Any = None
         self._listener: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
-
-    @property
-    def position(self) -> int:
-        """The newest position heard of."""
-        return self._position
+        self._lookout: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to listen."""
         self._listener = asyncio.create_task(self._listen(), name="log-listener")
 
     async def stop(self) -> None:
-        """Ends listening and notifying."""
-        tasks = [task for task in (self._listener, self._notifier) if task is not None]
+        """Ends listening and notifying; who waits is told."""
+        tasks = [task for task in (self._listener, self._notifier, self._lookout) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._fail(StoreUnavailable("the event store is closed"))
 
     def appended(self, position: int) -> None:
         """Wakes the readers of this process at once, and those of others soon."""
@@ -71,23 +75,52 @@ class WakeUps:
                 waiting.set_result(None)
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
-        """Waits until a position above `position` was heard of, at most `timeout` seconds."""
+        """Waits until a position above `position` was heard of, at most `timeout` seconds.
+
+        Returns:
+            The newest position heard of.
+
+        Raises:
+            StoreUnavailable: The log could not be looked at.
+        """
         if self._position <= position:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(waiting)
+            self._look_out()
             try:
-                await asyncio.wait([waiting], timeout=timeout)
+                async with asyncio.timeout(timeout):
+                    await waiting
+            except TimeoutError:
+                pass
             finally:
                 self._waiting.discard(waiting)
         return self._position
 
+    def _look_out(self) -> None:
+        if self._lookout is None or self._lookout.done():
+            self._lookout = asyncio.create_task(self._look_now_and_then(), name="log-lookout")
+
+    async def _look_now_and_then(self) -> None:
+        """Looks at the log while somebody waits: no notification may have come."""
+        while self._waiting:
+            try:
+                self.heard(await self._look())
+            except Exception as error:
+                self._fail(error)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _fail(self, error: Exception) -> None:
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(error)
+
     async def _notify(self) -> None:
         """Tells other processes, at most once per throttling interval."""
         told = 0
-        while told < self._position:
+        while told < self._position and self._connection is not None:
             told = self._position
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._pool.execute("select pg_notify($1, $2)", self._channel, str(told))
+                await self._connection.execute("select pg_notify($1, $2)", self._channel, str(told))
             await asyncio.sleep(_THROTTLE)
 
     async def _listen(self) -> None:
@@ -99,13 +132,15 @@ class WakeUps:
             await asyncio.sleep(_RECONNECT)
 
     async def _listen_once(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5)
+        connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=_SETTINGS)
         closed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: closed.set())
             await connection.add_listener(self._channel, self._told)
+            self._connection = connection
             await closed.wait()
         finally:
+            self._connection = None
             connection.terminate()
 
     def _told(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:

@@ -180,7 +180,7 @@ end $$;
 
 -- Lets readers see the rebuilt generation and removes the old; false while the rebuilt one is behind.
 create function {schema}.projection_rebuild_switch(p_projection text, p_generation integer) returns boolean
-language plpgsql security definer set search_path = {schema}, pg_temp set lock_timeout = '2s' as $$
+language plpgsql security definer set search_path = {schema}, pg_temp set lock_timeout = '500ms' as $$
 declare
     live projections%rowtype;
     old projection_generations%rowtype;
