@@ -20,10 +20,10 @@ PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/gen
 SOURCES := shared contexts tests bench proto/generate.py
 INSTALLED := $(VENV)/.installed
 GENERATED := proto/src/.generated
-PIN := $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
+PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
-name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
 
 .PHONY: docs help dev test bench lint format types proto baseline pins install clean clean-data clean-all
 

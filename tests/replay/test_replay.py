@@ -16,9 +16,13 @@ def test_there_are_histories() -> None:
     assert HISTORIES
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
-async def test_a_recorded_history_replays(file: Path) -> None:
-    history = WorkflowHistory.from_json(file.stem, file.read_text())
+@pytest.fixture(params=HISTORIES, ids=lambda file: file.stem)
+def history(request: pytest.FixtureRequest) -> WorkflowHistory:
+    file: Path = request.param
+    return WorkflowHistory.from_json(file.stem, file.read_text())
+
+
+async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
     replayer = Replayer(
         workflows=[ProcessCommands],
         data_converter=data_converter,
