@@ -20,8 +20,9 @@ from .world import World, arrive, bound, changed, placed
 
 @pytest.fixture
 def server(postgres: Postgres) -> Iterator[Postgres]:
-    """A server of the test's own, in the folder of the shared one."""
-    with Postgres(postgres.data.with_name(f"restarted-{uuid4().hex}")) as own:
+    """A server of the test's own, which keeps what need not be durable in memory for long."""
+    folder = postgres.data.with_name(f"restarted-{uuid4().hex}")
+    with Postgres(folder, settings={"wal_writer_delay": "10s"}) as own:
         yield own
 
 
@@ -46,6 +47,27 @@ async def test_projections_go_on_after_the_database_was_away(server: Postgres, h
         await arrive(projections, position)
         assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
         assert all(not status.last_error for status in await projections.statuses())
+
+
+async def test_what_a_crash_took_back_is_made_again_without_new_events(server: Postgres) -> None:
+    database = Database.of(server, server.database, CONTEXT)
+    await prepare(database)
+    async with AsyncExitStack() as stack:
+        world = World(database, stack)
+        await world.open(bound(Counting))
+        projections = await world.process(bound(Counting))
+        await arrive(projections, await world.record("o-1", placed(), changed()))
+
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+
+        for _ in range(600):
+            (applied,) = (c.events for c in projections.counters() if c.name == Counting.name)
+            if applied > 2:
+                break
+            await asyncio.sleep(0.05)
+        assert applied == 4, "the crash took nothing back, or nobody noticed"
+        assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
 
 
 async def record_again(world: World) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,14 +27,25 @@ class ProjectionDatabase:
         pool: Connections of the service role.
         schema: The context's schema.
         role: The role that may write the rows of every tenant; by default ``<schema>_projector``.
+
+    Attributes:
+        schema: The schema.
+        losses: How many connections have ended; when it grows, the server may have crashed and
+            lost commits that were not durable.
     """
 
     def __init__(self, pool: asyncpg.Pool, schema: str, role: str | None = None) -> None:
         self.schema = schema
+        self.losses = 0
         self._pool = pool
+        self._on_loss: Callable[[], None] = _nothing
         become = f"begin; set local role {quoted(role or f'{schema}_projector')};"
         self._begin_live = f"{become} {_LIVE} {_PLAN}"
         self._begin_durable = become
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        """Calls back whenever a connection has ended."""
+        self._on_loss = call
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = False) -> AsyncIterator[Any]:
@@ -48,6 +59,7 @@ class ProjectionDatabase:
         """
         with unavailable():
             async with self._pool.acquire() as connection:
+                connection.add_termination_listener(self._lost)
                 await connection.execute(self._begin_durable if durable else self._begin_live)
                 try:
                     yield connection
@@ -55,6 +67,14 @@ class ProjectionDatabase:
                 except BaseException:
                     await _roll_back(connection)
                     raise
+
+    def _lost(self, _connection: Any) -> None:
+        self.losses += 1
+        self._on_loss()
+
+
+def _nothing() -> None:
+    return None
 
 
 async def _roll_back(connection: Any) -> None:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _WAIT: Final = 30.0
 _PAUSE: Final = 0.5
-_KEPT_PAGES: Final = 4
+_KEPT_PAGES: Final = 2
 
 
 class LogFeed:
@@ -25,12 +25,10 @@ class LogFeed:
 
     Args:
         store: The log.
-        page_size: How many entries a page has at most.
     """
 
-    def __init__(self, store: EventStore, page_size: int) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._page_size = page_size
         self._seen = 0
         self._hint = 0
         self._grown = asyncio.Event()
@@ -46,38 +44,44 @@ class LogFeed:
         while True:
             try:
                 self._advance(await self._store.wait_beyond(self._seen, _WAIT))
-            except StoreUnavailable as error:
-                _log.debug("the log cannot be watched: %s", error)
+            except Exception as error:
+                level = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.ERROR
+                _log.log(level, "the log cannot be watched: %s", error)
                 await asyncio.sleep(_PAUSE)
 
     def hint(self, position: int) -> None:
         """Tells that the log may have this position, ahead of the store's own wake-up."""
         if position > self.head:
             self._hint = position
-            self._wake()
+            self.wake()
+
+    def wake(self) -> None:
+        """Ends all waiting."""
+        self._grown.set()
+        self._grown = asyncio.Event()
 
     async def wait_beyond(self, position: int) -> None:
-        """Waits until the log may be beyond a position."""
-        while self.head <= position:
+        """Waits until the log may be beyond a position, or until `wake`."""
+        if self.head <= position:
             await self._grown.wait()
 
-    async def page(self, after: int) -> Sequence[LogEntry]:
-        """Returns the entries after a position; empty when there are none.
+    async def page(self, after: int, size: int) -> Sequence[LogEntry]:
+        """Returns entries after a position, at most `size`; empty when there are none.
 
         Raises:
             StoreUnavailable: The store is away.
         """
         task = self._pages.get(after)
         if task is None:
-            task = self._pages[after] = asyncio.create_task(self._read(after))
+            task = self._pages[after] = asyncio.create_task(self._read(after, size))
             while len(self._pages) > _KEPT_PAGES:
                 del self._pages[next(iter(self._pages))]
-        return await asyncio.shield(task)
+        return (await asyncio.shield(task))[:size]
 
-    async def _read(self, after: int) -> Sequence[LogEntry]:
+    async def _read(self, after: int, size: int) -> Sequence[LogEntry]:
         hint = self._hint
         try:
-            entries = await self._store.read_log(after, self._page_size)
+            entries = await self._store.read_log(after, size)
         except BaseException:
             self._pages.pop(after, None)
             raise
@@ -91,8 +95,4 @@ class LogFeed:
     def _advance(self, position: int) -> None:
         if position > self._seen:
             self._seen = position
-            self._wake()
-
-    def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
+            self.wake()

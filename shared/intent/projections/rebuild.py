@@ -13,6 +13,7 @@ from intent.errors import Rejected, StoreUnavailable, Unavailable
 from intent.projections.counters import ProjectionCounters
 from intent.projections.definition import Definition
 from intent.projections.environment import Environment
+from intent.projections.pace import Pace
 from intent.projections.state import read_state
 from intent.projections.statements import quoted
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
@@ -45,7 +46,7 @@ class Rebuild:
     Args:
         definition: The projection.
         environment: Where its rows are.
-        page_size: How many entries are applied in one transaction.
+        page_size: How many events are applied in one transaction at most.
         counters: Where to count.
         switched: Called after the switch.
     """
@@ -62,7 +63,7 @@ class Rebuild:
         self._environment = environment
         self._database = environment.database
         self._store = environment.store
-        self._page_size = page_size
+        self._pace = Pace(page_size)
         self._counters = counters
         self._switched = switched
         self._progress = RebuildProjectionResponse()
@@ -121,6 +122,7 @@ class Rebuild:
                     break
                 generation = 0
             except StoreUnavailable as error:
+                self._pace.failed()
                 absences = absences + 1 if self._progress.position == reached else 1
                 reached = self._progress.position
                 _log.warning("the rebuild of %s waits: %s", self._definition.name, error)
@@ -188,10 +190,11 @@ class Rebuild:
         return asyncio.create_task(self._read_page(after))
 
     async def _read_page(self, after: int) -> Sequence[LogEntry]:
-        return await self._store.read_log(after, self._page_size)
+        return await self._store.read_log(after, self._pace.size)
 
     async def _apply(self, writer: GenerationWriter, entries: Sequence[LogEntry]) -> None:
         applied = await writer.apply(entries)
+        self._pace.took(entries)
         self._counters.events += applied.events
         self._counters.rows += applied.rows
         self._counters.failures += applied.failure is not None

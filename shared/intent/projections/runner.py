@@ -13,6 +13,7 @@ from intent.projections.counters import ProjectionCounters
 from intent.projections.definition import Definition
 from intent.projections.environment import Environment
 from intent.projections.feed import LogFeed
+from intent.projections.pace import Pace
 from intent.projections.state import ProjectionState, read_state
 from intent.projections.writer import Applied, GenerationGoneError, GenerationWriter, backoff
 
@@ -34,6 +35,7 @@ class ProjectionRunner:
         definition: The projection.
         environment: Where its rows are.
         feed: The log.
+        page_size: How many events are applied in one transaction at most.
         rebuild: Called when the projection's rows must be rebuilt, or its rebuild resumed.
 
     Attributes:
@@ -47,6 +49,7 @@ class ProjectionRunner:
         definition: Definition,
         environment: Environment,
         feed: LogFeed,
+        page_size: int,
         rebuild: Callable[[Definition], object],
     ) -> None:
         self.definition = definition
@@ -56,6 +59,7 @@ class ProjectionRunner:
         self.trouble = ""
         self._environment = environment
         self._feed = feed
+        self._pace = Pace(page_size)
         self._rebuild = rebuild
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._now = asyncio.Event()
@@ -112,6 +116,7 @@ class ProjectionRunner:
             except GenerationGoneError:
                 await asyncio.sleep(0)
             except StoreUnavailable as error:
+                self._pace.failed()
                 await self._absent(error)
             except Exception as error:
                 level = logging.ERROR if isinstance(error, ConfigurationError) else logging.CRITICAL
@@ -119,34 +124,42 @@ class ProjectionRunner:
                 await self._absent(error)
 
     async def _run(self) -> None:
-        state = await read_state(self._environment.database, self.definition)
+        database = self._environment.database
+        losses = database.losses
+        state = await read_state(database, self.definition)
         self._absences = 0
         self._move(state.position)
         if state.declared and (state.rebuilding or not state.fits):
             self._rebuild(self.definition)
         if state.fits:
-            await self._follow(state)
+            await self._follow(state, losses)
         else:
             self._get_stuck(_reason(state, self.definition))
             await self._pause(_LOOK)
 
-    async def _follow(self, state: ProjectionState) -> None:
-        """Applies page after page."""
+    async def _follow(self, state: ProjectionState, losses: int) -> None:
+        """Applies page after page, until a connection is lost.
+
+        A server that crashed may have taken back the last pages, since their commits do not
+        wait for the disk; so the checkpoint must be read again, even if nothing new comes.
+        """
         writer = GenerationWriter(self.definition, state.generation, state.position, self._environment)
         # A process that has just begun may hold the mended code: it does not wait.
         impatient = True
         retry_in = 0.0
         self._get_going()
-        while True:
+        while self._environment.database.losses == losses:
             if self._feed.head <= writer.position:
                 self._behind_since = None
                 await self._feed.wait_beyond(writer.position)
                 self._behind_since = time.monotonic()
-            entries = await self._feed.page(writer.position)
+                continue
+            entries = await self._feed.page(writer.position, 1 if retry_in else self._pace.size)
             if not entries:
                 await asyncio.sleep(0.01)
                 continue
-            applied = await writer.apply(entries[:1] if retry_in else entries, impatient=impatient)
+            applied = await writer.apply(entries, impatient=impatient)
+            self._pace.took(entries)
             self._count(applied)
             retry_in = applied.retry_in
             impatient = retry_in > 0 and await self._pause(min(retry_in, _LOOK))

@@ -69,7 +69,8 @@ class ProjectionSupervisor:
         self._database = ProjectionDatabase(pool, schema or context.name)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         self._environment = Environment(store, self._database, context.upcasters.event, worker)
-        self._feed = LogFeed(store, self._settings.page_size)
+        self._feed = LogFeed(store)
+        self._database.on_loss(self._feed.wake)
         self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
         self._rebuilds: dict[str, tuple[Rebuild, asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,7 +110,10 @@ class ProjectionSupervisor:
         if behind and timeout > 0:
             for runner in behind:
                 runner.expect(position)
-            await asyncio.wait([runner.reached(position) for runner in behind], timeout=timeout)
+            waits = [runner.reached(position) for runner in behind]
+            _, late = await asyncio.wait(waits, timeout=timeout)
+            for wait in late:
+                wait.cancel()
         return [runner.name for runner in behind if runner.position < position]
 
     def position_of(self, name: str) -> int:
@@ -174,7 +178,9 @@ class ProjectionSupervisor:
         return next(status for status in await self.statuses() if status.name == name)
 
     def _runner(self, definition: Definition) -> ProjectionRunner:
-        return ProjectionRunner(definition, self._environment, self._feed, self._begin_rebuild)
+        return ProjectionRunner(
+            definition, self._environment, self._feed, self._settings.page_size, self._begin_rebuild
+        )
 
     def _known(self, name: str) -> ProjectionRunner:
         runner = self._runners.get(name)
