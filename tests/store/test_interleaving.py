@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest_asyncio
 from intent.records import LogEntry
-from intent.store import Appended, EventStore, LogFilter, StreamAppend
+from intent.store import Appended, EventStore, LogFilter, StreamAppend, follow_log
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
@@ -34,15 +34,12 @@ async def stores(database: Database) -> AsyncIterator[list[PostgresEventStore]]:
 
 
 async def follow(store: EventStore, last: asyncio.Future[int], page: int, only: LogFilter) -> list[LogEntry]:
-    """Reads on from 0 until the position that is the last one, as a subscriber does."""
+    """Reads on from 0 until the position that is the last one."""
     read: list[LogEntry] = []
-    after = 0
-    while not last.done() or after < last.result():
-        head = await store.position()
-        entries = await store.read_log(after, page, only)
+    async for entries, position in follow_log(store, 0, only, page_size=page, pause=0.05):
         read += entries
-        after = entries[-1].position if len(entries) == page else max([head, *positions(entries)])
-        await store.wait_beyond(after, 0.05)
+        if last.done() and position >= last.result():
+            break
     return read
 
 

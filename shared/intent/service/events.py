@@ -21,6 +21,7 @@ from intent.records import StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.settings import ServiceSettings
 from intent.store.port import EventStore, LogFilter
+from intent.store.subscription import follow_log
 from intent.workflows import recorded_event
 
 __all__ = ["EVENTS", "EventsService", "log_filter"]
@@ -88,25 +89,20 @@ class EventsService:
     async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
         """Sends page by page; `write` waits for a slow reader, so at most a page is held."""
         clock = asyncio.get_running_loop().time
-        told, told_at = after, clock()
-        head = await self._store.position()
-        while True:
-            # Read after `head` was known, a page that is not full reaches up to it at least.
-            page = await self._store.read_log(after, _PAGE, where)
-            for entry in page:
+        every = self._settings.progress_every
+        reached = told = after
+        told_at = clock()
+        async for page in follow_log(self._store, after, where, follow=follow, page_size=_PAGE, pause=every):
+            reached = page.position
+            for entry in page.entries:
                 event = SubscribeResponse(event=recorded_event(self._context, entry), position=entry.position)
                 await call.rpc.write(event.SerializeToString())
                 told = entry.position
-            after = page[-1].position if len(page) == _PAGE else max(head, after, told)
-            if len(page) == _PAGE:
-                continue
-            done = not follow
-            if after > told and (done or clock() - told_at >= self._settings.progress_every):
-                await call.rpc.write(SubscribeResponse(position=after).SerializeToString())
-                told, told_at = after, clock()
-            if done:
-                return
-            head = await self._store.wait_beyond(after, self._settings.progress_every)
+            if reached > told and clock() - told_at >= every:
+                await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
+                told, told_at = reached, clock()
+        if reached > told:
+            await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
 
     @contextmanager
     def _ending_on_close(self) -> Iterator[None]:

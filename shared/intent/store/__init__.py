@@ -14,6 +14,8 @@ from intent.store.port import StoredCommand as StoredCommand
 from intent.store.port import StreamAppend as StreamAppend
 from intent.store.port import StreamOutcome as StreamOutcome
 from intent.store.roles import RoleNames as RoleNames
+from intent.store.subscription import LogPage as LogPage
+from intent.store.subscription import follow_log as follow_log
 
 __all__ = [
     "AppendResult",
@@ -25,9 +27,11 @@ __all__ = [
     "Loaded",
     "LoadedStream",
     "LogFilter",
+    "LogPage",
     "MemoryEventStore",
     "RoleNames",
     "StoredCommand",
     "StreamAppend",
     "StreamOutcome",
+    "follow_log",
 ]
