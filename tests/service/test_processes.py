@@ -25,7 +25,7 @@ async def platform() -> AsyncIterator[LocalPlatform]:
         yield running
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module")
 async def context(platform: LocalPlatform) -> AsyncIterator[ContextService]:
     with platform.service("orders") as running:
         yield running
@@ -33,7 +33,7 @@ async def context(platform: LocalPlatform) -> AsyncIterator[ContextService]:
 
 def client(context: ContextService, tenant: str) -> IntentClient:
     return IntentClient.connect(
-        context.target, tenant=tenant, registry=REGISTRY, timeout=120, policy=RetryPolicy(longest=0.5)
+        context.target, tenant=tenant, registry=REGISTRY, timeout=60, policy=RetryPolicy(longest=0.5)
     )
 
 
