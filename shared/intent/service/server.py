@@ -113,7 +113,7 @@ class ContextServer:
         _log.info("the context %s is served on %s", self._host.domain, self.target)
 
     async def stop(self) -> None:
-        """Ends in order: not ready, no new calls, calls under way, lanes.
+        """Ends in order: not ready, no new calls, calls under way, lanes; all within the grace.
 
         Nothing that was accepted is lost; subscriptions end with UNAVAILABLE, so that their
         clients resume elsewhere.
@@ -123,13 +123,15 @@ class ContextServer:
             return
         await self.health.stop()
         await asyncio.sleep(self._settings.shutdown_delay)
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._settings.shutdown_grace
         self._events.close()
         stopping = asyncio.create_task(server.stop(self._settings.shutdown_grace), name="grpc-stop")
         await self._idle(stopping)
         await server.stop(None)
         await stopping
         self._parts.router.close()
-        if not await self._parts.router.drain(self._settings.shutdown_grace):
+        if not await self._parts.router.drain(max(0.0, end - clock())):
             _log.warning("commands are still under way; Temporal carries them on after the restart")
 
     async def wait(self) -> None:

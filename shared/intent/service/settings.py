@@ -27,7 +27,8 @@ class ServiceSettings:
             position.
         health_interval: How often the probes run.
         health_timeout: How long a probe may take before it counts as failed.
-        shutdown_grace: How long calls under way may take to finish after a stop was asked for.
+        shutdown_grace: How long calls and commands under way may take to finish, in all, after a
+            stop was asked for.
         shutdown_delay: How long to go on accepting calls after health says NOT_SERVING, so
             that load balancers notice.
         keepalive_time: After how long without traffic a connection is pinged.
