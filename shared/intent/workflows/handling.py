@@ -93,9 +93,9 @@ class CommandHandling:
             return await self._handle(batch, workflow_id)
         except StoreUnavailable:
             raise
-        except Exception:
+        except Exception as error:
             if len(batch) == 1:
-                return self._defective(batch[0])
+                return self._failed(batch[0], error)
             _log.exception("a batch of %d failed as a whole; handling each by itself", len(batch))
         return await self._one_by_one(batch, workflow_id)
 
@@ -108,11 +108,13 @@ class CommandHandling:
             routed_positions=[p for part in parts for p in part.routed_positions],
         )
 
-    def _defective(self, envelope: CommandEnvelope) -> Handled:
-        error_id = uuid4().hex
-        _log.exception("command %s failed (error %s)", envelope.command_id, error_id)
-        outcome = outcomes.failed(envelope.tenant_id, envelope.command_id, outcomes.defect(error_id))
-        return Handled([outcome], [False], 0, [])
+    def _failed(self, envelope: CommandEnvelope, error: Exception) -> Handled:
+        """Answers a command that nothing else spoilt: what the store refuses to keep, or a defect."""
+        if not isinstance(error, CommandError):
+            error_id = uuid4().hex
+            _log.error("command %s failed (error %s)", envelope.command_id, error_id, exc_info=error)
+            error = outcomes.defect(error_id)
+        return Handled([outcomes.failed(envelope.tenant_id, envelope.command_id, error)], [False], 0, [])
 
     async def _handle(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
         run = _Run(self._context, self._store, self._cache, workflow_id)
