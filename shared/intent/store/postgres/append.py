@@ -23,15 +23,17 @@ _EVENT_COLUMNS: Final = 6
 _SNAPSHOT_COLUMNS: Final = 4
 
 
-def append_statement(schema: str) -> str:
+def append_statement(schema: str, *, careful: bool = True) -> str:
     """Returns the statement that appends.
 
     Args:
         schema: The schema, as an SQL identifier.
+        careful: False to take it that nothing was written before; when it was, the statement fails
+            with a unique violation and has to be repeated with care.
     """
-    count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS
+    count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 1
     parameters = ", ".join(f"${n}" for n in range(1, count + 1))
-    return f"select * from {schema}.append({parameters})"  # noqa: S608 - a quoted identifier
+    return f"select * from {schema}.append({parameters}, {careful})"  # noqa: S608 - a quoted identifier
 
 
 def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
@@ -45,6 +47,7 @@ def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
         *_columns(list(_command_rows(streams)), _COMMAND_COLUMNS),
         *_columns(list(_event_rows(streams)), _EVENT_COLUMNS),
         *_columns(list(_snapshot_rows(streams)), _SNAPSHOT_COLUMNS),
+        [n for n, stream in enumerate(streams, 1) if not any(c.events for c in stream.commands)],
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from intent.store.roles import RoleNames, quoted
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
+_CAREFUL: Final = 0.2
+"""Seconds for which appends look first, after one has met what was written before."""
 
 
 class PostgresEventStore:
@@ -39,7 +42,9 @@ class PostgresEventStore:
         self.pool = pool
         self._wake_ups = WakeUps(dsn, f"intent_{schema}", self._look)
         own = quoted(schema)
-        self._append = append_statement(own)
+        self._append = append_statement(own, careful=False)
+        self._append_carefully = append_statement(own)
+        self._careful_until = 0.0
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
         self._load = f"{call}.load($1, $2, $3, $4, $5)"
         self._read_log = f"{call}.read_log($1, $2, $3, $4, $5, $6, $7)"
@@ -80,11 +85,24 @@ class PostgresEventStore:
         if not streams:
             return AppendResult([], await self.position())
         with unavailable(), storable():
-            row = await self.pool.fetchrow(self._append, *append_arguments(streams))
+            row = await self._written(append_arguments(streams))
         result = append_result(streams, row)
         if result.position > row["base"]:
             self._wake_ups.appended(result.position)
         return result
+
+    async def _written(self, arguments: Sequence[Any]) -> Any:
+        """Appends as if nothing stood in the way; when something does, with care, for a while.
+
+        What goes wrong costs a rolled back transaction, so a contested log is not tried again at once.
+        """
+        clock = asyncio.get_running_loop().time
+        if clock() >= self._careful_until:
+            try:
+                return await self.pool.fetchrow(self._append, *arguments)
+            except asyncpg.UniqueViolationError:
+                self._careful_until = clock() + _CAREFUL
+        return await self.pool.fetchrow(self._append_carefully, *arguments)
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """See `EventStore.load`."""
