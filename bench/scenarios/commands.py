@@ -35,7 +35,8 @@ class Caller:
         request = PlaceOrder(
             order_id=order_id or uuid4().hex, customer_id=f"customer-{number}", lines=_lines()
         )
-        return await self._place(request.SerializeToString(), metadata=METADATA[number % TENANTS])
+        reply: bytes = await self._place(request.SerializeToString(), metadata=METADATA[number % TENANTS])
+        return reply
 
     async def change(self, order_id: str, quantity: int) -> CommandResult:
         request = ChangeLine(order_id=order_id, line_id="1", quantity=quantity)

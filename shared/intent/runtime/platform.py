@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -99,7 +100,7 @@ class LocalPlatform:
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
         self.temporal = TemporalServer(log=self.folder / "temporal.log", database=self.folder / "temporal.db")
 
-    def __enter__(self) -> LocalPlatform:
+    def __enter__(self) -> Self:
         """Starts both."""
         self.postgres.start()
         self.temporal.start()
