@@ -13,9 +13,6 @@ from intent.workflows.pending import Pending
 
 __all__ = ["Lane", "LaneLimits"]
 
-_RETURN = 0.02
-"""Seconds after a batch in which its callers may come back with their next commands."""
-
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
@@ -25,14 +22,16 @@ class LaneLimits:
         batch_commands: The most commands in one batch.
         batch_bytes: The most bytes in one batch; a single larger command goes alone.
         capacity: The most commands that may queue.
-        linger: How long, in seconds, a lane that has just carried a large batch waits for
-            more commands before it sends a small one. An idle lane never waits.
+        linger: How long, in seconds, a busy lane waits at most for callers that are about to
+            come back. An idle lane never waits.
+        linger_share: The same as a share of the time that the last batch took.
     """
 
     batch_commands: int = 256
     batch_bytes: int = 240 * 1024
     capacity: int = 10_000
-    linger: float = 0.002
+    linger: float = 0.03
+    linger_share: float = 0.5
 
 
 class Lane:
@@ -52,8 +51,9 @@ class Lane:
         self._limits = limits
         self._queues: OrderedDict[str, deque[Pending]] = OrderedDict()
         self._depth = 0
-        self._last = 0
-        self._sent = 0.0
+        self._expected = 0
+        self._took = 0.0
+        self._ended = 0.0
         self._runner: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
 
@@ -86,7 +86,7 @@ class Lane:
             # A context of its own: the lane works for all callers, not for the one that woke it.
             loop = asyncio.get_running_loop()
             self._runner = loop.create_task(self._run(), name="lane", context=Context())
-        elif self._depth >= self._limits.batch_commands:
+        elif self._depth >= self._expected:
             self._grown.set()
 
     def queued(self) -> Iterator[Pending]:
@@ -105,19 +105,32 @@ class Lane:
                 await self._linger()
                 batch = self._fill()
                 if batch:
-                    await self._send(batch)
-                    self._last, self._sent = len(batch), asyncio.get_running_loop().time()
+                    await self._carry(batch)
         finally:
             self._runner = None
 
+    async def _carry(self, batch: list[Pending]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._expected = min(len(batch) + self._depth, self._limits.batch_commands)
+        await self._send(batch)
+        self._ended = loop.time()
+        self._took = self._ended - began
+
     async def _linger(self) -> None:
-        """Lets the callers of a large batch, who come back at about the same time, form one again."""
-        idle = asyncio.get_running_loop().time() - self._sent > _RETURN
-        if idle or self._depth >= self._last // 2:
+        """Waits for as many commands as were under way with the last batch.
+
+        The callers of a batch come back at about the same time. Left alone they fall apart into
+        groups that take turns, each paying for a workflow of its own, which costs far more than
+        the wait: so a lane that was busy a moment ago waits for them, a part of a batch's time.
+        """
+        patience = min(self._limits.linger, self._took * self._limits.linger_share)
+        left = self._ended + patience - asyncio.get_running_loop().time()
+        if self._depth >= self._expected or left <= 0:
             return
         self._grown.clear()
         try:
-            await asyncio.wait_for(self._grown.wait(), self._limits.linger)
+            await asyncio.wait_for(self._grown.wait(), left)
         except TimeoutError:
             return
 
