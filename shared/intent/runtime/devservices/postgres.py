@@ -15,7 +15,7 @@ from types import TracebackType
 
 from intent.errors import ConfigurationError
 from intent.runtime.devservices.ports import LOOPBACK, free_port, require_free
-from intent.runtime.devservices.process import Account, ManagedProcess, ServiceFailed, as_user
+from intent.runtime.devservices.process import Account, ManagedProcess, ServiceFailed, launched
 
 __all__ = ["Postgres"]
 
@@ -183,14 +183,13 @@ class Postgres:
     def _run(self, program: str, *arguments: str) -> None:
         """Runs one of PostgreSQL's programs as the server's user."""
         done = subprocess.run(  # noqa: S603 - the command is our own
-            [str(self._bin / program), *arguments],
+            launched([str(self._bin / program), *arguments], self._account),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             cwd="/",
             env={**_environment(), "PGPASSWORD": self.password},
             check=False,
-            **as_user(self._account),
         )
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()

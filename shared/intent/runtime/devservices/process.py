@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,15 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from intent.errors import ConfigurationError, IntentError
+from intent.runtime.devservices import launch
 
-__all__ = ["Account", "ManagedProcess", "ServiceFailed", "as_user"]
+__all__ = ["Account", "ManagedProcess", "ServiceFailed", "launched"]
 
-_PR_SET_PDEATHSIG = 1
 _POLL = 0.02
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ServiceFailed(IntentError):
@@ -41,20 +39,26 @@ class Account:
     gid: int
 
 
-def _die_with_parent(parent: int, number: int) -> Callable[[], None]:
-    """Returns what a child runs before exec, so that its parent's death ends it.
+def launched(
+    command: Sequence[str], account: Account | None = None, stop_signal: signal.Signals = signal.SIGTERM
+) -> list[str]:
+    """Returns the command line that runs a program as another user and ends it with this process.
 
-    Set after the change of user, which would clear it. The kernel counts the thread that
-    started the child as its parent: start children from a thread that stays.
+    The kernel counts the thread that starts the program as its parent: start it from a thread
+    that stays.
+
+    Raises:
+        ConfigurationError: This process is not root, so it may not change the user.
+        ServiceFailed: There is no such program.
     """
-
-    def prepare() -> None:
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare
+    if account is not None and os.geteuid() != 0:
+        raise ConfigurationError(f"only root can run a process as {account.name}")
+    program = shutil.which(command[0])
+    if program is None:
+        raise ServiceFailed(f"there is no program {command[0]}")
+    user = "-" if account is None else f"{account.uid}:{account.gid}"
+    launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(stop_signal)), user]
+    return [*launcher, program, *command[1:]]
 
 
 class ManagedProcess:
@@ -124,15 +128,13 @@ class ManagedProcess:
         with self.log.open("ab") as out:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is our own
-                    self._command,
+                    launched(self._command, self._account, self._stop_signal),
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     cwd=self._folder,
                     env=None if self._environment is None else dict(self._environment),
-                    preexec_fn=_die_with_parent(os.getpid(), self._stop_signal),
                     start_new_session=True,
-                    **as_user(self._account),
                 )
             except OSError as error:
                 raise ServiceFailed(f"{self.name} cannot be started: {error}") from None
@@ -198,22 +200,3 @@ class ManagedProcess:
             lines = []
         said = [line.strip() for line in lines if line.strip()]
         return said[-1] if said else "it said nothing"
-
-
-class _User(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: Sequence[int]
-
-
-def as_user(account: Account | None) -> _User:
-    """Returns the arguments by which `subprocess` runs a program as another user.
-
-    Raises:
-        ConfigurationError: This process is not root, so it may not.
-    """
-    if account is None:
-        return {}
-    if os.geteuid() != 0:
-        raise ConfigurationError(f"only root can run a process as {account.name}")
-    return _User(user=account.uid, group=account.gid, extra_groups=[])
