@@ -12,8 +12,8 @@ from intent_contracts.orders.v1 import OrderSummary
 from .models import Counting
 from .world import World, arrive, bound, changed, confirmed, placed
 
-# Rows and checkpoint are written by one statement; the trigger kills the server's process
-# after it, so that both are written and neither is committed.
+# The trigger kills the server's process when rows and checkpoint are both written, right
+# before their commit.
 CRASHES = """
 create function crash() returns trigger language plpgsql as $$
 begin
@@ -22,8 +22,8 @@ begin
     end if;
     return null;
 end $$;
-create trigger crash after update on projection_generations
-    for each row execute function crash();
+create constraint trigger crash after update on projection_generations
+    deferrable initially deferred for each row execute function crash();
 """
 
 

@@ -1,27 +1,25 @@
-"""Transactions of the projector role, the only one that writes the rows of every tenant."""
+"""The tables of read models, as a process of the context reaches them.
+
+Only the projector role writes the rows of every tenant. A process takes it on for single
+transactions, never for a connection.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
-from intent.projections.statements import quoted
 from intent.store.postgres.connections import unavailable
+from intent.store.roles import quoted
 
 __all__ = ["ProjectionDatabase"]
 
-_LIVE = "set local synchronous_commit = off;"
-"""Rows and checkpoint can be made again from the log, so no commit waits for the disk."""
-
-_PLAN = "set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan;"
-"""A table that was empty when its statements were planned must not be read whole later."""
-
 
 class ProjectionDatabase:
-    """Opens transactions on the tables of a context's read models.
+    """Runs statements and transactions on the tables of a context's read models.
 
     Args:
         pool: Connections of the service role.
@@ -39,20 +37,27 @@ class ProjectionDatabase:
         self.losses = 0
         self._pool = pool
         self._on_loss: Callable[[], None] = _nothing
-        become = f"begin; set local role {quoted(role or f'{schema}_projector')};"
-        self._begin_live = f"{become} {_LIVE} {_PLAN}"
-        self._begin_durable = become
+        self._begin = f"begin; set local role {quoted(role or f'{schema}_projector')}"
 
     def on_loss(self, call: Callable[[], None]) -> None:
         """Calls back whenever a connection has ended."""
         self._on_loss = call
 
-    @asynccontextmanager
-    async def transaction(self, *, durable: bool = False) -> AsyncIterator[Any]:
-        """Runs a transaction in the projector role and yields its connection.
+    async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
+        """Runs one statement as a transaction of its own and returns its rows.
 
-        Args:
-            durable: True to have the commit survive a crash of the server.
+        Raises:
+            StoreUnavailable: The database is away; whether the statement had its effect is unknown.
+        """
+        with unavailable():
+            async with self._pool.acquire() as connection:
+                connection.add_termination_listener(self._lost)
+                rows: Sequence[Any] = await connection.fetch(statement, *arguments)
+                return rows
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Runs a transaction in the projector role and yields its connection.
 
         Raises:
             StoreUnavailable: The database is away; the outcome of a commit is unknown.
@@ -60,7 +65,7 @@ class ProjectionDatabase:
         with unavailable():
             async with self._pool.acquire() as connection:
                 connection.add_termination_listener(self._lost)
-                await connection.execute(self._begin_durable if durable else self._begin_live)
+                await connection.execute(self._begin)
                 try:
                     yield connection
                     await connection.execute("commit")

@@ -14,8 +14,8 @@ from intent.projections.definition import definitions_of
 from intent.projections.paging import Cursor, listing_digest, parse_token, token
 from intent.projections.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
 from intent.projections.shape import TableShape, column_value
-from intent.projections.statements import quoted
 from intent.store.postgres.connections import unavailable
+from intent.store.roles import quoted
 
 __all__ = ["ReadModels"]
 

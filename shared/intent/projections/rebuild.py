@@ -15,9 +15,9 @@ from intent.projections.definition import Definition
 from intent.projections.environment import Environment
 from intent.projections.pace import Pace
 from intent.projections.state import read_state
-from intent.projections.statements import quoted
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
 from intent.records import LogEntry
+from intent.store.roles import quoted
 
 __all__ = ["Rebuild"]
 
@@ -217,7 +217,7 @@ class Rebuild:
 
     async def _fetch(self, statement: str, *arguments: Any, timeout: float | None = None) -> Any:
         text = statement.format(schema=quoted(self._database.schema))
-        async with self._database.transaction(durable=True) as connection:
+        async with self._database.transaction() as connection:
             if timeout is None:
                 return await connection.fetchval(text, *arguments)
             return await connection.fetchval(text, *arguments, timeout=timeout)

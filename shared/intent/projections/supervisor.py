@@ -23,8 +23,8 @@ from intent.projections.feed import LogFeed
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.state import read_statuses
-from intent.projections.statements import quoted
 from intent.store.port import EventStore
+from intent.store.roles import quoted
 
 __all__ = ["ProjectionSettings", "ProjectionSupervisor"]
 
@@ -168,7 +168,7 @@ class ProjectionSupervisor:
         """
         runner = self._known(name)
         head = await self._store.position()
-        async with self._database.transaction(durable=True) as connection:
+        async with self._database.transaction() as connection:
             await _skip(connection, quoted(self._database.schema), name, position, head, (reason, actor))
         _log.warning("projection %s passes over event %d, says %s: %s", name, position, actor, reason)
         runner.hurry()

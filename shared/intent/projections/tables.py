@@ -6,7 +6,7 @@ from typing import Any
 
 from intent.context import BoundContext
 from intent.projections.definition import definitions_of
-from intent.projections.statements import quoted
+from intent.store.roles import quoted
 
 __all__ = ["ensure_tables"]
 

@@ -1,7 +1,7 @@
 """Applies pages of the log to one generation of a read model, each in one transaction.
 
-The checkpoint moves in the transaction that writes the rows, under a lock on the checkpoint:
-whatever happens in between, each event is contained exactly once.
+The checkpoint moves in the transaction that writes the rows, and only if it is still where the
+rows were read: whatever happens in between, each event is contained exactly once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncpg
 from intent.projections.definition import Definition
 from intent.projections.environment import Environment
 from intent.projections.folding import EventFailure, Folded, Folder, Plan, RowId, StoredRow
-from intent.projections.statements import delete_arguments, generation_statements, row_arguments
+from intent.projections.statements import key_arguments, load_statement, row_arguments, write_statement
 from intent.records import LogEntry
 
 __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
@@ -76,7 +76,8 @@ class GenerationWriter:
         self._database = environment.database
         self._worker = environment.worker
         self._folder = Folder(definition.projection, definition.shape, environment.decode)
-        self._statements = generation_statements(self._database.schema, definition.shape, generation)
+        where = (self._database.schema, definition.shape, generation)
+        self._load_statement, self._write_statement = load_statement(*where), write_statement(*where)
         self._skipped: frozenset[int] = frozenset()
 
     async def apply(self, entries: Sequence[LogEntry], *, impatient: bool = False) -> Applied:
@@ -93,11 +94,9 @@ class GenerationWriter:
             StoreUnavailable: The database is away; nothing was applied, or all of it.
             GenerationGoneError: The generation was replaced.
         """
-        plan = await self._plan(entries)
         try:
-            async with self._database.transaction() as connection:
-                applied = await self._apply(connection, plan, entries, impatient)
-        except asyncpg.UndefinedTableError as error:
+            applied = await self._apply(entries, impatient)
+        except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
             raise GenerationGoneError from error
         except (asyncpg.PostgresError, ValueError, OverflowError) as error:
             # The database refuses a row. Fewer events show whose row it is.
@@ -107,12 +106,9 @@ class GenerationWriter:
         self.position = applied.position
         return applied
 
-    async def _apply(
-        self, connection: Any, plan: Plan, entries: Sequence[LogEntry], impatient: bool
-    ) -> Applied:
-        rows = tuple(plan.rows)
-        records = await self._lock(connection, entries[-1].position, rows)
-        checkpoint = records[0]
+    async def _apply(self, entries: Sequence[LogEntry], impatient: bool) -> Applied:
+        plan = await self._plan(entries)
+        checkpoint, stored = await self._load(plan, entries[-1].position)
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
         if checkpoint["waits"] and not impatient:
@@ -120,69 +116,59 @@ class GenerationWriter:
         skipped = frozenset(checkpoint["skipped"])
         if not skipped <= self._skipped:
             self._skipped = skipped
-            plan = await self._plan(entries)
-            rows = tuple(plan.rows)
-            records = await self._lock(connection, entries[-1].position, rows)
-        stored = {
-            rows[r["ordinality"] - 1]: StoredRow(r["data"], r["created_position"])
-            for r in records
-            if r["ordinality"] is not None
-        }
+            return await self._apply(entries, impatient)
         folded = await _aside(len(plan.steps), self._folder.fold, plan, stored)
-        return await self._write(connection, folded, checkpoint)
+        return await self._write(folded, checkpoint)
 
-    async def _plan(self, entries: Sequence[LogEntry]) -> Plan:
-        return await _aside(len(entries), self._folder.plan, self.position, entries, self._skipped)
-
-    async def _lock(self, connection: Any, end: int, rows: Sequence[RowId]) -> list[Any]:
-        """Locks the checkpoint and returns it, repeated beside each row that is stored."""
-        arguments = delete_arguments(self.definition.shape, rows)
-        records: list[Any] = await connection.fetch(
-            self._statements.load, self.definition.name, self.generation, end, *arguments
-        )
+    async def _load(self, plan: Plan, end: int) -> tuple[Any, dict[RowId, StoredRow]]:
+        """Returns the checkpoint, and those of the rows of a plan that are stored."""
+        ids = tuple(plan.rows)
+        arguments = key_arguments(self.definition.shape, ids)
+        records = await self._database.fetch(self._load_statement, end, *arguments)
         if not records:
             raise GenerationGoneError
-        return records
+        stored = {
+            ids[record["n"] - 1]: StoredRow(record["data"], record["created_position"])
+            for record in records
+            if record["n"] is not None
+        }
+        return records[0], stored
 
-    async def _write(self, connection: Any, folded: Folded, checkpoint: Any) -> Applied:
+    async def _write(self, folded: Folded, checkpoint: Any) -> Applied:
+        """Writes rows and checkpoint, unless another process has moved the checkpoint meanwhile."""
         shape, changes = self.definition.shape, folded.changes
-        if changes.deletes:
-            await connection.execute(self._statements.delete, *delete_arguments(shape, changes.deletes))
-        move = self._move(folded.position, folded.failure, checkpoint)
-        if changes.upserts:
-            await connection.execute(self._statements.write, *move, *row_arguments(shape, changes.upserts))
-        else:
-            await connection.execute(self._statements.move, *move)
+        failure = self._failure(folded.failure, checkpoint)
+        ((moved,),) = await self._database.fetch(
+            self._write_statement,
+            self.position,
+            folded.position,
+            *failure,
+            self._worker,
+            *row_arguments(shape, changes),
+        )
+        if not moved:
+            return Applied(self.position)
         rows = len(changes.upserts) + len(changes.deletes)
-        return Applied(folded.position, folded.events, rows, folded.failure, move[6] or 0.0)
+        return Applied(folded.position, folded.events, rows, folded.failure, failure[3] or 0.0)
 
-    def _move(self, position: int, failure: EventFailure | None, checkpoint: Any) -> tuple[Any, ...]:
-        """Returns the arguments of `GenerationStatements.move`."""
-        name, generation = self.definition.name, self.generation
+    def _failure(self, failure: EventFailure | None, checkpoint: Any) -> tuple[int, int, str, float | None]:
+        """Returns what the checkpoint notes: failing position, attempts, error and pause in seconds."""
         if failure is None:
-            return (name, generation, position, 0, 0, "", None, self._worker)
+            return 0, 0, "", None
         again = checkpoint["failing_position"] == failure.position
         attempts = checkpoint["attempts"] + 1 if again else 1
-        return (
-            name,
-            generation,
-            position,
-            failure.position,
-            attempts,
-            _described(failure.error),
-            backoff(attempts),
-            self._worker,
-        )
+        return failure.position, attempts, _described(failure.error), backoff(attempts)
 
     async def _note(self, failure: EventFailure) -> Applied:
         """Notes an event whose rows the database refuses."""
-        async with self._database.transaction() as connection:
-            checkpoint = (await self._lock(connection, self.position, ()))[0]
-            if checkpoint["position"] != self.position:
-                return Applied(checkpoint["position"])
-            move = self._move(self.position, failure, checkpoint)
-            await connection.execute(self._statements.move, *move)
-            return Applied(self.position, failure=failure, retry_in=move[6])
+        nothing = Plan((), {}, self.position, self.position, failure)
+        checkpoint, _ = await self._load(nothing, self.position)
+        if checkpoint["position"] != self.position:
+            return Applied(checkpoint["position"])
+        return await self._write(self._folder.fold(nothing, {}), checkpoint)
+
+    async def _plan(self, entries: Sequence[LogEntry]) -> Plan:
+        return await _aside(len(entries), self._folder.plan, self.position, entries, self._skipped)
 
 
 async def _aside(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
