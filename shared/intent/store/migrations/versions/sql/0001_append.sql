@@ -39,8 +39,9 @@ begin
         left join lateral (
             select e.version from events e
             where e.tenant = g.tenant and e.aggregate_type = g.type and e.aggregate_id = g.id
-              and e.version = g.expected offset 0) reached on true
-        where reached.version is null
+              and e.version <= g.expected
+            order by e.version desc limit 1) reached on true
+        where reached.version is distinct from g.expected
     ) or exists (
         select from unnest(g_silent) silent (i)
         join unnest(g_tenant, g_type, g_id, g_expected) with ordinality g (tenant, type, id, expected, i)
@@ -48,7 +49,8 @@ begin
         cross join lateral (
             select from events e
             where e.tenant = g.tenant and e.aggregate_type = g.type and e.aggregate_id = g.id
-              and e.version = g.expected + 1 offset 0) beyond
+              and e.version > g.expected
+            order by e.version limit 1) beyond
     ) then
         select array_agg(c.i order by c.i), array_agg(c.id order by c.i), array_agg(k.fingerprint order by c.i),
                array_agg(k.outcome order by c.i), array_agg(k.position order by c.i),

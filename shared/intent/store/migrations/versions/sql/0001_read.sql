@@ -33,7 +33,8 @@ begin
           order by e.version) e;
 end $$;
 
--- Reads on from a position; a null does not narrow. Each branch has the index that serves it.
+-- Reads on from a position; a null does not narrow. Each branch is put so that only the index that
+-- serves it gives its order: the planner may know nothing of the table yet.
 create function {schema}.read_log(
     after bigint, up_to integer, only_tenant text, only_types text[], only_aggregate_type text,
     only_aggregate_id text, only_correlation text
@@ -47,11 +48,7 @@ begin
         end if;
         only_tenant := bound;
     end if;
-    if only_tenant is null and only_types is null and only_aggregate_type is null
-        and only_aggregate_id is null and only_correlation is null
-    then
-        return query select * from events e where e.position > after order by e.position limit up_to;
-    elsif only_tenant is null then
+    if only_tenant is null then
         return query select * from events e
             where e.position > after
               and (only_types is null or e.type = any (only_types))
@@ -69,15 +66,15 @@ begin
             order by e.version limit up_to;
     elsif only_correlation is not null then
         return query select * from events e
-            where e.tenant = only_tenant and e.correlation_id = only_correlation and e.correlation_id <> ''
-              and e.position > after
+            where e.tenant = only_tenant and (e.correlation_id, e.position) > (only_correlation, after)
+              and e.correlation_id <= only_correlation
               and (only_types is null or e.type = any (only_types))
               and (only_aggregate_type is null or e.aggregate_type = only_aggregate_type)
               and (only_aggregate_id is null or e.aggregate_id = only_aggregate_id)
-            order by e.tenant, e.correlation_id, e.position limit up_to;
+            order by e.correlation_id, e.position limit up_to;
     else
         return query select * from events e
-            where e.tenant = only_tenant and e.position > after
+            where (e.tenant, e.position) > (only_tenant, after) and e.tenant <= only_tenant
               and (only_types is null or e.type = any (only_types))
               and (only_aggregate_type is null or e.aggregate_type = only_aggregate_type)
               and (only_aggregate_id is null or e.aggregate_id = only_aggregate_id)

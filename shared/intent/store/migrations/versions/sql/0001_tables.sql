@@ -26,8 +26,7 @@ create table {schema}.events (
 comment on table {schema}.events is
     'The log: gapless positions in commit order. A stream''s version is that of its last event.';
 create index events_tenant on {schema}.events (tenant, position);
-create index events_correlation on {schema}.events (tenant, correlation_id, position)
-    where correlation_id <> '';
+create index events_correlation on {schema}.events (tenant, correlation_id, position);
 
 create table {schema}.commands (
     tenant text collate "C" not null,
