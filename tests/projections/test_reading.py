@@ -215,6 +215,31 @@ async def test_row_security_alone_keeps_tenants_apart(world: World, role: str) -
         await connection.close()
 
 
+async def test_even_the_projector_stays_with_the_tenant_of_its_connection(world: World) -> None:
+    await filled(world)
+    connection = await asyncpg.connect(
+        world.database.service, server_settings={"search_path": world.database.context}
+    )
+    write = """
+        select order_summary__g1_write($2, $2, 0, 0, '', null, 'me',
+            array[$1], array['o-9'], array['c-9'], array[1], array['x'::bytea], array[9], array[9],
+            array[]::text[], array[]::text[])
+    """
+    (checkpoint,) = await world.sql("select max(position) as position from projection_generations")
+    try:
+        await connection.execute(f"set role {world.database.context}_projector")
+        assert await connection.fetchval("select count(*) from order_summary__g1") == 8
+        await connection.execute(f"set intent.tenant = '{GLOBEX}'")
+        assert await connection.fetchval("select count(*) from order_summary__g1") == 1
+        assert await connection.execute("delete from order_summary__g1 where tenant = 'acme'") == "DELETE 0"
+        await connection.execute("reset role")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await connection.fetchval(write, ACME, checkpoint["position"])
+        assert await connection.fetchval(write, GLOBEX, checkpoint["position"])
+    finally:
+        await connection.close()
+
+
 def test_the_registry_gives_every_read_model_a_table() -> None:
     tables = {d.shape.table for d in definitions_of(bound())}
     assert tables == {model.table for model in Registry.load("orders.v1").read_models.values()}

@@ -103,6 +103,8 @@ class TableShape:
         if len(key) != len(self.key):
             names = ", ".join(column.name for column in self.key)
             raise ValueError(f"a key of {self.model.DESCRIPTOR.full_name} has the parts {names}, not {key!r}")
+        if len(key) == 1:
+            return (column_value(key[0]),)
         return tuple([column_value(part) for part in key])
 
     def indexed_values(self, row: Message) -> list[Any]:

@@ -23,7 +23,9 @@ begin
     execute format('alter table %I force row level security', name);
     execute format('create policy own_tenant on %I for select'
         ' using (tenant = current_setting(''intent.tenant'', true))', name);
-    execute format('create policy all_tenants on %I to {projector} using (true) with check (true)', name);
+    -- The projector writes for every tenant, but not on a connection that is bound to one.
+    execute format('create policy all_tenants on %I to {projector}'
+        ' using (coalesce(nullif(current_setting(''intent.tenant'', true), ''''), tenant) = tenant)', name);
     execute format('grant select on %I to {service}, {query}', name);
     execute format('grant select, insert, update, delete on %I to {projector}', name);
     insert into projection_generations (projection, generation, version, shape)
