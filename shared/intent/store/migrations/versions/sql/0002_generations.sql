@@ -164,7 +164,7 @@ declare
     keys text;
     col text;
 begin
-    select shape, indexed into strict made from projection_generations g
+    select shape, indexed, position into strict made from projection_generations g
         where g.projection = p_projection and g.generation = p_generation for update;
     if made.indexed then
         return;
@@ -176,7 +176,10 @@ begin
     for col in select c.value ->> 'name' from jsonb_array_elements(made.shape -> 'indexed') c loop
         execute format('create index on %I (tenant, %I, created_position desc, %s)', name, col, keys);
     end loop;
-    execute format('analyze %I', name);
+    if made.position > 0 then
+        -- Not while it is empty: the planner would believe that it stays so.
+        execute format('analyze %I', name);
+    end if;
     update projection_generations g set indexed = true
         where g.projection = p_projection and g.generation = p_generation;
 end $$;
