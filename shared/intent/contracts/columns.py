@@ -13,7 +13,17 @@ __all__ = ["read_columns"]
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OWN_TABLES = frozenset(
-    {"commands", "events", "head", "projection_skips", "projections", "snapshots", "streams"}
+    {
+        "commands",
+        "context_migrations",
+        "events",
+        "head",
+        "intent_migrations",
+        "projection_generations",
+        "projection_skips",
+        "projections",
+        "snapshots",
+    }
 )
 _OWN_COLUMNS = frozenset({"created_position", "data", "tenant", "updated_position"})
 _COLUMN_TYPES = frozenset(

@@ -8,13 +8,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
 from intent.context import BoundContext
-from intent.errors import InvalidCommand, NotFound, Violation
+from intent.errors import NotFound
 from intent.projections.counters import ProjectionCounters
 from intent.projections.database import ProjectionDatabase
 from intent.projections.definition import Definition, definitions_of
@@ -22,9 +21,9 @@ from intent.projections.environment import Environment
 from intent.projections.feed import LogFeed
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
+from intent.projections.skips import note_skip
 from intent.projections.state import read_statuses
 from intent.store.port import EventStore
-from intent.store.roles import quoted
 
 __all__ = ["ProjectionSettings", "ProjectionSupervisor"]
 
@@ -168,8 +167,7 @@ class ProjectionSupervisor:
         """
         runner = self._known(name)
         head = await self._store.position()
-        async with self._database.transaction() as connection:
-            await _skip(connection, quoted(self._database.schema), name, position, head, (reason, actor))
+        await note_skip(self._database, name, position, head, reason, actor)
         _log.warning("projection %s passes over event %d, says %s: %s", name, position, actor, reason)
         runner.hurry()
         if name in self._rebuilds:
@@ -206,35 +204,6 @@ class ProjectionSupervisor:
         task.add_done_callback(_log_failure)
         self._rebuilds[definition.name] = (rebuild, task)
         return rebuild
-
-
-_CHECKPOINTS = """
-select position from {schema}.projection_generations where projection = $1 order by generation for update
-"""
-
-_NOTE_SKIP = """
-insert into {schema}.projection_skips (projection, position, reason, actor) values ($1, $2, $3, $4)
-on conflict (projection, position) do nothing
-"""
-
-_RETRY = """
-update {schema}.projection_generations set retry_at = null where projection = $1 and failing_position = $2
-"""
-
-
-async def _skip(
-    connection: Any, schema: str, name: str, position: int, head: int, why: tuple[str, str]
-) -> None:
-    generations = await connection.fetch(_CHECKPOINTS.format(schema=schema), name)
-    checkpoint = min(generation["position"] for generation in generations)
-    if not checkpoint < position <= head:
-        raise InvalidCommand(
-            "EVENT_NOT_SKIPPABLE",
-            f"{name} has applied all events up to {checkpoint}, and the log ends at {head}",
-            violations=[Violation("position", f"must be from {checkpoint + 1} to {head}")],
-        )
-    await connection.execute(_NOTE_SKIP.format(schema=schema), name, position, *why)
-    await connection.execute(_RETRY.format(schema=schema), name, position)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
