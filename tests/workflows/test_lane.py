@@ -115,9 +115,7 @@ async def test_a_command_that_nobody_waits_for_any_more_is_not_started() -> None
 @settings(max_examples=60, deadline=None)
 @given(
     offers=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 400)), max_size=60),
-    limits=st.builds(
-        LaneLimits, batch_commands=st.integers(1, 8), batch_bytes=st.integers(1, 600), linger=st.just(0.0)
-    ),
+    limits=st.builds(LaneLimits, batch_commands=st.integers(1, 8), batch_bytes=st.integers(1, 600)),
 )
 def test_every_command_is_sent_once_in_order_per_tenant_within_the_limits(
     offers: list[tuple[str, int]], limits: LaneLimits

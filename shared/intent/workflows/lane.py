@@ -22,16 +22,11 @@ class LaneLimits:
         batch_commands: The most commands in one batch.
         batch_bytes: The most bytes in one batch; a single larger command goes alone.
         capacity: The most commands that may queue.
-        linger: How long, in seconds, a busy lane waits at most for callers that are about to
-            come back. An idle lane never waits.
-        linger_share: The same as a share of the time that the last batch took.
     """
 
     batch_commands: int = 256
     batch_bytes: int = 240 * 1024
     capacity: int = 10_000
-    linger: float = 0.03
-    linger_share: float = 0.5
 
 
 class Lane:
@@ -51,11 +46,7 @@ class Lane:
         self._limits = limits
         self._queues: OrderedDict[str, deque[Pending]] = OrderedDict()
         self._depth = 0
-        self._expected = 0
-        self._took = 0.0
-        self._ended = 0.0
         self._runner: asyncio.Task[None] | None = None
-        self._grown = asyncio.Event()
 
     @property
     def depth(self) -> int:
@@ -86,8 +77,6 @@ class Lane:
             # A context of its own: the lane works for all callers, not for the one that woke it.
             loop = asyncio.get_running_loop()
             self._runner = loop.create_task(self._run(), name="lane", context=Context())
-        elif self._depth >= self._expected:
-            self._grown.set()
 
     def queued(self) -> Iterator[Pending]:
         """Yields the commands that queue."""
@@ -102,37 +91,11 @@ class Lane:
     async def _run(self) -> None:
         try:
             while self._depth:
-                await self._linger()
                 batch = self._fill()
                 if batch:
-                    await self._carry(batch)
+                    await self._send(batch)
         finally:
             self._runner = None
-
-    async def _carry(self, batch: list[Pending]) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self._expected = min(len(batch) + self._depth, self._limits.batch_commands)
-        await self._send(batch)
-        self._ended = loop.time()
-        self._took = self._ended - began
-
-    async def _linger(self) -> None:
-        """Waits for as many commands as were under way with the last batch.
-
-        The callers of a batch come back at about the same time. Left alone they fall apart into
-        groups that take turns, each paying for a workflow of its own, which costs far more than
-        the wait: so a lane that was busy a moment ago waits for them, a part of a batch's time.
-        """
-        patience = min(self._limits.linger, self._took * self._limits.linger_share)
-        left = self._ended + patience - asyncio.get_running_loop().time()
-        if self._depth >= self._expected or left <= 0:
-            return
-        self._grown.clear()
-        try:
-            await asyncio.wait_for(self._grown.wait(), left)
-        except TimeoutError:
-            return
 
     def _fill(self) -> list[Pending]:
         """Takes the next batch: one command per tenant in turn, in each tenant's order."""
