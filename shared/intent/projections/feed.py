@@ -60,6 +60,11 @@ class LogFeed:
         self._grown.set()
         self._grown = asyncio.Event()
 
+    def close(self) -> None:
+        """Gives up what is being read."""
+        for task in self._pages.values():
+            task.cancel()
+
     async def wait_beyond(self, position: int) -> None:
         """Waits until the log may be beyond a position, or until `wake`."""
         if self.head <= position:

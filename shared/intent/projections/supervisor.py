@@ -85,6 +85,7 @@ class ProjectionSupervisor:
         tasks = [*self._tasks, *(task for _, task in self._rebuilds.values())]
         for task in tasks:
             task.cancel()
+        self._feed.close()
         if tasks:
             await asyncio.wait(tasks)
 

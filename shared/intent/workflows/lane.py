@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
 
@@ -77,11 +77,6 @@ class Lane:
             # A context of its own: the lane works for all callers, not for the one that woke it.
             loop = asyncio.get_running_loop()
             self._runner = loop.create_task(self._run(), name="lane", context=Context())
-
-    def queued(self) -> Iterator[Pending]:
-        """Yields the commands that queue."""
-        for queue in self._queues.values():
-            yield from queue
 
     async def drained(self) -> None:
         """Waits until nothing queues and nothing is in flight."""
