@@ -89,10 +89,13 @@ class LocalPlatform:
 
     Args:
         durable: False trades PostgreSQL's safety against power loss for speed.
+        keep_workflows: False keeps Temporal's state in memory, which a restart of it loses.
         folder: Where data and logs go; None: a folder that is removed at the end.
     """
 
-    def __init__(self, *, durable: bool = True, folder: Path | None = None) -> None:
+    def __init__(
+        self, *, durable: bool = True, keep_workflows: bool = True, folder: Path | None = None
+    ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="intent-", ignore_cleanup_errors=True)
         self.folder = folder or Path(self._temporary.name)
         # PostgreSQL does not run as root: its user must be able to get at its folder.
