@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from intent.errors import ConfigurationError
 from intent.runtime.devservices import (
     ManagedProcess,
     PortTaken,
@@ -21,6 +21,7 @@ from intent.runtime.devservices import (
     free_ports,
     require_free,
 )
+from intent.runtime.devservices.account import closed_folder
 
 _ORPHANS = """
 import sys, time
@@ -40,6 +41,10 @@ async def _scalar(dsn: str, statement: str) -> object:
         return await connection.fetchval(statement)
     finally:
         await connection.close()
+
+
+def _owner(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
 
 
 def _lives(pid: int) -> bool:
@@ -101,14 +106,23 @@ def test_a_second_postgres_on_the_same_data_is_refused(
         Postgres(open_folder / "data", durable=False).start()
 
 
-def test_postgres_as_root_names_a_folder_that_its_user_may_not_enter(
-    open_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change its user")
+async def test_postgres_works_for_root_in_a_folder_that_is_closed_to_others(open_folder: Path) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(ConfigurationError, match=f"it may not enter {closed}"):
-        Postgres(closed / "data").start()
+    with Postgres(closed / "data", durable=False) as server:
+        assert await _scalar(server.dsn, "select 1") == 1
+        assert server.pid is not None
+        assert _owner(server.pid) != 0
+
+
+def test_a_folder_that_another_user_may_not_enter_is_found(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    another = os.geteuid() + 12345
+    assert closed_folder([open_folder, closed / "data"], another) == closed
+    assert closed_folder([open_folder], another) is None
+    assert closed_folder([closed], os.geteuid()) is None
 
 
 def test_temporal_starts_with_the_search_attributes_and_starts_again(open_folder: Path) -> None:
@@ -128,7 +142,9 @@ def test_temporal_that_does_not_start_says_why(open_folder: Path) -> None:
         TemporalServer(log=open_folder / "log", database=unusable).start()
 
 
-def test_nothing_outlives_a_killed_parent(open_folder: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_nothing_outlives_a_killed_parent(open_folder: Path, mode: int) -> None:
+    open_folder.chmod(mode)
     parent = subprocess.Popen(
         [sys.executable, "-c", _ORPHANS, str(open_folder)], stdout=subprocess.PIPE, text=True
     )

@@ -1,8 +1,9 @@
 """Becomes another program, which ends with its parent and runs as a given user.
 
-Run as a script: ``python launch.py PARENT SIGNAL UID:GID PROGRAM ARGUMENT…`` (``-`` for no
-change of user). What it does could happen between fork and exec, but a fork of a process with
-gRPC's threads is not safe; as a program of its own it needs none. It imports nothing of Intent.
+Run as a script: ``python launch.py PARENT SIGNAL USER PROGRAM ARGUMENT…``, where USER is
+``UID:GID``, ``UID:GID:enter`` or ``-`` for no change. What it does could happen between fork and
+exec, but a fork of a process with gRPC's threads is not safe; as a program of its own it needs
+none. It imports nothing of Intent.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import sys
 __all__ = ["launch"]
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAP_DAC_OVERRIDE = 1
+_CAPABILITIES_VERSION = 0x20080522
 
 
 def launch(parent: int, number: int, user: str, command: list[str]) -> None:
@@ -22,19 +27,43 @@ def launch(parent: int, number: int, user: str, command: list[str]) -> None:
     Args:
         parent: The process whose death ends the command.
         number: The signal that ends it then.
-        user: ``UID:GID`` to run as, or ``-``.
+        user: ``UID:GID`` to run as, or ``-``; with ``:enter`` after it the command may enter folders
+            that are closed to that user.
         command: The program's path and its arguments.
     """
     if user != "-":
-        uid, gid = (int(part) for part in user.split(":"))
+        uid, gid, *enter = user.split(":")
+        if enter:
+            _system("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
         os.setgroups([])
-        os.setgid(gid)
-        os.setuid(uid)
+        os.setgid(int(gid))
+        os.setuid(int(uid))
+        if enter:
+            _keep_entering()
     if sys.platform == "linux":
         # After the change of user, which would clear it.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        _system("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() == parent:
         os.execv(command[0], command)  # noqa: S606 - the command is our own
+
+
+def _keep_entering() -> None:
+    """Keeps one of root's rights, to enter and read what is closed, over the change of user and exec.
+
+    No further right is kept, or the kernel would forget the signal of the parent's death.
+    """
+    right = 1 << _CAP_DAC_OVERRIDE
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+    effective_permitted_inheritable = (ctypes.c_uint32 * 6)(right, right, right, 0, 0, 0)
+    _system("capset", header, effective_permitted_inheritable)
+    _system("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
+def _system(name: str, *arguments: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
 if __name__ == "__main__":

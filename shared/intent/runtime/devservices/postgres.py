@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
+import shutil
 import signal
-import stat
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -14,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from intent.errors import ConfigurationError
+from intent.runtime.devservices.account import closed_folder, service_account
 from intent.runtime.devservices.ports import LOOPBACK, free_port, require_free
-from intent.runtime.devservices.process import Account, ManagedProcess, ServiceFailed, launched
+from intent.runtime.devservices.process import ManagedProcess, ServiceFailed, launched
 
 __all__ = ["Postgres"]
 
@@ -60,8 +60,8 @@ class Postgres:
         self.database = database
         self._given_port = port is not None
         self._settings = {**({} if durable else _NOT_DURABLE), **(settings or {})}
-        self._account = _account(self.data)
         self._bin = _binaries()
+        self._account = service_account(self.data, self._bin)
         self._process = ManagedProcess(
             "PostgreSQL",
             self._command(),
@@ -153,18 +153,21 @@ class Postgres:
         return len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
 
     def _initialise(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        secret = self.data.with_name(self.data.name + ".pw")
+        """Makes the data beside its place and moves it there when it is whole."""
+        new, secret = (self.data.with_name(self.data.name + ending) for ending in (".new", ".pw"))
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True, mode=0o700)
         secret.write_text(self.password + "\n")
-        self._own(self.data, secret)
+        self._own(new, secret)
         try:
             self._run(
                 "initdb",
-                *("-D", str(self.data), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"),
+                *("-D", str(new), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"),
                 *("--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync", "--no-instructions"),
             )
         finally:
             secret.unlink()
+        new.rename(self.data)
 
     def _make_database(self) -> None:
         at = ("-h", LOOPBACK, "-p", str(self.port), "-U", "postgres")
@@ -196,16 +199,17 @@ class Postgres:
             raise ServiceFailed(f"PostgreSQL's {program} failed: {said[0]}")
 
     def _check_reachable(self) -> None:
-        if self._account is None:
+        account = self._account
+        if account is None or not account.enters:
             return
-        for path in (self._bin, self.data):
-            closed = _closed_folder(path, self._account)
-            if closed is not None:
-                user = self._account.name
-                raise ConfigurationError(
-                    f"PostgreSQL may not run as root, and as user {user} it may not enter {closed}: run "
-                    f"`chmod o+x {closed}`, or work in a folder that every user may enter, or not as root"
-                )
+        try:
+            self._run("postgres", "--version")
+        except ServiceFailed:
+            closed = closed_folder((self._bin, self.data.parent), account.uid)
+            raise ConfigurationError(
+                f"PostgreSQL may not run as root, and as user {account.name} it may not enter {closed}: run "
+                f"`chmod o+x {closed}`, or work in a folder that every user may enter, or not as root"
+            ) from None
 
     def _wait_for_leftover(self) -> None:
         """Waits for a server on this folder that is just ending."""
@@ -238,30 +242,6 @@ def _binaries() -> Path:
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "TZ", "TMPDIR") if name in os.environ}
     return {**kept, "LC_ALL": "C.UTF-8"}
-
-
-def _account(data: Path) -> Account | None:
-    """Returns the user as whom the server must run when this process is root."""
-    if os.geteuid() != 0:
-        return None
-    if data.exists() and data.stat().st_uid != 0:
-        entry = pwd.getpwuid(data.stat().st_uid)
-    else:
-        names = {user.pw_name: user for user in pwd.getpwall()}
-        entry = names.get("postgres") or names["nobody"]
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
-
-
-def _closed_folder(path: Path, account: Account) -> Path | None:
-    for folder in reversed((path, *path.parents)):
-        if not folder.exists():
-            return None
-        found = folder.stat()
-        bit = stat.S_IXUSR if found.st_uid == account.uid else stat.S_IXOTH
-        own = folder == path and found.st_uid == 0 and not any(folder.iterdir())
-        if not found.st_mode & bit and not own:
-            return folder
-    return None
 
 
 def _postmaster_lines(data: Path) -> list[str]:

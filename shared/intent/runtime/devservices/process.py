@@ -9,34 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from intent.errors import ConfigurationError, IntentError
 from intent.runtime.devservices import launch
+from intent.runtime.devservices.account import Account
 
-__all__ = ["Account", "ManagedProcess", "ServiceFailed", "launched"]
+__all__ = ["ManagedProcess", "ServiceFailed", "launched"]
 
 _POLL = 0.02
 
 
 class ServiceFailed(IntentError):
     """A service did not start or ended by itself; the message carries its last log line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user as whom a process runs.
-
-    Attributes:
-        name: The user's name.
-        uid: The user's id.
-        gid: The id of the user's group.
-    """
-
-    name: str
-    uid: int
-    gid: int
 
 
 def launched(
@@ -56,7 +41,7 @@ def launched(
     program = shutil.which(command[0])
     if program is None:
         raise ServiceFailed(f"there is no program {command[0]}")
-    user = "-" if account is None else f"{account.uid}:{account.gid}"
+    user = "-" if account is None else f"{account.uid}:{account.gid}{':enter' if account.enters else ''}"
     launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(stop_signal)), user]
     return [*launcher, program, *command[1:]]
 

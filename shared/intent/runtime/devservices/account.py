@@ -1,0 +1,63 @@
+"""The user as whom a service runs when this process is root and the service must not be."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Account", "closed_folder", "service_account"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user as whom a process runs.
+
+    Attributes:
+        name: The user's name.
+        uid: The user's id.
+        gid: The id of the user's group.
+        enters: Whether it may enter folders that are closed to it, as root does.
+    """
+
+    name: str
+    uid: int
+    gid: int
+    enters: bool = False
+
+
+def service_account(data: Path, programs: Path) -> Account | None:
+    """Returns an unprivileged user for a service, or None when this process is not root.
+
+    Whose the data is stays its user. In folders that are closed to it, such as root's home, it
+    keeps root's right to enter.
+
+    Args:
+        data: The service's data, which need not exist yet.
+        programs: The folder of its programs.
+    """
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and data.stat().st_uid != 0:
+        entry = pwd.getpwuid(data.stat().st_uid)
+    else:
+        names = {user.pw_name: user for user in pwd.getpwall()}
+        entry = names.get("postgres") or names["nobody"]
+    closed = closed_folder((programs, data.parent), entry.pw_uid)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, enters=closed is not None)
+
+
+def closed_folder(paths: Iterable[Path], uid: int) -> Path | None:
+    """Returns the first folder on the way to these paths that a user may not enter, or None."""
+    for path in paths:
+        for folder in reversed((path, *path.parents)):
+            if folder.exists() and not _open_to(folder.stat(), uid):
+                return folder
+    return None
+
+
+def _open_to(found: os.stat_result, uid: int) -> bool:
+    return bool(found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH))
