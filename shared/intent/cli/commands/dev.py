@@ -141,6 +141,8 @@ class _Screen:
 
     def stop(self) -> None:
         """Stops everything; further interrupts do not get in the way."""
+        if not self._stack.started:
+            return
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         with self._console.status("Stopping: contexts finish their work …"):

@@ -97,6 +97,11 @@ class DevStack:
             if news:
                 yield context.name, news
 
+    @property
+    def started(self) -> bool:
+        """Whether anything was started: everything was free to begin with."""
+        return self._lock is not None
+
     def stop(self) -> None:
         """Stops everything that was started, in order: the contexts finish their work first."""
         if self._lock is None:
@@ -120,8 +125,12 @@ class DevStack:
         except OSError:
             lock.close()
             raise ConfigurationError(_runs_already(self._layout.folder)) from None
+        try:
+            self._layout.require_free()
+        except ConfigurationError:
+            lock.close()
+            raise
         self._lock = lock
-        self._layout.require_free()
 
     def _migrate(self, name: str) -> None:
         from intent.context import load_context

