@@ -25,7 +25,7 @@ PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --n
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: docs help dev test bench lint format types proto baseline pins install clean clean-data clean-all
+.PHONY: docs help dev test bench chaos lint format types proto baseline pins install clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -42,6 +42,9 @@ test: lint ## Everything that a change must pass
 
 bench: install ## Measure, beside baselines; SCENARIO=name runs one
 	@$(BIN)/python -m bench $(SCENARIO)
+
+chaos: install ## Kill and restart everything under load, for long; ARGS=--help tells how long
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: install ## Check style, types, import walls and contracts
 	@printf '== style\n'
