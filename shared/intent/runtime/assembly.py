@@ -226,7 +226,7 @@ class ContextProcess:
             settings.query_database_url or settings.database_url, connections=settings.query_connections
         )
         try:
-            yield ReadModels(pool, self._context)
+            yield self._tracing.watch(ReadModels(pool, self._context), "postgresql", "get", "list")
         finally:
             pool.terminate()
 
