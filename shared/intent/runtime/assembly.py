@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from intent.errors import ConfigurationError
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.runtime.calls import CallObserver
+from intent.runtime.collector import tame_collector
 from intent.runtime.config import Settings
 from intent.runtime.devservices.ports import free_port
 from intent.runtime.endpoint import MetricsEndpoint
@@ -151,7 +151,7 @@ class ContextProcess:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
         async with self.started():
-            _tame_collector()
+            tame_collector()
             await stop.wait()
             _log.info("stopping: finishing what is under way")
 
@@ -266,17 +266,6 @@ class ContextProcess:
             yield
         finally:
             await endpoint.stop()
-
-
-def _tame_collector() -> None:
-    """Keeps the garbage collector from looking at what stays, and from looking often.
-
-    A process holds thousands of aggregates and makes short-lived messages by the hundred
-    thousand; with the default thresholds a tenth of its time went into looking for cycles.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 @asynccontextmanager
