@@ -17,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from intent.context import load_context
 from intent.contracts import Registry
-from intent.projections.tables import ensure_tables
+from intent.runtime.databases import prepare_schema
 from intent.runtime.devservices import ManagedProcess, Postgres, TemporalServer, free_port
-from intent.store.migrations import Passwords, migrate, provision
+from intent.store.migrations import Passwords
 
 __all__ = ["ContextService", "LocalPlatform"]
 
@@ -101,7 +101,10 @@ class LocalPlatform:
         # PostgreSQL does not run as root: its user must be able to get at its folder.
         self.folder.chmod(0o755)
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
-        self.temporal = TemporalServer(log=self.folder / "temporal.log", database=self.folder / "temporal.db")
+        self.temporal = TemporalServer(
+            log=self.folder / "temporal.log",
+            database=self.folder / "temporal.db" if keep_workflows else None,
+        )
 
     def __enter__(self) -> Self:
         """Starts both."""
@@ -118,11 +121,8 @@ class LocalPlatform:
     async def prepare(self, context: str) -> None:
         """Provisions and migrates a context; what is there already stays."""
         bound = load_context(context).bind(Registry.load())
-        await provision(self.postgres.dsn, context, _PASSWORDS)
-        await migrate(
-            self.dsn(context, "owner"),
-            context,
-            prepare=lambda connection: ensure_tables(connection, bound),
+        await prepare_schema(
+            bound, self.dsn(context, "owner"), admin_url=self.postgres.dsn, passwords=_PASSWORDS
         )
 
     def dsn(self, context: str, role: str) -> str:
