@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import grpc
 import pytest
@@ -130,18 +130,31 @@ async def test_others_do_not(orders: Served) -> None:
         await client.projections.skip("OrderViews", 1, "why not")
 
 
-async def test_a_taken_port_is_one_clear_sentence() -> None:
+async def test_many_connections_are_served_by_listeners_on_one_port() -> None:
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    async with served(settings=ServiceSettings(listeners=4)) as orders:
+        for _ in range(12):
+            async with grpc.aio.insecure_channel(orders.server.target, own) as channel:
+                told = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+                assert told.status == SERVING
+
+
+@pytest.mark.parametrize("listeners", [1, 4])
+async def test_a_taken_port_is_one_clear_sentence(listeners: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=str(port)):
-            await Served(settings=ServiceSettings(port=port)).start()
+            await Served(settings=ServiceSettings(port=port, listeners=listeners)).start()
 
 
-async def test_two_servers_never_share_a_port(orders: Served) -> None:
-    with pytest.raises(ConfigurationError):
-        await Served(settings=ServiceSettings(port=orders.server.port)).start()
+@pytest.mark.parametrize("listeners", [1, 4])
+async def test_two_servers_never_share_a_port(listeners: int) -> None:
+    settings = ServiceSettings(listeners=listeners)
+    async with served(settings=settings) as orders:
+        with pytest.raises(ConfigurationError):
+            await Served(settings=replace(settings, port=orders.server.port)).start()
 
 
 class Gate:

@@ -309,6 +309,7 @@ def _service(settings: Settings) -> ServiceSettings:
     return ServiceSettings(
         host=settings.host,
         port=settings.port,
+        listeners=settings.grpc_listeners,
         transport_bytes=settings.grpc_max_message_bytes,
         shutdown_grace=settings.drain_timeout,
         keepalive_time=settings.grpc_keepalive_time,

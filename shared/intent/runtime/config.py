@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         ("*",), description="Roles of a dev caller that names none, with commas; `*` stands for all."
     )
 
+    grpc_listeners: int = Field(
+        8, ge=1, le=64, description="gRPC servers behind the port, among which connections are spread."
+    )
     grpc_max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=64 * 1024, description="Largest message that the server reads at all, in bytes."
     )

@@ -13,7 +13,6 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection
 
-from intent.errors import ConfigurationError
 from intent.projections.reading import ReadModelReader
 from intent.service.calls import CallHost, Method, StreamMethod
 from intent.service.commands import CommandsService
@@ -21,6 +20,7 @@ from intent.service.describe import describe
 from intent.service.events import EventsService
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
+from intent.service.listeners import Listeners, address
 from intent.service.methods import MethodTable, UnknownMethods, service_names
 from intent.service.ports import CommandRouter, ProjectionOperator, ReadSide, ServedContext
 from intent.service.projections import ProjectionsService
@@ -82,13 +82,13 @@ class ContextServer:
             interval=settings.health_interval,
             timeout=settings.health_timeout,
         )
-        self._server: grpc.aio.Server | None = None
+        self._server: Listeners | None = None
         self.port = 0
 
     @property
     def target(self) -> str:
         """Where clients connect, once started."""
-        return _address(self._settings.host, self.port)
+        return address(self._settings.host, self.port)
 
     @property
     def subscriptions(self) -> int:
@@ -101,12 +101,9 @@ class ContextServer:
         Raises:
             ConfigurationError: The port is taken, or the address is none of this machine.
         """
-        server = grpc.aio.server(options=self._settings.channel_arguments())
-        server.add_generic_rpc_handlers((self._table,))
-        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
-        reflection.enable_server_reflection((*self.services, HEALTH, reflection.SERVICE_NAME), server)
-        server.add_generic_rpc_handlers((UnknownMethods(self._host.domain, self._table.names),))
-        self.port = self._bind(server)
+        settings = self._settings
+        server = Listeners(settings.listeners, settings.channel_arguments(), self._equip)
+        self.port = server.bind(settings.host, settings.port)
         await self.health.start()
         await server.start()
         self._server = server
@@ -137,7 +134,7 @@ class ContextServer:
     async def wait(self) -> None:
         """Waits until the server has stopped."""
         if self._server is not None:
-            await self._server.wait_for_termination()
+            await self._server.wait()
 
     def _methods(self) -> Iterator[Method | StreamMethod]:
         parts, settings = self._parts, self._settings
@@ -149,16 +146,11 @@ class ContextServer:
         yield from self._events.methods()
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
 
-    def _bind(self, server: grpc.aio.Server) -> int:
-        address = _address(self._settings.host, self._settings.port)
-        try:
-            port: int = server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ConfigurationError(
-                f"cannot listen on {address}: the port is taken or the address is none of this machine; "
-                "set another port"
-            ) from error
-        return port
+    def _equip(self, server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((self._table,))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
+        reflection.enable_server_reflection((*self.services, HEALTH, reflection.SERVICE_NAME), server)
+        server.add_generic_rpc_handlers((UnknownMethods(self._host.domain, self._table.names),))
 
     async def _idle(self, stopping: asyncio.Task[None]) -> None:
         """Waits until no call is under way, or the grace is over.
@@ -168,7 +160,3 @@ class ContextServer:
         idle = asyncio.create_task(self._host.idle(), name="calls-idle")
         await asyncio.wait([idle, stopping], return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -16,6 +16,8 @@ class ServiceSettings:
     Attributes:
         host: The address to listen on.
         port: The port; 0 takes a free one.
+        listeners: How many servers share the port; each takes up one call per round of the
+            event loop.
         command_bytes: The most that one command or query may have; beyond it the caller
             gets MESSAGE_TOO_LARGE.
         transport_bytes: The most that gRPC itself takes in; beyond it gRPC answers
@@ -40,6 +42,7 @@ class ServiceSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    listeners: int = 1
     command_bytes: int = 256 * 1024
     transport_bytes: int = 4 * _MIB
     min_position_wait: float = 5.0
@@ -58,8 +61,6 @@ class ServiceSettings:
     def channel_arguments(self) -> list[tuple[str, int]]:
         """Returns the arguments of the gRPC server."""
         arguments = [
-            # Two processes must not share a port unnoticed.
-            ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self.transport_bytes),
             ("grpc.max_send_message_length", self.transport_bytes),
             ("grpc.keepalive_time_ms", _milliseconds(self.keepalive_time)),
