@@ -9,16 +9,23 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intent.context import load_context
+from intent.contracts import Registry
 from intent.errors import Overloaded
 from intent.records import CommandKey
 from intent.workflows.lane import Lane, LaneLimits
 from intent.workflows.pending import Pending, Waiter
+from intent.workflows.requests import CommandRequest
 from intent_contracts.intent.v1 import CommandEnvelope
+from intent_contracts.orders.v1 import PlaceOrder
+
+CONTRACT = load_context("orders").bind(Registry.load()).registry.command("orders.v1.PlaceOrder")
 
 
 def pending(tenant: str, name: str = "", size: int = 100) -> Pending:
     command_id = uuid4()
-    made = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size)
+    request = CommandRequest(CONTRACT, PlaceOrder(), tenant, command_id, correlation_id="")
+    made = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size, request)
     loop = asyncio.get_running_loop()
     made.waiters.append(Waiter(loop.create_future(), loop.time(), applied_only=True, joined=False))
     return made

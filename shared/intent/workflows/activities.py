@@ -96,7 +96,9 @@ class ContextActivities:
         """Loads, decides and appends a batch; each command gets its own outcome."""
         self._check(batch.context)
         workflow_id = activity.info().workflow_id or ""
-        handled = await self._handling.handle(batch.commands, workflow_id)
+        handled = await self._handling.handle(
+            batch.commands, workflow_id, self._deliveries.requests(workflow_id)
+        )
         self._deliveries.publish(workflow_id, handled.outcomes)
         return BatchHandled(
             outcomes=handled.outcomes if batch.reply_outcomes else _unrecorded(handled),

@@ -22,6 +22,7 @@ from intent.store.port import EventStore
 from intent.workflows import names, outcomes
 from intent.workflows.attributes import batch_attributes, batch_summary
 from intent.workflows.pending import Pending, wanting_projection
+from intent.workflows.requests import CommandRequest
 
 __all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "Deliveries", "Projections"]
 
@@ -101,6 +102,11 @@ class Deliveries:
     def forget(self, batch: Batch) -> None:
         """Drops a batch."""
         self._batches.pop(batch.id, None)
+
+    def requests(self, workflow_id: str) -> list[CommandRequest]:
+        """Returns the commands of a batch as this process took them in; none when it did not."""
+        batch = self._batches.get(workflow_id)
+        return [pending.request for pending in batch.pendings] if batch is not None else []
 
     def publish(self, workflow_id: str, made: Sequence[CommandOutcome]) -> None:
         """Makes the outcomes of a batch known, when its callers wait here."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.context import BoundContext
-from intent.contracts import parse, validate
+from intent.contracts import CommandContract, parse, validate
 from intent.domain import Aggregate
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
 from intent.records import CommandKey, StreamKey
@@ -31,6 +32,7 @@ from intent.store.port import (
 )
 from intent.workflows import outcomes
 from intent.workflows.cache import AggregateCache
+from intent.workflows.requests import CommandRequest
 from intent.workflows.work import Group, Work
 
 __all__ = ["CommandHandling", "Handled"]
@@ -82,15 +84,29 @@ class CommandHandling:
         self._appended = appended
         self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
 
-    async def handle(self, batch: Sequence[CommandEnvelope], workflow_id: str = "") -> Handled:
+    async def handle(
+        self,
+        batch: Sequence[CommandEnvelope],
+        workflow_id: str = "",
+        validated: Sequence[CommandRequest] = (),
+    ) -> Handled:
         """Handles a batch; running it again has no second effect.
+
+        Args:
+            batch: The commands.
+            workflow_id: The workflow that carries them.
+            validated: The same commands as this process took them in, when it did: parsed and
+                validated already.
+
+        Returns:
+            What became of each.
 
         Raises:
             StoreUnavailable: The store is away; nothing, or all that was appended, is kept,
                 and a repeat tells which.
         """
         try:
-            return await self._handle(batch, workflow_id)
+            return await self._handle(batch, workflow_id, validated)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -116,9 +132,11 @@ class CommandHandling:
             error = outcomes.defect(error_id)
         return Handled([outcomes.failed(envelope.tenant_id, envelope.command_id, error)], [False], 0, [])
 
-    async def _handle(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+    async def _handle(
+        self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
+    ) -> Handled:
         run = _Run(self._context, self._store, self._cache, workflow_id)
-        position = await run.complete(batch)
+        position = await run.complete(batch, validated)
         if position:
             self._appended(position)
         results = run.results()
@@ -162,9 +180,9 @@ class _Run:
             for item in self._order
         ]
 
-    async def complete(self, batch: Sequence[CommandEnvelope]) -> int:
+    async def complete(self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest]) -> int:
         """Runs rounds until every command has its outcome; returns the log's position or 0."""
-        groups = list(self._grouped(batch).values())
+        groups = list(self._grouped(batch, validated or [None] * len(batch)).values())
         for _ in range(_MAX_ROUNDS):
             if not groups:
                 return self._position
@@ -177,11 +195,13 @@ class _Run:
             groups = [group for group in groups if group.works]
         raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
 
-    def _grouped(self, batch: Sequence[CommandEnvelope]) -> dict[StreamKey, Group]:
+    def _grouped(
+        self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest | None]
+    ) -> dict[StreamKey, Group]:
         groups: dict[StreamKey, Group] = {}
         seen: dict[CommandKey, Work] = {}
-        for envelope in batch:
-            work = self._opened(envelope)
+        for envelope, request in zip(batch, validated, strict=True):
+            work = self._opened(envelope, request)
             self._order.append(work)
             if isinstance(work, CommandOutcome):
                 continue
@@ -195,12 +215,10 @@ class _Run:
                 groups[work.key] = Group(work.key, kind, [work])
         return groups
 
-    def _opened(self, envelope: CommandEnvelope) -> Work | CommandOutcome:
+    def _opened(self, envelope: CommandEnvelope, request: CommandRequest | None) -> Work | CommandOutcome:
         """Returns the parsed command, or its outcome when it breaks its contract."""
         try:
-            contract = self._context.registry.command(envelope.type)
-            command = parse(contract.message, envelope.data)
-            validate(command)
+            contract, command = (request.contract, request.command) if request else self._parsed(envelope)
         except CommandError as error:
             return outcomes.failed(envelope.tenant_id, envelope.command_id, error)
         return Work(
@@ -211,6 +229,12 @@ class _Run:
             command_id=UUID(envelope.command_id),
             fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
         )
+
+    def _parsed(self, envelope: CommandEnvelope) -> tuple[CommandContract, Message]:
+        contract = self._context.registry.command(envelope.type)
+        command = parse(contract.message, envelope.data)
+        validate(command)
+        return contract, command
 
     def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:

@@ -11,6 +11,7 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 from intent.errors import CommandError
 from intent.records import CommandKey
 from intent.workflows.outcomes import as_duplicate, failed
+from intent.workflows.requests import CommandRequest
 
 __all__ = ["Pending", "Waiter", "wanting_projection"]
 
@@ -51,6 +52,7 @@ class Pending:
         key: Its tenant and id.
         fingerprint: The digest of its contents.
         size: Its size in a batch, in bytes.
+        request: The command as its first caller gave it, validated.
         waiters: The callers that wait for it; several when an id is repeated meanwhile.
         accepted: Gets the handle once a workflow carries the command; only when asked for.
         dropped: True once its lane passed over it because nobody waited any more.
@@ -60,6 +62,7 @@ class Pending:
     key: CommandKey
     fingerprint: bytes
     size: int
+    request: CommandRequest
     waiters: list[Waiter] = field(default_factory=list)
     accepted: asyncio.Future[str] | None = None
     handle: str = ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 from zlib import crc32
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandResult
 
 from intent.errors import ConfigurationError, Unavailable, error_of
@@ -143,7 +145,7 @@ class WorkflowRouter:
             if known.fingerprint != digest:
                 raise outcomes.id_reused(request.command_id)
             return known
-        pending = Pending(_envelope(request, data), key, digest, size=len(data) + 300)
+        pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
         self._lane(request).offer(pending)
         self._in_flight[key] = pending
         return pending
@@ -199,7 +201,8 @@ class WorkflowRouter:
 
 
 def _envelope(request: CommandRequest, data: bytes) -> CommandEnvelope:
-    envelope = CommandEnvelope(
+    seconds, nanos = divmod(time.time_ns(), 10**9)
+    return CommandEnvelope(
         tenant_id=request.tenant,
         command_id=str(request.command_id),
         type=request.contract.type,
@@ -209,9 +212,8 @@ def _envelope(request: CommandRequest, data: bytes) -> CommandEnvelope:
         actor=request.actor,
         expected_version=request.expected_version,
         traceparent=request.traceparent,
+        received_at=Timestamp(seconds=seconds, nanos=nanos),
     )
-    envelope.received_at.GetCurrentTime()
-    return envelope
 
 
 def _result(outcome: CommandOutcome) -> CommandResult:
