@@ -41,7 +41,7 @@ async def bare_worker(address: str) -> AsyncIterator[Client]:
         yield client
 
 
-async def no_op(client: Client, *, callers: int, seconds: float, eager: bool) -> Load:
+async def no_op(client: Client, *, callers: int, seconds: float, eager: bool, warm: float = 0.0) -> Load:
     """Runs one bare workflow per call, in a closed loop."""
 
     async def call(_: int) -> None:
@@ -53,13 +53,4 @@ async def no_op(client: Client, *, callers: int, seconds: float, eager: bool) ->
             request_eager_start=eager,
         )
 
-    return await closed_loop(call, callers=callers, seconds=seconds)
-
-
-async def best_no_op(address: str, *, callers: int, seconds: float) -> Load:
-    """Returns the better of eager and not eager."""
-    async with bare_worker(address) as client:
-        await no_op(client, callers=min(callers, 20), seconds=1.0, eager=True)
-        eager = await no_op(client, callers=callers, seconds=seconds, eager=True)
-        plain = await no_op(client, callers=callers, seconds=seconds, eager=False)
-    return max(eager, plain, key=lambda load: load.rate)
+    return await closed_loop(call, callers=callers, seconds=seconds, warm=warm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,20 @@ class Load:
     """What a load saw.
 
     Attributes:
-        calls: Calls that were answered.
+        calls: Calls that were answered in that time.
         seconds: How long it ran.
         latencies: Of each call, in seconds, sorted.
     """
 
-    calls: int
-    seconds: float
-    latencies: list[float]
+    calls: int = 0
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+
+    def __add__(self, other: Load) -> Load:
+        """Puts two turns of one load together."""
+        return Load(
+            self.calls + other.calls, self.seconds + other.seconds, sorted(self.latencies + other.latencies)
+        )
 
     @property
     def rate(self) -> float:
@@ -43,7 +49,7 @@ async def closed_loop(
     Args:
         call: One call; gets the number of its caller.
         callers: How many run side by side.
-        seconds: How long new calls are begun.
+        seconds: How long new calls are begun, and answers counted.
         calls: How many in all, instead of a time.
         warm: Seconds at the beginning that are not counted.
     """
@@ -51,17 +57,18 @@ async def closed_loop(
     begun = 0
     start = time.perf_counter()
     count_from = start + warm
+    end = count_from + seconds
 
     async def caller(number: int) -> None:
         nonlocal begun
-        while (begun < calls) if calls else (time.perf_counter() < start + warm + seconds):
+        while (begun < calls) if calls else (time.perf_counter() < end):
             begun += 1
             at = time.perf_counter()
             await call(number)
             done = time.perf_counter()
-            if done >= count_from:
+            if done >= count_from and (calls or done <= end):
                 latencies.append(done - at)
 
     await asyncio.gather(*(caller(number) for number in range(callers)))
-    elapsed = time.perf_counter() - count_from
+    elapsed = time.perf_counter() - count_from if calls else seconds
     return Load(len(latencies), elapsed, sorted(latencies))
