@@ -10,7 +10,7 @@ import grpc
 
 from intent.errors import ConfigurationError
 
-__all__ = ["Listeners"]
+__all__ = ["Listeners", "address"]
 
 
 class Listeners:
