@@ -76,6 +76,8 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) ->
         ("INTENT_PORT", "tcp://10.0.0.1:80", "INTENT_PORT=tcp://10.0.0.1:80 should be a valid integer"),
         ("INTENT_LANES", "0", "INTENT_LANES=0 should be greater than or equal to 1"),
         ("INTENT_LOG_LEVEL", "loud", "INTENT_LOG_LEVEL=loud should be 'debug'"),
+        ("TEMPORAL_WORKER_BUILD_ID", "a:b", "TEMPORAL_WORKER_BUILD_ID=a:b must be made of letters, digits"),
+        ("TEMPORAL_DEPLOYMENT_NAME", "a.b", "TEMPORAL_DEPLOYMENT_NAME=a.b must be made of letters, digits"),
         ("TEMPORAL_TLS", "maybe", "TEMPORAL_TLS=maybe should be a valid boolean"),
     ],
 )

@@ -48,6 +48,7 @@ from intent.workflows import (
     EventDelivery,
     LaneLimits,
     RouterSettings,
+    Versioning,
     WorkerSettings,
     WorkflowRouter,
     command_worker,
@@ -237,7 +238,7 @@ class ContextProcess:
             client,
             self._context.name,
             path.activities.all,
-            WorkerSettings(drain=self._settings.drain_timeout),
+            _worker_settings(self._settings, self._context),
         )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(worker.run(), name="temporal-worker")
@@ -293,6 +294,12 @@ def _probes(client: Client, worker: Worker | None, projections: ProjectionSuperv
         return projections.stalled(_STALLED)
 
     return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
+
+
+def _worker_settings(settings: Settings, context: BoundContext) -> WorkerSettings:
+    versioning = Versioning(settings.deployment, settings.build_id, frozenset(settings.pinned_sagas))
+    versioning.require_known({saga.__name__ for saga in context.sagas})
+    return WorkerSettings(drain=settings.drain_timeout, versioning=versioning)
 
 
 def _identities(settings: Settings) -> IdentityProvider:

@@ -7,9 +7,10 @@ holds the value, for secrets. The table in ``docs/settings.md`` is made from thi
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from intent.errors import ConfigurationError
@@ -22,9 +23,31 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
+def _made_of(pattern: str, words: str) -> AfterValidator:
+    """Returns a check of a name that may be empty."""
+
+    def check(value: str) -> str:
+        if value and not re.fullmatch(pattern, value):
+            raise ValueError(f"must be made of {words}")
+        return value
+
+    return AfterValidator(check)
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+# What a label of Kubernetes may hold too.
+BuildId = Annotated[
+    str,
+    _made_of(
+        r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", "letters, digits, '.', '_' and '-', at most 63"
+    ),
+]
+# Temporal joins it with the build id by a dot.
+DeploymentName = Annotated[
+    str, _made_of(r"[A-Za-z0-9][A-Za-z0-9_/-]{0,127}", "letters, digits, '/', '_' and '-', at most 128")
+]
 
 
 def _plain(name: str, default: Any, description: str, **extra: Any) -> Any:
@@ -80,6 +103,21 @@ class Settings(BaseSettings):
         "TEMPORAL_TLS_SERVER_NAME", "", "Name to expect in Temporal's certificate."
     )
 
+    build_id: BuildId = _plain(
+        "TEMPORAL_WORKER_BUILD_ID",
+        "",
+        "Version of the code for Temporal's Worker Versioning; empty: unversioned.",
+    )
+    deployment_name: DeploymentName = _plain(
+        "TEMPORAL_DEPLOYMENT_NAME",
+        "",
+        "Temporal's worker deployment of which that is a version; empty: the context's name.",
+    )
+    pinned_sagas: Words = Field(
+        (),
+        description="Sagas that stay with the version on which they began, with commas; `*`: all of them.",
+    )
+
     lanes: int = Field(1, ge=1, le=16, description="Lanes; each has one batch of commands in flight.")
     batch_max_commands: int = Field(256, ge=1, le=1000, description="Most commands in a batch.")
     batch_max_bytes: int = Field(
@@ -131,6 +169,11 @@ class Settings(BaseSettings):
     trace_ratio: float = Field(
         1.0, ge=0.0, le=1.0, description="Share of traces kept when the caller sends no decision, 0 to 1."
     )
+
+    @property
+    def deployment(self) -> str:
+        """The name of the context's worker deployment in Temporal."""
+        return self.deployment_name or self.context
 
     @classmethod
     def settings_customise_sources(

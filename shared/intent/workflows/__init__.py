@@ -13,10 +13,12 @@ from intent.workflows.process_commands import ProcessCommands
 from intent.workflows.reports import CommandReports
 from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.workflows.router import RouterSettings, WorkflowRouter
+from intent.workflows.versioning import UNVERSIONED, Versioning
 from intent.workflows.worker import WorkerSettings, command_worker
 
 __all__ = [
     "SEARCH_ATTRIBUTES",
+    "UNVERSIONED",
     "AggregateCache",
     "BatchObserver",
     "Carrier",
@@ -35,6 +37,7 @@ __all__ = [
     "Projections",
     "RouterSettings",
     "SubmittedCommand",
+    "Versioning",
     "WorkerSettings",
     "WorkflowRouter",
     "command_worker",

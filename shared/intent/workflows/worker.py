@@ -12,25 +12,28 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from intent.workflows.names import command_queue
 from intent.workflows.process_commands import ProcessCommands
+from intent.workflows.versioning import UNVERSIONED, Versioning
 
 __all__ = ["WorkerSettings", "command_worker"]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Sizes of a worker.
+    """Sizes of a worker, and the version it is.
 
     Attributes:
         workflow_tasks: Workflow tasks handled at once.
         activities: Activities, local and other, handled at once.
         cached_workflows: Workflows kept in memory between their tasks.
         drain: Seconds that work in flight may take at shutdown.
+        versioning: The version of the code that the worker runs.
     """
 
     workflow_tasks: int = 50
     activities: int = 100
     cached_workflows: int = 500
     drain: float = 20.0
+    versioning: Versioning = UNVERSIONED
 
 
 def command_worker(
@@ -57,4 +60,5 @@ def command_worker(
         max_cached_workflows=sizes.cached_workflows,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
         graceful_shutdown_timeout=timedelta(seconds=sizes.drain),
+        deployment_config=sizes.versioning.config,
     )
