@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from intent.context import Context
 
+from payments.aggregates import Payment
+from payments.projections import PaymentViews
+from payments.queries import PaymentQueries
+
 __all__ = ["context"]
 
-context = Context("payments")
+context = Context("payments", aggregates=[Payment], projections=[PaymentViews], queries=PaymentQueries)

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from intent.context import Context
 
+from shipping.aggregates import OrderNote, Parcel
+from shipping.projections import KnownOrders, ParcelViews
+from shipping.queries import ShippingQueries
+
 __all__ = ["context"]
 
-context = Context("shipping")
+context = Context(
+    "shipping",
+    aggregates=[Parcel, OrderNote],
+    projections=[ParcelViews, KnownOrders],
+    queries=ShippingQueries,
+)

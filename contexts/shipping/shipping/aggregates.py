@@ -1,0 +1,186 @@
+"""The Parcel, from being wanted to its end; and the OrderNote, what shipping knows of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from intent.domain import Aggregate, applies, handles
+from intent_contracts.shipping.v1 import (
+    ArrangeParcel,
+    CancelParcel,
+    DeliverParcel,
+    HandOverParcel,
+    NoteOrder,
+    NoteOrderStatus,
+    OrderNoted,
+    OrderNoteState,
+    OrderStatusNoted,
+    ParcelArranged,
+    ParcelBooked,
+    ParcelCancelled,
+    ParcelDelivered,
+    ParcelHandedOver,
+    ParcelReturned,
+    ParcelState,
+    RecordBooking,
+    ReturnParcel,
+)
+
+from shipping.values import ARRANGED, BOOKED, CANCELLED, DELIVERED, HANDED_OVER, PLACED, RETURNED
+
+__all__ = ["OrderNote", "Parcel"]
+
+
+class Parcel(Aggregate[ParcelState]):
+    """What brings an order to its receiver.
+
+    Its rules, by reason:
+
+    PARCEL_ALREADY_ARRANGED  there is a parcel with this id
+    PARCEL_NOT_FOUND         there is no parcel with this id
+    PARCEL_CANCELLED         it was given up; no carrier may take it
+    PARCEL_HANDED_OVER       the carrier has it: it can no longer be cancelled
+    PARCEL_DELIVERED         the receiver has it: it can neither be cancelled nor come back
+    PARCEL_RETURNED          it came back: it can neither be cancelled nor be delivered
+    TRACKING_NUMBER_DIFFERS  the carrier booked it before, under another number
+
+    A report of the carrier that comes twice or late records nothing. One that overtakes the
+    hand-over, or the booking, is believed: the carrier must have it.
+    """
+
+    @handles
+    def arrange(self, command: ArrangeParcel) -> ParcelArranged:
+        """Has a carrier asked."""
+        self._refuse_cancelled()
+        self.reject_if(self.exists, "PARCEL_ALREADY_ARRANGED", "parcel {id} was arranged before")
+        return ParcelArranged(order_id=command.order_id, ship_to=command.ship_to, articles=command.articles)
+
+    @handles
+    def record_booking(self, command: RecordBooking) -> ParcelBooked | None:
+        """Notes that the carrier will fetch it."""
+        self.require_exists()
+        known, number = self.state.tracking_number, command.tracking_number
+        self.reject_if(
+            known not in ("", number),
+            "TRACKING_NUMBER_DIFFERS",
+            "parcel {id} is booked as {known}, the carrier now says {number}",
+            known=known,
+            number=number,
+        )
+        if known or self.state.status == CANCELLED:
+            return None
+        return ParcelBooked(order_id=self.state.order_id, tracking_number=number)
+
+    @handles
+    def hand_over(self, command: HandOverParcel) -> ParcelHandedOver | None:
+        """Notes that the carrier has it."""
+        self.require_exists()
+        self._refuse_cancelled()
+        return self._handed_over() if self.state.status in (ARRANGED, BOOKED) else None
+
+    @handles
+    def deliver(self, command: DeliverParcel) -> Sequence[ParcelHandedOver | ParcelDelivered]:
+        """Notes that the receiver has it."""
+        self.require_exists()
+        self._refuse_cancelled()
+        status = self.state.status
+        self.reject_if(status == RETURNED, "PARCEL_RETURNED", "parcel {id} came back before")
+        if status == DELIVERED:
+            return []
+        delivered = ParcelDelivered(order_id=self.state.order_id)
+        return [delivered] if status == HANDED_OVER else [self._handed_over(), delivered]
+
+    @handles
+    def take_back(self, command: ReturnParcel) -> Sequence[ParcelHandedOver | ParcelReturned]:
+        """Notes that it came back."""
+        self.require_exists()
+        self._refuse_cancelled()
+        status = self.state.status
+        self.reject_if(status == DELIVERED, "PARCEL_DELIVERED", "parcel {id} was delivered before")
+        if status == RETURNED:
+            return []
+        returned = ParcelReturned(order_id=self.state.order_id, reason=command.reason)
+        return [returned] if status == HANDED_OVER else [self._handed_over(), returned]
+
+    @handles
+    def cancel(self, command: CancelParcel) -> ParcelCancelled | None:
+        """Gives it up, also before it was asked for: whoever asks later must not get it any more."""
+        status = self.state.status
+        self.reject_if(status == HANDED_OVER, "PARCEL_HANDED_OVER", "the carrier has parcel {id}")
+        self.reject_if(status == DELIVERED, "PARCEL_DELIVERED", "parcel {id} was delivered")
+        self.reject_if(status == RETURNED, "PARCEL_RETURNED", "parcel {id} came back")
+        if status == CANCELLED:
+            return None
+        return ParcelCancelled(order_id=self.state.order_id, reason=command.reason)
+
+    @applies
+    def arranged(self, event: ParcelArranged) -> None:
+        """Begins it."""
+        self.state.status = ARRANGED
+        self.state.order_id = event.order_id
+
+    @applies
+    def booked(self, event: ParcelBooked) -> None:
+        """Knows its number."""
+        self.state.tracking_number = event.tracking_number
+        if self.state.status == ARRANGED:
+            self.state.status = BOOKED
+
+    @applies
+    def handed_over(self, event: ParcelHandedOver) -> None:
+        """Is with the carrier."""
+        self.state.status = HANDED_OVER
+
+    @applies
+    def delivered(self, event: ParcelDelivered) -> None:
+        """Is with the receiver."""
+        self.state.status = DELIVERED
+
+    @applies
+    def returned(self, event: ParcelReturned) -> None:
+        """Is back."""
+        self.state.status = RETURNED
+
+    @applies
+    def cancelled(self, event: ParcelCancelled) -> None:
+        """Is given up."""
+        self.state.status = CANCELLED
+
+    def _refuse_cancelled(self) -> None:
+        self.reject_if(self.state.status == CANCELLED, "PARCEL_CANCELLED", "parcel {id} is cancelled")
+
+    def _handed_over(self) -> ParcelHandedOver:
+        return ParcelHandedOver(order_id=self.state.order_id, tracking_number=self.state.tracking_number)
+
+
+class OrderNote(Aggregate[OrderNoteState]):
+    """What shipping knows of an order of the orders context.
+
+    Nothing is refused: the orders context decides, shipping takes note. What is noted already
+    is not noted again, so that the same news may come any number of times.
+    """
+
+    @handles
+    def note(self, command: NoteOrder) -> OrderNoted | None:
+        """Notes who ordered, and how much."""
+        known = (self.state.customer_id, self.state.line_count)
+        if known == (command.customer_id, command.line_count):
+            return None
+        return OrderNoted(customer_id=command.customer_id, line_count=command.line_count)
+
+    @handles
+    def note_status(self, command: NoteOrderStatus) -> OrderStatusNoted | None:
+        """Notes where the order stands."""
+        return None if self.state.status == command.status else OrderStatusNoted(status=command.status)
+
+    @applies
+    def noted(self, event: OrderNoted) -> None:
+        """Knows who ordered."""
+        self.state.customer_id = event.customer_id
+        self.state.line_count = event.line_count
+        self.state.status = self.state.status or PLACED
+
+    @applies
+    def status_noted(self, event: OrderStatusNoted) -> None:
+        """Knows where it stands."""
+        self.state.status = event.status

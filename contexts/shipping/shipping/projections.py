@@ -1,0 +1,84 @@
+"""The read models: one parcel, and what shipping knows of an order."""
+
+from __future__ import annotations
+
+from intent.projections.projection import EventMetadata, Projection, projects
+from intent_contracts.shipping.v1 import (
+    KnownOrder,
+    OrderNoted,
+    OrderStatusNoted,
+    ParcelArranged,
+    ParcelBooked,
+    ParcelCancelled,
+    ParcelDelivered,
+    ParcelHandedOver,
+    ParcelReturned,
+    ParcelView,
+)
+
+from shipping.values import ARRANGED, BOOKED, CANCELLED, DELIVERED, HANDED_OVER, PLACED, RETURNED
+
+__all__ = ["KnownOrders", "ParcelViews"]
+
+
+class ParcelViews(Projection[ParcelView]):
+    """Shows one parcel."""
+
+    @projects
+    def arranged(self, view: ParcelView, event: ParcelArranged, meta: EventMetadata) -> None:
+        """Begins the view."""
+        view.status = ARRANGED
+        view.order_id = event.order_id
+        view.ship_to.CopyFrom(event.ship_to)
+        view.articles = event.articles
+        meta.stamp(view.changed_at)
+
+    @projects
+    def booked(self, view: ParcelView, event: ParcelBooked, meta: EventMetadata) -> None:
+        """Shows its number; a late booking changes nothing else."""
+        view.tracking_number = event.tracking_number
+        if view.status == ARRANGED:
+            view.status = BOOKED
+        meta.stamp(view.changed_at)
+
+    @projects
+    def handed_over(self, view: ParcelView, event: ParcelHandedOver, meta: EventMetadata) -> None:
+        """Shows it with the carrier."""
+        view.status = HANDED_OVER
+        meta.stamp(view.changed_at)
+
+    @projects
+    def delivered(self, view: ParcelView, event: ParcelDelivered, meta: EventMetadata) -> None:
+        """Shows it with the receiver."""
+        view.status = DELIVERED
+        meta.stamp(view.changed_at)
+
+    @projects
+    def returned(self, view: ParcelView, event: ParcelReturned, meta: EventMetadata) -> None:
+        """Shows that it came back, and why."""
+        view.status = RETURNED
+        view.reason = event.reason
+        meta.stamp(view.changed_at)
+
+    @projects
+    def cancelled(self, view: ParcelView, event: ParcelCancelled, meta: EventMetadata) -> None:
+        """Shows that it was given up, and why."""
+        view.status = CANCELLED
+        view.reason = event.reason
+        meta.stamp(view.changed_at)
+
+
+class KnownOrders(Projection[KnownOrder]):
+    """Shows what shipping knows of orders."""
+
+    @projects
+    def noted(self, order: KnownOrder, event: OrderNoted) -> None:
+        """Shows who ordered, and how much."""
+        order.customer_id = event.customer_id
+        order.line_count = event.line_count
+        order.status = order.status or PLACED
+
+    @projects
+    def status_noted(self, order: KnownOrder, event: OrderStatusNoted) -> None:
+        """Shows where it stands."""
+        order.status = event.status
