@@ -154,9 +154,13 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
         "name an event by its full name, e.g. orders.v1.OrderPlaced",
     ),
     "saga correlated by a field that an event has not": (
-        lambda: shop().message("Fulfil", saga={"starts_on": ["shop.v1.Opened"], "correlated_by": "cart_id"}),
-        "shop.v1.Fulfil is correlated by cart_id, which shop.v1.Opened has not as a string field; "
-        "add the field to shop.v1.Opened, or change `correlated_by`",
+        lambda: (
+            shop()
+            .message("Closed", field("cart_id", Field.TYPE_INT64), event=EVENT)
+            .message("Fulfil", saga={"starts_on": ["shop.v1.Closed"], "correlated_by": "cart_id"})
+        ),
+        "shop.v1.Fulfil is correlated by cart_id, which shop.v1.Closed has not as a string field; "
+        "add the field to shop.v1.Closed, or change `correlated_by`",
     ),
 }
 

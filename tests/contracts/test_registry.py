@@ -12,7 +12,7 @@ from .protos import Proto, registry, shop, text
 
 @pytest.fixture(scope="module")
 def orders() -> Registry:
-    return Registry.load("orders.v1")
+    return Registry.load()
 
 
 def test_a_command_tells_its_aggregate_its_roles_and_its_method(orders: Registry) -> None:
@@ -73,6 +73,12 @@ def test_a_saga_may_listen_to_another_context() -> None:
     sagas.message("Ship", saga={"starts_on": ["shop.v1.Opened"], "correlated_by": "owner"})
     (saga,) = registry(shop(), sagas).listeners("shop.v1.Opened")
     assert (saga.context, saga.correlated_by) == ("ship", "owner")
+
+
+def test_an_event_at_home_finds_its_saga_by_the_aggregates_id_when_it_lacks_the_field() -> None:
+    home = shop().message("Fulfil", saga={"starts_on": ["shop.v1.Opened"], "correlated_by": "cart_id"})
+    (saga,) = registry(home).listeners("shop.v1.Opened")
+    assert saga.correlated_by == "cart_id"
 
 
 @pytest.mark.parametrize(

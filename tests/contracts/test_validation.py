@@ -78,7 +78,7 @@ def test_the_limit_can_be_set() -> None:
 
 def test_bytes_become_the_message_of_a_class_or_a_contract() -> None:
     data = _place().SerializeToString()
-    contract = Registry.load("orders.v1").command("orders.v1.PlaceOrder")
+    contract = Registry.load().command("orders.v1.PlaceOrder")
     assert parse(PlaceOrder, data) == parse(contract, data) == _place()
 
 

@@ -14,7 +14,7 @@ from intent.records import StoredEvent
 from intent_contracts.orders.v1 import Money, OrderLine, PlaceOrder
 from orders.context import context
 
-ORDERS = Registry.load("orders.v1")
+ORDERS = Registry.load()
 METADATA = CommandMetadata(
     tenant="acme",
     command_id=UUID("6f1c3c4e-0000-4000-8000-000000000000"),

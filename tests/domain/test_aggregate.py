@@ -49,7 +49,7 @@ def _order(version: int = 0) -> Order:
 def test_methods_are_found_by_the_type_of_their_parameter() -> None:
     assert Order.command_handlers["orders.v1.PlaceOrder"] is Order.place
     assert Order.event_appliers["orders.v1.LineChanged"] is Order.line_changed
-    assert len(Order.command_handlers) == len(Order.event_appliers) == 4
+    assert len(Order.command_handlers) == len(Order.event_appliers) == 8
 
 
 def test_the_class_tells_its_name_and_its_state() -> None:

@@ -76,14 +76,19 @@ class Partial(Aggregate[OrderState]):
 
 
 def test_a_missing_handler_or_applier_is_refused_with_the_method_to_add() -> None:
-    assert _problems(_with(aggregates=[Partial])) == [
+    problems = _problems(_with(aggregates=[Partial]))
+    assert all(
+        "has no handler in Order" in problem or "has no applier in Order" in problem for problem in problems
+    )
+    assert set(problems) >= {
         "orders/v1/commands.proto: orders.v1.CancelOrder has no handler in Order; add a method to "
         "tests.domain.test_context.Partial: @handles def …(self, command: CancelOrder) -> …",
         "orders/v1/commands.proto: orders.v1.ChangeLine has no handler in Order; add a method to "
         "tests.domain.test_context.Partial: @handles def …(self, command: ChangeLine) -> …",
         "orders/v1/events.proto: orders.v1.OrderCancelled has no applier in Order; add a method to "
         "tests.domain.test_context.Partial: @applies def …(self, event: OrderCancelled) -> None",
-    ]
+    }
+    assert not [problem for problem in problems if "PlaceOrder" in problem or "OrderPlaced" in problem]
 
 
 class Twice(Order):
@@ -139,7 +144,8 @@ def test_a_handler_for_a_command_of_another_aggregate_is_refused() -> None:
         f"{where} is the aggregate Parcel, for which there is no state in the contracts; "
         'mark its state with (intent.v1.state) = {aggregate: "Parcel"}' in problems
     )
-    assert len([problem for problem in problems if "an event of Order" in problem]) == 4
+    foreign = [problem for problem in problems if "an event of Order" in problem]
+    assert len(foreign) == len(Order.event_appliers)
 
 
 def test_an_aggregate_declared_twice_is_refused() -> None:
@@ -177,7 +183,8 @@ def test_an_event_version_without_upcaster_is_refused() -> None:
 def test_an_unknown_context_is_refused() -> None:
     assert _problems(Context("parcels")) == [
         "context: parcels has no contracts; "
-        "name the context as its proto package, without the version; known are: orders"
+        "name the context as its proto package, without the version; "
+        "known are: inventory, orders, payments, shipping"
     ]
 
 

@@ -54,6 +54,10 @@ FAILURES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: _refused().then(CONFIRMED),
         r"but it was refused: ORDER_NOT_FOUND: there is no order o-1",
     ),
+    "a rejection where success is expected": (
+        lambda: _refused().then_accepted(),
+        r"expected success, but it was refused: ORDER_NOT_FOUND: there is no order o-1",
+    ),
     "an event where a rejection is expected": (
         lambda: _confirmed().then_rejected("ORDER_NOT_FOUND"),
         r"expected a rejection ORDER_NOT_FOUND, but it recorded orders\.v1\.OrderConfirmed",

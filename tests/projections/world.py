@@ -37,7 +37,7 @@ from orders.context import context as orders
 from ..support.databases import Database
 
 ACME, GLOBEX = "acme", "globex"
-REGISTRY = Registry.load("orders.v1")
+REGISTRY = Registry.load()
 SUMMARIES, VIEWS = orders.projections[1], orders.projections[0]
 
 

@@ -41,7 +41,7 @@ where n.nspname = $1 and has_function_privilege($2, p.oid, 'execute')
 
 @pytest.fixture(scope="module")
 def context() -> BoundContext:
-    return orders.bind(Registry.load("orders.v1"))
+    return orders.bind(Registry.load())
 
 
 @pytest_asyncio.fixture

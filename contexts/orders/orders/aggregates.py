@@ -1,22 +1,44 @@
-"""The Order: placed with its lines, changed while it is open, then confirmed or cancelled."""
+"""The Order: placed with its lines, changed while it is open, checked out, then fulfilled or cancelled."""
 
 from __future__ import annotations
 
 from intent.domain import Aggregate, applies, handles
 from intent_contracts.orders.v1 import (
+    AbandonOrder,
+    CancellationRequested,
     CancelOrder,
     ChangeLine,
+    Checkout,
+    CheckOutOrder,
+    CheckoutStarted,
+    CompleteOrder,
     ConfirmOrder,
     LineChanged,
     Money,
     OrderCancelled,
+    OrderCompleted,
     OrderConfirmed,
     OrderPlaced,
+    OrderShipped,
     OrderState,
+    OrderStatus,
     PlaceOrder,
+    ShipOrder,
 )
 
-from orders.values import CANCELLED, CONFIRMED, OPEN, find_line, set_quantity, status_name, sum_of
+from orders.values import (
+    CANCELLED,
+    CANCELLING,
+    CHECKING_OUT,
+    COMPLETED,
+    CONFIRMED,
+    OPEN,
+    SHIPPED,
+    find_line,
+    set_quantity,
+    status_name,
+    sum_of,
+)
 
 __all__ = ["TOTAL_LIMIT", "Order"]
 
@@ -34,27 +56,46 @@ class Order(Aggregate[OrderState]):
     MIXED_CURRENCIES          the lines are priced in several currencies
     ORDER_TOTAL_TOO_LARGE     the sum is above `TOTAL_LIMIT`
     ORDER_NOT_FOUND           there is no order with this id
-    ORDER_NOT_OPEN            a line can change only until the order is confirmed or cancelled
+    ORDER_NOT_OPEN            a line can change only while the order is open
     ORDER_LINE_NOT_FOUND      there is no line with this id
     LAST_LINE                 the only line cannot be removed; cancel the order instead
-    ORDER_ALREADY_CONFIRMED   it was confirmed before
-    ORDER_CANCELLED           a cancelled order cannot be confirmed
-    ORDER_ALREADY_CANCELLED   it was cancelled before
+
+    A step that does not follow from where the order stands is refused by a reason that tells
+    where that is. Too early:
+
+    ORDER_NOT_CHECKED_OUT     there is no checkout that could be abandoned
+    ORDER_NOT_CONFIRMED       only a confirmed order is shipped
+    ORDER_NOT_SHIPPED         only a shipped order is completed
+
+    Too late, or again:
+
+    ORDER_ALREADY_CHECKED_OUT, ORDER_ALREADY_CONFIRMED, ORDER_ALREADY_CANCELLING,
+    ORDER_ALREADY_SHIPPED, ORDER_ALREADY_COMPLETED, ORDER_ALREADY_CANCELLED: this was done before;
+    ORDER_CONFIRMED, ORDER_CANCELLING, ORDER_SHIPPED, ORDER_COMPLETED, ORDER_CANCELLED: this is
+    no longer possible.
 
     Setting a line to the quantity that it has succeeds and records nothing: what the caller
-    wants is so already. A confirmed order can still be cancelled.
+    wants is so already.
+
+    A confirmed order can still be cancelled. If it was checked out, its parcel may be with the
+    carrier by now, which only the fulfilment can find out: the order is `CANCELLING` until
+    then, and becomes cancelled, or shipped after all. So there is never a doubt whether an
+    order that left was cancelled.
     """
 
     @handles
-    def place(self, command: PlaceOrder) -> OrderPlaced:
-        """Opens the order with its first lines."""
+    def place(self, command: PlaceOrder) -> tuple[OrderPlaced, CheckoutStarted] | OrderPlaced:
+        """Opens the order with its first lines, and checks it out at once if that is wanted."""
         self.reject_if(self.exists, "ORDER_ALREADY_PLACED", "order {id} was placed before")
         self._check_lines(command)
         currency = command.lines[0].unit_price.currency
         total = self._total(sum_of(command.lines), currency)
-        return OrderPlaced(
+        placed = OrderPlaced(
             customer_id=command.customer_id, lines=command.lines, currency=currency, total=total
         )
+        if not command.HasField("checkout"):
+            return placed
+        return placed, _checkout_of(placed, command.checkout)
 
     @handles
     def change_line(self, command: ChangeLine) -> LineChanged | None:
@@ -77,28 +118,61 @@ class Order(Aggregate[OrderState]):
         return LineChanged(line_id=command.line_id, quantity=command.quantity, total=total)
 
     @handles
+    def check_out(self, command: CheckOutOrder) -> CheckoutStarted:
+        """Has the order fulfilled as it is now."""
+        self.require_exists()
+        self._refuse_in(CHECKING_OUT, "ORDER_ALREADY_CHECKED_OUT")
+        self._refuse_late(CONFIRMED, CANCELLING, SHIPPED, COMPLETED, CANCELLED)
+        return _checkout_of(self.state, command.checkout)
+
+    @handles
     def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
         """Closes the order to changes."""
         self.require_exists()
-        status = self.state.status
-        self.reject_if(
-            status == CONFIRMED,
-            "ORDER_ALREADY_CONFIRMED",
-            "order {id} was confirmed before",
-        )
-        self.reject_if(status == CANCELLED, "ORDER_CANCELLED", "order {id} is cancelled")
+        self._refuse_in(CONFIRMED, "ORDER_ALREADY_CONFIRMED")
+        self._refuse_late(CANCELLING, SHIPPED, COMPLETED, CANCELLED)
         return OrderConfirmed(total=self.state.total)
 
     @handles
-    def cancel(self, command: CancelOrder) -> OrderCancelled:
-        """Ends the order without effect, also after it was confirmed."""
+    def cancel(self, command: CancelOrder) -> OrderCancelled | CancellationRequested:
+        """Ends the order without effect, or asks for that when its parcel has to be stopped first."""
         self.require_exists()
-        self.reject_if(
-            self.state.status == CANCELLED,
-            "ORDER_ALREADY_CANCELLED",
-            "order {id} was cancelled before",
-        )
+        self._refuse_in(CANCELLED, "ORDER_ALREADY_CANCELLED")
+        self._refuse_in(CANCELLING, "ORDER_ALREADY_CANCELLING")
+        self._refuse_late(SHIPPED, COMPLETED)
+        if self.state.status == CONFIRMED and self.state.checked_out:
+            return CancellationRequested(reason=command.reason)
         return OrderCancelled(reason=command.reason)
+
+    @handles
+    def ship(self, command: ShipOrder) -> OrderShipped:
+        """Notes that the goods are under way; a cancellation that is not decided yet came too late."""
+        self.require_exists()
+        early = self.state.status in (OPEN, CHECKING_OUT)
+        self.reject_if(early, "ORDER_NOT_CONFIRMED", "order {id} is not confirmed yet")
+        self._refuse_in(SHIPPED, "ORDER_ALREADY_SHIPPED")
+        self._refuse_late(COMPLETED, CANCELLED)
+        return OrderShipped(refused_cancellation=self.state.cancel_reason)
+
+    @handles
+    def complete(self, command: CompleteOrder) -> OrderCompleted:
+        """Ends the order well."""
+        self.require_exists()
+        self._refuse_in(COMPLETED, "ORDER_ALREADY_COMPLETED")
+        self._refuse_late(CANCELLED)
+        self.reject_if(self.state.status != SHIPPED, "ORDER_NOT_SHIPPED", "order {id} is not shipped yet")
+        return OrderCompleted()
+
+    @handles
+    def abandon(self, command: AbandonOrder) -> OrderCancelled:
+        """Ends an order that cannot be fulfilled; if the customer wanted that, for the customer's reason."""
+        self.require_exists()
+        self._refuse_in(CANCELLED, "ORDER_ALREADY_CANCELLED")
+        self._refuse_late(COMPLETED)
+        self.reject_if(
+            not self.state.checked_out, "ORDER_NOT_CHECKED_OUT", "order {id} was never checked out"
+        )
+        return OrderCancelled(reason=self.state.cancel_reason or command.reason)
 
     @applies
     def placed(self, event: OrderPlaced) -> None:
@@ -124,6 +198,29 @@ class Order(Aggregate[OrderState]):
         """Ends it."""
         self.state.status = CANCELLED
 
+    @applies
+    def checkout_started(self, event: CheckoutStarted) -> None:
+        """Fixes its lines."""
+        self.state.status = CHECKING_OUT
+        self.state.checked_out = True
+
+    @applies
+    def cancellation_requested(self, event: CancellationRequested) -> None:
+        """Leaves it open whether it is cancelled or shipped."""
+        self.state.status = CANCELLING
+        self.state.cancel_reason = event.reason
+
+    @applies
+    def shipped(self, event: OrderShipped) -> None:
+        """Closes it to cancellations."""
+        self.state.status = SHIPPED
+        self.state.ClearField("cancel_reason")
+
+    @applies
+    def completed(self, event: OrderCompleted) -> None:
+        """Ends it well."""
+        self.state.status = COMPLETED
+
     def _check_lines(self, command: PlaceOrder) -> None:
         line_ids = [line.line_id for line in command.lines]
         if len(set(line_ids)) < len(line_ids):
@@ -145,6 +242,15 @@ class Order(Aggregate[OrderState]):
                 status=status_name(self.state.status),
             )
 
+    def _refuse_in(self, status: OrderStatus.ValueType, reason: str) -> None:
+        words = status_name(status)
+        self.reject_if(self.state.status == status, reason, "order {id} is already {status}", status=words)
+
+    def _refuse_late(self, *statuses: OrderStatus.ValueType) -> None:
+        words = status_name(self.state.status)
+        reason = f"ORDER_{words.upper().replace(' ', '_')}"
+        self.reject_if(self.state.status in statuses, reason, "order {id} is {status}", status=words)
+
     def _total(self, minor_units: int, currency: str) -> Money:
         self.reject_if(
             minor_units > TOTAL_LIMIT,
@@ -154,3 +260,9 @@ class Order(Aggregate[OrderState]):
             limit=TOTAL_LIMIT,
         )
         return Money(minor_units=minor_units, currency=currency)
+
+
+def _checkout_of(order: OrderPlaced | OrderState, checkout: Checkout) -> CheckoutStarted:
+    return CheckoutStarted(
+        customer_id=order.customer_id, lines=order.lines, total=order.total, checkout=checkout
+    )

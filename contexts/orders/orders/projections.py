@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from intent.projections.projection import EventMetadata, Projection, projects
 from intent_contracts.orders.v1 import (
+    CancellationRequested,
+    CheckoutStarted,
     LineChanged,
     OrderCancelled,
+    OrderCompleted,
     OrderConfirmed,
     OrderPlaced,
+    OrderShipped,
     OrderSummary,
     OrderView,
 )
 
-from orders.values import CANCELLED, CONFIRMED, OPEN, set_quantity
+from orders.values import (
+    CANCELLED,
+    CANCELLING,
+    CHECKING_OUT,
+    COMPLETED,
+    CONFIRMED,
+    OPEN,
+    SHIPPED,
+    set_quantity,
+)
 
 __all__ = ["OrderSummaries", "OrderViews"]
 
@@ -50,6 +63,34 @@ class OrderViews(Projection[OrderView]):
         view.cancel_reason = event.reason
         _changed(view, meta)
 
+    @projects
+    def checkout_started(self, view: OrderView, event: CheckoutStarted, meta: EventMetadata) -> None:
+        """Shows that it is being fulfilled."""
+        view.status = CHECKING_OUT
+        _changed(view, meta)
+
+    @projects
+    def cancellation_requested(
+        self, view: OrderView, event: CancellationRequested, meta: EventMetadata
+    ) -> None:
+        """Shows that it may yet be cancelled, and why."""
+        view.status = CANCELLING
+        view.cancel_reason = event.reason
+        _changed(view, meta)
+
+    @projects
+    def shipped(self, view: OrderView, event: OrderShipped, meta: EventMetadata) -> None:
+        """Shows that it is under way, and not cancelled after all."""
+        view.status = SHIPPED
+        view.ClearField("cancel_reason")
+        _changed(view, meta)
+
+    @projects
+    def completed(self, view: OrderView, event: OrderCompleted, meta: EventMetadata) -> None:
+        """Shows that it ended well."""
+        view.status = COMPLETED
+        _changed(view, meta)
+
 
 def _changed(view: OrderView, meta: EventMetadata) -> None:
     meta.stamp(view.changed_at)
@@ -83,3 +124,23 @@ class OrderSummaries(Projection[OrderSummary]):
     def cancelled(self, row: OrderSummary, event: OrderCancelled) -> None:
         """Lists it as cancelled."""
         row.status = CANCELLED
+
+    @projects
+    def checkout_started(self, row: OrderSummary, event: CheckoutStarted) -> None:
+        """Lists it as being fulfilled."""
+        row.status = CHECKING_OUT
+
+    @projects
+    def cancellation_requested(self, row: OrderSummary, event: CancellationRequested) -> None:
+        """Lists it as neither cancelled nor shipped yet."""
+        row.status = CANCELLING
+
+    @projects
+    def shipped(self, row: OrderSummary, event: OrderShipped) -> None:
+        """Lists it as under way."""
+        row.status = SHIPPED
+
+    @projects
+    def completed(self, row: OrderSummary, event: OrderCompleted) -> None:
+        """Lists it as ended well."""
+        row.status = COMPLETED

@@ -6,19 +6,39 @@ from collections.abc import Iterable, MutableSequence
 
 from intent_contracts.orders.v1 import OrderLine, OrderStatus
 
-__all__ = ["CANCELLED", "CONFIRMED", "OPEN", "find_line", "set_quantity", "status_name", "sum_of"]
+__all__ = [
+    "CANCELLED",
+    "CANCELLING",
+    "CHECKING_OUT",
+    "COMPLETED",
+    "CONFIRMED",
+    "OPEN",
+    "SHIPPED",
+    "find_line",
+    "set_quantity",
+    "status_name",
+    "sum_of",
+]
 
 OPEN = OrderStatus.ORDER_STATUS_OPEN
 """Placed; its lines may change."""
+CHECKING_OUT = OrderStatus.ORDER_STATUS_CHECKING_OUT
+"""Its lines are fixed; stock and payment are being seen to."""
 CONFIRMED = OrderStatus.ORDER_STATUS_CONFIRMED
 """Its lines are fixed."""
+CANCELLING = OrderStatus.ORDER_STATUS_CANCELLING
+"""Its parcel is being stopped, unless the carrier was faster."""
+SHIPPED = OrderStatus.ORDER_STATUS_SHIPPED
+"""The carrier has the goods; it can no longer be cancelled."""
+COMPLETED = OrderStatus.ORDER_STATUS_COMPLETED
+"""Delivered and paid; nothing may happen any more."""
 CANCELLED = OrderStatus.ORDER_STATUS_CANCELLED
 """Nothing may happen any more."""
 
 
 def status_name(status: OrderStatus.ValueType) -> str:
-    """Returns a status as a word in a sentence, e.g. ``confirmed``."""
-    return OrderStatus.Name(status).removeprefix("ORDER_STATUS_").lower()
+    """Returns a status as it is said in a sentence, e.g. ``checking out``."""
+    return OrderStatus.Name(status).removeprefix("ORDER_STATUS_").lower().replace("_", " ")
 
 
 def sum_of(lines: Iterable[OrderLine]) -> int:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from intent_contracts.orders.v1 import ChangeLine, LineChanged, Money, OrderLine, OrderPlaced, PlaceOrder
+from intent_contracts.orders.v1 import (
+    ChangeLine,
+    Checkout,
+    CheckoutStarted,
+    LineChanged,
+    Money,
+    OrderLine,
+    OrderPlaced,
+    PlaceOrder,
+    Receiver,
+)
 
 ID = "o-1"
+CHECKOUT = Checkout(
+    card_token="tok-ok",
+    warehouse_id="w-1",
+    ship_to=Receiver(name="Ann", street="Elm 1", postal_code="10115", city="Berlin", country="DE"),
+)
 
 
 def eur(minor_units: int) -> Money:
@@ -35,3 +50,11 @@ def change(line_id: str, quantity: int) -> ChangeLine:
 
 def changed(line_id: str, quantity: int, total: int) -> LineChanged:
     return LineChanged(line_id=line_id, quantity=quantity, total=eur(total))
+
+
+def checkout_started(*lines: OrderLine) -> CheckoutStarted:
+    """The event of checking out what `placed` with the same lines opened."""
+    order = placed(*lines)
+    return CheckoutStarted(
+        customer_id=order.customer_id, lines=order.lines, total=order.total, checkout=CHECKOUT
+    )

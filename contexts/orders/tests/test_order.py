@@ -3,23 +3,132 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 from intent.testing import given
 from intent_contracts.orders.v1 import (
+    AbandonOrder,
+    CancellationRequested,
     CancelOrder,
+    CheckOutOrder,
+    CompleteOrder,
     ConfirmOrder,
     OrderCancelled,
+    OrderCompleted,
     OrderConfirmed,
+    OrderShipped,
     OrderState,
     OrderStatus,
+    ShipOrder,
 )
 from orders.aggregates import TOTAL_LIMIT, Order
 
-from .examples import ID, change, changed, eur, line, place, placed
+from .examples import CHECKOUT, ID, change, changed, checkout_started, eur, line, place, placed
 
 CONFIRM = ConfirmOrder(order_id=ID)
 CANCEL = CancelOrder(order_id=ID, reason="changed my mind")
 CONFIRMED = OrderConfirmed(total=eur(1000))
 CANCELLED = OrderCancelled(reason="changed my mind")
+CHECK_OUT = CheckOutOrder(order_id=ID, checkout=CHECKOUT)
+SHIP = ShipOrder(order_id=ID)
+COMPLETE = CompleteOrder(order_id=ID)
+ABANDON = AbandonOrder(order_id=ID, reason="out of stock")
+REQUESTED = CancellationRequested(reason="changed my mind")
+
+HISTORIES: dict[str, list[Message]] = {
+    "nothing": [],
+    "open": [placed()],
+    "checking out": [placed(), checkout_started()],
+    "confirmed": [placed(), checkout_started(), CONFIRMED],
+    "cancelling": [placed(), checkout_started(), CONFIRMED, REQUESTED],
+    "shipped": [placed(), checkout_started(), CONFIRMED, OrderShipped()],
+    "completed": [placed(), checkout_started(), CONFIRMED, OrderShipped(), OrderCompleted()],
+    "cancelled": [placed(), checkout_started(), CANCELLED],
+}
+"""How a checked-out order comes to where it stands."""
+
+REFUSALS: list[tuple[Message, dict[str, str]]] = [
+    (
+        CHECK_OUT,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "checking out": "ORDER_ALREADY_CHECKED_OUT",
+            "confirmed": "ORDER_CONFIRMED",
+            "cancelling": "ORDER_CANCELLING",
+            "shipped": "ORDER_SHIPPED",
+            "completed": "ORDER_COMPLETED",
+            "cancelled": "ORDER_CANCELLED",
+        },
+    ),
+    (
+        CONFIRM,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "confirmed": "ORDER_ALREADY_CONFIRMED",
+            "cancelling": "ORDER_CANCELLING",
+            "shipped": "ORDER_SHIPPED",
+            "completed": "ORDER_COMPLETED",
+            "cancelled": "ORDER_CANCELLED",
+        },
+    ),
+    (
+        CANCEL,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "cancelling": "ORDER_ALREADY_CANCELLING",
+            "shipped": "ORDER_SHIPPED",
+            "completed": "ORDER_COMPLETED",
+            "cancelled": "ORDER_ALREADY_CANCELLED",
+        },
+    ),
+    (
+        SHIP,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "open": "ORDER_NOT_CONFIRMED",
+            "checking out": "ORDER_NOT_CONFIRMED",
+            "shipped": "ORDER_ALREADY_SHIPPED",
+            "completed": "ORDER_COMPLETED",
+            "cancelled": "ORDER_CANCELLED",
+        },
+    ),
+    (
+        COMPLETE,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "open": "ORDER_NOT_SHIPPED",
+            "checking out": "ORDER_NOT_SHIPPED",
+            "confirmed": "ORDER_NOT_SHIPPED",
+            "cancelling": "ORDER_NOT_SHIPPED",
+            "completed": "ORDER_ALREADY_COMPLETED",
+            "cancelled": "ORDER_CANCELLED",
+        },
+    ),
+    (
+        ABANDON,
+        {
+            "nothing": "ORDER_NOT_FOUND",
+            "open": "ORDER_NOT_CHECKED_OUT",
+            "completed": "ORDER_COMPLETED",
+            "cancelled": "ORDER_ALREADY_CANCELLED",
+        },
+    ),
+]
+CASES = [
+    pytest.param(command, stands, refusals.get(stands), id=f"{type(command).__name__} {stands}")
+    for command, refusals in REFUSALS
+    for stands in HISTORIES
+]
+
+
+@pytest.mark.parametrize(("command", "stands", "reason"), CASES)
+def test_a_step_is_taken_where_it_follows_and_refused_elsewhere_by_its_own_reason(
+    command: Message, stands: str, reason: str | None
+) -> None:
+    outcome = given(Order, ID, *HISTORIES[stands]).when(command)
+    if reason is None:
+        outcome.then_accepted()
+    else:
+        outcome.then_rejected(reason)
 
 
 class TestPlace:
@@ -75,6 +184,18 @@ class TestPlace:
         lines = [line(str(number), 10_000, TOTAL_LIMIT) for number in range(100)]
         given(Order, ID).when(place(*lines)).then_rejected("ORDER_TOTAL_TOO_LARGE", total=str(10**18))
 
+    def test_with_a_checkout_checks_out_at_once(self) -> None:
+        command = place()
+        command.checkout.CopyFrom(CHECKOUT)
+        given(Order, ID).when(command).then(placed(), checkout_started()).then_state(
+            status=OrderStatus.ORDER_STATUS_CHECKING_OUT, total=eur(1000), checked_out=True
+        )
+
+    def test_with_a_checkout_needs_all_of_it(self) -> None:
+        command = place()
+        command.checkout.card_token = "tok-ok"
+        given(Order, ID).when(command).then_invalid("checkout.warehouse_id", "checkout.ship_to")
+
 
 class TestChangeLine:
     def test_sets_the_quantity_and_the_sum(self) -> None:
@@ -109,10 +230,10 @@ class TestChangeLine:
 
     @pytest.mark.parametrize(
         ("event", "status"),
-        [(CONFIRMED, "confirmed"), (CANCELLED, "cancelled")],
-        ids=lambda value: str(value),
+        [(CONFIRMED, "confirmed"), (CANCELLED, "cancelled"), (checkout_started(), "checking out")],
+        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
     )
-    def test_needs_an_open_order(self, event: OrderConfirmed | OrderCancelled, status: str) -> None:
+    def test_needs_an_open_order(self, event: Message, status: str) -> None:
         given(Order, ID, placed(), event).when(change("a", 3)).then_rejected("ORDER_NOT_OPEN", status=status)
 
     def test_needs_an_order(self) -> None:
@@ -120,6 +241,22 @@ class TestChangeLine:
 
     def test_refuses_a_negative_quantity(self) -> None:
         given(Order, ID, placed()).when(change("a", -1)).then_invalid("quantity")
+
+
+class TestCheckOut:
+    def test_fixes_the_lines_as_they_are(self) -> None:
+        lines = [line("a", 3, 500)]
+        given(Order, ID, placed(), changed("a", 3, 1500)).when(CHECK_OUT).then(
+            checkout_started(*lines)
+        ).then_state(status=OrderStatus.ORDER_STATUS_CHECKING_OUT, checked_out=True)
+
+    def test_needs_a_checkout(self) -> None:
+        given(Order, ID, placed()).when(CheckOutOrder(order_id=ID)).then_invalid("checkout")
+
+    def test_needs_a_country_by_its_code(self) -> None:
+        command = CheckOutOrder(order_id=ID, checkout=CHECKOUT)
+        command.checkout.ship_to.country = "Germany"
+        given(Order, ID, placed()).when(command).then_invalid("checkout.ship_to.country")
 
 
 class TestConfirm:
@@ -148,6 +285,14 @@ class TestCancel:
     def test_ends_a_confirmed_order(self) -> None:
         given(Order, ID, placed(), CONFIRMED).when(CANCEL).then(CANCELLED)
 
+    def test_ends_an_order_that_is_being_checked_out(self) -> None:
+        given(Order, ID, *HISTORIES["checking out"]).when(CANCEL).then(CANCELLED)
+
+    def test_of_a_checkout_that_was_confirmed_is_asked_for_and_not_decided(self) -> None:
+        given(Order, ID, *HISTORIES["confirmed"]).when(CANCEL).then(REQUESTED).then_state(
+            status=OrderStatus.ORDER_STATUS_CANCELLING, cancel_reason="changed my mind"
+        )
+
     def test_happens_once(self) -> None:
         given(Order, ID, placed()).when(CANCEL).when(CANCEL).then_rejected("ORDER_ALREADY_CANCELLED")
 
@@ -156,3 +301,31 @@ class TestCancel:
 
     def test_needs_an_order(self) -> None:
         given(Order, ID).when(CANCEL).then_rejected("ORDER_NOT_FOUND")
+
+
+class TestShip:
+    def test_closes_a_confirmed_order_to_cancellations(self) -> None:
+        given(Order, ID, *HISTORIES["confirmed"]).when(SHIP).then(OrderShipped()).then_state(
+            status=OrderStatus.ORDER_STATUS_SHIPPED
+        )
+
+    def test_turns_down_a_cancellation_that_came_too_late(self) -> None:
+        given(Order, ID, *HISTORIES["cancelling"]).when(SHIP).then(
+            OrderShipped(refused_cancellation="changed my mind")
+        ).then_state(status=OrderStatus.ORDER_STATUS_SHIPPED, cancel_reason="")
+
+
+class TestComplete:
+    def test_ends_a_shipped_order(self) -> None:
+        given(Order, ID, *HISTORIES["shipped"]).when(COMPLETE).then(OrderCompleted()).then_state(
+            status=OrderStatus.ORDER_STATUS_COMPLETED
+        )
+
+
+class TestAbandon:
+    @pytest.mark.parametrize("stands", ["checking out", "confirmed", "shipped"])
+    def test_ends_a_checked_out_order_however_far_it_is(self, stands: str) -> None:
+        given(Order, ID, *HISTORIES[stands]).when(ABANDON).then(OrderCancelled(reason="out of stock"))
+
+    def test_of_an_order_that_the_customer_cancels_tells_the_customers_reason(self) -> None:
+        given(Order, ID, *HISTORIES["cancelling"]).when(ABANDON).then(CANCELLED)

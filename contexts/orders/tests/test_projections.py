@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from google.protobuf.message import Message
 from hypothesis import given as given_any
 from hypothesis import settings
 from hypothesis import strategies as st
 from intent.testing import projected, stored
 from intent_contracts.orders.v1 import (
-    LineChanged,
+    CancellationRequested,
     OrderCancelled,
+    OrderCompleted,
     OrderConfirmed,
     OrderPlaced,
+    OrderShipped,
     OrderStatus,
     OrderSummary,
     OrderView,
@@ -20,18 +23,18 @@ from intent_contracts.orders.v1 import (
 from orders.context import context
 from orders.projections import OrderSummaries, OrderViews
 
-from .examples import ID, changed, eur, line, placed
+from .examples import ID, changed, checkout_started, eur, line, placed
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PLACED = placed(line("a", 2, 500), line("b", 1, 30))
 
 
-def _view(*events: LineChanged | OrderCancelled | OrderConfirmed) -> OrderView:
+def _view(*events: Message) -> OrderView:
     (view,) = projected(OrderViews, ID, PLACED, *events, first_at=AT)
     return view
 
 
-def _summary(*events: LineChanged | OrderCancelled | OrderConfirmed) -> OrderSummary:
+def _summary(*events: Message) -> OrderSummary:
     (row,) = projected(OrderSummaries, ID, PLACED, *events, first_at=AT)
     return row
 
@@ -72,6 +75,28 @@ def test_the_list_shows_where_an_order_stands_and_how_much_it_is() -> None:
 
 def test_the_list_shows_cancelled_orders() -> None:
     assert _summary(OrderCancelled(reason="late")).status == OrderStatus.ORDER_STATUS_CANCELLED
+
+
+FULFILLED: list[tuple[Message, OrderStatus.ValueType]] = [
+    (checkout_started(), OrderStatus.ORDER_STATUS_CHECKING_OUT),
+    (OrderConfirmed(total=eur(1030)), OrderStatus.ORDER_STATUS_CONFIRMED),
+    (CancellationRequested(reason="late"), OrderStatus.ORDER_STATUS_CANCELLING),
+    (OrderShipped(refused_cancellation="late"), OrderStatus.ORDER_STATUS_SHIPPED),
+    (OrderCompleted(), OrderStatus.ORDER_STATUS_COMPLETED),
+]
+
+
+def test_both_models_follow_the_fulfilment() -> None:
+    for number, (_, status) in enumerate(FULFILLED, start=1):
+        events = [event for event, _ in FULFILLED[:number]]
+        assert (_view(*events).status, _summary(*events).status) == (status, status)
+        assert _view(*events).version == number + 1
+
+
+def test_a_view_tells_why_an_order_is_to_be_cancelled_until_it_is_shipped_after_all() -> None:
+    events = [event for event, _ in FULFILLED]
+    assert _view(*events[:3]).cancel_reason == "late"
+    assert _view(*events[:4]).cancel_reason == ""
 
 
 def test_an_order_of_the_first_version_is_shown_in_euro() -> None:

@@ -80,9 +80,16 @@ def _check_saga(saga: SagaContract, events: dict[str, EventContract], problems: 
         if event is None:
             fault = f"listens to the unknown event {type_!r}"
             _problem(saga, fault, "name an event by its full name, e.g. orders.v1.OrderPlaced", problems)
-        elif saga.correlated_by and not _has_text(event, saga.correlated_by):
+        elif not _correlates(saga, event):
             fault = f"is correlated by {saga.correlated_by}, which {type_} has not as a string field"
             _problem(saga, fault, f"add the field to {type_}, or change `correlated_by`", problems)
+
+
+def _correlates(saga: SagaContract, event: EventContract) -> bool:
+    """Tells whether an event leads to its saga: by the field, or at home by the aggregate's id."""
+    field = saga.correlated_by
+    at_home = event.context == saga.context and field not in event.message.DESCRIPTOR.fields_by_name
+    return not field or at_home or _has_text(event, field)
 
 
 def _has_text(event: EventContract, name: str) -> bool:

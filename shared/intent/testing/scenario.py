@@ -140,6 +140,17 @@ class Outcome:
         __tracebackhide__ = True
         return self.then()
 
+    def then_accepted(self) -> Outcome:
+        """Expects that the command succeeds, whatever it records.
+
+        Raises:
+            AssertionError: It is refused.
+        """
+        __tracebackhide__ = True
+        if self._error is not None:
+            raise AssertionError(f"expected success, but it was refused: {self._error}")
+        return self
+
     def then_rejected(self, reason: str, **facts: str) -> Outcome:
         """Expects that a business rule refuses the command, or that there is no such aggregate.
 
