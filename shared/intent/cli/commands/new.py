@@ -1,0 +1,80 @@
+"""``intent new``: makes something new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from intent.cli.scaffold import ScaffoldPlan
+
+__all__ = ["register"]
+
+HELP = """Make something new in this repository.
+
+\b
+  intent new context loyalty
+"""
+_CONTEXT = """Make a context: contracts, domain, read model, query, tests, pins and deployment.
+
+It has one aggregate with one command, one event, one read model and one query. It passes
+`make test` and answers its first command as it is; make it your own from there.
+
+\b
+  intent new context loyalty --aggregate Account
+  intent new context gift_cards                  the aggregate will be GiftCard
+  intent new context loyalty --dry-run           only tell what would be written
+"""
+
+_app = typer.Typer(name="new", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(_app)
+
+
+# With one command typer would make it the group itself; the callback keeps it apart.
+@_app.callback()
+def _group() -> None:
+    """Makes something new."""
+
+
+@_app.command("context", help=_CONTEXT)
+def context(
+    name: Annotated[str, typer.Argument(help="Its name, e.g. loyalty: lower-case letters.")],
+    aggregate: Annotated[
+        str,
+        typer.Option("--aggregate", "-a", help="Its aggregate, e.g. Account. Default: made from its name."),
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; tell what would be.")] = False,
+) -> None:
+    """Makes a context."""
+    from pathlib import Path
+
+    from intent.cli.scaffold import ScaffoldPlan, Workspace
+
+    plan = ScaffoldPlan.of(Workspace.around(Path.cwd()), name, aggregate)
+    if not dry_run:
+        plan.write()
+    _tell(plan, dry_run)
+
+
+def _tell(plan: ScaffoldPlan, dry_run: bool) -> None:
+    names = plan.names
+    verbs = ("would write", "would change") if dry_run else ("wrote", "changed")
+    typer.echo(f"The context {names.context} with the aggregate {names.aggregate}:")
+    for verb, paths in zip(verbs, (plan.created, plan.changed), strict=True):
+        for path in sorted(paths):
+            typer.echo(f"  {verb} {path}")
+    if dry_run:
+        return
+    own, id_ = names.messages, names.fields()["example_id"]
+    key = f'"{names.thing}_id": "{id_}"'
+    typer.echo("\nNext:")
+    typer.echo("  make test")
+    typer.echo("  make dev")
+    typer.echo(f"""  intent send {names.context}.v1.{own["command"]} '{{{key}, "name": "first"}}'""")
+    typer.echo(f"""  intent query {names.context}.v1.{own["query"]} '{{{key}}}'""")
+    typer.echo("\nThen make it your own: docs/writing-a-context.md.")

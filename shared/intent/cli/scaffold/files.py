@@ -1,0 +1,62 @@
+"""The files of a new context, from the templates beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from string import Template
+from typing import Final
+
+from intent.cli.scaffold.names import ScaffoldNames
+
+__all__ = ["new_files"]
+
+_PATHS: Final = {
+    "proto/{0}/v1/{0}.proto": "contract.proto",
+    "contexts/{0}/pyproject.toml": "pyproject.toml",
+    "contexts/{0}/{0}/__init__.py": "package.py",
+    "contexts/{0}/{0}/aggregates.py": "aggregates.py",
+    "contexts/{0}/{0}/context.py": "context.py",
+    "contexts/{0}/{0}/projections.py": "projections.py",
+    "contexts/{0}/{0}/py.typed": "py.typed",
+    "contexts/{0}/{0}/queries.py": "queries.py",
+    "contexts/{0}/tests/test_{0}_context.py": "test.py",
+}
+"""The files by their paths, in which {0} is the context, and the templates that they are made from."""
+
+
+def new_files(names: ScaffoldNames) -> dict[str, str]:
+    """Returns the text of each file that a context consists of, by its path in the workspace."""
+    fields = {**names.fields(), **_imports(names)}
+    templates = files(__package__) / "templates"
+    return {
+        path.format(names.context): Template((templates / f"{name}.tmpl").read_text()).substitute(fields)
+        for path, name in _PATHS.items()
+    }
+
+
+def _imports(names: ScaffoldNames) -> dict[str, str]:
+    """Returns the imports whose order depends on the names.
+
+    One name a line, so that neither the formatter nor the linter wants anything else whatever the
+    names' lengths are.
+    """
+    own, contracts = names.messages, f"intent_contracts.{names.context}.v1"
+    modules = {
+        "intent.contracts": "Registry",
+        "intent.testing": "given, projected",
+        contracts: f"(\n{_listed(own[kind] for kind in ('command', 'event', 'view'))}\n)",
+        f"{names.context}.aggregates": names.aggregate,
+        f"{names.context}.context": "context",
+        f"{names.context}.projections": f"{names.aggregate}Views",
+    }
+    return {
+        "aggregate_messages": _listed(own[kind] for kind in ("command", "event", "state")),
+        "projection_messages": _listed(own[kind] for kind in ("event", "view")),
+        "query_messages": _listed(own[kind] for kind in ("query", "view")),
+        "test_imports": "\n".join(f"from {module} import {modules[module]}" for module in sorted(modules)),
+    }
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "\n".join(f"    {name}," for name in sorted(names, key=str.lower))

@@ -1,0 +1,297 @@
+"""`intent new context`: what it refuses, what it writes, and that the result works as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from intent.cli.scaffold import ScaffoldNames, ScaffoldPlan, Workspace
+
+from .running import Done, environment, intent
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the repository with a new context, installed on its own."""
+
+    root: Path
+
+    def run(self, *arguments: str) -> str:
+        """Runs a program to its end and returns what it wrote.
+
+        Raises:
+            AssertionError: It failed.
+        """
+        done = subprocess.run(
+            arguments,
+            cwd=self.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{shlex.join(arguments)}\n{done.stdout}"
+        return done.stdout
+
+    def tool(self, name: str, *arguments: str) -> str:
+        """Runs a program that is installed in the copy."""
+        return self.run(str(self.root / ".venv" / "bin" / name), *arguments)
+
+
+def _copied(target: Path) -> Path:
+    """Copies what git would take, with the times of the files, so that make has as little to do."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-coz", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def _new(root: Path, *arguments: str) -> Done:
+    return intent("new", "context", *arguments, cwd=root)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    """A copy with the context `gift_cards`, as `make install` leaves it."""
+    made = Copy(_copied(tmp_path_factory.mktemp("copy")))
+    # make takes what is installed here already for uv itself.
+    os.symlink(ROOT / ".tools", made.root / ".tools")
+    done = _new(made.root, "gift_cards")
+    assert done.code == 0, done.err
+    made.run("git", "init", "--quiet")
+    made.run("git", "add", "--all")
+    made.run("make", "install")
+    yield made
+    shutil.rmtree(made.root)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A folder with as much of the repository as a new context changes."""
+    for path in (".importlinter", "pyproject.toml", "proto/buf.yaml", "requirements/intent.txt"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
+    shutil.copytree(ROOT / "contexts" / "orders", tmp_path / "contexts" / "orders")
+    return tmp_path
+
+
+def _texts(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): path.read_text()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_its_tests_and_those_of_the_repository_pass(copy: Copy) -> None:
+    assert " passed" in copy.tool("pytest", "-q", "contexts/gift_cards", "tests/repository")
+
+
+def test_it_is_typed_styled_and_behind_the_walls(copy: Copy) -> None:
+    copy.tool("ruff", "check", "contexts/gift_cards")
+    copy.tool("ruff", "format", "--check", "contexts/gift_cards")
+    copy.tool("mypy", "contexts/gift_cards")
+    assert "Contexts do not know each other KEPT" in copy.tool("lint-imports", "--no-logo", "--no-cache")
+
+
+def test_its_contracts_lint_and_break_nothing(copy: Copy) -> None:
+    image = str(copy.root / "contracts.binpb")
+    copy.tool("python", "proto/generate.py", "--image", image)
+    copy.tool("buf", "lint", image, "--config", "proto/buf.yaml")
+    copy.tool("buf", "breaking", image, "--against", "proto/baseline.binpb", "--config", "proto/buf.yaml")
+
+
+def test_it_answers_its_first_command_and_query(copy: Copy) -> None:
+    card = '{"gift_card_id": "gift-card-1"}'
+    named = '{"gift_card_id": "gift-card-1", "name": "first"}'
+    calls = ("gift_cards.v1.RegisterGiftCard", named, "gift_cards.v1.GetGiftCard", card)
+    said = copy.tool("python", "-m", "tests.cli.answering", "gift_cards", *calls)
+    sent, _, answered = said.partition("{")
+    assert sent.startswith(
+        "GiftCard/gift-card-1 is at version 1, position 1\n  gift_cards.v1.GiftCardRegistered"
+    )
+    assert json.loads("{" + answered) == json.loads(named)
+
+
+def test_it_tells_what_it_wrote_and_what_to_do_next(workspace: Path) -> None:
+    before = _texts(workspace)
+    done = _new(workspace, "loyalty", "--aggregate", "Account")
+    assert done.code == 0, done.err
+    after = _texts(workspace)
+    assert {f"  wrote {path}" for path in after.keys() - before.keys()} == set(_said(done, "wrote"))
+    changed = {path for path in before if before[path] != after[path]}
+    assert {f"  changed {path}" for path in changed} == set(_said(done, "changed"))
+    assert (
+        """intent send loyalty.v1.RegisterAccount '{"account_id": "account-1", "name": "first"}'"""
+        in done.out
+    )
+    assert "def register(self, command: RegisterAccount) -> AccountRegistered:" in "".join(after.values())
+
+
+def _said(done: Done, verb: str) -> list[str]:
+    return [line for line in done.out.splitlines() if line.startswith(f"  {verb} ")]
+
+
+def test_a_dry_run_writes_nothing(workspace: Path) -> None:
+    before = _texts(workspace)
+    done = _new(workspace, "loyalty", "--dry-run")
+    assert "  would write proto/loyalty/v1/loyalty.proto" in done.out
+    assert "  would change .importlinter" in done.out
+    assert "Next:" not in done.out
+    assert _texts(workspace) == before
+
+
+def test_it_is_run_from_any_folder_of_the_repository(workspace: Path) -> None:
+    assert _new(workspace / "contexts" / "orders", "loyalty").code == 0
+    assert (workspace / "contexts" / "loyalty" / "loyalty" / "context.py").exists()
+
+
+def test_outside_of_a_repository_it_says_where_to_go(tmp_path: Path) -> None:
+    done = _new(tmp_path, "loyalty")
+    assert done.code == 2
+    assert "is in no workspace of Intent: change into the repository" in done.err
+
+
+def test_a_second_of_the_same_name_is_refused(workspace: Path) -> None:
+    assert _new(workspace, "loyalty").code == 0
+    done = _new(workspace, "loyalty")
+    assert done.code == 2
+    assert "there is a context loyalty already, in contexts/loyalty; there are: loyalty, orders" in done.err
+
+
+@pytest.mark.parametrize("path", ["proto/loyalty/old.proto", "contexts/loyalty/notes.txt", "loyalty/a.txt"])
+def test_a_folder_in_the_way_is_left_alone(workspace: Path, path: str) -> None:
+    (workspace / path).parent.mkdir(parents=True)
+    (workspace / path).write_text("mine")
+    before = _texts(workspace)
+    done = _new(workspace, "loyalty")
+    assert done.code == 2
+    assert f"{Path(path).parent} is there already" in done.err
+    assert _texts(workspace) == before
+
+
+def test_a_file_in_the_way_is_left_alone(workspace: Path) -> None:
+    (workspace / "requirements" / "loyalty.txt").write_text("mine")
+    before = _texts(workspace)
+    done = _new(workspace, "loyalty")
+    assert done.code == 2
+    assert "requirements/loyalty.txt is there already; nothing was written" in done.err
+    assert _texts(workspace) == before
+
+
+def test_a_file_that_no_longer_lists_contexts_is_named(workspace: Path) -> None:
+    (workspace / ".importlinter").write_text("[importlinter]\nroot_packages =\n    orders\n")
+    before = _texts(workspace)
+    done = _new(workspace, "loyalty")
+    assert done.code == 2
+    assert ".importlinter has no forbidden_modules of [importlinter:contract:platform] any more" in done.err
+    assert _texts(workspace) == before
+
+
+def test_what_was_written_is_taken_back_when_something_cannot_be(workspace: Path) -> None:
+    before = _texts(workspace)
+    plan = ScaffoldPlan.of(Workspace(workspace), "loyalty")
+    # Between plan and writing somebody makes a folder where a file belongs.
+    (workspace / "requirements" / "loyalty.txt").mkdir()
+    with pytest.raises(Exception, match=r"loyalty\.txt cannot be written: .*; nothing was changed"):
+        plan.write()
+    (workspace / "requirements" / "loyalty.txt").rmdir()
+    assert _texts(workspace) == before
+    assert not (workspace / "contexts" / "loyalty").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Gift-Cards", "how about gift_cards?"),
+        ("gift__cards", "how about gift_cards?"),
+        ("2nd", "how about nd?"),
+        ("ünder", "use lower-case letters and digits"),
+        ("class", "a word of Python"),
+        ("match", "a word of Python"),
+        ("message", "a word of the proto language"),
+        ("stream", "a word of the proto language"),
+        ("v1", "how a version of a contract is named"),
+        ("pg_cards", "a schema of PostgreSQL"),
+        ("intent", "a package of the platform"),
+        ("email", "a module of Python's library"),
+        ("grpc", "an installed Python package"),
+        ("docs", "docs is there already"),
+        ("a" * 31, "30 letters are the most"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_with_the_reason(workspace: Path, name: str, said: str) -> None:
+    (workspace / "docs").mkdir()
+    done = _new(workspace, name)
+    assert done.code == 2
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "said"),
+    [
+        ("gift_card", "how about GiftCard?"),
+        ("SKU", "how about Sku?"),
+        ("Gift Card", "write it like Account or GiftCard"),
+        ("Aggregate", "it has a meaning already"),
+        ("SubscriptionAgreements", "at most 20 letters"),
+    ],
+)
+def test_an_aggregate_that_cannot_be_is_refused(workspace: Path, aggregate: str, said: str) -> None:
+    done = _new(workspace, "loyalty", "-a", aggregate)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_message_may_not_have_the_name_of_the_service(workspace: Path) -> None:
+    done = _new(workspace, "account_state", "-a", "Account")
+    assert "the state of the aggregate Account would have the name of the service AccountState" in done.err
+
+
+@pytest.mark.parametrize(
+    ("context", "aggregate"),
+    [
+        ("invoices", "Invoice"),
+        ("gift_cards", "GiftCard"),
+        ("deliveries", "Delivery"),
+        ("addresses", "Address"),
+        ("boxes", "Box"),
+        ("loyalty", "Loyalty"),
+        ("logistics", "Logistics"),
+        ("bus", "Bus"),
+    ],
+)
+def test_the_aggregate_is_named_after_the_context(context: str, aggregate: str) -> None:
+    assert ScaffoldNames.of(context).aggregate == aggregate
+
+
+@pytest.mark.parametrize(
+    ("context", "aggregate"),
+    [("x", "X1b"), ("zz_top", "Zero"), ("a" * 30, "B" + "c" * 20), ("a_b_c", "AbCdEfGhIjKlMnOpQr")],
+)
+def test_whatever_the_names_the_code_is_styled(workspace: Path, context: str, aggregate: str) -> None:
+    assert _new(workspace, context, "-a", aggregate).code == 0
+    ruff = shutil.which("ruff", path=str(ROOT / ".venv" / "bin")) or "ruff"
+    for check in (("check",), ("format", "--check")):
+        done = subprocess.run(
+            [ruff, *check, "--no-cache", "."], cwd=workspace, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
