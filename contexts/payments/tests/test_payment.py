@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 from google.protobuf.message import Message
 from intent.testing import given
@@ -9,7 +11,7 @@ from intent_contracts.payments.v1 import Money, PaymentState, PaymentStatus, Pay
 from payments.aggregates import LATE_GRANT, UNWANTED, Payment
 from payments.values import CANCEL_REFUND_ID
 
-from .examples import (
+from .payment_examples import (
     ASKED,
     AUTHORIZE,
     AUTHORIZED,
@@ -52,6 +54,14 @@ EVERY_COMMAND_BUT_THE_FIRST_AND_CANCEL = [
     RELEASE,
 ]
 CANCELLED_EARLY = PaymentVoided(reason=WHY)
+M = TypeVar("M", bound=Message)
+
+
+def _of_nothing(event: M) -> M:
+    copy = type(event)()
+    copy.CopyFrom(event)
+    copy.amount.minor_units = 0  # type: ignore[attr-defined]
+    return copy
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND_BUT_THE_FIRST_AND_CANCEL, ids=lambda c: type(c).__name__)
@@ -172,10 +182,7 @@ class TestCancel:
         given(Payment, ID, *CHARGED, refund_asked(1000)).when(CANCEL).then_nothing()
 
     def test_gives_back_a_charge_of_nothing_like_any_other(self) -> None:
-        free = [type(event)() for event in CHARGED]
-        for event, copy in zip(CHARGED, free, strict=True):
-            copy.CopyFrom(event)
-            copy.amount.minor_units = 0
+        free = [_of_nothing(event) for event in CHARGED]
         scenario = given(Payment, ID, *free).when(CANCEL).then(refund_asked(0, CANCEL_REFUND_ID))
         scenario.when(give_back(CANCEL_REFUND_ID)).then(refunded(0, CANCEL_REFUND_ID, in_full=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from intent.testing import given
 from shipping.aggregates import OrderNote
 
-from .examples import NOTE, NOTED, ORDER, note_status, status_noted
+from .parcel_examples import NOTE, NOTED, ORDER, note_status, status_noted
 
 
 def test_an_order_is_noted_once() -> None:

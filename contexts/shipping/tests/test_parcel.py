@@ -17,7 +17,7 @@ from intent_contracts.shipping.v1 import (
 )
 from shipping.aggregates import Parcel
 
-from .examples import (
+from .parcel_examples import (
     ARRANGE,
     ARRANGED,
     BOOK,

@@ -24,7 +24,7 @@ from intent_contracts.payments.v1 import (
 from payments.aggregates import Payment
 from payments.values import CANCEL_REFUND_ID
 
-from .examples import (
+from .payment_examples import (
     AUTHORIZE,
     CANCEL,
     CAPTURE,

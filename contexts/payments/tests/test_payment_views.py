@@ -11,7 +11,7 @@ from intent_contracts.payments.v1 import PaymentStatus, PaymentView
 from payments.projections import PaymentViews
 from payments.values import CANCEL_REFUND_ID
 
-from .examples import (
+from .payment_examples import (
     ASKED,
     CANCEL_ASKED,
     CAPTURED,

@@ -10,7 +10,7 @@ from intent.testing import projected
 from intent_contracts.shipping.v1 import KnownOrder, ParcelStatus, ParcelView
 from shipping.projections import KnownOrders, ParcelViews
 
-from .examples import (
+from .parcel_examples import (
     ARRANGED,
     BOOKED,
     CANCELLED,
