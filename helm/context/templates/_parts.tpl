@@ -1,0 +1,44 @@
+{{/* The parts of the release that run as Deployments of the chart: server, and worker where it is separate. */}}
+{{- define "context.parts" -}}
+{{- if eq .Values.worker.mode "embedded" -}}server{{- else -}}server worker{{- end -}}
+{{- end -}}
+
+{{- define "context.partName" -}}
+{{- include "context.fullname" .root }}{{ ternary "" "-worker" (eq .component "server") -}}
+{{- end -}}
+
+{{/* Least number of processes of a part. */}}
+{{- define "context.least" -}}
+{{- if ne .autoscaling.mode "none" -}}{{ .autoscaling.minReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
+{{- end -}}
+
+{{- define "context.scaleDown" -}}
+scaleDown:
+  stabilizationWindowSeconds: {{ .autoscaling.scaleDownSeconds }}
+  policies:
+    - type: Pods
+      value: 1
+      periodSeconds: 60
+{{- end -}}
+
+{{/* The Secrets by which KEDA reaches Temporal, as its TriggerAuthentication wants them. */}}
+{{- define "context.kedaSecrets" -}}
+{{- with .Values.temporal.apiKey }}
+{{- if .existingSecret }}
+- parameter: apiKey
+  name: {{ .existingSecret }}
+  key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- with .Values.temporal.tls }}
+{{- if and .enabled .existingSecret }}
+{{- range $parameter, $key := dict "ca" .keys.ca "cert" .keys.certificate "key" .keys.privateKey }}
+{{- if $key }}
+- parameter: {{ $parameter }}
+  name: {{ $.Values.temporal.tls.existingSecret }}
+  key: {{ $key }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

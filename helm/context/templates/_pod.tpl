@@ -1,0 +1,151 @@
+{{/*
+The pod of a server or a worker. Takes root, component ("server" or "worker"), part (its values) and
+temporal: false where the Temporal Worker Controller adds what leads to Temporal.
+*/}}
+{{- define "context.pod" -}}
+{{- $values := .root.Values -}}
+{{- $server := eq .component "server" -}}
+metadata:
+  labels:
+    {{- include "context.podLabels" . | nindent 4 }}
+    {{- with merge (dict) .part.podLabels $values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with merge (dict) .part.podAnnotations $values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- include "context.podBasics" .root | nindent 2 }}
+  serviceAccountName: {{ include "context.serviceAccountName" .root }}
+  terminationGracePeriodSeconds: {{ include "context.gracePeriod" .root }}
+  {{- with .part.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .part.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .part.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .part.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- include "context.spread" . | nindent 2 }}
+  containers:
+    - name: {{ .component }}
+      {{- include "context.containerBasics" .root | nindent 6 }}
+      command: [intent]
+      args: {{ include "context.processArguments" . }}
+      env:
+        {{- include "context.processEnvironment" . | nindent 8 }}
+      ports:
+        {{- if $server }}
+        - name: grpc
+          containerPort: {{ $values.service.port }}
+          protocol: TCP
+        {{- end }}
+        - name: metrics
+          containerPort: {{ $values.metrics.port }}
+          protocol: TCP
+      {{- include "context.probes" . | trim | nindent 6 }}
+      lifecycle:
+        preStop:
+          sleep:
+            seconds: {{ $values.shutdown.preStopSeconds }}
+      resources:
+        {{- toYaml .part.resources | nindent 8 }}
+      volumeMounts:
+        {{- include "context.processVolumeMounts" . | nindent 8 }}
+  volumes:
+    {{- include "context.processVolumes" . | nindent 4 }}
+{{- end -}}
+
+{{/* Labels of a pod: not those that change with the chart alone, which would start it anew. */}}
+{{- define "context.podLabels" -}}
+{{ include "context.selectorLabels" . }}
+app.kubernetes.io/part-of: intent
+app.kubernetes.io/version: {{ include "context.version" .root | quote }}
+intent/client: "true"
+{{- end -}}
+
+{{- define "context.processArguments" -}}
+{{- if eq .component "worker" -}}
+[worker, {{ .root.Values.context }}]
+{{- else if include "context.separate" .root -}}
+[serve, {{ .root.Values.context }}, --no-worker]
+{{- else -}}
+[serve, {{ .root.Values.context }}]
+{{- end -}}
+{{- end -}}
+
+{{/* What every pod of the release has, those of Jobs included. */}}
+{{- define "context.podBasics" -}}
+{{- with include "context.pullSecrets" . | trim }}
+{{- . }}
+{{ end -}}
+automountServiceAccountToken: false
+# Variables made from Services would be taken for settings: a Service named intent gives INTENT_PORT.
+enableServiceLinks: false
+securityContext:
+  {{- include "context.given" .Values.podSecurityContext | nindent 2 }}
+{{- end -}}
+
+{{- define "context.containerBasics" -}}
+image: {{ include "context.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .Values.containerSecurityContext | nindent 2 }}
+{{- end -}}
+
+{{/* A server is ready as grpc.health.v1 says, a worker as /readyz does; both live while their loop turns. */}}
+{{- define "context.probes" -}}
+{{- $values := .root.Values -}}
+{{- range $probe := list "startup" "readiness" "liveness" }}
+{{ $probe }}Probe:
+  {{- if eq $probe "liveness" }}
+  httpGet:
+    path: /healthz
+    port: metrics
+  {{- else if eq $.component "server" }}
+  grpc:
+    port: {{ $values.service.port }}
+  {{- else }}
+  httpGet:
+    path: /readyz
+    port: metrics
+  {{- end }}
+  {{- toYaml (index $values.probes $probe) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "context.spread" -}}
+{{- $given := .part.topologySpreadConstraints -}}
+{{- if kindIs "invalid" $given -}}
+topologySpreadConstraints:
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "context.selectorLabels" (dict "root" $.root "component" $.component) | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- else if $given -}}
+topologySpreadConstraints:
+  {{- toYaml $given | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* A map without the keys whose value is null. */}}
+{{- define "context.given" -}}
+{{- $given := dict -}}
+{{- range $name, $value := . -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $given $name $value -}}{{- end -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end -}}
