@@ -41,6 +41,11 @@ def test_what_holds_passes_and_can_be_chained() -> None:
     _refused().then_rejected("ORDER_NOT_FOUND", aggregate_id="o-1")
 
 
+def test_an_outcome_tells_what_was_recorded_or_why_not() -> None:
+    assert (_confirmed().events, _confirmed().reason) == ((CONFIRMED,), "")
+    assert (_refused().events, _refused().reason) == ((), "ORDER_NOT_FOUND")
+
+
 FAILURES: dict[str, tuple[Callable[[], object], str]] = {
     "another event": (
         lambda: _confirmed().then(OrderConfirmed(total=Money(minor_units=7, currency="EUR"))),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from intent.context import Context
 
+from inventory.aggregates import Warehouse
+from inventory.projections import StockItems
+from inventory.queries import StockQueries
+
 __all__ = ["context"]
 
-context = Context("inventory")
+context = Context("inventory", aggregates=[Warehouse], projections=[StockItems], queries=StockQueries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,16 @@ class Outcome:
         self._aggregate = aggregate
         self._events = events
         self._error = error
+
+    @property
+    def events(self) -> Sequence[Message]:
+        """What the command recorded, for checks over many commands; `then` expects certain events."""
+        return tuple(self._events)
+
+    @property
+    def reason(self) -> str:
+        """Why the command was refused: a stable reason; empty when it was not."""
+        return self._error.reason if self._error is not None else ""
 
     def then(self, *events: Message) -> Outcome:
         """Expects exactly these events, in order.

@@ -1,0 +1,236 @@
+"""The Warehouse: what lies in it, and for whom it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from intent.domain import Aggregate, applies, handles
+from intent_contracts.inventory.v1 import (
+    LowStockLevelSet,
+    ReceiveStock,
+    ReleaseStock,
+    Reservation,
+    ReserveStock,
+    SetLowStockLevel,
+    ShipOutStock,
+    StockLevel,
+    StockRanLow,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockShippedOut,
+    WarehouseState,
+)
+
+from inventory.stock import is_low, lines_of, quantities_of
+
+__all__ = ["ARTICLE_LIMIT", "RESERVATION_ROOM", "STOCK_LIMIT", "Warehouse"]
+
+STOCK_LIMIT = 1_000_000_000
+"""How many of one article a warehouse can hold."""
+ARTICLE_LIMIT = 1_000
+"""How many articles it can hold: 90 bytes each at most, out of the 256 KiB that a state may have."""
+RESERVATION_ROOM = 160 * 1024
+"""How large the state may get by a reservation, in bytes; articles have room beyond it."""
+
+
+class Warehouse(Aggregate[WarehouseState]):
+    """The articles of one warehouse. Whatever is reserved lies in it, so it cannot be oversold.
+
+    Its rules, by reason:
+
+    WAREHOUSE_NOT_FOUND     nothing was ever received here
+    TOO_MUCH_STOCK          there would be more than `STOCK_LIMIT` of an article
+    TOO_MANY_ARTICLES       there would be more than `ARTICLE_LIMIT` articles
+    OUT_OF_STOCK            fewer are available than wanted; nothing is reserved, not the other lines either
+    RESERVATION_DIFFERS     the reservation holds something else, or for another order
+    TOO_MANY_RESERVATIONS   the open reservations fill `RESERVATION_ROOM`; later there is room again
+    RESERVATION_NOT_FOUND   there is no open reservation with this id
+
+    Reserving once more what a reservation holds succeeds and records nothing. A reservation
+    that was released or shipped out is over and forgotten, and so is an article of which
+    nothing is left and whose level nobody watches.
+    """
+
+    @handles
+    def receive(self, command: ReceiveStock) -> StockReceived:
+        """Adds articles; the first delivery opens the warehouse."""
+        received = quantities_of(command.lines)
+        self._check_articles(received)
+        for sku, quantity in received.items():
+            on_hand = self._level(sku).on_hand
+            self.reject_if(
+                on_hand + quantity > STOCK_LIMIT,
+                "TOO_MUCH_STOCK",
+                "warehouse {id} has {on_hand} of {sku} and can hold {limit}",
+                sku=sku,
+                on_hand=on_hand,
+                limit=STOCK_LIMIT,
+            )
+        return StockReceived(lines=lines_of(received))
+
+    @handles
+    def set_low_level(self, command: SetLowStockLevel) -> Sequence[LowStockLevelSet | StockRanLow]:
+        """Watches an article, also one that is still to come."""
+        self.require_exists()
+        article = self._level(command.sku)
+        if article.low_level == command.level:
+            return ()
+        self._check_articles([command.sku])
+        low = self._ran_low(command.sku, article, available=_available(article), level=command.level)
+        return LowStockLevelSet(sku=command.sku, level=command.level), *low
+
+    @handles
+    def reserve(self, command: ReserveStock) -> Sequence[StockReserved | StockRanLow]:
+        """Holds all that is wanted, or nothing."""
+        self.require_exists()
+        wanted = quantities_of(command.lines)
+        held = self.state.reservations.get(command.reservation_id)
+        if held is not None:
+            self._check_same(command, held, wanted)
+            return ()
+        for sku, quantity in wanted.items():
+            self._check_available(sku, quantity)
+        reserved = StockReserved(
+            reservation_id=command.reservation_id, order_id=command.order_id, lines=lines_of(wanted)
+        )
+        self._check_room(reserved)
+        return reserved, *self._all_that_run_low(wanted)
+
+    @handles
+    def release(self, command: ReleaseStock) -> StockReleased:
+        """Gives up what is held."""
+        held = self._reservation(command.reservation_id)
+        return StockReleased(
+            reservation_id=command.reservation_id,
+            order_id=held.order_id or command.reservation_id,
+            lines=held.lines,
+        )
+
+    @handles
+    def ship_out(self, command: ShipOutStock) -> StockShippedOut:
+        """Takes what is held out of the warehouse."""
+        held = self._reservation(command.reservation_id)
+        return StockShippedOut(
+            reservation_id=command.reservation_id,
+            order_id=held.order_id or command.reservation_id,
+            lines=held.lines,
+        )
+
+    @applies
+    def received(self, event: StockReceived) -> None:
+        """Adds it."""
+        for line in event.lines:
+            self.state.items[line.sku].on_hand += line.quantity
+
+    @applies
+    def low_level_set(self, event: LowStockLevelSet) -> None:
+        """Remembers the level."""
+        self.state.items[event.sku].low_level = event.level
+        self._forget_if_gone(event.sku)
+
+    @applies
+    def reserved(self, event: StockReserved) -> None:
+        """Holds it."""
+        held = self.state.reservations[event.reservation_id]
+        held.lines.extend(event.lines)
+        if event.order_id != event.reservation_id:
+            held.order_id = event.order_id
+        for line in event.lines:
+            self.state.items[line.sku].reserved += line.quantity
+
+    @applies
+    def released(self, event: StockReleased) -> None:
+        """Lets go of it."""
+        del self.state.reservations[event.reservation_id]
+        for line in event.lines:
+            self.state.items[line.sku].reserved -= line.quantity
+
+    @applies
+    def shipped_out(self, event: StockShippedOut) -> None:
+        """Takes it out."""
+        del self.state.reservations[event.reservation_id]
+        for line in event.lines:
+            article = self.state.items[line.sku]
+            article.reserved -= line.quantity
+            article.on_hand -= line.quantity
+            self._forget_if_gone(line.sku)
+
+    @applies
+    def ran_low(self, event: StockRanLow) -> None:
+        """Changes nothing: whether an article is low follows from what there is of it."""
+
+    def _level(self, sku: str) -> StockLevel:
+        return self.state.items.get(sku) or StockLevel()
+
+    def _reservation(self, reservation_id: str) -> Reservation:
+        self.require_exists()
+        held = self.state.reservations.get(reservation_id)
+        if held is None:
+            self.reject(
+                "RESERVATION_NOT_FOUND",
+                "warehouse {id} has no open reservation {reservation_id}",
+                reservation_id=reservation_id,
+            )
+        return held
+
+    def _check_articles(self, skus: Mapping[str, int] | Sequence[str]) -> None:
+        articles = len(self.state.items) + sum(sku not in self.state.items for sku in skus)
+        self.reject_if(
+            articles > ARTICLE_LIMIT,
+            "TOO_MANY_ARTICLES",
+            "warehouse {id} would have {articles} articles and can have {limit}",
+            articles=articles,
+            limit=ARTICLE_LIMIT,
+        )
+
+    def _check_same(self, command: ReserveStock, held: Reservation, wanted: Mapping[str, int]) -> None:
+        order_id = held.order_id or command.reservation_id
+        self.reject_if(
+            order_id != command.order_id or quantities_of(held.lines) != wanted,
+            "RESERVATION_DIFFERS",
+            "reservation {reservation_id} of warehouse {id} holds something else; take another id",
+            reservation_id=command.reservation_id,
+            order_id=order_id,
+        )
+
+    def _check_available(self, sku: str, wanted: int) -> None:
+        available = _available(self._level(sku))
+        self.reject_if(
+            available < wanted,
+            "OUT_OF_STOCK",
+            "warehouse {id} has {available} of {sku} available, {wanted} are wanted",
+            sku=sku,
+            wanted=wanted,
+            available=available,
+        )
+
+    def _check_room(self, reserved: StockReserved) -> None:
+        self.reject_if(
+            self.state.ByteSize() + reserved.ByteSize() > RESERVATION_ROOM,
+            "TOO_MANY_RESERVATIONS",
+            "warehouse {id} has {open} open reservations and no room for another; "
+            "try again when some are shipped out or released",
+            open=len(self.state.reservations),
+        )
+
+    def _all_that_run_low(self, reserved: Mapping[str, int]) -> Iterator[StockRanLow]:
+        for sku, quantity in reserved.items():
+            article = self._level(sku)
+            left = _available(article) - quantity
+            yield from self._ran_low(sku, article, available=left, level=article.low_level)
+
+    @staticmethod
+    def _ran_low(sku: str, before: StockLevel, *, available: int, level: int) -> Iterator[StockRanLow]:
+        was_low = is_low(_available(before), before.low_level)
+        if is_low(available, level) and not was_low:
+            yield StockRanLow(sku=sku, available=available, level=level)
+
+    def _forget_if_gone(self, sku: str) -> None:
+        article = self.state.items[sku]
+        if not article.on_hand and not article.low_level:
+            del self.state.items[sku]
+
+
+def _available(article: StockLevel) -> int:
+    return article.on_hand - article.reserved

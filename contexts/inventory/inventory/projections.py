@@ -1,0 +1,69 @@
+"""The read model: the stock list, a row for each article in each warehouse."""
+
+from __future__ import annotations
+
+from intent.projections.projection import EventMetadata, Projection, projects
+from intent_contracts.inventory.v1 import (
+    LowStockLevelSet,
+    StockItem,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockShippedOut,
+)
+
+from inventory.stock import is_low, quantities_of
+
+__all__ = ["StockItems"]
+
+Moved = StockReceived | StockReserved | StockReleased | StockShippedOut
+
+
+def _articles(event: Moved, meta: EventMetadata) -> list[tuple[str, str]]:
+    return [(meta.aggregate_id, sku) for sku in quantities_of(event.lines)]
+
+
+def _article(event: LowStockLevelSet, meta: EventMetadata) -> tuple[str, str]:
+    return meta.aggregate_id, event.sku
+
+
+class StockItems(Projection[StockItem]):
+    """Shows how many of an article there are, are held, and are left. An article stays listed at 0."""
+
+    @projects(key=_articles)
+    def received(self, item: StockItem, event: StockReceived) -> None:
+        """Adds what came in."""
+        _move(item, event, on_hand=1)
+
+    @projects(key=_articles)
+    def reserved(self, item: StockItem, event: StockReserved) -> None:
+        """Holds what is reserved."""
+        _move(item, event, reserved=1)
+
+    @projects(key=_articles)
+    def released(self, item: StockItem, event: StockReleased) -> None:
+        """Lets go of what was reserved."""
+        _move(item, event, reserved=-1)
+
+    @projects(key=_articles)
+    def shipped_out(self, item: StockItem, event: StockShippedOut) -> None:
+        """Takes what left off both."""
+        _move(item, event, on_hand=-1, reserved=-1)
+
+    @projects(key=_article)
+    def low_level_set(self, item: StockItem, event: LowStockLevelSet) -> None:
+        """Shows the level."""
+        item.low_level = event.level
+        _settle(item)
+
+
+def _move(item: StockItem, event: Moved, on_hand: int = 0, reserved: int = 0) -> None:
+    quantity = sum(line.quantity for line in event.lines if line.sku == item.sku)
+    item.on_hand += on_hand * quantity
+    item.reserved += reserved * quantity
+    _settle(item)
+
+
+def _settle(item: StockItem) -> None:
+    item.available = item.on_hand - item.reserved
+    item.low = is_low(item.available, item.low_level)
