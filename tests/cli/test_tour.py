@@ -15,6 +15,8 @@ from uuid import uuid4
 from .conftest import Collector, Dev, running_dev
 from .running import ORDER, environment, lives, process, wait_until
 
+ORDERS = ("--context", "orders")
+
 
 def _order(order_id: str) -> str:
     return json.dumps({**ORDER, "order_id": order_id})
@@ -69,7 +71,7 @@ def test_events_are_read_decoded_and_filtered(dev: Dev) -> None:
     _place(dev, "o-read", "--tenant", "reader", "--correlation", "story-1")
     dev.run("send", "ConfirmOrder", '{"order_id": "o-read"}', "--tenant", "reader")
     _place(dev, "o-other", "--tenant", "reader")
-    lines = dev.run("events", "--tenant", "reader").out.splitlines()
+    lines = dev.run("events", *ORDERS, "--tenant", "reader").out.splitlines()
     assert len(lines) == 3
     assert "Order/o-read v1  OrderPlaced" in lines[0]
     assert '"customer_id": "ann"' in lines[0]
@@ -80,11 +82,14 @@ def test_events_are_read_decoded_and_filtered(dev: Dev) -> None:
         (("--correlation", "story-1"), 1),
         (("--limit", "1"), 1),
     ):
-        assert len(dev.run("events", "--tenant", "reader", *filter_).out.splitlines()) == count, filter_
-    event = json.loads(dev.run("events", "-t", "reader", "--json", "-n", "1").out)
+        read = dev.run("events", *ORDERS, "--tenant", "reader", *filter_)
+        assert len(read.out.splitlines()) == count, filter_
+    event = json.loads(dev.run("events", *ORDERS, "-t", "reader", "--json", "-n", "1").out)
     assert event["data"]["lines"][0]["sku"] == "tea"
     assert event["correlation_id"] == "story-1"
-    after = dev.run("events", "-t", "reader", "--after", str(event["position"]), "--json").out.splitlines()
+    after = dev.run(
+        "events", *ORDERS, "-t", "reader", "--after", str(event["position"]), "--json"
+    ).out.splitlines()
     assert [json.loads(line)["type"] for line in after] == [
         "orders.v1.OrderConfirmed",
         "orders.v1.OrderPlaced",
@@ -93,13 +98,13 @@ def test_events_are_read_decoded_and_filtered(dev: Dev) -> None:
 
 def test_another_tenant_sees_nothing(dev: Dev) -> None:
     _place(dev, "o-private", "--tenant", "one")
-    assert dev.run("events", "--tenant", "two").out == ""
+    assert dev.run("events", *ORDERS, "--tenant", "two").out == ""
     assert dev.run("query", "GetOrder", '{"order_id": "o-private"}', "--tenant", "two").code == 1
 
 
 def test_events_are_followed_as_they_happen(dev: Dev) -> None:
     following = subprocess.Popen(
-        [sys.executable, "-u", "-m", "intent.cli", "events", "--follow", "--tenant", "live", "--limit", "2"],
+        [sys.executable, "-u", "-m", "intent.cli", "events", *ORDERS, "--follow", "-t", "live", "-n", "2"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(INTENT_DEV_DATA=str(dev.folder)),
@@ -114,18 +119,18 @@ def test_events_are_followed_as_they_happen(dev: Dev) -> None:
 
 def test_projections_are_shown_rebuilt_and_not_skipped_without_need(dev: Dev) -> None:
     placed = _place(dev, "o-rebuild")
-    shown = dev.run("projections", "status")
+    shown = dev.run("projections", "status", *ORDERS)
     assert shown.code == 0, shown.err
     name = next(line.split()[1] for line in shown.out.splitlines() if "OrderV" in line)
-    rebuilt = dev.run("projections", "rebuild", name)
+    rebuilt = dev.run("projections", "rebuild", *ORDERS, name)
     assert f"{name} is rebuilt up to position" in rebuilt.out, rebuilt.err
     assert (
         json.loads(dev.run("query", "GetOrder", '{"order_id": "o-rebuild"}').out)["order_id"] == "o-rebuild"
     )
-    skipped = dev.run("projections", "skip", name, str(placed["position"]), "--reason", "no need")
+    skipped = dev.run("projections", "skip", *ORDERS, name, str(placed["position"]), "--reason", "no need")
     assert skipped.code == 1
-    assert dev.run("projections", "rebuild", "Nothing").code == 1
-    assert dev.run("projections", "status", "--roles", "customer").code == 1
+    assert dev.run("projections", "rebuild", *ORDERS, "Nothing").code == 1
+    assert dev.run("projections", "status", *ORDERS, "--roles", "customer").code == 1
 
 
 def test_metrics_of_calls_batches_projections_and_temporal_are_in_one_place(dev: Dev) -> None:
@@ -182,9 +187,12 @@ def test_a_second_dev_on_the_same_data_is_refused(dev: Dev) -> None:
 
 
 def test_a_context_that_dies_is_started_again(dev: Dev) -> None:
-    victim = next(
-        pid for pid in dev.children() if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    )
+    serving = {
+        pid: words
+        for pid in dev.children()
+        if "serve" in (words := Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+    }
+    victim = next(pid for pid, words in serving.items() if "orders" in words)
     os.kill(victim, signal.SIGKILL)
     placed = _place(dev, "o-after-kill")
     assert placed["version"] == "1"
