@@ -156,6 +156,7 @@ class DevStack:
         environment = {
             "INTENT_CONTEXT": name,
             "INTENT_DEV": "true",
+            "INTENT_DEV_DATA": str(self._layout.folder.resolve()),
             "INTENT_HOST": LOOPBACK,
             "INTENT_PORT": str(self._layout.contexts[name]),
             "INTENT_METRICS_HOST": LOOPBACK,
