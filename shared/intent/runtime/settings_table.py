@@ -23,6 +23,9 @@ secrets. A value that cannot work stops the start with a sentence that names the
 `INTENT_DEV_DATA` itself. The other commands read `INTENT_TARGET`, `INTENT_CONTEXT`,
 `INTENT_TENANT`, `INTENT_ACTOR`, `INTENT_ROLES`, `INTENT_TOKEN` and `INTENT_TLS`.
 
+A context may have variables of its own: those of `payments` and `shipping` are on the page about
+their [simulators](simulators.md).
+
 This page is made by `make docs` from `shared/intent/runtime/config.py`.
 
 | Variable | Default | What it sets |
