@@ -149,6 +149,7 @@ class LocalPlatform:
         }
         return {
             "TEMPORAL_ADDRESS": self.temporal.address,
+            "INTENT_DEV_DATA": str(self.folder),
             **{f"INTENT_{name.upper()}": value for name, value in own.items()},
         }
 
