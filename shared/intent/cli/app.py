@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from intent.cli.commands import describe, dev, events, migrate, new, projections, query, send, serve
+from intent.cli.commands import describe, dev, events, migrate, new, projections, query, send, serve, trace
 from intent.cli.exits import Exit, exit_of, show
 
 __all__ = ["app", "main"]
@@ -70,7 +70,7 @@ def _root(
     _options["debug"] = debug
 
 
-for module in (dev, serve, migrate, send, query, events, projections, describe, new):
+for module in (dev, serve, migrate, send, query, events, trace, projections, describe, new):
     module.register(app)
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -15,7 +15,12 @@ from google.protobuf.message import Message
 
 from intent.cli.exits import UsageError
 
-__all__ = ["find_type", "message_of", "read_json", "to_dict", "to_json"]
+if TYPE_CHECKING:
+    from intent_contracts.intent.v1 import RecordedEvent
+
+    from intent.contracts import Registry
+
+__all__ = ["event_fields", "event_to_dict", "find_type", "message_of", "read_json", "to_dict", "to_json"]
 
 C = TypeVar("C")
 
@@ -96,6 +101,20 @@ def to_dict(message: Message) -> dict[str, Any]:
 def to_json(message: Message) -> str:
     """Returns a message as indented JSON, with the contract's own field names."""
     return json.dumps(to_dict(message), indent=2, ensure_ascii=False)
+
+
+def event_fields(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
+    """Returns the fields of a recorded event; of one whose type is not known only its size."""
+    contract = registry.events.get(event.type)
+    if contract is None:
+        return {"bytes": len(event.data)}
+    return to_dict(contract.message.FromString(event.data))
+
+
+def event_to_dict(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
+    """Returns a recorded event as plain values, with its fields instead of their bytes."""
+    numbers = {"position": event.position, "version": event.version}
+    return {**to_dict(event), **numbers, "data": event_fields(event, registry)}
 
 
 def _problems(value: Any, message: Descriptor, path: str) -> Iterator[str]:

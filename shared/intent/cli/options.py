@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
 import typer
 
+from intent.cli.addresses import address_of, addresses
 from intent.cli.exits import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "Tls",
     "Token",
     "with_client",
+    "with_clients",
 ]
 
 T = TypeVar("T")
@@ -39,7 +41,8 @@ Target: TypeAlias = Annotated[
     typer.Option(
         "--target",
         envvar="INTENT_TARGET",
-        help="Where the context is served, host:port. Default: what `intent dev` runs here.",
+        help="Where it is served, host:port; several contexts: orders=host:port,payments=host:port. "
+        "Default: what `intent dev` runs here.",
         rich_help_panel=_WHO,
     ),
 ]
@@ -96,7 +99,7 @@ class Caller:
     """Where a command connects, and on whose behalf.
 
     Attributes:
-        target: The address, or empty for what `intent dev` runs.
+        target: The address or addresses, or empty for what `intent dev` runs.
         tenant: The tenant, or empty.
         actor: Who asks, or empty.
         roles: Roles with commas, or empty.
@@ -125,14 +128,42 @@ class Caller:
         Raises:
             UsageError: The context or the tenant is not known.
         """
+        return self._client(address_of(self.target, context), registry)
+
+    def connect_all(self, registry: Registry, context: str = "") -> dict[str, IntentClient]:
+        """Returns a client for each context, by name, or for one only.
+
+        Args:
+            registry: The contracts.
+            context: Which one; empty for all.
+
+        Raises:
+            UsageError: It is not known where they are served, or the tenant is not known.
+        """
+        if context:
+            return {context: self.connect(context, registry)}
+        return {name: self._client(address, registry) for name, address in addresses(self.target).items()}
+
+    def whose(self) -> str:
+        """Returns the tenant on whose data to act; empty when the token or the call says it.
+
+        Raises:
+            UsageError: It is not known.
+        """
+        if self.tenant or not self.needs_tenant or self.token:
+            return self.tenant
+        if self.target:
+            raise UsageError("which tenant? give --tenant NAME, or set INTENT_TENANT")
+        return _DEV_TENANT
+
+    def _client(self, address: str, registry: Registry) -> IntentClient:
         import grpc
 
         from intent.service.client import IntentClient
 
-        target = self.target or _running(context)
         return IntentClient.connect(
-            target,
-            tenant=self._tenant(),
+            address,
+            tenant=self.whose(),
             actor=self.actor or None,
             roles=[role.strip() for role in self.roles.split(",")] if self.roles else None,
             token=self.token or None,
@@ -140,30 +171,6 @@ class Caller:
             credentials=grpc.ssl_channel_credentials() if self.tls else None,
             registry=registry,
         )
-
-    def _tenant(self) -> str:
-        if self.tenant or not self.needs_tenant or self.token:
-            return self.tenant
-        if self.target:
-            raise UsageError("which tenant? give --tenant NAME, or set INTENT_TENANT")
-        return _DEV_TENANT
-
-
-def _running(context: str) -> str:
-    """Returns the address of a context that `intent dev` runs."""
-    from intent.runtime.dev.state import DevState, dev_folder
-
-    state = DevState.read(dev_folder())
-    if state is None:
-        raise UsageError("nothing runs here: start `intent dev`, or give --target host:port")
-    if not context and len(state.contexts) == 1:
-        return next(iter(state.contexts.values())).target
-    known = ", ".join(sorted(state.contexts))
-    if not context:
-        raise UsageError(f"which context? give --context with one of: {known}")
-    if context not in state.contexts:
-        raise UsageError(f"the context {context} does not run here; running are: {known}")
-    return state.contexts[context].target
 
 
 def with_client(
@@ -176,3 +183,49 @@ def with_client(
             return await work(client)
 
     return asyncio.run(run())
+
+
+def with_clients(
+    caller: Caller, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Runs work with a client of each context, or of one, side by side.
+
+    A context that is away or refuses keeps nothing from the others.
+
+    Args:
+        caller: Where the contexts are, and on whose behalf.
+        context: Which one; empty for all.
+        registry: The contracts.
+        work: Gets each client.
+
+    Returns:
+        What it returned, and what kept it from returning, each by the context's name.
+
+    Raises:
+        CommandError: Nothing answered; the answer of the first.
+    """
+    from intent.errors import CommandError, Unavailable
+
+    async def one(client: IntentClient) -> T | CommandError:
+        async with client:
+            try:
+                async with asyncio.timeout(caller.timeout):
+                    return await work(client)
+            except TimeoutError:
+                return Unavailable("NO_ANSWER", f"it does not answer within {caller.timeout:g} s")
+            except CommandError as error:
+                return error
+
+    async def run() -> dict[str, T | CommandError]:
+        clients = caller.connect_all(registry, context)
+        answers = await asyncio.gather(*(one(client) for client in clients.values()))
+        return dict(zip(clients, answers, strict=True))
+
+    answers = asyncio.run(run())
+    errors = {name: answer for name, answer in answers.items() if isinstance(answer, CommandError)}
+    if len(errors) == len(answers):
+        raise next(iter(errors.values()))
+    return (
+        {name: answer for name, answer in answers.items() if not isinstance(answer, CommandError)},
+        {name: str(error) for name, error in errors.items()},
+    )

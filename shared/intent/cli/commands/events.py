@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -125,31 +125,18 @@ class _Printer:
 
     def show(self, event: RecordedEvent) -> None:
         """Writes one event."""
-        if self._as_json:
-            typer.echo(json.dumps(self._whole(event), ensure_ascii=False))
-            return
         from rich.markup import escape
 
+        from intent.cli.messages import event_fields, event_to_dict
+
+        if self._as_json:
+            typer.echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))
+            return
+
         when = event.recorded_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        fields = json.dumps(self._data(event), ensure_ascii=False)
+        fields = json.dumps(event_fields(event, self._registry), ensure_ascii=False)
         stream = f"{event.aggregate_type}/{event.aggregate_id}"
         self._console.print(
             f"[dim]{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
             f"[bold green]{event.type.rpartition('.')[2]}[/bold green]  {escape(fields)}"
         )
-
-    def _whole(self, event: RecordedEvent) -> dict[str, Any]:
-        from intent.cli.messages import to_dict
-
-        whole = to_dict(event)
-        whole["position"], whole["version"] = event.position, event.version
-        return {**whole, "data": self._data(event)}
-
-    def _data(self, event: RecordedEvent) -> dict[str, Any]:
-        """Returns the event's fields; one of an unknown type shows its size only."""
-        from intent.cli.messages import to_dict
-
-        contract = self._registry.events.get(event.type)
-        if contract is None:
-            return {"bytes": len(event.data)}
-        return to_dict(contract.message.FromString(event.data))

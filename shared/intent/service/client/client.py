@@ -33,6 +33,7 @@ from intent.service.client.channel import open_channel
 from intent.service.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
 from intent.service.client.projections import ProjectionsClient
 from intent.service.client.retrying import RetryPolicy
+from intent.service.client.sagas import SagasClient
 from intent.service.client.subscription import subscribe
 
 __all__ = ["IntentClient"]
@@ -51,12 +52,14 @@ class IntentClient:
 
     Attributes:
         projections: Shows and mends the projections, for operators.
+        sagas: Shows and mends the sagas.
     """
 
     def __init__(self, connection: Connection, registry: Registry) -> None:
         self._connection = connection
         self._registry = registry
         self.projections = ProjectionsClient(connection)
+        self.sagas = SagasClient(connection)
 
     @classmethod
     def connect(

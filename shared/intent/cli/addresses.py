@@ -1,0 +1,63 @@
+"""Where the contexts are served: as an option says, or by what `intent dev` runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from intent.cli.exits import UsageError
+
+__all__ = ["address_of", "addresses"]
+
+
+def addresses(target: str) -> Mapping[str, str]:
+    """Returns the address of each context, by its name.
+
+    Args:
+        target: ``orders=host:port,payments=host:port``; an address without a name stands under
+            itself. Empty: what `intent dev` runs.
+
+    Raises:
+        UsageError: It is malformed, or nothing runs here.
+    """
+    if not target:
+        return _running()
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in target.split(","))):
+        name, named, address = part.partition("=")
+        if not named:
+            name, address = part, part
+        if not name.strip() or not address.strip():
+            raise UsageError(f"{part!r} is no address; it reads like host:port or orders=host:port")
+        found[name.strip()] = address.strip()
+    return found
+
+
+def address_of(target: str, context: str) -> str:
+    """Returns the address of one context.
+
+    Args:
+        target: See `addresses`; an address without a name is that of any context.
+        context: The context; empty for the only one.
+
+    Raises:
+        UsageError: It is not known where the context is served, or which one is meant.
+    """
+    known = addresses(target)
+    if len(known) == 1 and (not context or context in known or known.keys() == set(known.values())):
+        return next(iter(known.values()))
+    names = ", ".join(sorted(known))
+    if not context:
+        raise UsageError(f"which context? give --context with one of: {names}")
+    if context not in known:
+        where = "has no address in --target; named are" if target else "does not run here; running are"
+        raise UsageError(f"the context {context} {where}: {names}")
+    return known[context]
+
+
+def _running() -> Mapping[str, str]:
+    from intent.runtime.dev.state import DevState, dev_folder
+
+    state = DevState.read(dev_folder())
+    if state is None:
+        raise UsageError("nothing runs here: start `intent dev`, or give --target host:port")
+    return {name: address.target for name, address in state.contexts.items()}

@@ -1,0 +1,86 @@
+"""How times and sagas are written for a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepStatus
+from rich.markup import escape
+
+__all__ = ["clock", "saga_line", "seconds_between", "span", "status_text", "step_line"]
+
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_COLOURS: Final = {
+    "running": "cyan",
+    "waiting": "cyan",
+    "unstarted": "cyan",
+    "done": "green",
+    "completed": "green",
+    "compensating": "yellow",
+    "compensated": "yellow",
+    "interrupted": "yellow",
+    "skipped": "yellow",
+    "timed out": "yellow",
+    "rejected": "red",
+    "stuck": "bold red",
+    "parked": "bold red",
+    "failed": "bold red",
+}
+
+
+def span(seconds: float) -> str:
+    """Returns a length of time in one or two units, e.g. ``12 ms``, ``1.25 s`` or ``2 h 3 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    whole = round(seconds)
+    at = next(index for index, (size, _) in enumerate(_UNITS) if whole >= size)
+    (large, name), (small, rest) = _UNITS[at], _UNITS[min(at + 1, len(_UNITS) - 1)]
+    remainder = whole % large // small
+    return f"{whole // large} {name} {remainder} {rest}" if remainder else f"{whole // large} {name}"
+
+
+def clock(when: datetime) -> str:
+    """Returns a moment with milliseconds, in UTC as events have it."""
+    return when.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def seconds_between(begin: Timestamp, end: Timestamp) -> float:
+    """Returns the seconds from one moment to another."""
+    return (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9
+
+
+def status_text(status: SagaStatus.ValueType) -> str:
+    """Returns where a saga stands, as a coloured word."""
+    return _coloured(SagaStatus.Name(status).removeprefix("SAGA_STATUS_"))
+
+
+def saga_line(found: GetSagaResponse) -> str:
+    """Returns a saga in one line: what it is about, where it stands and why it failed."""
+    info, report = found.saga, found.report
+    why = ": ".join(filter(None, (report.failure_reason, report.failure_detail)))
+    named = f"[bold magenta]{escape(info.type.rpartition('.')[2])} {escape(info.correlation)}[/bold magenta]"
+    return f"{named} {status_text(info.status)}" + (f" [dim]({escape(why)})[/dim]" if why else "")
+
+
+def step_line(step: SagaStep) -> str:
+    """Returns a step in one line: its path, what it does, how far it is and why."""
+    status = _coloured(SagaStepStatus.Name(step.status).removeprefix("SAGA_STEP_STATUS_"))
+    parts = [f"[dim]{escape(step.path)}[/dim] [bold]{escape(step.name)}[/bold] {status}"]
+    if step.HasField("ended_at") and step.HasField("started_at"):
+        parts.append(f"in {span(seconds_between(step.started_at, step.ended_at))}")
+    if step.attempts > 1:
+        parts.append(f"tried {step.attempts} times")
+    if step.compensates:
+        parts.append(f"undoes {escape(step.compensates)}")
+    why = ": ".join(filter(None, (step.reason, step.detail)))
+    return ", ".join(parts) + (f" [dim]({escape(why)})[/dim]" if why else "")
+
+
+def _coloured(name: str) -> str:
+    word = name.lower().replace("_", " ")
+    colour = _COLOURS.get(word)
+    return f"[{colour}]{word}[/{colour}]" if colour else word
