@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
@@ -128,21 +128,18 @@ class Caller:
         Raises:
             UsageError: The context or the tenant is not known.
         """
-        return self._client(address_of(self.target, context), registry)
+        return self.client(address_of(self.target, context), registry)
 
-    def connect_all(self, registry: Registry, context: str = "") -> dict[str, IntentClient]:
-        """Returns a client for each context, by name, or for one only.
+    def places(self, context: str) -> Mapping[str, str]:
+        """Returns the addresses of all contexts by their names, or that of one.
 
         Args:
-            registry: The contracts.
             context: Which one; empty for all.
 
         Raises:
-            UsageError: It is not known where they are served, or the tenant is not known.
+            UsageError: It is not known where they are served.
         """
-        if context:
-            return {context: self.connect(context, registry)}
-        return {name: self._client(address, registry) for name, address in addresses(self.target).items()}
+        return {context: address_of(self.target, context)} if context else addresses(self.target)
 
     def whose(self) -> str:
         """Returns the tenant on whose data to act; empty when the token or the call says it.
@@ -156,7 +153,12 @@ class Caller:
             raise UsageError("which tenant? give --tenant NAME, or set INTENT_TENANT")
         return _DEV_TENANT
 
-    def _client(self, address: str, registry: Registry) -> IntentClient:
+    def client(self, address: str, registry: Registry) -> IntentClient:
+        """Returns a client for an address.
+
+        Raises:
+            UsageError: The tenant is not known.
+        """
         import grpc
 
         from intent.service.client import IntentClient
@@ -204,22 +206,22 @@ def with_clients(
     Raises:
         CommandError: Nothing answered; the answer of the first.
     """
-    from intent.errors import CommandError, Unavailable
+    from intent.errors import CommandError, DeadlineExceeded
 
-    async def one(client: IntentClient) -> T | CommandError:
-        async with client:
-            try:
-                async with asyncio.timeout(caller.timeout):
-                    return await work(client)
-            except TimeoutError:
-                return Unavailable("NO_ANSWER", f"it does not answer within {caller.timeout:g} s")
-            except CommandError as error:
-                return error
+    places = caller.places(context)
+
+    async def one(address: str) -> T | CommandError:
+        try:
+            async with caller.client(address, registry) as client, asyncio.timeout(caller.timeout):
+                return await work(client)
+        except (TimeoutError, DeadlineExceeded):
+            return DeadlineExceeded("NO_ANSWER", f"no answer from {address} within {caller.timeout:g} s")
+        except CommandError as error:
+            return error
 
     async def run() -> dict[str, T | CommandError]:
-        clients = caller.connect_all(registry, context)
-        answers = await asyncio.gather(*(one(client) for client in clients.values()))
-        return dict(zip(clients, answers, strict=True))
+        answers = await asyncio.gather(*(one(address) for address in places.values()))
+        return dict(zip(places, answers, strict=True))
 
     answers = asyncio.run(run())
     errors = {name: answer for name, answer in answers.items() if isinstance(answer, CommandError)}
@@ -227,5 +229,5 @@ def with_clients(
         raise next(iter(errors.values()))
     return (
         {name: answer for name, answer in answers.items() if not isinstance(answer, CommandError)},
-        {name: str(error) for name, error in errors.items()},
+        {name: error.message for name, error in errors.items()},
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,18 +22,20 @@ from intent.cli.options import (
     Tenant,
     Tls,
     Token,
-    with_client,
 )
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
 
+    from intent.cli.merging import Log
     from intent.contracts import Registry
     from intent.service.client import IntentClient
 
 __all__ = ["register"]
 
 HELP = """Read the events of a tenant, decoded, in the order in which they were recorded.
+
+Of every context that runs, or of one with --context.
 
 \b
   intent events                                  what happened until now
@@ -39,10 +44,12 @@ HELP = """Read the events of a tenant, decoded, in the order in which they were 
   intent events --stream Order/o-1               one aggregate
   intent events --type OrderPlaced --json        one kind of event, a JSON object a line
   intent events --correlation checkout-17 -t acme
-  intent events --after 1000 --limit 50
+  intent events --context orders --after 1000 --limit 50
 
-Each line: position, time, stream and version, event, fields.
+Each line: position, time, stream and version, event, fields; before them the context, if there
+are several.
 """
+_ANSWER: Final = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -72,6 +79,8 @@ def events(
     tls: Tls = False,
 ) -> None:
     """Reads the events of a tenant."""
+    import asyncio
+
     from intent.cli.messages import find_type
     from intent.contracts import Registry
 
@@ -80,30 +89,88 @@ def events(
     context = context or next((contract.context for contract in contracts), "")
     kind, id_ = _stream(stream)
     caller = Caller(target, tenant, actor, roles, token, tls)
-    printer = _Printer(registry, as_json)
-
-    async def work(client: IntentClient) -> None:
-        log = client.events(
-            after=after,
-            follow=follow or new,
-            from_now=new,
-            types=[contract.type for contract in contracts],
-            aggregate_type=kind,
-            aggregate_id=id_,
-            correlation_id=correlation,
+    places = caller.places(context)
+    if after and len(places) > 1:
+        raise UsageError(
+            f"--after needs --context: each has positions of its own; there are {', '.join(places)}"
         )
-        await _print(log, printer, limit)
+    where = {
+        "types": [contract.type for contract in contracts],
+        "aggregate_type": kind,
+        "aggregate_id": id_,
+        "correlation_id": correlation,
+    }
+    reading = _Reading(_Printer(registry, as_json, len(places) > 1), where, follow or new, new, after, limit)
+    with contextlib.suppress(_Enough):
+        asyncio.run(reading.run(caller, places, registry))
 
-    with_client(caller, context, registry, work)
+
+class _Enough(Exception):
+    """As many events were shown as were asked for."""
 
 
-async def _print(log: AsyncIterator[RecordedEvent], printer: _Printer, limit: int) -> None:
-    count = 0
-    async for event in log:
-        printer.show(event)
-        count += 1
-        if count == limit:
-            return
+@dataclass
+class _Reading:
+    """One reading of the logs: what is there, then what comes."""
+
+    printer: _Printer
+    where: Mapping[str, Any]
+    follow: bool
+    new: bool
+    after: int
+    limit: int
+    _shown: int = 0
+
+    async def run(self, caller: Caller, places: Mapping[str, str], registry: Registry) -> None:
+        from intent.cli.merging import coming, past
+
+        async with AsyncExitStack() as stack:
+            clients = {name: caller.client(address, registry) for name, address in places.items()}
+            for client in clients.values():
+                await stack.enter_async_context(client)
+            logs = {name: self._log(client) for name, client in clients.items()}
+            reached: dict[str, int] = {}
+            if not self.new:
+                there = {name: logs[name] for name in await _answering(clients, places)}
+                async for name, event in past(there, self.after):
+                    reached[name] = event.position
+                    self._show(event)
+            if self.follow:
+                async for event in coming(logs, reached):
+                    self._show(event)
+
+    def _log(self, client: IntentClient) -> Log:
+        def log(after: int, *, follow: bool) -> AsyncIterator[RecordedEvent]:
+            return client.events(after=after, follow=follow, from_now=self.new, **self.where)
+
+        return log
+
+    def _show(self, event: RecordedEvent) -> None:
+        self.printer.show(event)
+        self._shown += 1
+        if self._shown == self.limit:
+            raise _Enough
+
+
+async def _answering(clients: Mapping[str, IntentClient], places: Mapping[str, str]) -> list[str]:
+    """Returns the contexts that answer, and names the others.
+
+    Raises:
+        CommandError: None does.
+    """
+    import asyncio
+
+    from intent.errors import CommandError
+
+    asked = (client.describe(timeout=_ANSWER) for client in clients.values())
+    answers = dict(zip(clients, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+    errors = {name: error for name, error in answers.items() if isinstance(error, BaseException)}
+    for error in errors.values():
+        if not isinstance(error, CommandError) or len(errors) == len(answers):
+            raise error
+    for name in errors:
+        typer.echo(f"{name} is not shown: no answer from {places[name]} within {_ANSWER:g} s", err=True)
+    return [name for name in answers if name not in errors]
 
 
 def _stream(text: str) -> tuple[str, str]:
@@ -116,11 +183,12 @@ def _stream(text: str) -> tuple[str, str]:
 class _Printer:
     """Writes events, for a person or for a program."""
 
-    def __init__(self, registry: Registry, as_json: bool) -> None:
+    def __init__(self, registry: Registry, as_json: bool, several: bool) -> None:
         from rich.console import Console
 
         self._registry = registry
         self._as_json = as_json
+        self._several = several
         self._console = Console(highlight=False, soft_wrap=True)
 
     def show(self, event: RecordedEvent) -> None:
@@ -128,15 +196,17 @@ class _Printer:
         from rich.markup import escape
 
         from intent.cli.messages import event_fields, event_to_dict
+        from intent.cli.showing import clock
 
         if self._as_json:
             typer.echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))
             return
 
-        when = event.recorded_at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        when = clock(event.recorded_at.ToDatetime())
         fields = json.dumps(event_fields(event, self._registry), ensure_ascii=False)
         stream = f"{event.aggregate_type}/{event.aggregate_id}"
+        whose = f"{event.context:<10} " if self._several else ""
         self._console.print(
-            f"[dim]{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
+            f"[dim]{whose}{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
             f"[bold green]{event.type.rpartition('.')[2]}[/bold green]  {escape(fields)}"
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intent.cli.exits import UsageError
 from intent.cli.options import (
     Actor,
     AsJson,
@@ -17,11 +19,13 @@ from intent.cli.options import (
     Tls,
     Token,
     with_client,
+    with_clients,
 )
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
 
+    from intent.contracts import Registry
     from intent.service.client import IntentClient
 
 __all__ = ["register"]
@@ -35,7 +39,10 @@ The caller needs the role operator, which everybody has in development.
   intent projections rebuild OrderViews
   intent projections skip OrderViews 1207 --reason "a test order, ticket 88"
 """
-_STATUS = """Show how far each projection is, what it fails on and what was skipped."""
+_STATUS = """Show how far each projection is, what it fails on and what was skipped.
+
+Of every context that runs, or of one with --context. With --json, an object by context.
+"""
 _REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.
 
 Queries read the old rows until the switch. Ctrl-C ends the display only; the rebuild goes on.
@@ -65,18 +72,21 @@ def status(
     timeout: Timeout = 30.0,
 ) -> None:
     """Shows how far each projection is."""
-    from intent.cli.messages import to_json
+    from intent.cli.messages import to_dict
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> ListProjectionsResponse:
         return await client.projections.list()
 
     caller = _operator(target, actor, roles, token, tls, timeout)
-    found = with_client(caller, context, Registry.load(), work)
+    every, away = with_clients(caller, context, Registry.load(), work)
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(json.dumps({name: to_dict(found) for name, found in every.items()}, indent=2))
     else:
-        _table(found)
+        for name, found in every.items():
+            _table(name, found)
+    for name, why in away.items():
+        typer.echo(f"{name} is not shown: {why}", err=True)
 
 
 @_app.command("rebuild", help=_REBUILD)
@@ -104,8 +114,10 @@ def rebuild(
             bar.update(task, total=progress.head, completed=progress.position)
         return head
 
+    caller, registry = _operator(target, actor, roles, token, tls, 30.0), Registry.load()
+    own = context or _context_of(caller, name, registry)
     with bar:
-        head = with_client(_operator(target, actor, roles, token, tls, 30.0), context, Registry.load(), work)
+        head = with_client(caller, own, registry, work)
     typer.echo(f"{name} is rebuilt up to position {head}")
 
 
@@ -128,8 +140,8 @@ def skip(
     async def work(client: IntentClient) -> ProjectionStatus:
         return await client.projections.skip(name, position, reason)
 
-    caller = _operator(target, actor, roles, token, tls, timeout)
-    now = with_client(caller, context, Registry.load(), work)
+    caller, registry = _operator(target, actor, roles, token, tls, timeout), Registry.load()
+    now = with_client(caller, context or _context_of(caller, name, registry), registry, work)
     typer.echo(f"{name} passes over position {position}; it is at position {now.position}")
 
 
@@ -137,11 +149,38 @@ def _operator(target: str, actor: str, roles: str, token: str, tls: bool, timeou
     return Caller(target, "", actor, roles, token, tls, timeout, needs_tenant=False)
 
 
-def _table(found: ListProjectionsResponse) -> None:
+def _context_of(caller: Caller, projection: str, registry: Registry) -> str:
+    """Returns the context that has a projection, when several run.
+
+    Raises:
+        UsageError: Several have it.
+        NotFound: None of those that answer has it.
+    """
+    from intent.errors import NotFound
+
+    if len(caller.places("")) == 1:
+        return ""
+
+    async def work(client: IntentClient) -> list[str]:
+        return [status.name for status in (await client.projections.list()).projections]
+
+    every, away = with_clients(caller, "", registry, work)
+    having = [name for name, names in every.items() if projection in names]
+    if len(having) == 1:
+        return having[0]
+    if having:
+        raise UsageError(f"{projection} could be of {' or '.join(having)}; say which with --context")
+    unasked = f"; not asked: {', '.join(away)}" if away else ""
+    known = ", ".join(sorted(name for names in every.values() for name in names))
+    message = f"there is no projection {projection!r}; there are: {known}{unasked}"
+    raise NotFound("PROJECTION_NOT_FOUND", message)
+
+
+def _table(context: str, found: ListProjectionsResponse) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Projections; the log is at position {found.head}", title_justify="left")
+    table = Table(title=f"{context}; the log is at position {found.head}", title_justify="left")
     for heading in ("Projection", "Position", "Lag", "State"):
         table.add_column(heading, justify="right" if heading in {"Position", "Lag"} else "left")
     for projection in found.projections:

@@ -41,8 +41,9 @@ first command. Times are since the beginning of the story.
 
 A context that does not answer is named; the rest of the story is shown.
 """
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 5.0
 _MOST_SAGAS: Final = 200
+_NO_WRAP: Final = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -76,9 +77,7 @@ def trace(
     caller = Caller(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> tuple[list[RecordedEvent], list[GetSagaResponse]]:
-        # Asked first, because it says why when the context is away.
-        await client.describe(timeout=0.8 * timeout)
-        events = [event async for event in client.events(correlation_id=correlation)]
+        events = [event async for event in client.events(follow=False, correlation_id=correlation)]
         return events, await _sagas(client, correlation)
 
     parts, away = with_clients(caller, "", registry, work)
@@ -89,7 +88,10 @@ def trace(
         typer.echo(json.dumps(as_dict(story, registry), indent=2, ensure_ascii=False))
         return
     _require_any(story)
-    Console(highlight=False, soft_wrap=True).print(as_tree(story, registry, fields=fields))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _NO_WRAP
+    console.print(as_tree(story, registry, fields=fields))
 
 
 async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse]:
