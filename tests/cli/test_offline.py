@@ -12,7 +12,19 @@ from .running import environment, intent, process
 
 @pytest.mark.parametrize(
     "command",
-    ["dev", "serve", "worker", "migrate", "send", "query", "events", "projections", "describe", "new"],
+    [
+        "dev",
+        "serve",
+        "worker",
+        "migrate",
+        "send",
+        "query",
+        "events",
+        "projections",
+        "describe",
+        "new",
+        "trace",
+    ],
 )
 def test_every_command_is_listed_and_teaches_by_example(command: str) -> None:
     overview = intent("--help")

@@ -13,8 +13,11 @@ __all__ = ["register"]
 
 HELP = """Make something new in this repository.
 
+Run it in any folder of it; --dry-run only tells what would be written.
+
 \b
   intent new context loyalty
+  intent new context loyalty --aggregate Account --dry-run
 """
 _CONTEXT = """Make a context: contracts, domain, read model, query, tests, pins and deployment.
 

@@ -1,0 +1,138 @@
+"""Commands that ask every context that runs: trace, events, projections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+from uuid import uuid4
+
+from intent.service.client import IntentClient
+from intent_contracts.intent.v1 import CommandResult
+from intent_contracts.inventory.v1 import ReceiveStock, StockLine
+
+from .conftest import Dev
+from .running import ORDER, intent
+
+TENANT = "everywhere"
+
+
+def _place(dev: Dev, order_id: str, correlation: str, *options: str) -> dict[str, Any]:
+    order = json.dumps({**ORDER, "order_id": order_id})
+    done = dev.run(
+        *("send", "PlaceOrder", order, "--correlation", correlation, "-t", TENANT, "--json", *options)
+    )
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def _receive(dev: Dev, warehouse: str, correlation: str, cause: str = "") -> CommandResult:
+    async def send() -> CommandResult:
+        target = dev.state.contexts["inventory"].target
+        async with IntentClient.connect(target, tenant=TENANT) as client:
+            lines = [StockLine(sku="tea", quantity=5)]
+            command = ReceiveStock(warehouse_id=warehouse, lines=lines)
+            return await client.execute(command, correlation_id=correlation, causation_id=cause)
+
+    return asyncio.run(send())
+
+
+def _story(dev: Dev) -> tuple[str, str]:
+    """Makes a story of two contexts and returns its correlation and the first command's id."""
+    correlation = f"story-{uuid4()}"
+    placed = _place(dev, f"o-{correlation}", correlation)
+    _receive(dev, f"w-{correlation}", correlation, placed["events"][0]["event_id"])
+    return correlation, placed["command_id"]
+
+
+def test_a_story_is_traced_over_its_contexts(dev: Dev) -> None:
+    correlation, command = _story(dev)
+    done = dev.run("trace", correlation, "-t", TENANT, "--fields")
+    assert done.code == 0, done.err
+    heading, first, placed, second, received = done.out.splitlines()
+    assert heading.startswith(f"{correlation} of tenant {TENANT}: 2 events in 2 contexts, began ")
+    assert f"+0 ms orders command {command} by dev" in first
+    assert f"+0 ms OrderPlaced orders Order/o-{correlation} v1" in placed
+    assert '"customer_id": "ann"' in placed
+    assert " inventory command " in second
+    assert f" StockReceived inventory Warehouse/w-{correlation} v1" in received
+    indents = [line.index("+") for line in (first, placed, second, received)]
+    assert indents == sorted(set(indents))
+
+
+def test_a_story_without_a_correlation_of_its_own_has_the_id_of_its_first_command(dev: Dev) -> None:
+    done = dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": "o-first"}), "-t", TENANT, "--json")
+    command = json.loads(done.out)["command_id"]
+    traced = json.loads(dev.run("trace", command, "-t", TENANT, "--json").out)
+    assert [root["command_id"] for root in traced["story"]] == [command]
+    assert traced["story"][0]["then"][0]["event"]["data"]["customer_id"] == "ann"
+
+
+def test_a_story_of_another_tenant_is_not_found(dev: Dev) -> None:
+    correlation, _ = _story(dev)
+    done = dev.run("trace", correlation, "-t", "stranger")
+    assert done.code == 1
+    assert f"nothing has the correlation id {correlation} of tenant stranger" in done.err
+    assert json.loads(dev.run("trace", correlation, "-t", "stranger", "--json").out)["story"] == []
+
+
+def test_a_context_that_is_away_is_named_and_the_rest_is_shown(dev: Dev) -> None:
+    correlation, _ = _story(dev)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = f"127.0.0.1:{nobody.getsockname()[1]}"
+        targets = f"orders={dev.state.contexts['orders'].target},inventory={away}"
+        caller = ("--target", targets, "-t", TENANT, "--timeout", "1")
+        done = dev.run("trace", correlation, *caller)
+        assert done.code == 0, done.err
+        assert "OrderPlaced orders" in done.out
+        assert f"inventory is not shown: no answer from {away} within 1 s" in done.out
+        told = json.loads(dev.run("trace", correlation, *caller, "--json").out)
+        assert told["away"] == {"inventory": f"no answer from {away} within 1 s"}
+        missing = dev.run("trace", "nothing", *caller)
+        assert "inventory was not asked: no answer from" in missing.err
+        assert intent("trace", correlation, "--target", away, "-t", TENANT, "--timeout", "1").code == 4
+
+
+def test_one_target_option_serves_commands_to_any_context(dev: Dev) -> None:
+    targets = ",".join(f"{name}={address.target}" for name, address in dev.state.contexts.items())
+    order = json.dumps({**ORDER, "order_id": "o-named"})
+    assert intent("send", "PlaceOrder", order, "--target", targets, "-t", TENANT).code == 0
+    only = f"inventory={dev.state.contexts['inventory'].target}"
+    done = intent("send", "PlaceOrder", order, "--target", only, "-t", TENANT)
+    assert done.code == 2
+    assert "the context orders has no address in --target; named are: inventory" in done.err
+    assert "is no address; it reads like" in intent("events", "--target", "orders=", "-t", TENANT).err
+
+
+def test_events_of_all_contexts_are_read_in_the_order_of_time(dev: Dev) -> None:
+    tenant = f"t-{uuid4()}"
+    stories = [f"s-{number}" for number in range(3)]
+    for story in stories:
+        dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": story}), "-t", tenant)
+        dev.run(
+            *("send", "ReceiveStock", '{"warehouse_id": "w", "lines": [{"sku": "tea", "quantity": 1}]}'),
+            *("-t", tenant),
+        )
+    lines = dev.run("events", "-t", tenant).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["orders", "inventory"] * 3
+    assert len(dev.run("events", "-t", tenant, "-n", "4").out.splitlines()) == 4
+    assert [
+        line.split()[0] for line in dev.run("events", "-t", tenant, "-n", "4", "-F").out.splitlines()
+    ] == (["orders", "inventory"] * 2)
+    done = dev.run("events", "-t", tenant, "--after", "1")
+    assert done.code == 2
+    assert "--after needs --context" in done.err
+
+
+def test_projections_of_all_contexts_are_shown_and_found_by_name(dev: Dev) -> None:
+    shown = dev.run("projections", "status", "--json")
+    assert shown.code == 0, shown.err
+    assert json.loads(shown.out).keys() == dev.state.contexts.keys()
+    rebuilt = dev.run("projections", "rebuild", "StockItems")
+    assert "StockItems is rebuilt up to position" in rebuilt.out, rebuilt.err
+    missing = dev.run("projections", "rebuild", "Nothing")
+    assert missing.code == 1
+    assert "there is no projection 'Nothing'; there are: " in missing.err

@@ -1,0 +1,178 @@
+"""What followed from what: events and sagas become a forest by their causes."""
+
+from __future__ import annotations
+
+from intent.cli.showing import span
+from intent.cli.story import Kind, Node, Story, tell
+from intent.cli.telling import as_dict, as_tree
+from intent.contracts import Registry
+from intent_contracts.intent.v1 import (
+    GetSagaResponse,
+    RecordedEvent,
+    SagaInfo,
+    SagaReport,
+    SagaStatus,
+    SagaStep,
+    SagaStepKind,
+    SagaStepStatus,
+)
+from intent_contracts.orders.v1 import CheckoutStarted
+from rich.console import Console
+
+REGISTRY = Registry.load()
+
+
+def event(name: str, at: float, command: str, cause: str = "", context: str = "orders") -> RecordedEvent:
+    made = RecordedEvent(
+        context=context,
+        type=f"{context}.v1.{name}",
+        event_id=f"event {name}",
+        command_id=command,
+        causation_id=cause,
+        aggregate_type="Thing",
+        aggregate_id="t-1",
+        version=1,
+        actor="user:ann",
+    )
+    made.recorded_at.FromMilliseconds(1_700_000_000_000 + round(at * 1000))
+    return made
+
+
+def step(path: str, at: float, name: str, command: str = "", **more: object) -> SagaStep:
+    made = SagaStep(
+        path=path,
+        kind=SagaStepKind.SAGA_STEP_KIND_COMMAND,
+        name=name,
+        command_id=command,
+        status=SagaStepStatus.SAGA_STEP_STATUS_DONE,
+        **more,  # type: ignore[arg-type]
+    )
+    made.started_at.FromMilliseconds(1_700_000_000_000 + round(at * 1000))
+    made.ended_at.FromMilliseconds(1_700_000_000_000 + round(at * 1000) + 5)
+    return made
+
+
+def saga(at: float, *steps: SagaStep, correlation: str = "t-1") -> GetSagaResponse:
+    info = SagaInfo(
+        id=f"orders.v1.FulfilOrder/acme/{correlation}",
+        type="orders.v1.FulfilOrder",
+        tenant_id="acme",
+        correlation=correlation,
+        status=SagaStatus.SAGA_STATUS_COMPENSATED,
+    )
+    info.started_at.FromMilliseconds(1_700_000_000_000 + round(at * 1000))
+    report = SagaReport(steps=steps, failure_reason="PAYMENT_DECLINED", failure_detail="no money")
+    return GetSagaResponse(saga=info, report=report)
+
+
+def shape(nodes: list[Node]) -> list[object]:
+    """Returns a forest as names and what is below them."""
+    return [(_name(node), shape(node.children)) if node.children else _name(node) for node in nodes]
+
+
+def _name(node: Node) -> str:
+    if node.kind is Kind.EVENT:
+        return str(node.of.type.rpartition(".")[2])
+    if node.kind is Kind.STEP:
+        return f"step {node.of.path}"
+    return f"{node.kind} {node.id}" if node.kind is Kind.COMMAND else str(node.kind)
+
+
+def shown(nodes: list[Node], away: dict[str, str] | None = None) -> str:
+    console = Console(width=200, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as captured:
+        console.print(as_tree(Story("s-1", "acme", nodes, away or {}), REGISTRY))
+    return captured.get()
+
+
+def test_events_of_one_command_stand_below_it() -> None:
+    told = tell([event("OrderPlaced", 0, "c1"), event("CheckoutStarted", 0, "c1")], [], REGISTRY)
+    assert shape(told) == [("command c1", ["OrderPlaced", "CheckoutStarted"])]
+
+
+def test_a_command_stands_below_the_event_or_command_that_caused_it() -> None:
+    events = [
+        event("StockReserved", 2, "c2", "event OrderPlaced", "inventory"),
+        event("OrderPlaced", 1, "c1"),
+        event("OrderConfirmed", 3, "c3", "c2"),
+    ]
+    below = ("command c2", ["StockReserved", ("command c3", ["OrderConfirmed"])])
+    assert shape(tell(events, [], REGISTRY)) == [("command c1", [("OrderPlaced", [below])])]
+
+
+def test_what_has_a_cause_that_is_not_there_begins_a_story_of_its_own() -> None:
+    events = [
+        event("OrderConfirmed", 2, "c2", "event of a context that is away"),
+        event("OrderPlaced", 1, "c1"),
+    ]
+    assert shape(tell(events, [], REGISTRY)) == [
+        ("command c1", ["OrderPlaced"]),
+        ("command c2", ["OrderConfirmed"]),
+    ]
+
+
+def test_causes_that_lead_in_a_circle_hide_nothing() -> None:
+    events = [
+        event("OrderPlaced", 1, "c1", "event OrderConfirmed"),
+        event("OrderConfirmed", 2, "c2", "event OrderPlaced"),
+        event("OrderCancelled", 3, "c3", "c3"),
+    ]
+    names = {_name(node) for root in tell(events, [], REGISTRY) for node in root.walk()}
+    assert {"OrderPlaced", "OrderConfirmed", "OrderCancelled"} <= names
+
+
+def test_a_saga_stands_below_the_event_that_started_it_and_its_commands_below_its_steps() -> None:
+    started = event("CheckoutStarted", 1, "c1")
+    started.data = CheckoutStarted().SerializeToString()
+    events = [started, event("StockReserved", 2, "c2", "event CheckoutStarted", "inventory")]
+    steps = (step("1", 1.5, "inventory.v1.ReserveStock", "c2"), step("2", 3, "payments.v1.AuthorizePayment"))
+    assert shape(tell(events, [saga(1.2, *steps)], REGISTRY)) == [
+        (
+            "command c1",
+            [("CheckoutStarted", [("saga", [("step 1", [("command c2", ["StockReserved"])]), "step 2"])])],
+        )
+    ]
+
+
+def test_a_saga_of_another_correlation_is_not_put_below_an_event() -> None:
+    told = tell([event("CheckoutStarted", 1, "c1")], [saga(2, correlation="t-2")], REGISTRY)
+    assert shape(told) == [("command c1", ["CheckoutStarted"]), "saga"]
+
+
+def test_it_is_shown_with_times_reasons_and_what_is_away() -> None:
+    rejected = step("2", 1.7, "payments.v1.AuthorizePayment")
+    rejected.status = SagaStepStatus.SAGA_STEP_STATUS_REJECTED
+    rejected.reason, rejected.detail = "PAYMENT_DECLINED", "no money"
+    undone = step("3", 1.9, "inventory.v1.ReleaseStock", compensates="1", attempts=2)
+    events = [event("CheckoutStarted", 1, "c1"), event("StockReserved", 1.6, "c2", "", "inventory")]
+    told = tell(
+        events, [saga(1.2, step("1", 1.5, "inventory.v1.ReserveStock", "c2"), rejected, undone)], REGISTRY
+    )
+    lines = [line.strip("│├└─ ") for line in shown(told, {"payments": "no answer"}).splitlines()]
+    assert lines == [
+        "s-1 of tenant acme: 2 events in 2 contexts, 1 saga, "
+        "began 2023-11-14 22:13:21.000 UTC, 900 ms in all",
+        "+0 ms orders command c1 by user:ann",
+        "+0 ms CheckoutStarted orders Thing/t-1 v1",
+        "+200 ms orders saga FulfilOrder t-1 compensated (PAYMENT_DECLINED: no money)",
+        "+500 ms 1 inventory.v1.ReserveStock done, in 5 ms",
+        "+600 ms StockReserved inventory Thing/t-1 v1",
+        "+700 ms 2 payments.v1.AuthorizePayment rejected, in 5 ms (PAYMENT_DECLINED: no money)",
+        "+900 ms 3 inventory.v1.ReleaseStock done, in 5 ms, tried 2 times, undoes 1",
+        "payments is not shown: no answer",
+    ]
+
+
+def test_as_values_it_has_the_same_shape() -> None:
+    found = as_dict(Story("s-1", "acme", tell([event("OrderPlaced", 1, "c1")], [], REGISTRY), {}), REGISTRY)
+    (command,) = found["story"]
+    assert (command["kind"], command["command_id"], command["seconds"]) == ("command", "c1", 0.0)
+    assert command["then"][0]["event"]["type"] == "orders.v1.OrderPlaced"
+
+
+def test_lengths_of_time_are_written_in_the_units_of_a_person() -> None:
+    seconds = (0, 0.0124, 0.9994, 1.25, 59.999, 60, 125, 7380, 90_000, 172_800)
+    assert [span(each) for each in seconds] == [
+        *("0 ms", "12 ms", "999 ms", "1.25 s", "60.00 s"),
+        *("1 min", "2 min 5 s", "2 h 3 min", "1 d 1 h", "2 d"),
+    ]
