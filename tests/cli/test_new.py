@@ -89,7 +89,8 @@ def workspace(tmp_path: Path) -> Path:
     for path in (".importlinter", "pyproject.toml", "proto/buf.yaml", "requirements/intent.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
-    shutil.copytree(ROOT / "contexts" / "orders", tmp_path / "contexts" / "orders")
+    for folder in ("contexts/orders", "helm/values/orders"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -102,7 +103,9 @@ def _texts(root: Path) -> dict[str, str]:
 
 
 def test_its_tests_and_those_of_the_repository_pass(copy: Copy) -> None:
-    assert " passed" in copy.tool("pytest", "-q", "contexts/gift_cards", "tests/repository")
+    assert " passed" in copy.tool(
+        "pytest", "-q", "contexts/gift_cards", "tests/repository", "tests/deploy/test_lint.py"
+    )
 
 
 def test_it_is_typed_styled_and_behind_the_walls(copy: Copy) -> None:
@@ -157,6 +160,28 @@ def test_a_dry_run_writes_nothing(workspace: Path) -> None:
     assert "  would change .importlinter" in done.out
     assert "Next:" not in done.out
     assert _texts(workspace) == before
+
+
+def test_it_is_deployed_as_its_neighbours_are_under_names_that_kubernetes_takes(workspace: Path) -> None:
+    for path in (workspace / "helm" / "values" / "orders").iterdir():
+        path.write_text("context: orders\nimage: intent/orders\nsecret: orders-database\nnot: reorders\n")
+    assert _new(workspace, "gift_cards").code == 0
+    made = workspace / "helm" / "values" / "gift_cards"
+    neighbour = workspace / "helm" / "values" / "orders"
+    assert [path.name for path in made.iterdir()] == [path.name for path in neighbour.iterdir()]
+    assert (made / "prod.yaml").read_text() == (
+        "context: gift_cards\nimage: intent/gift_cards\nsecret: gift-cards-database\nnot: reorders\n"
+    )
+    facts = (workspace / "helm" / "context" / "contexts" / "gift_cards.yaml").read_text()
+    assert "queues: [gift_cards-commands]" in facts
+    assert "body: {gift_card_id: $id, name: helm-test}" in facts
+
+
+def test_without_charts_it_writes_none(workspace: Path) -> None:
+    shutil.rmtree(workspace / "helm")
+    done = _new(workspace, "loyalty")
+    assert done.code == 0, done.err
+    assert "helm" not in done.out
 
 
 def test_it_is_run_from_any_folder_of_the_repository(workspace: Path) -> None:

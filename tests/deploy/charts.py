@@ -26,11 +26,16 @@ OVERLAYS = tuple(sorted(path.stem for path in WITH.glob("*.yaml")))
 Manifest = dict[str, Any]
 
 
+def release_of(context: str) -> str:
+    """Returns the name under which a context is released: Kubernetes takes no underscores."""
+    return context.replace("_", "-")
+
+
 def to_set(context: str) -> dict[str, str]:
     """Returns the three values that the files leave to whoever installs."""
     return {
         "image.registry": "registry.example.com/team",
-        "database.existingSecret": f"{context}-database",
+        "database.existingSecret": f"{release_of(context)}-database",
         "temporal.address": "temporal-frontend.temporal:7233",
     }
 
@@ -93,7 +98,7 @@ def objects(text: str) -> list[Manifest]:
 def render(context: str, environment: str = "prod", *overlays: str) -> str:
     """Returns a context rendered for an environment, with overlays of ``values/with``."""
     files = [VALUES / context / f"{environment}.yaml", *(WITH / f"{name}.yaml" for name in overlays)]
-    return template(context, files, {} if environment == "dev" else to_set(context))
+    return template(release_of(context), files, {} if environment == "dev" else to_set(context))
 
 
 def rendered(context: str, environment: str = "prod", *overlays: str) -> list[Manifest]:

@@ -184,7 +184,7 @@ def test_an_unknown_context_is_refused() -> None:
     assert _problems(Context("parcels")) == [
         "context: parcels has no contracts; "
         "name the context as its proto package, without the version; "
-        "known are: inventory, orders, payments, shipping"
+        f"known are: {', '.join(ORDERS.contexts)}"
     ]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from string import Template
 from typing import Final
 
 from intent.cli.scaffold.names import ScaffoldNames
 
-__all__ = ["new_files"]
+__all__ = ["filled", "new_files"]
 
 _PATHS: Final = {
     "proto/{0}/v1/{0}.proto": "contract.proto",
@@ -28,11 +28,13 @@ _PATHS: Final = {
 def new_files(names: ScaffoldNames) -> dict[str, str]:
     """Returns the text of each file that a context consists of, by its path in the workspace."""
     fields = {**names.fields(), **_imports(names)}
-    templates = files(__package__) / "templates"
-    return {
-        path.format(names.context): Template((templates / f"{name}.tmpl").read_text()).substitute(fields)
-        for path, name in _PATHS.items()
-    }
+    return {path.format(names.context): filled(name, fields) for path, name in _PATHS.items()}
+
+
+def filled(template: str, fields: Mapping[str, str]) -> str:
+    """Returns the text of a template, without its ending ``.tmpl``, filled with fields."""
+    path = files(__package__) / "templates" / f"{template}.tmpl"
+    return Template(path.read_text()).substitute(fields)
 
 
 def _imports(names: ScaffoldNames) -> dict[str, str]:

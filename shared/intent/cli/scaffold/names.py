@@ -68,9 +68,14 @@ class ScaffoldNames:
         return _pascal(self.context)
 
     @property
+    def hyphenated(self) -> str:
+        """The context as names that know no underscore have it, e.g. ``gift-cards``."""
+        return self.context.replace("_", "-")
+
+    @property
     def distribution(self) -> str:
         """The distribution, e.g. ``intent-gift-cards`` of ``gift_cards``."""
-        return f"intent-{self.context.replace('_', '-')}"
+        return f"intent-{self.hyphenated}"
 
     @property
     def thing(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from intent.cli.exits import UsageError
+from intent.cli.scaffold.deployment import deployment_files
 from intent.cli.scaffold.entries import EDITS
 from intent.cli.scaffold.files import new_files
 from intent.cli.scaffold.names import ScaffoldNames
@@ -47,7 +48,7 @@ class ScaffoldPlan:
         """
         workspace.require_free(context)
         names = ScaffoldNames.of(context, aggregate)
-        created = new_files(names)
+        created = {**new_files(names), **deployment_files(workspace, names)}
         # A context that needs nothing but the platform has the platform's pins.
         created[f"requirements/{context}.txt"] = workspace.read(_PLATFORM_PINS)
         taken = [path for path in created if (workspace.root / path).exists()]
