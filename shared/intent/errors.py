@@ -6,6 +6,14 @@ IntentError
 ├── StoreError                  the event store
 │   ├── SnapshotUnusable        a snapshot of a state version that nothing upcasts
 │   └── StoreUnavailable        away for now; a retry is harmless
+├── SagaFailure                 a step of a saga did not come about; uncaught, the saga is undone
+│   ├── StepRejected            its command was rejected
+│   ├── StepTimedOut            its event did not come in time
+│   ├── Interrupted             an event that ends what was under way came
+│   ├── NeighbourFailed         another branch of the same parallel step failed
+│   ├── ChildFailed             a child saga was undone
+│   ├── SagaCancelled           an operator cancelled the saga
+│   └── SagaGaveUp              the saga failed by its own decision
 └── CommandError                an answer to a caller: there was no effect
     ├── InvalidCommand          the message breaks its contract
     │   └── CommandIdReused     the id belongs to another command
@@ -28,10 +36,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from google.protobuf.message import Message
 from intent_contracts.intent.v1 import Failure, FailureKind, FieldViolation
 
 __all__ = [
     "AggregateNotFound",
+    "ChildFailed",
     "CommandError",
     "CommandIdReused",
     "ConfigurationError",
@@ -39,12 +49,19 @@ __all__ = [
     "DeadlineExceeded",
     "HandlerFailed",
     "IntentError",
+    "Interrupted",
     "InvalidCommand",
+    "NeighbourFailed",
     "NotFound",
     "Overloaded",
     "PermissionDenied",
     "Rejected",
+    "SagaCancelled",
+    "SagaFailure",
+    "SagaGaveUp",
     "SnapshotUnusable",
+    "StepRejected",
+    "StepTimedOut",
     "StoreError",
     "StoreUnavailable",
     "Unauthenticated",
@@ -88,6 +105,70 @@ class SnapshotUnusable(StoreError):
 
 class StoreUnavailable(StoreError):
     """The event store is away for now; repeating the call is harmless."""
+
+
+class SagaFailure(IntentError):
+    """A step of a saga did not come about.
+
+    A saga may catch it and go another way. Uncaught, it has the saga's compensations run.
+
+    Attributes:
+        reason: Stable, in upper snake case.
+        message: A sentence for a person.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class StepRejected(SagaFailure):
+    """The command of a step was rejected; `reason` is the rejection's.
+
+    Attributes:
+        metadata: The rejection's further facts.
+    """
+
+    def __init__(self, reason: str, message: str, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason, message)
+        self.metadata = dict(metadata or {})
+
+
+class StepTimedOut(SagaFailure):
+    """The event that a step waited for did not come in time."""
+
+
+class Interrupted(SagaFailure):
+    """An event came that ends what was under way.
+
+    Attributes:
+        event: The event.
+    """
+
+    def __init__(self, event: Message) -> None:
+        name = event.DESCRIPTOR.full_name
+        super().__init__("INTERRUPTED", f"{name} came")
+        self.event = event
+
+
+class NeighbourFailed(SagaFailure):
+    """Another branch of the same parallel step failed, so this one was cut short."""
+
+
+class ChildFailed(SagaFailure):
+    """A child saga failed and was undone; `reason` is the child's."""
+
+
+class SagaCancelled(SagaFailure):
+    """An operator cancelled the saga; `message` is why."""
+
+
+class SagaGaveUp(SagaFailure):
+    """The saga failed by its own decision."""
 
 
 @dataclass(frozen=True, slots=True)

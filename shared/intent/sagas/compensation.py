@@ -1,0 +1,87 @@
+"""Compensations: what a saga undoes, the last first, when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from google.protobuf.message import Message
+
+__all__ = ["Compensation", "Compensations", "Undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """A command that undoes the effect of a step.
+
+    Attributes:
+        command: The command.
+        accepts: Reasons of rejections that count as done, e.g. because the effect is gone already.
+    """
+
+    command: Message
+    accepts: frozenset[str] = frozenset()
+
+    def __init__(self, command: Message, accepts: Sequence[str] | frozenset[str] | set[str] = ()) -> None:
+        object.__setattr__(self, "command", command)
+        object.__setattr__(self, "accepts", frozenset(accepts))
+
+
+Undo: TypeAlias = Message | Compensation | Sequence[Message | Compensation] | None
+"""What an author may give as compensation of a step; several run in the order given."""
+
+
+@dataclass(slots=True, eq=False)
+class Registered:
+    """A compensation of a step.
+
+    Attributes:
+        path: Its own path among the steps.
+        step: The path of the step that it undoes.
+        compensation: What undoes it.
+    """
+
+    path: str
+    step: str
+    compensation: Compensation
+
+
+class Compensations:
+    """The compensations of a saga, in the order in which they were registered."""
+
+    def __init__(self) -> None:
+        self._registered: list[Registered] = []
+
+    def add(self, step: str, undo: Undo) -> list[Registered]:
+        """Registers the compensations of a step; returns them, for `drop`.
+
+        Several of one step run in the order given, so they are registered the last first.
+        """
+        listed = _listed(undo)
+        added = [
+            Registered(f"undo-{step}" if len(listed) == 1 else f"undo-{step}.{number}", step, one)
+            for number, one in reversed(list(enumerate(listed, 1)))
+        ]
+        self._registered.extend(added)
+        return added
+
+    def drop(self, added: Sequence[Registered]) -> None:
+        """Takes registered compensations back: their step had no effect."""
+        self._registered = [one for one in self._registered if not any(one is gone for gone in added)]
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._registered.clear()
+
+    def reversed(self) -> list[Registered]:
+        """Returns them in the order in which they run: the last first."""
+        return self._registered[::-1]
+
+
+def _listed(undo: Undo) -> list[Compensation]:
+    if undo is None:
+        return []
+    if isinstance(undo, Message | Compensation):
+        undo = [undo]
+    return [one if isinstance(one, Compensation) else Compensation(one) for one in undo]

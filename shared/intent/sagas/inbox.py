@@ -1,0 +1,59 @@
+"""The events that reached a saga, and which of them a step has taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from intent_contracts.intent.v1 import RecordedEvent
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Keeps events in the order in which they came, each once.
+
+    Events are numbered from 1 up, so that a journal can say which one a step took.
+
+    Args:
+        events: Those that came in an earlier run.
+        taken: The numbers of those that its steps have taken.
+    """
+
+    def __init__(self, events: Iterable[RecordedEvent] = (), taken: Iterable[int] = ()) -> None:
+        self._events: list[RecordedEvent] = []
+        self._known: set[str] = set()
+        self._taken = set(taken)
+        for event in events:
+            self.deliver(event)
+
+    @property
+    def events(self) -> list[RecordedEvent]:
+        """All events, taken or not."""
+        return self._events
+
+    @property
+    def untaken(self) -> list[str]:
+        """The full names of the events that no step has taken, in the order in which they came."""
+        return [event.type for number, event in enumerate(self._events, 1) if number not in self._taken]
+
+    def deliver(self, event: RecordedEvent) -> bool:
+        """Adds an event; returns False when it is here already."""
+        if event.event_id in self._known:
+            return False
+        self._known.add(event.event_id)
+        self._events.append(event)
+        return True
+
+    def find(self, types: Collection[str]) -> int:
+        """Returns the number of the first event of these types that no step has taken; 0: there is none."""
+        for number, event in enumerate(self._events, 1):
+            if event.type in types and number not in self._taken:
+                return number
+        return 0
+
+    def take(self, number: int) -> RecordedEvent:
+        """Marks an event as taken and returns it."""
+        self._taken.add(number)
+        return self._events[number - 1]
+
+

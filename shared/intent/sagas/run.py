@@ -1,0 +1,166 @@
+"""One run of a saga: from the event that starts it to its report."""
+
+from __future__ import annotations
+
+import asyncio
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import RecordedEvent, ResumeSagaRequest, SagaInput, SagaReport
+
+from intent.errors import SagaFailure
+from intent.sagas.host import SagaHost
+from intent.sagas.inbox import Inbox
+from intent.sagas.journal import Journal, stamp
+from intent.sagas.reporting import (
+    COMPENSATED,
+    COMPENSATING,
+    COMPLETED,
+    ONGOING,
+    UNSTARTED,
+    Reporting,
+)
+from intent.sagas.saga import Saga, start_types
+from intent.sagas.scope import Scope, entered
+from intent.sagas.sending import Identity, Sending
+from intent.sagas.stepping import Stepping
+from intent.sagas.undoing import Undoing
+
+__all__ = ["NeverStarted", "SagaRun"]
+
+
+class NeverStarted(Exception):  # noqa: N818 - it is no error: events came, but none that starts the saga
+    """Events waited in vain for the one that starts their saga; the message names them."""
+
+
+class SagaRun:
+    """Runs one saga on a host.
+
+    Args:
+        saga: Its class.
+        identity: Which saga it is.
+        host: Runs what is durable.
+        begun: What an earlier run left; empty at the first.
+    """
+
+    def __init__(self, saga: type[Saga], identity: Identity, host: SagaHost, begun: SagaInput) -> None:
+        self._saga = saga
+        self._host = host
+        self._begun = begun
+        self._journal = Journal(begun.journal)
+        self._inbox = Inbox(begun.events, self._journal.taken)
+        report = SagaReport()
+        report.CopyFrom(begun.report)
+        self._reporting = Reporting(report, host.now)
+        if not report.status:
+            self._reporting.enter(UNSTARTED)
+        self._sending = Sending(identity, host, self._delayed)
+        self._stepping = Stepping(
+            identity, host, self._inbox, self._journal, self._reporting, self._sending
+        )
+        self._stepping.cancelled = begun.cancelled
+        self._undoing = Undoing(host, self._reporting, self._sending)
+
+    def deliver(self, event: RecordedEvent) -> None:
+        """Takes in an event; one that is here already is dropped."""
+        self._inbox.deliver(event)
+
+    def cancel(self, reason: str) -> None:
+        """Ends the saga at its next step, and has it undone. One that is being undone goes on."""
+        self._stepping.cancelled = self._stepping.cancelled or reason or "no reason was given"
+
+    def resume(self, request: ResumeSagaRequest) -> None:
+        """Has a parked compensation go on."""
+        self._undoing.resume(request)
+
+    def report(self) -> SagaReport:
+        """Returns how far the saga is."""
+        return self._reporting.report(self._inbox.untaken)
+
+    def onward(self) -> SagaInput:
+        """Returns what the next run begins with."""
+        begun = SagaInput(
+            events=self._inbox.events,
+            journal=self._journal.entries,
+            report=self._reporting.kept,
+            started_at=self._begun.started_at or stamp(self._host.now()),
+            cancelled=self._stepping.cancelled,
+        )
+        if self._begun.HasField("child"):
+            begun.child.CopyFrom(self._begun.child)
+        return begun
+
+    async def run(self) -> SagaReport | None:
+        """Runs the saga; returns its report, or None when it is to go on in a new run.
+
+        Raises:
+            NeverStarted: The event that starts it did not come.
+            Exception: The saga's code has a defect.
+        """
+        message = await self._start()
+        self._reporting.enter(ONGOING)
+        failure = await self._take_steps(message)
+        if isinstance(failure, _GoOn):
+            return None
+        if failure is not None:
+            await self._undo(failure)
+        self._reporting.enter(COMPLETED if failure is None else COMPENSATED)
+        report = self.report()
+        self._host.show(report.status, "")
+        return report
+
+    async def _start(self) -> Message:
+        """Waits for the event that starts the saga, and opens it."""
+        types = start_types(self._saga)
+        if self._begun.HasField("child"):
+            start = self._begun.child
+            self._sending.cause, self._sending.latest = start.cause, start.cause.event_id
+            return types[start.type].FromString(start.data)
+        entry = self._journal.entry("start")
+        if not entry.event:
+            entry.event = await self._starter(frozenset(types))
+        event = self._inbox.take(entry.event)
+        self._sending.cause, self._sending.latest = event, event.event_id
+        return types[event.type].FromString(event.data)
+
+    async def _starter(self, types: frozenset[str]) -> int:
+        until = self._host.now() + self._saga.start_within
+        if not await self._host.wait(lambda: self._inbox.find(types) > 0, until):
+            came = ", ".join(dict.fromkeys(self._inbox.untaken)) or "none"
+            raise NeverStarted(f"no event that starts {self._saga.name} came; others that came: {came}")
+        return self._inbox.find(types)
+
+    async def _take_steps(self, message: Message) -> SagaFailure | _GoOn | None:
+        """Runs the author's code; returns why it failed, or None."""
+        steps = asyncio.ensure_future(self._within(message))
+        await self._host.wait(lambda: steps.done() or self._goes_on, None)
+        if not steps.done():
+            steps.cancel()
+            return _GoOn()
+        try:
+            await steps
+        except SagaFailure as failure:
+            return failure
+        return None
+
+    async def _within(self, message: Message) -> None:
+        with entered(Scope()):
+            await self._saga(self._stepping).run(message)
+
+    @property
+    def _goes_on(self) -> bool:
+        """True when this run is full and nothing is under way that the next could not take over."""
+        return self._host.full and self._stepping.busy == 0
+
+    async def _undo(self, failure: SagaFailure) -> None:
+        self._reporting.failed(failure.reason, failure.message)
+        self._reporting.enter(COMPENSATING)
+        if self._stepping.compensations.reversed():
+            self._host.show(COMPENSATING, failure.reason)
+        await self._undoing.undo(self._stepping.compensations)
+
+    def _delayed(self) -> None:
+        self._host.show(self._reporting.status, self._reporting.current)
+
+
+class _GoOn:
+    """Tells that the saga goes on in a new run."""

@@ -1,0 +1,258 @@
+"""The base of sagas: durable straight-line code over several aggregates and contexts."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, NoReturn, TypeVar, overload
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import CommandResult, RecordedEvent
+
+from intent.annotations import parameter_names
+from intent.errors import SagaGaveUp
+from intent.sagas.compensation import Undo
+from intent.sagas.port import Port
+from intent.sagas.stepping import Stepping
+
+__all__ = ["Saga", "start_types"]
+
+A = TypeVar("A", bound=Message)
+E = TypeVar("E", bound=Message)
+F = TypeVar("F", bound=Message)
+G = TypeVar("G", bound=Message)
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+
+
+class Saga:
+    """Carries one business process through its steps, or undoes what it did.
+
+    A subclass has the name of its message in the contracts and says what to do:
+
+        class FulfilOrder(Saga):
+            async def run(self, started: CheckoutStarted) -> None:
+                await self.execute(ReserveStock(...), compensate=ReleaseStock(...))
+                await self.execute(AuthorizePayment(...), compensate=CancelPayment(...))
+                await self.wait_for(ParcelDelivered, timeout=timedelta(days=14))
+
+    There is one saga for a type, a tenant and a correlation. Its code runs again from the start
+    after a crash, and every step gives what it gave before, so it must do nothing but its steps:
+    no input and output, no clock, no randomness. Its module is loaded in a sandbox that refuses
+    those. It ends completed when `run` returns; a `SagaFailure` that it does not catch has its
+    compensations run, the last first.
+
+    Attributes:
+        name: The short name in the contracts; by default the class's name.
+        start_within: How long events that came first wait for the one that starts the saga.
+        history_limit: After so many entries of its workflow's history it goes on in a new run.
+    """
+
+    name: ClassVar[str] = ""
+    start_within: ClassVar[timedelta] = timedelta(days=7)
+    history_limit: ClassVar[int] = 10_000
+
+    def __init__(self, stepping: Stepping) -> None:
+        self._stepping = stepping
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Names the class."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+
+    async def run(self, started: Any) -> None:
+        """Takes the steps, from the event that starts the saga, or from a child's message."""
+        raise NotImplementedError(f"{type(self).__qualname__} has no run method")
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose process it is."""
+        return self._stepping.identity.tenant
+
+    @property
+    def correlation(self) -> str:
+        """What events find it by, e.g. the order's id."""
+        return self._stepping.identity.correlation
+
+    @property
+    def cause(self) -> RecordedEvent:
+        """The recorded event that started it; of a child, the one that started its parent."""
+        return self._stepping.sending.cause
+
+    def now(self) -> datetime:
+        """Returns the time, the same whenever the code runs again."""
+        return self._stepping.host.now()
+
+    async def execute(self, command: Message, *, compensate: Undo = None) -> CommandResult:
+        """Sends a command to the context whose contract it is, and returns its result.
+
+        It waits for as long as that context is away, if need be for days.
+
+        Args:
+            command: The command; one that the saga's contract names in `sends`.
+            compensate: What undoes it when the saga fails later: a command, a `Compensation`, or
+                several, which run in the order given.
+
+        Raises:
+            StepRejected: It was rejected; there is nothing to undo then.
+            Interrupted: See `interruptible_by`. A command under way is brought to its outcome first.
+        """
+        return await self._stepping.execute(command, compensate)
+
+    def compensate_with(self, undo: Undo) -> None:
+        """Registers a compensation that belongs to no single step."""
+        self._stepping.compensate_with(undo)
+
+    def commit(self) -> None:
+        """Forgets the compensations so far: from here on nothing of it is undone."""
+        self._stepping.compensations.clear()
+
+    @overload
+    async def wait_for(self, event: type[E], /, *, timeout: timedelta | None = None) -> E: ...
+
+    @overload
+    async def wait_for(
+        self, event: type[E], or_: type[F], /, *, timeout: timedelta | None = None
+    ) -> E | F: ...
+
+    @overload
+    async def wait_for(
+        self, event: type[E], or_: type[F], or_else: type[G], /, *, timeout: timedelta | None = None
+    ) -> E | F | G: ...
+
+    @overload
+    async def wait_for(self, *events: type[Message], timeout: timedelta | None = None) -> Message: ...
+
+    async def wait_for(self, *events: type[Message], timeout: timedelta | None = None) -> Message:
+        """Waits for the first event of these types that no step has taken, and takes it.
+
+        An event that came earlier counts: nothing is lost while the saga is at another step.
+
+        Args:
+            events: The classes of events; those of the contract's `listens_to`.
+            timeout: How long to wait; None: for as long as it takes.
+
+        Raises:
+            StepTimedOut: It did not come in time.
+            Interrupted: See `interruptible_by`.
+        """
+        return await self._stepping.wait_for(events, timeout)
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Waits for a time, seconds or months.
+
+        Raises:
+            Interrupted: See `interruptible_by`.
+        """
+        await self._stepping.sleep(duration)
+
+    async def call(self, port: Port[Any, A], request: Message) -> A:
+        """Calls a port of the context until it answers, and returns the answer.
+
+        Raises:
+            Interrupted: See `interruptible_by`. A call under way is brought to its answer first.
+        """
+        answer: A = await self._stepping.call(port, request)
+        return answer
+
+    async def child(self, saga: type[Saga], message: Message, *, compensate: Undo = None) -> None:
+        """Runs another saga of this context to its end.
+
+        Args:
+            saga: The child's class.
+            message: What its `run` gets.
+            compensate: What undoes all of it when this saga fails later.
+
+        Raises:
+            ChildFailed: It failed and undid what it had done.
+            Interrupted: See `interruptible_by`. The child ends and undoes what it did first.
+        """
+        await self._stepping.child(f"{self._package}.{saga.name}", message, compensate)
+
+    @overload
+    async def parallel(self, first: Awaitable[T], second: Awaitable[U], /) -> tuple[T, U]: ...
+
+    @overload
+    async def parallel(
+        self, first: Awaitable[T], second: Awaitable[U], third: Awaitable[V], /
+    ) -> tuple[T, U, V]: ...
+
+    @overload
+    async def parallel(self, *steps: Awaitable[T]) -> tuple[T, ...]: ...
+
+    async def parallel(self, *steps: Awaitable[Any]) -> tuple[Any, ...]:
+        """Takes steps side by side, and returns what each gave, in the order given.
+
+        Each may be a step or a coroutine of several. When one fails, the waits of the others are
+        cut short and their commands brought to their outcome; then its failure is raised.
+
+        Raises:
+            SagaFailure: That of the branch that failed.
+        """
+        return await self._stepping.parallel(steps)
+
+    def interruptible_by(self, *events: type[Message]) -> AbstractContextManager[None]:
+        """Lets events end what is under way within a `with` block.
+
+        When one comes, or has come and was not taken, the current wait ends at once, a command or
+        call is first brought to its outcome, and then `Interrupted` is raised.
+        """
+        return self._stepping.interruptible(events)
+
+    def changed(self, change: str) -> bool:
+        """Returns whether this saga began with, or after, a change of its code.
+
+        A saga in flight goes on by the code that it began with:
+
+            if self.changed("capture-at-hand-over"):
+                ...  # the new way
+            else:
+                ...  # the old one, until no saga that began before is in flight
+
+        Args:
+            change: A name for the change, never used for another.
+        """
+        return self._stepping.changed(change)
+
+    def fail(self, reason: str, message: str) -> NoReturn:
+        """Gives up: the compensations run, and the saga ends as undone.
+
+        Args:
+            reason: Stable, in upper snake case.
+            message: A sentence for a person.
+
+        Raises:
+            SagaGaveUp: Always.
+        """
+        raise SagaGaveUp(reason, message)
+
+    @property
+    def _package(self) -> str:
+        return self._stepping.identity.type.rpartition(".")[0]
+
+
+def start_types(saga: type[Saga]) -> dict[str, type[Message]]:
+    """Returns the messages that a saga's `run` takes, by their full names.
+
+    Raises:
+        TypeError: Its parameter is annotated with something else.
+    """
+    names = parameter_names(saga.run)
+    mend = "let run take one parameter, annotated with the events that start the saga"
+    if len(names) != 1:
+        raise TypeError(f"{saga.__qualname__}.run takes {len(names)} parameters besides self; {mend}")
+    try:
+        hint = typing.get_type_hints(saga.run).get(names[0])
+    except NameError as error:
+        raise TypeError(f"{saga.__qualname__}.run: {error}; import it at the top of its module") from error
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    found = typing.get_args(hint) if union else (hint,)
+    messages = [one for one in found if isinstance(one, type) and issubclass(one, Message)]
+    if len(messages) != len(found):
+        raise TypeError(f"{saga.__qualname__}.run: {mend}")
+    return {message.DESCRIPTOR.full_name: message for message in messages}

@@ -1,0 +1,78 @@
+"""Where in a saga's code a step stands: its path, and what may cut it short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+__all__ = ["Scope", "entered", "interruptible", "interrupts", "scope"]
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A run of steps one after the other: the saga itself, or a branch of a parallel step.
+
+    Attributes:
+        prefix: The path of the branch; empty for the saga itself.
+        parent: The scope around it.
+        steps: How many steps have begun.
+        failed: True once a branch in it has failed.
+    """
+
+    prefix: str = ""
+    parent: Scope | None = None
+    steps: int = 0
+    failed: bool = False
+
+    def next_path(self) -> str:
+        """Returns the path of the next step."""
+        self.steps += 1
+        return f"{self.prefix}.{self.steps}" if self.prefix else str(self.steps)
+
+    @property
+    def neighbour_failed(self) -> bool:
+        """True when a branch beside this scope, or beside one around it, has failed."""
+        return self.failed or (self.parent is not None and self.parent.neighbour_failed)
+
+
+_scope: ContextVar[Scope] = ContextVar("saga_scope")
+_interrupts: ContextVar[frozenset[str]] = ContextVar("saga_interrupts", default=frozenset())
+
+
+def scope() -> Scope:
+    """Returns the scope of the running code.
+
+    Raises:
+        RuntimeError: No saga runs here.
+    """
+    try:
+        return _scope.get()
+    except LookupError:
+        raise RuntimeError("steps of a saga can only be taken within its run method") from None
+
+
+@contextmanager
+def entered(inner: Scope) -> Iterator[None]:
+    """Makes a scope that of the running code."""
+    token = _scope.set(inner)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def interrupts() -> frozenset[str]:
+    """Returns the full names of the events that interrupt the running code."""
+    return _interrupts.get()
+
+
+@contextmanager
+def interruptible(types: frozenset[str]) -> Iterator[None]:
+    """Lets events of further types interrupt the running code."""
+    token = _interrupts.set(_interrupts.get() | types)
+    try:
+        yield
+    finally:
+        _interrupts.reset(token)

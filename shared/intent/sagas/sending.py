@@ -1,0 +1,103 @@
+"""How a saga's commands are sent: each under an id that follows from the saga and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind, RecordedEvent
+
+from intent.sagas.host import SagaHost
+
+__all__ = ["Identity", "Sending"]
+
+_COMMANDS = UUID("6c0e6f0e-1f6b-5d0e-9a55-5a1c8d0b7f10")
+_DEFECT_ATTEMPTS = 8
+_DEFECT_PAUSE = timedelta(seconds=1)
+
+
+class Identity:
+    """Which saga this is.
+
+    Attributes:
+        workflow_id: Its id: type, tenant and correlation, with slashes between.
+        type: The full name of its message.
+        tenant: The tenant.
+        correlation: What it is correlated by.
+        sends: The full names of the commands that it may send.
+    """
+
+    def __init__(self, workflow_id: str, sends: Sequence[str]) -> None:
+        self.workflow_id = workflow_id
+        self.type, self.tenant, self.correlation = workflow_id.split("/", 2)
+        self.sends = frozenset(sends)
+
+
+class Sending:
+    """Sends the commands of one saga.
+
+    Args:
+        identity: Which saga.
+        host: Runs what is durable.
+        on_delay: Called when a command does not come back at once.
+
+    Attributes:
+        cause: The event that started the saga.
+        latest: The id of the event that the saga took last: what causes its next command.
+    """
+
+    def __init__(self, identity: Identity, host: SagaHost, on_delay: Callable[[], None]) -> None:
+        self._identity = identity
+        self._host = host
+        self._on_delay = on_delay
+        self.cause = RecordedEvent()
+        self.latest = ""
+
+    def check(self, command: Message) -> None:
+        """Refuses a command that the saga's contract does not name: a defect of its code.
+
+        Raises:
+            RuntimeError: It does not; in production the saga waits until its code is mended.
+        """
+        name = command.DESCRIPTOR.full_name
+        if name not in self._identity.sends:
+            raise RuntimeError(
+                f"{self._identity.type} sends {name}, which its contract does not name; "
+                "add it to `sends` in (intent.v1.saga)"
+            )
+
+    def envelope(self, path: str, command: Message, attempt: int = 1) -> CommandEnvelope:
+        """Returns a command in its envelope.
+
+        Args:
+            path: The path of its step.
+            command: The command.
+            attempt: From 2 on the id is another one, since a rejection is kept under the first.
+        """
+        name = f"{self._identity.workflow_id}/{path}" + (f"/{attempt}" if attempt > 1 else "")
+        return CommandEnvelope(
+            tenant_id=self._identity.tenant,
+            command_id=str(uuid5(_COMMANDS, name)),
+            type=command.DESCRIPTOR.full_name,
+            data=command.SerializeToString(deterministic=True),
+            correlation_id=self.cause.correlation_id,
+            causation_id=self.latest,
+            actor=self.cause.actor,
+            traceparent=self.cause.traceparent,
+        )
+
+    async def decided(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Sends a command until it is applied or refused.
+
+        It waits for as long as the command's context is away. A defect there is tried again for
+        some minutes, since a defect is not kept as the command's outcome.
+        """
+        outcome = await self._host.send(envelope, self._on_delay)
+        for attempt in range(_DEFECT_ATTEMPTS):
+            if outcome.failure.kind != FailureKind.FAILURE_KIND_INTERNAL:
+                break
+            await self._host.wait(lambda: False, self._host.now() + _DEFECT_PAUSE * 2**attempt)
+            outcome = await self._host.send(envelope, self._on_delay)
+        return outcome
