@@ -146,7 +146,17 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
     ),
     "saga that nothing starts": (
         lambda: shop().message("Fulfil", saga={}),
-        "shop.v1.Fulfil is started by nothing; name an event in `starts_on` of (intent.v1.saga)",
+        "shop.v1.Fulfil is started by nothing; name an event in `starts_on` of (intent.v1.saga), "
+        "or mark it as `child: true`",
+    ),
+    "child saga that an event starts": (
+        lambda: shop().message("Fulfil", saga={"starts_on": ["shop.v1.Opened"], "child": True}),
+        "shop.v1.Fulfil is a child and started by events; keep either `starts_on` or `child: true`",
+    ),
+    "saga that sends an unknown command": (
+        lambda: shop().message("Fulfil", saga={"starts_on": ["shop.v1.Opened"], "sends": ["bank.v1.Pay"]}),
+        "shop.v1.Fulfil sends the unknown command 'bank.v1.Pay'; "
+        "name a command of any context by its full name, e.g. orders.v1.PlaceOrder",
     ),
     "saga on an unknown event": (
         lambda: shop().message("Fulfil", saga={"starts_on": ["shop.v1.Gone"]}),

@@ -9,10 +9,12 @@ from typing import Any
 
 from intent.context.aggregates import bind_aggregates
 from intent.context.reads import check_projections, check_queries
+from intent.context.sagas import bind_sagas, check_ports
 from intent.contracts import Problems, Registry
 from intent.domain import Aggregate, AggregateType, Upcaster, Upcasters
 from intent.projections.projection import Projection
 from intent.queries import Queries
+from intent.sagas import Adapter, Saga
 
 __all__ = ["BoundContext", "Context"]
 
@@ -26,7 +28,8 @@ class BoundContext:
         registry: The contracts of all contexts.
         aggregates: Its aggregates, by their short names.
         projections: Its projections.
-        sagas: Its sagas.
+        sagas: Its sagas, by the full names of their messages.
+        ports: What answers its sagas' calls of the world outside, by the names of the ports.
         queries: The class that answers its queries, or None.
         upcasters: Its upcasters, chained.
         migrations: The folder of its own database migrations, or None.
@@ -36,7 +39,8 @@ class BoundContext:
     registry: Registry
     aggregates: Mapping[str, AggregateType]
     projections: Sequence[type[Projection[Any]]]
-    sagas: Sequence[type[Any]]
+    sagas: Mapping[str, type[Saga]]
+    ports: Mapping[str, Adapter]
     queries: type[Queries] | None
     upcasters: Upcasters
     migrations: str | None
@@ -51,6 +55,7 @@ class Context:
         aggregates: Its aggregates.
         projections: Its projections.
         sagas: Its sagas.
+        ports: What answers its sagas' calls of the world outside.
         queries: The class that answers its queries, or None.
         upcasters: Upcasters for its events and states, in any order.
         migrations: The folder of its own database migrations, or None.
@@ -59,7 +64,8 @@ class Context:
     name: str
     aggregates: Sequence[type[Aggregate[Any]]] = ()
     projections: Sequence[type[Projection[Any]]] = ()
-    sagas: Sequence[type[Any]] = ()
+    sagas: Sequence[type[Saga]] = ()
+    ports: Sequence[Adapter] = ()
     queries: type[Queries] | None = None
     upcasters: Sequence[Upcaster[Any, Any]] = ()
     migrations: str | None = None
@@ -80,13 +86,16 @@ class Context:
         aggregates = bind_aggregates(self.name, self.aggregates, registry, upcasters, problems)
         check_projections(self.name, self.projections, registry, problems)
         check_queries(self.name, self.queries, registry, problems)
+        sagas = bind_sagas(self.name, self.sagas, registry, problems)
+        ports = check_ports(self.name, self.ports, problems)
         problems.refuse()
         return BoundContext(
             name=self.name,
             registry=registry,
             aggregates=MappingProxyType(aggregates),
             projections=tuple(self.projections),
-            sagas=tuple(self.sagas),
+            sagas=MappingProxyType(sagas),
+            ports=MappingProxyType(ports),
             queries=self.queries,
             upcasters=upcasters,
             migrations=self.migrations,

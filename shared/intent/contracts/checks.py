@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
 from intent.contracts.contract import (
@@ -28,8 +28,10 @@ def check_contracts(contracts: Iterable[AnyContract], problems: Problems) -> Non
     _check_states(states, problems)
     _check_aggregates(known, states, problems)
     _check_tables(_of(ReadModelContract, known), problems)
+    commands = {command.type for command in _of(CommandContract, known)}
     for saga in _of(SagaContract, known):
         _check_saga(saga, events, problems)
+        _check_sends(saga, commands, problems)
 
 
 def _of(kind: type[C], contracts: Iterable[AnyContract]) -> Iterator[C]:
@@ -83,6 +85,14 @@ def _check_saga(saga: SagaContract, events: dict[str, EventContract], problems: 
         elif not _correlates(saga, event):
             fault = f"is correlated by {saga.correlated_by}, which {type_} has not as a string field"
             _problem(saga, fault, f"add the field to {type_}, or change `correlated_by`", problems)
+
+
+def _check_sends(saga: SagaContract, commands: Collection[str], problems: Problems) -> None:
+    for type_ in saga.sends:
+        if type_ not in commands:
+            fault = f"sends the unknown command {type_!r}"
+            mend = "name a command of any context by its full name, e.g. orders.v1.PlaceOrder"
+            _problem(saga, fault, mend, problems)
 
 
 def _correlates(saga: SagaContract, event: EventContract) -> bool:

@@ -141,7 +141,10 @@ class SagaContract:
         starts_on: The full names of the events that start it.
         listens_to: The full names of the further events that it waits for.
         correlated_by: The field of each of these events by which an event finds its saga;
-            empty: the id of the aggregate that recorded the event.
+            empty, or on an event of its own context without the field: the id of the aggregate
+            that recorded the event.
+        sends: The full names of the commands that it sends.
+        child: Whether it is run by other sagas only.
     """
 
     type: str
@@ -150,6 +153,20 @@ class SagaContract:
     starts_on: tuple[str, ...]
     listens_to: tuple[str, ...]
     correlated_by: str
+    sends: tuple[str, ...] = ()
+    child: bool = False
+
+    def correlation(self, event: Message, aggregate_id: str) -> str:
+        """Returns what an event finds its saga by; see `correlated_by`.
+
+        Args:
+            event: The event.
+            aggregate_id: The id of the aggregate that recorded it.
+        """
+        if self.correlated_by not in event.DESCRIPTOR.fields_by_name:
+            return aggregate_id
+        value: str = getattr(event, self.correlated_by)
+        return value
 
 
 AnyContract: TypeAlias = (

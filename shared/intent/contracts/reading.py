@@ -158,8 +158,11 @@ def _read_model(subject: _Subject) -> ReadModelContract:
 
 def _saga(subject: _Subject) -> SagaContract:
     options = option(subject.descriptor, "saga")
-    if not options.starts_on:
-        subject.problem("is started by nothing", "name an event in `starts_on` of (intent.v1.saga)")
+    if not options.starts_on and not options.child:
+        mend = "name an event in `starts_on` of (intent.v1.saga), or mark it as `child: true`"
+        subject.problem("is started by nothing", mend)
+    if options.starts_on and options.child:
+        subject.problem("is a child and started by events", "keep either `starts_on` or `child: true`")
     return SagaContract(
         type=subject.type,
         message=subject.message,
@@ -167,6 +170,8 @@ def _saga(subject: _Subject) -> SagaContract:
         starts_on=tuple(options.starts_on),
         listens_to=tuple(options.listens_to),
         correlated_by=options.correlated_by,
+        sends=tuple(options.sends),
+        child=options.child,
     )
 
 

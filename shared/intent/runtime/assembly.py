@@ -298,7 +298,7 @@ def _probes(client: Client, worker: Worker | None, projections: ProjectionSuperv
 
 def _worker_settings(settings: Settings, context: BoundContext) -> WorkerSettings:
     versioning = Versioning(settings.deployment, settings.build_id, frozenset(settings.pinned_sagas))
-    versioning.require_known({saga.__name__ for saga in context.sagas})
+    versioning.require_known({saga.name for saga in context.sagas.values()})
     return WorkerSettings(drain=settings.drain_timeout, versioning=versioning)
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
-__all__ = ["Compensation", "Compensations", "Undo"]
+__all__ = ["Compensation", "Compensations", "Registered", "Undo"]
 
 
 @dataclass(frozen=True, slots=True)

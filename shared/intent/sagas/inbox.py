@@ -55,5 +55,3 @@ class Inbox:
         """Marks an event as taken and returns it."""
         self._taken.add(number)
         return self._events[number - 1]
-
-

@@ -15,7 +15,16 @@ from intent_contracts.intent.v1 import (
 
 from intent.sagas.journal import RUNNING, stamp
 
-__all__ = ["COMPENSATED", "COMPENSATING", "COMPLETED", "ONGOING", "STUCK", "UNSTARTED", "WAITING", "Reporting"]
+__all__ = [
+    "COMPENSATED",
+    "COMPENSATING",
+    "COMPLETED",
+    "ONGOING",
+    "STUCK",
+    "UNSTARTED",
+    "WAITING",
+    "Reporting",
+]
 
 UNSTARTED = SagaStatus.SAGA_STATUS_UNSTARTED
 ONGOING = SagaStatus.SAGA_STATUS_RUNNING
@@ -41,9 +50,7 @@ class Reporting:
         self._now = now
         self._steps = {step.path: step for step in report.steps}
 
-    def begin(
-        self, path: str, kind: SagaStepKind.ValueType, name: str, *, compensates: str = ""
-    ) -> SagaStep:
+    def begin(self, path: str, kind: SagaStepKind.ValueType, name: str, *, compensates: str = "") -> SagaStep:
         """Notes that a step began; one that an earlier run began is returned as it is."""
         known = self._steps.get(path)
         if known is not None:

@@ -28,7 +28,7 @@ from intent.sagas.undoing import Undoing
 __all__ = ["NeverStarted", "SagaRun"]
 
 
-class NeverStarted(Exception):  # noqa: N818 - it is no error: events came, but none that starts the saga
+class NeverStarted(Exception):
     """Events waited in vain for the one that starts their saga; the message names them."""
 
 
@@ -54,9 +54,7 @@ class SagaRun:
         if not report.status:
             self._reporting.enter(UNSTARTED)
         self._sending = Sending(identity, host, self._delayed)
-        self._stepping = Stepping(
-            identity, host, self._inbox, self._journal, self._reporting, self._sending
-        )
+        self._stepping = Stepping(identity, host, self._inbox, self._journal, self._reporting, self._sending)
         self._stepping.cancelled = begun.cancelled
         self._undoing = Undoing(host, self._reporting, self._sending)
 

@@ -1,0 +1,63 @@
+"""Checks sagas and ports against their contracts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+from intent.contracts import Problems, Registry, SagaContract
+from intent.sagas import Adapter, Saga, start_types
+
+__all__ = ["bind_sagas", "check_ports"]
+
+
+def bind_sagas(
+    context: str, sagas: Iterable[type[Saga]], registry: Registry, problems: Problems
+) -> dict[str, type[Saga]]:
+    """Returns the sagas by the full names of their messages, noting what does not fit."""
+    contracts = {
+        contract.message.DESCRIPTOR.name: contract
+        for contract in registry.sagas.values()
+        if contract.context == context
+    }
+    bound: dict[str, type[Saga]] = {}
+    for saga in sagas:
+        contract = contracts.get(saga.name)
+        if contract is None:
+            known = ", ".join(sorted(contracts)) or "none"
+            mend = f"mark a message {saga.name} with (intent.v1.saga); the context's sagas are: {known}"
+            problems.add(saga.__module__, saga.__qualname__, f"is no saga of the context {context}", mend)
+        elif contract.type in bound:
+            fault, mend = f"is a second class of {contract.type}", "name one in the context's sagas"
+            problems.add(saga.__module__, saga.__qualname__, fault, mend)
+        else:
+            bound[contract.type] = saga
+            _check_saga(saga, contract, problems)
+    return bound
+
+
+def _check_saga(saga: type[Saga], contract: SagaContract, problems: Problems) -> None:
+    where = (saga.__module__, saga.__qualname__)
+    if "." in saga.__qualname__:
+        problems.add(*where, "is no class of its module's top level", "move it there: a sandbox imports it")
+    try:
+        taken = set(start_types(saga))
+    except TypeError as error:
+        problems.add(*where, f"does not tell what it is started by ({error})", "annotate the parameter")
+        return
+    if not contract.child and taken != set(contract.starts_on):
+        fault = f"takes {', '.join(sorted(taken))} in run, but is started by {', '.join(contract.starts_on)}"
+        problems.add(*where, fault, "let run's annotation and `starts_on` in its contract agree")
+
+
+def check_ports(context: str, ports: Iterable[Adapter], problems: Problems) -> dict[str, Adapter]:
+    """Returns the adapters by the names of their ports, noting what cannot work."""
+    found: dict[str, Adapter] = {}
+    for adapter in ports:
+        name = adapter.port.name
+        if found.setdefault(name, adapter) is not adapter:
+            problems.add("context", context, f"has two adapters of the port {name}", "keep one in its ports")
+        if not inspect.iscoroutinefunction(adapter.function):
+            fault = f"has an adapter of the port {name} that is no coroutine function"
+            problems.add("context", context, fault, "make it an async def")
+    return found

@@ -1,0 +1,231 @@
+"""Tests of sagas against a script, without a server and with a clock of their own.
+
+scripted(FulfilOrder, checkout, correlation="o-1")
+    .on(AuthorizePayment, emits=PaymentAuthorized(order_id="o-1"))
+    .rejects(ArrangeParcel, "ADDRESS_UNKNOWN")
+    .run()
+    .then_compensated("ADDRESS_UNKNOWN")
+    .then_sent(ReserveStock, AuthorizePayment, ArrangeParcel, CancelPayment, ReleaseStock)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import ResumeSagaRequest, SagaReport, SagaStatus
+
+from intent.contracts import Registry, SagaContract
+from intent.sagas import Identity, Port, Saga
+from intent.testing.differences import difference
+from intent.testing.history import installed
+from intent.testing.sagahost import ScriptedHost
+
+__all__ = ["SagaOutcome", "SagaScript", "scripted"]
+
+
+def scripted(
+    saga: type[Saga],
+    started: Message,
+    *,
+    correlation: str,
+    tenant: str = "acme",
+    registry: Registry | None = None,
+) -> SagaScript:
+    """Begins a script: the saga, and the event that starts it.
+
+    Args:
+        saga: The saga's class.
+        started: The event that starts it; of a child saga, the message that its `run` gets.
+        correlation: What the saga is correlated by, e.g. the order's id.
+        tenant: The tenant.
+        registry: The contracts; by default all that are installed.
+
+    Raises:
+        AssertionError: The contracts know no such saga.
+    """
+    contracts = registry or installed()
+    found = [c for c in contracts.sagas.values() if c.message.DESCRIPTOR.name == saga.name]
+    own = [c for c in found if c.context == saga.__module__.partition(".")[0]] or found
+    if not own:
+        raise AssertionError(f"the contracts know no saga {saga.name}")
+    identity = Identity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
+    return SagaScript(own[0], started, ScriptedHost(saga, identity, contracts))
+
+
+class SagaScript:
+    """What the world answers to a saga; made by `scripted`. Unscripted commands succeed.
+
+    Each call adds to the script and returns it. What is said of a command counts for its next
+    sending that nothing was said of; said several times, it counts for one after the other, and
+    the last for all that follow.
+    """
+
+    def __init__(self, contract: SagaContract, started: Message, host: ScriptedHost) -> None:
+        self._contract = contract
+        self._started = started
+        self._host = host
+
+    def on(
+        self,
+        command: type[Message],
+        *,
+        emits: Message | Sequence[Message] = (),
+        after: timedelta = timedelta(0),
+        away_for: timedelta = timedelta(0),
+    ) -> SagaScript:
+        """Has a command succeed, and events come in its wake.
+
+        Args:
+            command: The command's class.
+            emits: What comes.
+            after: How long after the command.
+            away_for: How long the command's context is away first.
+        """
+        events = [emits] if isinstance(emits, Message) else list(emits)
+        self._check_listens(events)
+        self._host.say(command, "", "", away_for, [(after, event) for event in events])
+        return self
+
+    def rejects(
+        self, command: type[Message], reason: str, *, away_for: timedelta = timedelta(0)
+    ) -> SagaScript:
+        """Has a command rejected for a reason."""
+        self._host.say(command, reason, f"scripted: {reason}", away_for, [])
+        return self
+
+    def answers(self, port: Port[Any, Any], *answers: Message) -> SagaScript:
+        """Has a port give these answers, one after the other; the last for all that follow."""
+        self._host.answer(port.name, list(answers))
+        return self
+
+    def child(self, saga: type[Saga], failing: str = "") -> SagaScript:
+        """Has a child saga complete, or be undone for a reason."""
+        self._host.child_ends(saga.name, failing)
+        return self
+
+    def at(self, moment: timedelta, *events: Message) -> SagaScript:
+        """Has events come so long after the start."""
+        self._check_listens(events)
+        for event in events:
+            self._host.arrives(moment, event)
+        return self
+
+    def cancelled_at(self, moment: timedelta, reason: str = "by an operator") -> SagaScript:
+        """Has an operator cancel the saga so long after the start."""
+        self._host.later(moment, lambda: self._host.run.cancel(reason))
+        return self
+
+    def resumed_at(self, moment: timedelta, *, skip: bool = False) -> SagaScript:
+        """Has an operator resume a stuck saga so long after the start."""
+        request = ResumeSagaRequest(skip=skip, reason="scripted")
+        self._host.later(moment, lambda: self._host.run.resume(request))
+        return self
+
+    def before(self, *changes: str) -> SagaScript:
+        """Has the saga begin with the code before these changes; see `Saga.changed`."""
+        self._host.unchanged.update(changes)
+        return self
+
+    def run(self) -> SagaOutcome:
+        """Runs the saga as far as the script carries it.
+
+        Raises:
+            AssertionError: The saga sends a command that breaks its contract.
+        """
+        self._host.begin(self._started, child=self._contract.child)
+        asyncio.run(self._host.play())
+        return SagaOutcome(self._host)
+
+    def _check_listens(self, events: Sequence[Message]) -> None:
+        known = {*self._contract.starts_on, *self._contract.listens_to}
+        for event in events:
+            name = event.DESCRIPTOR.full_name
+            if name not in known:
+                raise AssertionError(f"{self._contract.type} does not listen to {name}, so it never comes")
+
+
+class SagaOutcome:
+    """What became of a scripted saga; made by `SagaScript.run`. Its checks can be chained.
+
+    Attributes:
+        sent: The commands that it sent, repetitions by operators too, in order.
+        called: The requests that it put to ports, in order.
+        elapsed: How long it took, on its own clock.
+        report: Its report.
+    """
+
+    def __init__(self, host: ScriptedHost) -> None:
+        self.sent: list[Message] = host.sent
+        self.called: list[Message] = host.called
+        self.elapsed: timedelta = host.elapsed
+        self.report: SagaReport = host.run.report()
+
+    def then_completed(self) -> SagaOutcome:
+        """Expects that it ended as it should.
+
+        Raises:
+            AssertionError: It did not.
+        """
+        return self._then(SagaStatus.SAGA_STATUS_COMPLETED, "")
+
+    def then_compensated(self, reason: str) -> SagaOutcome:
+        """Expects that it failed for a reason and was undone.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        return self._then(SagaStatus.SAGA_STATUS_COMPENSATED, reason)
+
+    def then_waits(self) -> SagaOutcome:
+        """Expects that it waits for an event that the script does not bring.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        return self._then(SagaStatus.SAGA_STATUS_WAITING, "")
+
+    def then_stuck(self, reason: str) -> SagaOutcome:
+        """Expects that a compensation was rejected for a reason and waits for an operator.
+
+        Raises:
+            AssertionError: It is otherwise.
+        """
+        self._then(SagaStatus.SAGA_STATUS_STUCK, None)
+        parked = [step.reason for step in self.report.steps if not step.HasField("ended_at")]
+        return self._expect([reason], parked, "other reasons of parked compensations")
+
+    def then_sent(self, *commands: Message | type[Message]) -> SagaOutcome:
+        """Expects exactly these commands, in order; of a class, whatever its fields.
+
+        Raises:
+            AssertionError: It is otherwise; shows the differences.
+        """
+        names = [command.DESCRIPTOR.name for command in commands]
+        self._expect(names, [command.DESCRIPTOR.name for command in self.sent], "other commands")
+        for wanted, got in zip(commands, self.sent, strict=True):
+            if isinstance(wanted, Message):
+                differs = difference([wanted], [got])
+                assert not differs, f"another command than expected (- expected, + sent):\n{differs}"
+        return self
+
+    def then(self, check: Callable[[SagaOutcome], bool]) -> SagaOutcome:
+        """Expects that a check of one's own holds.
+
+        Raises:
+            AssertionError: It does not.
+        """
+        assert check(self), f"the check does not hold:\n{self.report}"
+        return self
+
+    def _then(self, status: SagaStatus.ValueType, reason: str | None) -> SagaOutcome:
+        got = (SagaStatus.Name(self.report.status), self.report.failure_reason)
+        wanted = (SagaStatus.Name(status), got[1] if reason is None else reason)
+        return self._expect([" ".join(wanted)], [" ".join(got)], "another end")
+
+    def _expect(self, wanted: list[str], got: list[str], what: str) -> SagaOutcome:
+        assert wanted == got, f"{what} than expected:\n  expected {wanted}\n  got      {got}\n{self.report}"
+        return self

@@ -1,0 +1,181 @@
+"""Sagas of all shapes, under the contract of `orders.v1.FulfilOrder`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from intent.errors import ChildFailed, Interrupted, StepRejected, StepTimedOut
+from intent.sagas import Compensation, Port, Saga
+from intent_contracts.inventory.v1 import ReleaseStock, ReserveStock, StockLine
+from intent_contracts.orders.v1 import (
+    AbandonOrder,
+    Checkout,
+    CheckoutStarted,
+    ConfirmOrder,
+    Money,
+    OrderCancelled,
+    OrderLine,
+    OrderView,
+    Receiver,
+)
+from intent_contracts.payments.v1 import (
+    AuthorizePayment,
+    CancelPayment,
+    CapturePayment,
+    PaymentAuthorized,
+    PaymentDeclined,
+)
+from intent_contracts.payments.v1 import Money as Amount
+
+CHECKOUT = CheckoutStarted(
+    customer_id="ann",
+    lines=[OrderLine(line_id="1", sku="tea", quantity=2, unit_price=Money(minor_units=450, currency="EUR"))],
+    total=Money(minor_units=900, currency="EUR"),
+    checkout=Checkout(
+        card_token="card",
+        warehouse_id="w-1",
+        ship_to=Receiver(name="Ann", street="Road 1", postal_code="1", city="Town", country="DE"),
+    ),
+)
+ASK = Port("ask", OrderView, OrderView)
+
+RESERVE = ReserveStock(
+    warehouse_id="w-1", reservation_id="o-1", order_id="o-1", lines=[StockLine(sku="tea", quantity=2)]
+)
+RELEASE = ReleaseStock(warehouse_id="w-1", reservation_id="o-1")
+AUTHORIZE = AuthorizePayment(
+    payment_id="o-1", order_id="o-1", amount=Amount(minor_units=900, currency="EUR"), card_token="card"
+)
+UNDO_PAYMENT = CancelPayment(payment_id="o-1", reason="the order failed")
+CONFIRM = ConfirmOrder(order_id="o-1")
+CAPTURE = CapturePayment(payment_id="o-1")
+AUTHORIZED = PaymentAuthorized(order_id="o-1")
+DECLINED = PaymentDeclined(order_id="o-1", decline_code="CARD_EXPIRED")
+CANCELLED = OrderCancelled(reason="changed my mind")
+
+
+class Plain(Saga):
+    """Two steps with compensations, an event, and a last step."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        await self.execute(RESERVE, compensate=RELEASE)
+        await self.execute(AUTHORIZE, compensate=Compensation(UNDO_PAYMENT, accepts={"GONE_ALREADY"}))
+        answer = await self.wait_for(PaymentAuthorized, PaymentDeclined, timeout=timedelta(hours=1))
+        if isinstance(answer, PaymentDeclined):
+            self.fail(answer.decline_code, "the card was declined")
+        await self.execute(CONFIRM)
+
+
+class Interruptible(Saga):
+    """Can be cancelled until it confirms."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        with self.interruptible_by(OrderCancelled):
+            await self.execute(RESERVE, compensate=RELEASE)
+            await self.sleep(timedelta(days=1))
+        await self.execute(CONFIRM)
+
+
+class Forgiving(Saga):
+    """Goes another way after failures."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        try:
+            await self.execute(RESERVE, compensate=RELEASE)
+        except StepRejected as rejected:
+            self.compensate_with(AbandonOrder(order_id="o-1", reason=rejected.reason))
+        try:
+            await self.wait_for(PaymentAuthorized, timeout=timedelta(minutes=5))
+        except StepTimedOut:
+            await self.execute(CAPTURE)
+        try:
+            with self.interruptible_by(OrderCancelled):
+                await self.sleep(timedelta(days=1))
+        except Interrupted as interrupted:
+            if interrupted.event == CANCELLED:
+                await self.execute(CONFIRM)
+
+
+class SideBySide(Saga):
+    """Reserves and authorizes at the same time."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        _, paid = await self.parallel(
+            self.execute(RESERVE, compensate=RELEASE),
+            self._pay(),
+        )
+        assert paid == "paid"
+        await self.execute(CONFIRM)
+
+    async def _pay(self) -> str:
+        await self.execute(AUTHORIZE, compensate=UNDO_PAYMENT)
+        await self.wait_for(PaymentAuthorized)
+        return "paid"
+
+
+class Committed(Saga):
+    """Has a point of no return."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        self.compensate_with(AbandonOrder(order_id="o-1", reason="it failed"))
+        await self.execute(RESERVE, compensate=RELEASE)
+        self.commit()
+        await self.execute(AUTHORIZE, compensate=UNDO_PAYMENT)
+        await self.execute(CONFIRM)
+
+
+class Asking(Saga):
+    """Asks a port."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        answer = await self.call(ASK, OrderView(order_id=self.correlation))
+        if answer.version:
+            await self.execute(CONFIRM)
+
+
+class Parent(Saga):
+    """Runs a child."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        await self.execute(RESERVE, compensate=RELEASE)
+        try:
+            await self.child(Plain, started, compensate=UNDO_PAYMENT)
+        except ChildFailed as failed:
+            self.fail("CHILD", failed.reason)
+        await self.execute(CONFIRM)
+
+
+class Changed(Saga):
+    """Was changed while in flight."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        if self.changed("capture-first"):
+            await self.execute(CAPTURE)
+        await self.execute(CONFIRM)
+
+
+class Undeclared(Saga):
+    """Sends what its contract does not name."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        from intent_contracts.orders.v1 import PlaceOrder
+
+        await self.execute(PlaceOrder(order_id="o-2"))

@@ -1,0 +1,181 @@
+"""What sagas do, told by scripts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from intent.sagas import Saga
+from intent.testing import SagaScript, scripted
+from intent_contracts.inventory.v1 import ReserveStock
+from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced, OrderView
+from intent_contracts.payments.v1 import AuthorizePayment, CancelPayment
+
+from .stories import (
+    ASK,
+    AUTHORIZE,
+    AUTHORIZED,
+    CANCELLED,
+    CAPTURE,
+    CHECKOUT,
+    CONFIRM,
+    DECLINED,
+    RELEASE,
+    RESERVE,
+    UNDO_PAYMENT,
+    Asking,
+    Changed,
+    Committed,
+    Forgiving,
+    Interruptible,
+    Parent,
+    Plain,
+    SideBySide,
+    Undeclared,
+)
+
+
+def story(saga: type[Saga]) -> SagaScript:
+    return scripted(saga, CHECKOUT, correlation="o-1")
+
+
+def test_it_takes_its_steps_in_order() -> None:
+    told = story(Plain).on(AuthorizePayment, emits=AUTHORIZED).run()
+    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    assert told.elapsed == timedelta(0)
+
+
+def test_a_rejected_step_is_not_undone_but_those_before_are() -> None:
+    told = story(Plain).rejects(AuthorizePayment, "CARD_UNKNOWN").run()
+    told.then_compensated("CARD_UNKNOWN").then_sent(RESERVE, AUTHORIZE, RELEASE)
+
+
+def test_compensations_run_in_reverse() -> None:
+    told = story(Plain).on(AuthorizePayment, emits=DECLINED).run()
+    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def test_an_event_that_does_not_come_in_time_fails_it() -> None:
+    told = story(Plain).run().then_compensated("TIMED_OUT")
+    assert told.elapsed == timedelta(hours=1)
+
+
+def test_an_event_that_came_earlier_counts() -> None:
+    told = story(Plain).on(ReserveStock, emits=AUTHORIZED).run()
+    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+
+
+def test_it_waits_for_a_context_that_is_away() -> None:
+    told = (
+        story(Plain).on(AuthorizePayment, emits=AUTHORIZED, away_for=timedelta(days=3)).run().then_completed()
+    )
+    assert told.elapsed == timedelta(days=3)
+
+
+def test_a_rejection_of_a_compensation_may_count_as_done() -> None:
+    script = story(Plain).on(AuthorizePayment, emits=DECLINED).rejects(CancelPayment, "GONE_ALREADY")
+    script.run().then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def stuck() -> SagaScript:
+    return story(Plain).on(AuthorizePayment, emits=DECLINED).rejects(CancelPayment, "BROKEN")
+
+
+def test_a_rejected_compensation_makes_it_stuck() -> None:
+    stuck().run().then_stuck("BROKEN").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
+
+
+def test_an_operator_has_it_try_again() -> None:
+    told = stuck().on(CancelPayment).resumed_at(timedelta(hours=2)).run()
+    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, UNDO_PAYMENT, RELEASE)
+    undone = next(step for step in told.report.steps if step.path == "undo-2")
+    assert (undone.attempts, undone.compensates) == (2, "2")
+
+
+def test_an_operator_leaves_a_compensation_behind() -> None:
+    told = stuck().resumed_at(timedelta(hours=2), skip=True).run()
+    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def test_each_sending_has_an_id_of_its_own_that_is_always_the_same() -> None:
+    def ids() -> list[str]:
+        report = stuck().on(CancelPayment).resumed_at(timedelta(hours=2)).run().report
+        return [step.command_id for step in report.steps if step.command_id]
+
+    assert ids() == ids()
+    assert len(set(ids())) == 4
+
+
+def test_an_event_ends_a_wait() -> None:
+    told = story(Interruptible).at(timedelta(hours=3), CANCELLED).run()
+    told.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
+    assert told.elapsed == timedelta(hours=3)
+
+
+def test_an_event_lets_a_command_come_to_its_outcome_first() -> None:
+    script = story(Interruptible).on(ReserveStock, away_for=timedelta(hours=5))
+    told = script.at(timedelta(hours=3), CANCELLED).run()
+    told.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
+    assert told.elapsed == timedelta(hours=5)
+
+
+def test_an_event_after_its_block_ends_nothing() -> None:
+    script = story(Interruptible).on(ConfirmOrder, away_for=timedelta(hours=1))
+    told = script.at(timedelta(days=1, minutes=30), CANCELLED).run().then_completed()
+    assert list(told.report.untaken) == ["orders.v1.OrderCancelled"]
+
+
+def test_it_may_go_another_way_after_a_failure() -> None:
+    script = story(Forgiving).rejects(ReserveStock, "OUT_OF_STOCK").at(timedelta(hours=1), CANCELLED)
+    script.run().then_completed().then_sent(RESERVE, CAPTURE, CONFIRM)
+
+
+def test_an_operator_cancels_it() -> None:
+    told = story(Plain).cancelled_at(timedelta(minutes=1)).run()
+    told.then_compensated("CANCELLED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def test_steps_side_by_side() -> None:
+    told = story(SideBySide).on(AuthorizePayment, emits=AUTHORIZED).run()
+    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    assert [step.path for step in told.report.steps] == ["1.1.1", "1.2.1", "1.2.2", "2"]
+
+
+def test_a_failing_branch_cuts_the_waits_of_its_neighbours_short() -> None:
+    script = story(SideBySide).rejects(ReserveStock, "OUT_OF_STOCK", away_for=timedelta(hours=1))
+    told = script.run().then_compensated("OUT_OF_STOCK").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
+    assert told.elapsed == timedelta(hours=1)
+
+
+def test_nothing_before_the_point_of_no_return_is_undone() -> None:
+    told = story(Committed).rejects(ConfirmOrder, "ORDER_GONE").run()
+    told.then_compensated("ORDER_GONE").then_sent(RESERVE, AUTHORIZE, CONFIRM, UNDO_PAYMENT)
+
+
+def test_it_asks_a_port() -> None:
+    told = story(Asking).answers(ASK, OrderView(version=1)).run().then_completed().then_sent(CONFIRM)
+    assert told.called == [OrderView(order_id="o-1")]
+
+
+def test_a_child_completes() -> None:
+    story(Parent).run().then_completed().then_sent(RESERVE, CONFIRM)
+
+
+def test_a_child_that_fails_is_not_undone_again() -> None:
+    script = story(Parent).child(Plain, failing="OUT_OF_STOCK")
+    script.run().then_compensated("CHILD").then_sent(RESERVE, RELEASE)
+
+
+def test_one_that_began_before_a_change_goes_on_as_it_began() -> None:
+    story(Changed).run().then_completed().then_sent(CAPTURE, CONFIRM)
+    story(Changed).before("capture-first").run().then_completed().then_sent(CONFIRM)
+
+
+def test_it_sends_only_what_its_contract_names() -> None:
+    with pytest.raises(RuntimeError, match=r"sends orders\.v1\.PlaceOrder, which its contract does not name"):
+        story(Undeclared).run()
+
+
+def test_an_event_that_it_does_not_listen_to_cannot_be_scripted() -> None:
+    with pytest.raises(AssertionError, match=r"does not listen to orders\.v1\.OrderPlaced"):
+        story(Plain).at(timedelta(0), OrderPlaced())
