@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import RecordedEvent
 from temporalio.client import Client
@@ -107,8 +106,6 @@ class EventDelivery:
         if not saga.correlated_by:
             return entry.aggregate_id
         _, event = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
-        return _field(event, saga.correlated_by)
-
-
-def _field(message: Message, name: str) -> str:
-    return str(getattr(message, name))
+        if saga.correlated_by not in event.DESCRIPTOR.fields_by_name:
+            return entry.aggregate_id
+        return str(getattr(event, saga.correlated_by))
