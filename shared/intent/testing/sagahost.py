@@ -61,12 +61,14 @@ class ScriptedHost:
         saga: The saga's class.
         identity: Which saga it is.
         registry: The contracts.
+        aggregate_id: The aggregate that recorded the events.
     """
 
-    def __init__(self, saga: type[Saga], identity: Identity, registry: Registry) -> None:
+    def __init__(self, saga: type[Saga], identity: Identity, registry: Registry, aggregate_id: str) -> None:
         self._saga = saga
         self._registry = registry
         self.identity = identity
+        self.aggregate_id = aggregate_id
         self.unchanged: set[str] = set()
         self.sent: list[Message] = []
         self.called: list[Message] = []
@@ -246,7 +248,7 @@ def _recorded(event: Message, host: ScriptedHost) -> RecordedEvent:
         type=event.DESCRIPTOR.full_name,
         data=event.SerializeToString(deterministic=True),
         tenant_id=host.identity.tenant,
-        aggregate_id=host.identity.correlation,
+        aggregate_id=host.aggregate_id,
         correlation_id="story",
         actor="user:test",
     )

@@ -33,6 +33,7 @@ def scripted(
     *,
     correlation: str,
     tenant: str = "acme",
+    aggregate_id: str = "",
     registry: Registry | None = None,
 ) -> SagaScript:
     """Begins a script: the saga, and the event that starts it.
@@ -42,6 +43,7 @@ def scripted(
         started: The event that starts it; of a child saga, the message that its `run` gets.
         correlation: What the saga is correlated by, e.g. the order's id.
         tenant: The tenant.
+        aggregate_id: The aggregate that recorded the events; by default what the saga is correlated by.
         registry: The contracts; by default all that are installed.
 
     Raises:
@@ -53,7 +55,7 @@ def scripted(
     if not own:
         raise AssertionError(f"the contracts know no saga {saga.name}")
     identity = Identity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
-    return SagaScript(own[0], started, ScriptedHost(saga, identity, contracts))
+    return SagaScript(own[0], started, ScriptedHost(saga, identity, contracts, aggregate_id or correlation))
 
 
 class SagaScript:

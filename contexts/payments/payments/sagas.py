@@ -1,0 +1,133 @@
+"""The sagas: each asks the payment provider one thing and records its answer.
+
+The provider knows a payment by the tenant and the payment's id, whatever is done with it, and
+each refund by the refund's id besides. So asking again, after a time-out or a crash, has no
+second effect, and an authorization can be voided before its answer is known.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+from intent.sagas import Saga
+from intent_contracts.payments.v1 import (
+    AuthorizationRequested,
+    CaptureRequested,
+    ChargeAction,
+    ChargeAnswer,
+    ChargeCall,
+    RecordAuthorization,
+    RecordCapture,
+    RecordCaptureDecline,
+    RecordDecline,
+    RecordRefund,
+    RecordVoid,
+    RefundRequested,
+    VoidRequested,
+)
+
+from payments.ports import CHARGE
+
+__all__ = ["AuthorizeCharge", "CaptureCharge", "RefundCharge", "VoidCharge"]
+
+
+class AuthorizeCharge(Saga):
+    """Has the provider hold an amount."""
+
+    async def run(self, requested: AuthorizationRequested) -> None:
+        """Asks until there is an answer, and records it."""
+        answer = await self.call(
+            CHARGE,
+            ChargeCall(
+                action=ChargeAction.CHARGE_ACTION_AUTHORIZE,
+                idempotency_key=_charge_key(self),
+                authorization_key=_charge_key(self),
+                amount=requested.amount,
+                card_token=requested.card_token,
+            ),
+        )
+        payment = self.cause.aggregate_id
+        if answer.decline_code:
+            declined = RecordDecline(payment_id=payment, decline_code=answer.decline_code)
+            await _record(self, answer, declined)
+        else:
+            granted = RecordAuthorization(payment_id=payment, authorization_code=answer.code)
+            await _record(self, answer, granted)
+
+
+class CaptureCharge(Saga):
+    """Has the provider charge what it holds."""
+
+    async def run(self, requested: CaptureRequested) -> None:
+        """Asks until there is an answer, and records it."""
+        answer = await self.call(
+            CHARGE,
+            ChargeCall(
+                action=ChargeAction.CHARGE_ACTION_CAPTURE,
+                idempotency_key=_charge_key(self),
+                authorization_key=_charge_key(self),
+                amount=requested.amount,
+                charge_code=requested.authorization_code,
+            ),
+        )
+        payment = self.cause.aggregate_id
+        if answer.decline_code:
+            declined = RecordCaptureDecline(payment_id=payment, decline_code=answer.decline_code)
+            await _record(self, answer, declined)
+        else:
+            await _record(self, answer, RecordCapture(payment_id=payment, capture_code=answer.code))
+
+
+class RefundCharge(Saga):
+    """Has the provider give back an amount."""
+
+    async def run(self, requested: RefundRequested) -> None:
+        """Asks until there is an answer, and records it; fails when the provider will not."""
+        answer = await self.call(
+            CHARGE,
+            ChargeCall(
+                action=ChargeAction.CHARGE_ACTION_REFUND,
+                idempotency_key=f"{self.tenant}/{requested.refund_key}",
+                authorization_key=_charge_key(self),
+                amount=requested.amount,
+                charge_code=requested.capture_code,
+            ),
+        )
+        _fail_if_declined(self, answer, "the provider does not give back")
+        payment = self.cause.aggregate_id
+        given_back = RecordRefund(payment_id=payment, refund_id=requested.refund_id, refund_code=answer.code)
+        await _record(self, answer, given_back)
+
+
+class VoidCharge(Saga):
+    """Has the provider let go what it holds, or would hold once the authorization arrives."""
+
+    async def run(self, requested: VoidRequested) -> None:
+        """Asks until there is an answer, and records it; fails when the provider will not."""
+        answer = await self.call(
+            CHARGE,
+            ChargeCall(
+                action=ChargeAction.CHARGE_ACTION_VOID,
+                idempotency_key=_charge_key(self),
+                authorization_key=_charge_key(self),
+                charge_code=requested.authorization_code,
+            ),
+        )
+        _fail_if_declined(self, answer, "the provider does not let go")
+        await _record(self, answer, RecordVoid(payment_id=self.cause.aggregate_id))
+
+
+def _charge_key(saga: Saga) -> str:
+    """Returns by what the provider knows the payment, whatever is done with it."""
+    return f"{saga.tenant}/{saga.cause.aggregate_id}"
+
+
+def _fail_if_declined(saga: Saga, answer: ChargeAnswer, words: str) -> None:
+    """Ends a saga whose refusal nobody waits for: an operator must see it."""
+    if answer.decline_code:
+        saga.fail(answer.decline_code, words)
+
+
+async def _record(saga: Saga, answer: ChargeAnswer, command: Message) -> None:
+    """Records an answer as often as the provider delivers it."""
+    for _ in range(max(1, answer.deliveries)):
+        await saga.execute(command)

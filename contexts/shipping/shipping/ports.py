@@ -1,0 +1,14 @@
+"""What the context asks of the world outside: a carrier."""
+
+from __future__ import annotations
+
+from intent.sagas import Port
+from intent_contracts.shipping.v1 import CarrierAnswer, CarrierCall, SimulationCall, SimulationPlan
+
+__all__ = ["CARRIER", "SIMULATION"]
+
+CARRIER = Port("carrier", CarrierCall, CarrierAnswer)
+"""A carrier; it books a parcel once under its idempotency key."""
+
+SIMULATION = Port("simulation", SimulationCall, SimulationPlan)
+"""Tells what the simulated carrier will do with a parcel; no reports where a real carrier reports."""
