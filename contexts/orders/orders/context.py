@@ -7,6 +7,7 @@ from intent.context import Context
 from orders.aggregates import Order
 from orders.projections import OrderSummaries, OrderViews
 from orders.queries import OrderQueries
+from orders.sagas import FulfilOrder
 from orders.upcasters import with_currency
 
 __all__ = ["context"]
@@ -15,6 +16,7 @@ context = Context(
     "orders",
     aggregates=[Order],
     projections=[OrderViews, OrderSummaries],
+    sagas=[FulfilOrder],
     queries=OrderQueries,
     upcasters=[with_currency],
 )

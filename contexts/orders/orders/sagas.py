@@ -1,0 +1,165 @@
+"""The sagas of the context: how an order is fulfilled, or undone completely."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from google.protobuf.message import Message
+from intent.errors import Interrupted, SagaFailure, StepRejected, StepTimedOut
+from intent.sagas import Compensation, Saga
+from intent_contracts.orders.v1 import CancellationRequested, CheckoutStarted, OrderCancelled
+from intent_contracts.payments.v1 import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentVoided
+from intent_contracts.shipping.v1 import ParcelCancelled, ParcelDelivered, ParcelHandedOver, ParcelReturned
+
+from orders.fulfilment import Fulfilment
+
+__all__ = ["DELIVERY_TIME", "PAYMENT_TIME", "PICK_UP_TIME", "RETURN_TIME", "FulfilOrder"]
+
+PAYMENT_TIME = timedelta(days=7)
+"""How long the payment provider may take to authorize."""
+PICK_UP_TIME = timedelta(days=7)
+"""How long the carrier may take to fetch the parcel."""
+DELIVERY_TIME = timedelta(days=14)
+"""How long the parcel may be under way."""
+RETURN_TIME = timedelta(days=90)
+"""How long a parcel that is given up is waited for, to have its goods back."""
+ROOM_PAUSES = tuple(timedelta(seconds=10 * 2**number) for number in range(13))
+"""The pauses between attempts to reserve in a warehouse without room for reservations: a day in all."""
+
+_LEFT = {"PARCEL_HANDED_OVER", "PARCEL_DELIVERED", "PARCEL_RETURNED"}
+"""Why a parcel cannot be stopped any more."""
+
+
+class FulfilOrder(Saga):
+    """Reserves, authorizes, confirms, has fetched, charges and sees delivered; or undoes all of it.
+
+    Who decides a race:
+
+    - Until the order is confirmed, the customer cancels it by `CancelOrder` alone. Order and saga
+      meet at the order: either it is confirmed or it is cancelled, and the saga learns which.
+    - Then a cancellation is asked for, and the parcel decides: either it is stopped, and the order
+      is cancelled, or the carrier has it, and the order is shipped.
+    - Once the carrier has the goods the order can no longer be cancelled. They can come back, or
+      be lost, or what was held cannot be charged; then the order is undone, and goods that come
+      back are put back.
+    """
+
+    async def run(self, started: CheckoutStarted) -> None:
+        """Fulfils the order that was checked out."""
+        order = Fulfilment(self.correlation, started)
+        try:
+            await self._secure(order)
+            await self._send_off(order)
+            await self._see_through(order)
+        except SagaFailure as failure:
+            self._end_order(order, failure)
+            raise
+
+    async def _secure(self, order: Fulfilment) -> None:
+        """Holds the goods and the money, until the order is confirmed."""
+        with self.interruptible_by(OrderCancelled):
+            await self._reserve(order)
+            await self.execute(order.authorize(), compensate=order.cancel_payment())
+            answer = await self.wait_for(
+                PaymentAuthorized, PaymentDeclined, PaymentVoided, timeout=PAYMENT_TIME
+            )
+            self._require_money(answer)
+            await self._bring_about(order.confirm(), "ORDER_ALREADY_CONFIRMED")
+
+    async def _reserve(self, order: Fulfilment) -> None:
+        """Reserves; a warehouse that holds too many reservations has room again some time."""
+        release = Compensation(order.release(), accepts={"RESERVATION_NOT_FOUND"})
+        for pause in ROOM_PAUSES:
+            try:
+                await self.execute(order.reserve(), compensate=release)
+            except StepRejected as rejected:
+                if rejected.reason != "TOO_MANY_RESERVATIONS":
+                    raise
+            else:
+                return
+            await self.sleep(pause)
+        await self.execute(order.reserve(), compensate=release)
+
+    async def _send_off(self, order: Fulfilment) -> None:
+        """Has the parcel fetched; raises when it was stopped instead."""
+        await self.execute(order.arrange(), compensate=order.cancel_parcel())
+        try:
+            with self.interruptible_by(CancellationRequested):
+                gone = await self.wait_for(ParcelHandedOver, ParcelCancelled, timeout=PICK_UP_TIME)
+        except (Interrupted, StepTimedOut):
+            if await self._stopped(order):
+                raise
+        else:
+            if isinstance(gone, ParcelCancelled):
+                self.fail("PARCEL_CANCELLED", f"shipping gave up the parcel: {gone.reason}")
+
+    async def _stopped(self, order: Fulfilment) -> bool:
+        """Stops the parcel; returns False when the carrier was faster."""
+        try:
+            await self.execute(order.cancel_parcel())
+        except StepRejected as rejected:
+            if rejected.reason in _LEFT:
+                return False
+            raise
+        return True
+
+    async def _see_through(self, order: Fulfilment) -> None:
+        """Charges what left, and sees it delivered."""
+        self._undo_as_left(order)
+        try:
+            end = await self._under_way(order)
+        except SagaFailure as failure:
+            await self._give_up(order, failure)
+            raise
+        if isinstance(end, ParcelReturned):
+            self.compensate_with(order.put_back())
+            self.fail("PARCEL_RETURNED", f"the parcel came back: {end.reason}")
+        await self._bring_about(order.complete(), "ORDER_ALREADY_COMPLETED")
+
+    def _undo_as_left(self, order: Fulfilment) -> None:
+        """From here on the goods are out of the warehouse, whatever becomes of the order."""
+        self.commit()
+        ship_out = Compensation(order.ship_out(), accepts={"RESERVATION_NOT_FOUND"})
+        self.compensate_with([order.cancel_payment(), ship_out])
+
+    async def _under_way(self, order: Fulfilment) -> ParcelDelivered | ParcelReturned:
+        await self.parallel(
+            self._bring_about(order.ship(), "ORDER_ALREADY_SHIPPED"),
+            self._bring_about(order.ship_out(), "RESERVATION_NOT_FOUND"),
+            self._bring_about(order.capture(), "CAPTURE_UNDER_WAY", "PAYMENT_ALREADY_CAPTURED"),
+        )
+        self._require_money(await self.wait_for(PaymentCaptured, PaymentDeclined, PaymentVoided))
+        return await self.wait_for(ParcelDelivered, ParcelReturned, timeout=DELIVERY_TIME)
+
+    async def _give_up(self, order: Fulfilment, failure: SagaFailure) -> None:
+        """Gives the customer the money back at once, then waits for the goods."""
+        await self._bring_about(order.abandon(_words(failure)), "ORDER_ALREADY_CANCELLED")
+        await self.execute(order.cancel_payment())
+        try:
+            end = await self.wait_for(ParcelDelivered, ParcelReturned, timeout=RETURN_TIME)
+        except StepTimedOut:
+            return
+        if isinstance(end, ParcelReturned):
+            self.compensate_with(order.put_back())
+
+    def _end_order(self, order: Fulfilment, failure: SagaFailure) -> None:
+        ended = Compensation(order.abandon(_words(failure)), accepts={"ORDER_ALREADY_CANCELLED"})
+        self.compensate_with(ended)
+
+    async def _bring_about(self, command: Message, *already: str) -> None:
+        """Sends a command that a person may have been faster with: these reasons tell so."""
+        try:
+            await self.execute(command)
+        except StepRejected as rejected:
+            if rejected.reason not in already:
+                raise
+
+    def _require_money(self, answer: Message) -> None:
+        if isinstance(answer, PaymentDeclined):
+            self.fail("PAYMENT_DECLINED", f"the payment was declined: {answer.decline_code}")
+        if isinstance(answer, PaymentVoided):
+            self.fail("PAYMENT_VOIDED", f"the payment was cancelled: {answer.reason}")
+
+
+def _words(failure: SagaFailure) -> str:
+    return f"{failure.reason}: {failure.message}"

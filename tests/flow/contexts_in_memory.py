@@ -1,0 +1,301 @@
+"""The four contexts in memory, and the sagas over them, in whatever order chance has things happen.
+
+All decisions are the real ones: aggregates, command handling, the event store's twin, the sagas'
+code. What chance decides is what a distributed system leaves open: which message comes next, which
+comes twice, when somebody asks for what, and what a provider answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from intent.context import BoundContext, discover
+from intent.contracts import Registry, SagaContract
+from intent.records import StreamKey
+from intent.sagas import Identity, NeverStarted, Port, Saga, SagaRun
+from intent.store.memory import MemoryEventStore
+from intent.workflows import AggregateCache, CommandHandling, recorded_event
+from intent_contracts.intent.v1 import (
+    ChildStart,
+    CommandEnvelope,
+    CommandOutcome,
+    RecordedEvent,
+    SagaInput,
+    SagaReport,
+    SagaStatus,
+)
+
+__all__ = ["TENANT", "World"]
+
+TENANT = "acme"
+_TURNS = 12
+_LOST = 0.1
+_GOES_ON = 0.3
+_STEPS = 4
+REGISTRY = Registry.load()
+CONTEXTS: Mapping[str, BoundContext] = {name: context.bind(REGISTRY) for name, context in discover().items()}
+Action = Callable[[], Awaitable[None]]
+Reaction = Callable[[Any, str], None]
+
+
+@dataclass
+class _Wait:
+    """A saga that waits."""
+
+    condition: Callable[[], bool]
+    until: datetime | None
+    done: asyncio.Future[bool]
+
+
+@dataclass
+class _Context:
+    """A context: its store, what handles its commands, and how far its log was told to sagas."""
+
+    bound: BoundContext
+    store: MemoryEventStore = field(default_factory=MemoryEventStore)
+    told: int = 0
+
+    def __post_init__(self) -> None:
+        self.handling = CommandHandling(self.bound, self.store, AggregateCache())
+
+
+class World:
+    """Lets things happen one at a time, in an order that follows from a seed.
+
+    Args:
+        seed: What chance follows from.
+        sagas: The sagas that run, by the full names of their messages.
+        repeats: The share of messages that come twice, 0 to 1.
+    """
+
+    def __init__(self, seed: int, sagas: Mapping[str, type[Saga]], repeats: float = 0.15) -> None:
+        self.chance = random.Random(seed)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.story: list[str] = []
+        self.reactions: dict[str, Reaction] = {}
+        self.reports: dict[str, SagaReport] = {}
+        self._sagas = sagas
+        self._repeats = repeats
+        self._contexts = {name: _Context(bound) for name, bound in CONTEXTS.items()}
+        self._pending: list[Action] = []
+        self._waits: list[_Wait] = []
+        self._alarms: list[tuple[datetime, Message]] = []
+        self._running: dict[str, SagaRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def soon(self, action: Action, *, repeatable: bool = False) -> None:
+        """Has something happen some time, perhaps twice."""
+        self._pending.append(action)
+        if repeatable and self.chance.random() < self._repeats:
+            self._pending.append(action)
+
+    def asked_later(self, days: int, command: Message) -> None:
+        """Has a command sent in some days."""
+        self._alarms.append((self.now + timedelta(days=days), command))
+
+    def react(self, event: type[Message], reaction: Reaction) -> None:
+        """Has an event, and the id of its aggregate, told once it is recorded."""
+        self.reactions[event.DESCRIPTOR.full_name] = reaction
+
+    def asked(self, command: Message) -> None:
+        """Has a command sent some time, perhaps twice under its id."""
+        command_id = UUID(int=self.chance.getrandbits(128), version=4)
+        self.soon(lambda: self._ask(command, command_id), repeatable=True)
+
+    async def _ask(self, command: Message, command_id: UUID) -> None:
+        await self.handle(
+            CommandEnvelope(
+                tenant_id=TENANT,
+                command_id=str(command_id),
+                type=command.DESCRIPTOR.full_name,
+                data=command.SerializeToString(deterministic=True),
+                correlation_id=str(command_id),
+                actor="user:ann",
+            )
+        )
+
+    async def handle(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Handles a command at once."""
+        context = self._contexts[REGISTRY.commands[envelope.type].context]
+        handled = await context.handling.handle([envelope])
+        (outcome,) = handled.outcomes
+        self._note(envelope, outcome)
+        await self._tell(context)
+        return outcome
+
+    async def run(self) -> None:
+        """Runs until nothing more happens, not even in months."""
+        while True:
+            await self._settle()
+            if self._pending:
+                await self._pending.pop(self.chance.randrange(len(self._pending)))()
+            elif not self._later():
+                return
+
+    def stopped_some_time(self) -> None:
+        """Has an operator cancel every saga that runs at some time."""
+
+        async def stop() -> None:
+            for run in self._running.values():
+                run.cancel("an operator wants it")
+
+        self.soon(stop)
+
+    def stuck(self) -> list[SagaReport]:
+        """Returns the reports of sagas that wait for an operator."""
+        reports = [run.report() for run in self._running.values()]
+        return [report for report in reports if report.status == SagaStatus.SAGA_STATUS_STUCK]
+
+    async def state(self, context: str, aggregate: str, id_: str) -> Any:
+        """Returns the state of an aggregate."""
+        kind = CONTEXTS[context].aggregates[aggregate]
+        loaded = await self._contexts[context].store.load_full(StreamKey(TENANT, aggregate, id_))
+        return kind.restore(TENANT, id_, snapshot=None, events=loaded.events).state
+
+    def close(self) -> None:
+        """Ends sagas that are still waiting."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _tell(self, context: _Context) -> None:
+        """Has what a context recorded told to sagas and reactions."""
+        for entry in await context.store.read_log(context.told, 1000):
+            context.told = entry.position
+            event = recorded_event(context.bound.name, entry)
+            message = REGISTRY.events[event.type].message.FromString(event.data)
+            self.story.append(f"  {event.type.rpartition('.')[2]} of {event.aggregate_id}")
+            if event.type in self.reactions:
+                self.reactions[event.type](message, event.aggregate_id)
+            for saga in REGISTRY.listeners(event.type):
+                if saga.type in self._sagas:
+                    self._deliver(saga, event, message)
+
+    def _deliver(self, saga: SagaContract, event: RecordedEvent, message: Message) -> None:
+        named = saga.correlated_by in message.DESCRIPTOR.fields_by_name
+        correlation = getattr(message, saga.correlated_by) if named else event.aggregate_id
+        workflow_id = f"{saga.type}/{TENANT}/{correlation}"
+
+        async def deliver() -> None:
+            if workflow_id in self.reports:
+                return
+            if workflow_id not in self._running:
+                self._begin(saga, workflow_id, SagaInput())
+            self._running[workflow_id].deliver(event)
+
+        self.soon(deliver, repeatable=True)
+
+    def _begin(self, saga: SagaContract, workflow_id: str, begun: SagaInput) -> None:
+        run = SagaRun(self._sagas[saga.type], Identity(workflow_id, saga.sends), _Host(self), begun)
+        self._running[workflow_id] = run
+        task = asyncio.create_task(self._follow(saga, workflow_id, run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, saga: SagaContract, workflow_id: str, run: SagaRun) -> None:
+        try:
+            report = await run.run()
+        except NeverStarted:
+            report = SagaReport(status=SagaStatus.SAGA_STATUS_UNSTARTED)
+        if report is None:
+            self._begin(saga, workflow_id, run.onward())
+            return
+        del self._running[workflow_id]
+        self.reports[workflow_id] = report
+
+    async def _settle(self) -> None:
+        """Lets sagas run until each of them waits for what has not happened."""
+        moved = True
+        while moved:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            for task in [task for task in self._tasks if task.done()]:
+                task.result()
+            ready = [wait for wait in self._waits if wait.condition()]
+            self._waits = [wait for wait in self._waits if wait not in ready]
+            for wait in ready:
+                wait.done.set_result(True)
+            moved = bool(ready)
+
+    def _later(self) -> bool:
+        """Moves on to the next time at which something happens; returns False when there is none."""
+        times = [wait.until for wait in self._waits if wait.until is not None]
+        times += [at for at, _ in self._alarms]
+        if not times:
+            return False
+        self.now = max(self.now, min(times))
+        self.story.append(f"{self.now:%d %B}")
+        due = [wait for wait in self._waits if wait.until is not None and wait.until <= self.now]
+        self._waits = [wait for wait in self._waits if wait not in due]
+        for command in [command for at, command in self._alarms if at <= self.now]:
+            self.asked(command)
+        self._alarms = [alarm for alarm in self._alarms if alarm[0] > self.now]
+        for wait in due:
+            wait.done.set_result(wait.condition())
+        return True
+
+    def _note(self, envelope: CommandEnvelope, outcome: CommandOutcome) -> None:
+        name = envelope.type.rpartition(".")[2]
+        refused = f": {outcome.failure.reason}" if outcome.HasField("failure") else ""
+        self.story.append(f"{name}{refused}")
+
+
+class _Host:
+    """Runs what is durable of one saga, in a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._full = world.chance.random() < _GOES_ON
+        self._steps = 0
+
+    @property
+    def full(self) -> bool:
+        """Now and then a saga goes on in a new run after some steps."""
+        return self._full and self._steps > _STEPS
+
+    def now(self) -> datetime:
+        return self._world.now
+
+    def changed(self, change: str) -> bool:
+        return True
+
+    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
+        """Sends a command; now and then its answer is lost, and it is sent again."""
+        self._steps += 1
+        done: asyncio.Future[CommandOutcome] = asyncio.get_running_loop().create_future()
+
+        async def once() -> None:
+            outcome = await self._world.handle(envelope)
+            if self._world.chance.random() < _LOST:
+                self._world.soon(once)
+            else:
+                done.set_result(outcome)
+
+        self._world.soon(once)
+        return await done
+
+    async def call(self, port: Port[Any, Any], request: Message) -> Message:
+        raise NotImplementedError(port.name)
+
+    async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
+        raise NotImplementedError(workflow_id)
+
+    async def cancel_child(self, workflow_id: str, reason: str) -> None:
+        raise NotImplementedError(workflow_id)
+
+    async def wait(self, condition: Callable[[], bool], until: datetime | None) -> bool:
+        if condition():
+            return True
+        self._steps += 1
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._world._waits.append(_Wait(condition, until, done))
+        return await done
+
+    def show(self, status: SagaStatus.ValueType, step: str) -> None:
+        pass
