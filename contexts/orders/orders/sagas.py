@@ -44,6 +44,8 @@ class FulfilOrder(Saga):
       back are put back.
     """
 
+    _ended = False
+
     async def run(self, started: CheckoutStarted) -> None:
         """Fulfils the order that was checked out."""
         order = Fulfilment(self.correlation, started)
@@ -135,6 +137,9 @@ class FulfilOrder(Saga):
         """Gives the customer the money back at once, then waits for the goods."""
         await self._bring_about(order.abandon(_words(failure)), "ORDER_ALREADY_CANCELLED")
         await self.execute(order.cancel_payment())
+        await self._bring_about(order.ship_out(), "RESERVATION_NOT_FOUND")
+        self.commit()
+        self._ended = True
         try:
             end = await self.wait_for(ParcelDelivered, ParcelReturned, timeout=RETURN_TIME)
         except StepTimedOut:
@@ -143,8 +148,9 @@ class FulfilOrder(Saga):
             self.compensate_with(order.put_back())
 
     def _end_order(self, order: Fulfilment, failure: SagaFailure) -> None:
-        ended = Compensation(order.abandon(_words(failure)), accepts={"ORDER_ALREADY_CANCELLED"})
-        self.compensate_with(ended)
+        if not self._ended:
+            ended = Compensation(order.abandon(_words(failure)), accepts={"ORDER_ALREADY_CANCELLED"})
+            self.compensate_with(ended)
 
     async def _bring_about(self, command: Message, *already: str) -> None:
         """Sends a command that a person may have been faster with: these reasons tell so."""
