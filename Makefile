@@ -27,7 +27,7 @@ PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --n
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: docs help dev test bench chaos lint format types proto baseline pins install tools clean clean-data clean-all
+.PHONY: docs help dev test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -70,6 +70,10 @@ lint: install ## Check style, types, import walls and contracts
 format: install ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
+
+golden: install tools ## Take the renders of the charts as they are, after a look at what changed
+	@$(BIN)/python -m tests.deploy.golden
+	@git status --short tests/deploy/golden
 
 proto: install ## Generate the contracts' code anew
 	@$(BIN)/python proto/generate.py

@@ -72,7 +72,7 @@ imagePullSecrets:
 
 {{- define "context.temporalAddress" -}}
 {{- $shared := (.Values.global | default dict).temporal | default dict -}}
-{{- .Values.temporal.address | default $shared.address -}}
+{{- .Values.temporal.address | default $shared.address | default "" -}}
 {{- end -}}
 
 {{- define "context.temporalNamespace" -}}

@@ -1,7 +1,7 @@
 {{/* Refuses values that cannot work, each with what to do about it. The schema has checked types and names before. */}}
 {{- define "context.validate" -}}
 {{- $problems := list -}}
-{{- range list "context.problemsOfContext" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" -}}
+{{- range list "context.problemsOfContext" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
 {{- $problems = concat $problems (include . $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -116,6 +116,16 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- end }}
 {{- if and (eq (toString .maxSurge) "0") (eq (toString .maxUnavailable) "0") }}
 {{ $name }}.maxSurge and {{ $name }}.maxUnavailable are both 0, so no rollout could begin: raise one of them
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "context.problemsOfLabels" -}}
+{{- range $name, $labels := dict "podLabels" .Values.podLabels "server.podLabels" .Values.server.podLabels "worker.podLabels" .Values.worker.podLabels }}
+{{- range $label, $_ := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|intent)/" $label }}
+{{ $name }} sets {{ $label }}, by which the chart finds its pods: choose a label outside app.kubernetes.io, helm.sh and intent
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,0 +1,92 @@
+"""Values that cannot work are refused before anything is installed, with a sentence that says the mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .charts import CHART, HelmRefused, built_platform, template
+
+_MINIMAL = CHART / "ci" / "minimal-values.yaml"
+
+REFUSED = [
+    ({"context": ""}, "context is not set: set it to one of inventory, orders"),
+    ({"context": "ordres"}, '"ordres" is unknown: set it to one of inventory, orders'),
+    ({"context": "Orders"}, "/context"),
+    ({"image.repository": ""}, "image.repository is not set: set it to where the image"),
+    ({"image.tag": "sha256:abc"}, "/image/tag"),
+    ({"image.pullPolicy": "Sometimes"}, "/image/pullPolicy"),
+    (
+        {"database.existingSecret": ""},
+        "database.existingSecret is not set: make a Secret with the keys service-url",
+    ),
+    ({"database.existingSecret": "Bad_Name"}, "/database/existingSecret"),
+    ({"database.existingSecre": "x"}, "additional properties 'existingSecre' not allowed"),
+    ({"database.tls.mode": "verify-full"}, "set database.tls.existingSecret to a Secret with the key ca.crt"),
+    ({"database.tls.keys.certificate": "tls.crt"}, "only one of certificate and privateKey: set both"),
+    ({"temporal.address": ""}, "temporal.address is not set: set it to Temporal's frontend"),
+    ({"temporal.address": "http://temporal:7233"}, "not of the form host:port"),
+    ({"temporal.apiKey.existingSecret": "key"}, "set temporal.tls.enabled=true"),
+    ({"temporal.tls.existingSecret": "key"}, "set temporal.tls.enabled=true"),
+    ({"server.replicas": "two"}, "/server/replicas"),
+    ({"server.replicas": "0"}, "/server/replicas"),
+    ({"server.replica": "2"}, "additional properties 'replica' not allowed"),
+    ({"server.resources.requests.memory": "lots"}, "/server/resources/requests/memory"),
+    (
+        {"server.autoscaling.mode": "hpa", "server.autoscaling.minReplicas": "20"},
+        "raise server.autoscaling.maxReplicas",
+    ),
+    (
+        {"server.autoscaling.mode": "keda", "server.autoscaling.minReplicas": "0"},
+        "/server/autoscaling/minReplicas",
+    ),
+    ({"server.maxSurge": "0"}, "raise one of them"),
+    ({"worker.mode": "threads"}, "/worker/mode"),
+    (
+        {"worker.mode": "workerDeployment", "worker.autoscaling.mode": "hpa"},
+        "set it to none, and scale them by a WorkerResourceTemplate",
+    ),
+    ({"worker.mode": "workerDeployment", "versioning.enabled": "true"}, "set versioning.enabled=false"),
+    ({"versioning.enabled": "true", "versioning.buildId": "a b"}, "cannot be a build id: use letters"),
+    ({"settings.INTENT_LANE": "2"}, "additional properties 'INTENT_LANE' not allowed"),
+    ({"settings.INTENT_LANES": "99"}, "/settings/INTENT_LANES"),
+    ({"settings.INTENT_PORT": "7400"}, "additional properties 'INTENT_PORT' not allowed"),
+    ({"shutdown.gracePeriodSeconds": "30"}, "set it to at least 45"),
+    ({"metrics.port": "7400"}, "set metrics.port to another port"),
+    ({"networkPolicy.enabled": "false"}, "set networkPolicy.enabled=true so that only named callers"),
+    ({"podLabels.app\\.kubernetes\\.io/name": "mine"}, "choose a label outside app.kubernetes.io"),
+    ({"migrate.enabled": "false", "migrate.provision": "true"}, "set migrate.enabled=true"),
+    ({"temporalSetup.retention": "soon"}, "/temporalSetup/retention"),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), REFUSED, ids=lambda case: ",".join(case) if isinstance(case, dict) else ""
+)
+def test_a_wrong_value_is_refused(values: dict[str, str], said: str) -> None:
+    with pytest.raises(HelmRefused) as refused:
+        template("orders", [_MINIMAL], values)
+    assert said in str(refused.value)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    with pytest.raises(HelmRefused) as refused:
+        template("orders")
+    for name in (
+        "context is not set",
+        "image.repository is",
+        "database.existingSecret is",
+        "temporal.address is",
+    ):
+        assert name in str(refused.value)
+
+
+def test_the_platform_refuses_a_context_that_it_does_not_have(tmp_path: Path) -> None:
+    with pytest.raises(HelmRefused, match="'ordres' not allowed"):
+        template("intent", values={"ordres.enabled": "true"}, chart=built_platform(tmp_path))
+
+
+def test_the_platform_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(HelmRefused, match=r"temporal\.address is not set"):
+        template("intent", chart=built_platform(tmp_path))
