@@ -1,4 +1,4 @@
-"""The renders as they were when somebody last looked at them: ``python -m tests.deploy.golden`` takes new ones."""
+"""The renders as somebody last looked at them; ``python -m tests.deploy.golden`` takes new ones."""
 
 from __future__ import annotations
 

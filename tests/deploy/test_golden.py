@@ -15,7 +15,7 @@ def found() -> dict[str, str]:
 
 
 def test_the_renders_are_those_that_were_looked_at(found: dict[str, str]) -> None:
-    changed = []
+    changed: list[str] = []
     for name, text in found.items():
         if kept(name).exists() and kept(name).read_text() != text:
             changed += difflib.unified_diff(

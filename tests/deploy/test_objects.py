@@ -23,7 +23,9 @@ from .charts import (
 from .kubernetes import NEWEST, OLDEST, problems
 from .restricted import violations
 
-CASES = [(context, environment, ()) for context in CONTEXTS for environment in ENVIRONMENTS]
+CASES: list[tuple[str, str, tuple[str, ...]]] = [
+    (context, environment, ()) for context in CONTEXTS for environment in ENVIRONMENTS
+]
 CASES += [("orders", "prod", (overlay,)) for overlay in OVERLAYS]
 
 

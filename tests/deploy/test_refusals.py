@@ -57,7 +57,7 @@ REFUSED = [
     ({"networkPolicy.enabled": "false"}, "set networkPolicy.enabled=true so that only named callers"),
     ({"podLabels.app\\.kubernetes\\.io/name": "mine"}, "choose a label outside app.kubernetes.io"),
     ({"migrate.enabled": "false", "migrate.provision": "true"}, "set migrate.enabled=true"),
-    ({"temporalSetup.retention": "soon"}, "/temporalSetup/retention"),
+    ({"temporalSetup.retentionDays": "soon"}, "/temporalSetup/retentionDays"),
 ]
 
 

@@ -69,7 +69,9 @@ spec:
 {{ include "context.selectorLabels" . }}
 app.kubernetes.io/part-of: intent
 app.kubernetes.io/version: {{ include "context.version" .root | quote }}
+{{- if (include "context.facts" .root | fromYaml).calls }}
 intent/client: "true"
+{{- end }}
 {{- end -}}
 
 {{- define "context.processArguments" -}}

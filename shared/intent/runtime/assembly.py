@@ -84,8 +84,14 @@ def command_path(
     store: PostgresEventStore,
     projections: ProjectionSupervisor,
     observer: BatchObserver | None = None,
+    *,
+    work: bool = True,
 ) -> CommandPath:
-    """Connects router, lanes, carriers and activities of one context."""
+    """Connects router, lanes, carriers and activities of one context.
+
+    Without a worker in this process its own batches come back as those of other contexts do, by their
+    workflows' results, for nobody here leaves outcomes for the carriers.
+    """
     deliveries = Deliveries()
 
     def carrier_of(name: str) -> Carrier:
@@ -93,7 +99,7 @@ def command_path(
         return Carrier(
             name,
             client,
-            store=store if own else None,
+            store=store if own and work else None,
             projections=projections if own else None,
             deliveries=deliveries,
             settings=CarrierSettings(
@@ -169,7 +175,9 @@ class ContextProcess:
                 settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
             )
             await require_search_attributes(client)
-            path = command_path(settings, self._context, client, store, projections, self._metrics)
+            path = command_path(
+                settings, self._context, client, store, projections, self._metrics, work=self._work
+            )
             self._metrics.watch_commands(path.router)
             worker = await stack.enter_async_context(self._worker(client, path)) if self._work else None
             probes = _probes(client, worker, projections)

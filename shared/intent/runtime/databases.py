@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from intent.context import BoundContext
 from intent.projections.tables import ensure_tables
+from intent.runtime.config import Settings
 from intent.store.migrations import Passwords, migrate, provision
 
-__all__ = ["prepare_schema"]
+__all__ = ["passwords_of", "prepare_schema"]
+
+
+def passwords_of(settings: Settings) -> Passwords:
+    """Returns the passwords that the roles' URLs carry; None for a URL without one."""
+    urls = (settings.owner_database_url, settings.database_url, settings.query_database_url)
+    return Passwords(*(unquote(found) if (found := urlsplit(url).password) else None for url in urls))
 
 
 async def prepare_schema(

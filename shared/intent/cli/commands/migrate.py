@@ -14,7 +14,8 @@ HELP = """Bring the schema of a context up to date: the event store, its read mo
 
 Running it twice, or from two processes at once, is safe. It connects as the owner
 (INTENT_OWNER_DATABASE_URL); with --provision it first creates roles and schema as an
-administrator (INTENT_ADMIN_DATABASE_URL).
+administrator (INTENT_ADMIN_DATABASE_URL), and gives the roles the passwords that their URLs carry
+(INTENT_OWNER_DATABASE_URL, INTENT_DATABASE_URL, INTENT_QUERY_DATABASE_URL).
 
 \b
   intent migrate orders
@@ -37,7 +38,7 @@ def migrate(
     from intent.context import load_context
     from intent.contracts import Registry
     from intent.runtime.config import load_settings
-    from intent.runtime.databases import prepare_schema
+    from intent.runtime.databases import passwords_of, prepare_schema
 
     settings = load_settings(context=context)
     if not settings.owner_database_url:
@@ -46,5 +47,7 @@ def migrate(
         raise UsageError("--provision needs INTENT_ADMIN_DATABASE_URL: PostgreSQL as an administrator")
     bound = load_context(context).bind(Registry.load())
     admin = settings.admin_database_url if provision else ""
-    asyncio.run(prepare_schema(bound, settings.owner_database_url, admin_url=admin))
+    asyncio.run(
+        prepare_schema(bound, settings.owner_database_url, admin_url=admin, passwords=passwords_of(settings))
+    )
     typer.echo(f"the schema of {context} is up to date")

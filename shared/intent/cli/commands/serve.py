@@ -11,7 +11,8 @@ __all__ = ["register"]
 SERVE_HELP = """Serve a context: its gRPC server and its worker, in one process.
 
 Everything else is set by environment variables (docs/settings.md). SIGTERM ends it in order:
-not ready, no new calls, work in flight finished.
+not ready, no new calls, work in flight finished. With --no-worker somebody else works, see
+`intent worker`: both then scale by themselves, and commands take longer.
 
 \b
   intent serve orders
@@ -38,18 +39,20 @@ def serve(
     context: Name,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on (INTENT_HOST).")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0: a free one (INTENT_PORT).")] = None,
+    worker: Annotated[bool, typer.Option(help="Whether to work on commands too.")] = True,
 ) -> None:
     """Serves a context."""
     given = {"host": host, "port": port}
-    _run(context, {name: value for name, value in given.items() if value is not None}, serve=True)
+    overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    _run(context, overrides, serve=True, work=worker)
 
 
 def worker(context: Name) -> None:
     """Runs only the worker of a context."""
-    _run(context, {}, serve=False)
+    _run(context, {}, serve=False, work=True)
 
 
-def _run(name: str, overrides: dict[str, object], *, serve: bool) -> None:
+def _run(name: str, overrides: dict[str, object], *, serve: bool, work: bool) -> None:
     import logging
 
     import uvloop
@@ -65,5 +68,5 @@ def _run(name: str, overrides: dict[str, object], *, serve: bool) -> None:
     setup_logging(settings)
     for sentence in unknown_variables(Settings):
         logging.getLogger("intent").warning(sentence)
-    process = ContextProcess(settings, load_context(name).bind(Registry.load()), serve=serve)
+    process = ContextProcess(settings, load_context(name).bind(Registry.load()), serve=serve, work=work)
     uvloop.run(process.run())
