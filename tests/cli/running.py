@@ -73,13 +73,13 @@ def intent(
     raise AssertionError("the command line always ends the process")
 
 
-def process(*arguments: str) -> Done:
+def process(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
     """Runs a command as a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "intent.cli", *arguments],
         capture_output=True,
         text=True,
-        env=environment(),
+        env=env or environment(),
         timeout=120,
         check=False,
     )

@@ -5,15 +5,29 @@ Commands import what they work with when they run, so that ``--help`` answers at
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-from intent.cli.commands import describe, dev, events, migrate, new, projections, query, send, serve, trace
+from intent.cli.commands import (
+    deploy,
+    describe,
+    dev,
+    events,
+    migrate,
+    new,
+    projections,
+    query,
+    send,
+    serve,
+    trace,
+)
 from intent.cli.exits import Exit, exit_of, show
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 HELP = """Intent: event-sourced, multi-tenant back ends on gRPC, Temporal and PostgreSQL.
 
@@ -70,7 +84,7 @@ def _root(
     _options["debug"] = debug
 
 
-for module in (dev, serve, migrate, send, query, events, trace, projections, describe, new):
+for module in (dev, serve, migrate, send, query, events, trace, projections, describe, new, deploy):
     module.register(app)
 
 
@@ -84,3 +98,20 @@ def main() -> NoReturn:
         show(error)
         sys.exit(exit_of(error))
     sys.exit(Exit.DONE)
+
+
+def run() -> NoReturn:
+    """Runs the command line as a process of its own.
+
+    The threads of Temporal's SDK outlive its clients; one that wakes while the interpreter is torn down
+    aborts the process and with it the exit code, so there the process ends without the tearing down.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if "temporalio.bridge" not in sys.modules:
+            raise
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

@@ -1,0 +1,269 @@
+"""``intent deploy``: what a rollout asks of Temporal, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from intent.cli.exits import Exit, UsageError
+from intent.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from intent.runtime.config import Settings
+    from intent.runtime.rollout import Version, WorkerDeployment
+
+__all__ = ["register"]
+
+T = TypeVar("T")
+
+HELP = """Set Temporal up for a context, and roll out new versions of its code.
+
+A process with a build id (TEMPORAL_WORKER_BUILD_ID) is a version of its context's worker
+deployment. New workflows begin on the current version, which `promote` sets once the new
+processes run; an old version may go when `drained` says that nothing is left on it.
+
+\b
+  intent deploy temporal-setup --retention-days 7
+  intent deploy promote orders --build-id 2026.11.2
+  intent deploy status orders
+  intent deploy drained orders --build-id 2026.11.1 && kubectl delete deployment …
+
+Temporal is found as by every process: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … (docs/settings.md).
+"""
+_SETUP = """Make the Temporal namespace, its retention and its search attributes, unless they are there.
+
+Running it twice, or from two places at once, is safe. On Temporal Cloud, where a client may not do
+this, it says what to make there.
+
+\b
+  intent deploy temporal-setup
+  intent deploy temporal-setup --retention-days 7 --wait 300
+"""
+_PROMOTE = """Make a version the current one, on which new workflows begin.
+
+First waits until its workers serve every task queue of the context. Promoting what is current
+already is no error. With --ramp only a share of the new workflows begins on it; call it again with
+a larger share, and without --ramp at the end.
+
+\b
+  intent deploy promote orders --build-id 2026.11.2
+  intent deploy promote orders --build-id 2026.11.2 --ramp 10
+  intent deploy promote orders --build-id 2026.11.1          back to the old version
+"""
+_STATUS = """Show the versions of a context: which one is current, which ones still have work.
+
+\b
+  intent deploy status orders
+  intent deploy status orders --json
+"""
+_DRAINED = """Tell by the exit code whether versions may go: 0 when nothing is left on them, else 1.
+
+Without --build-id it asks of every version but the current and the ramping one. Temporal looks
+anew every few minutes, so a version is told to be drained some minutes after its last workflow.
+
+\b
+  intent deploy drained orders --build-id 2026.11.1
+  intent deploy drained orders --wait 600
+"""
+
+_app = typer.Typer(name="deploy", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+Context = Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")]
+Deployment = Annotated[
+    str,
+    typer.Option(
+        "--deployment",
+        envvar="TEMPORAL_DEPLOYMENT_NAME",
+        help="The worker deployment. Default: the context's name.",
+    ),
+]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait at most.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(_app)
+
+
+@_app.command("temporal-setup", help=_SETUP)
+def temporal_setup(
+    retention_days: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-days",
+            min=1,
+            help="How long closed workflows are kept. Default: as it is; 3 for a new namespace.",
+        ),
+    ] = None,
+    wait: Wait = 120.0,
+) -> None:
+    """Sets up the Temporal namespace."""
+    from datetime import timedelta
+
+    from intent.runtime.config import load_settings
+    from intent.runtime.rollout import connect_patiently, prepare_namespace
+
+    settings = load_settings()
+    retention = None if retention_days is None else timedelta(days=retention_days)
+
+    async def work() -> Sequence[str]:
+        client = await connect_patiently(settings, wait, _tell)
+        return await prepare_namespace(client, retention=retention, wait=wait, tell=_tell)
+
+    done = _run(work())
+    typer.echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has all it needs")
+
+
+@_app.command("promote", help=_PROMOTE)
+def promote(
+    context: Context,
+    build_id: Annotated[
+        str, typer.Option("--build-id", envvar="TEMPORAL_WORKER_BUILD_ID", help="The version.")
+    ] = "",
+    ramp: Annotated[
+        float | None,
+        typer.Option("--ramp", min=0, max=100, help="Percentage of the new workflows; 0 ends the ramp."),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes of the version that must be there.")
+    ] = 1,
+    allow_missing_queues: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-queues", help="Promote though the version serves fewer queues than the last."
+        ),
+    ] = False,
+    deployment: Deployment = "",
+    wait: Wait = 300.0,
+) -> None:
+    """Makes a version the current one."""
+    settings = _settings(context, deployment, build_id)
+    build = settings.build_id
+    if not build:
+        raise UsageError("which version? give --build-id, or set TEMPORAL_WORKER_BUILD_ID")
+
+    async def work(versions: WorkerDeployment) -> bool:
+        if ramp != 0:
+            await versions.await_workers(build, processes)
+        if ramp is None:
+            return await versions.make_current(build, missing_queues=allow_missing_queues)
+        return await versions.ramp(build, ramp, missing_queues=allow_missing_queues)
+
+    changed = _with_deployment(settings, wait, work)
+    now = "is the current version" if ramp is None else f"gets {ramp:g} % of the new workflows"
+    typer.echo(f"{build} {now} of {settings.deployment}{'' if changed else ' already'}")
+
+
+@_app.command("status", help=_STATUS)
+def status(context: Context, deployment: Deployment = "", as_json: AsJson = False, wait: Wait = 10.0) -> None:
+    """Shows the versions of a context."""
+    import json
+    from dataclasses import asdict
+
+    settings = _settings(context, deployment, "")
+    versions = _with_deployment(settings, wait, lambda found: found.versions())
+    if as_json:
+        shown = [{**asdict(version), "since": version.since.isoformat()} for version in versions]
+        typer.echo(json.dumps({"deployment": settings.deployment, "versions": shown}, indent=2))
+    elif versions:
+        _table(settings.deployment, versions)
+    else:
+        typer.echo(f"Temporal knows no worker deployment {settings.deployment}: its workers are unversioned")
+
+
+@_app.command("drained", help=_DRAINED)
+def drained(
+    context: Context,
+    build_id: Annotated[str, typer.Option("--build-id", help="The version. Default: every old one.")] = "",
+    deployment: Deployment = "",
+    wait: Wait = 0.0,
+) -> None:
+    """Tells whether versions may go."""
+    from intent.runtime.rollout.waiting import until
+
+    async def work(versions: WorkerDeployment) -> Sequence[Version]:
+        busy: Sequence[Version] = ()
+
+        async def problem() -> str:
+            nonlocal busy
+            asked = [await versions.version(build_id)] if build_id else await versions.versions()
+            busy = [v for v in asked if v.in_use and (build_id or v.status == "draining")]
+            return ", ".join(f"{version.build} is {version.status}" for version in busy)
+
+        await until(problem, wait, _tell)
+        return busy
+
+    settings = _settings(context, deployment, "")
+    busy = _with_deployment(settings, max(wait, 10.0), work)
+    for version in busy:
+        typer.echo(f"{version.build} is {version.status} since {_when(version.since)}: it must stay")
+    if busy:
+        raise typer.Exit(Exit.REFUSED)
+    typer.echo(f"{build_id or 'every old version'} of {settings.deployment} is drained")
+
+
+def _settings(context: str, deployment: str, build: str) -> Settings:
+    from intent.runtime.config import load_settings
+
+    return load_settings(context=context, deployment_name=deployment, build_id=build)
+
+
+def _with_deployment(settings: Settings, wait: float, work: Callable[[WorkerDeployment], Awaitable[T]]) -> T:
+    from intent.context import load_context
+    from intent.runtime.rollout import WorkerDeployment, connect_patiently
+    from intent.workflows.names import command_queue, saga_queue
+
+    queues = [command_queue(settings.context)]
+    if load_context(settings.context).sagas:
+        queues.append(saga_queue(settings.context))
+
+    async def run() -> T:
+        client = await connect_patiently(settings, wait, _tell)
+        return await work(WorkerDeployment(client, settings.deployment, queues, wait, _tell))
+
+    return _run(run())
+
+
+def _run(work: Awaitable[T]) -> T:
+    """Runs work with Temporal, whose own errors are told as what they are."""
+    import asyncio
+
+    from temporalio.service import RPCError
+
+    from intent.errors import Unavailable
+
+    async def run() -> T:
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except RPCError as error:
+        raise Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal does not do it: {error.message}") from error
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _when(since: datetime) -> str:
+    return since.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _table(deployment: str, versions: Sequence[Version]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Versions of {deployment}, the newest first", title_justify="left")
+    for heading in ("Build id", "Status", "Since", "May go"):
+        table.add_column(heading)
+    for version in versions:
+        share = f" ({version.percentage:g} %)" if version.status == "ramping" else ""
+        may_go = "no" if version.in_use else "yes"
+        table.add_row(version.build, version.status + share, _when(version.since), may_go)
+    Console().print(table)
+    if not any(version.status == "current" for version in versions):
+        typer.echo("No version is current: workflows that no process starts for itself wait for `promote`.")
