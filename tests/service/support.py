@@ -13,7 +13,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 from intent.context import BoundContext
 from intent.contracts import Registry
-from intent.errors import NotFound, Unavailable, error_of
+from intent.errors import NotFound, Rejected, Unavailable, error_of
 from intent.projections.folding import Folder, RowId, StoredRow, Upsert
 from intent.projections.reading import Page
 from intent.projections.shape import TableShape
@@ -27,13 +27,19 @@ from intent.workflows import AggregateCache, CommandHandling
 from intent.workflows.outcomes import restored
 from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
     CommandEnvelope,
     CommandOutcome,
     CommandResult,
     CommandStatus,
+    GetSagaResponse,
+    ListSagasRequest,
+    ListSagasResponse,
     ProjectionStatus,
     RebuildProjectionResponse,
     RecordedEvent,
+    ResumeSagaRequest,
+    SagaStatus,
 )
 from intent_contracts.orders.v1 import Money, OrderLine, PlaceOrder
 from orders.context import context as orders
@@ -234,6 +240,42 @@ class MemoryRouter:
         return handled.outcomes[0]
 
 
+class MemorySagas:
+    """Sagas of several tenants, which tell what was asked of them.
+
+    Attributes:
+        sagas: The sagas, the newest first.
+        told: What operators wanted: what, of which saga, who, why.
+    """
+
+    def __init__(self, *sagas: GetSagaResponse) -> None:
+        self.sagas = list(sagas)
+        self.told: list[tuple[str, str, str, str]] = []
+
+    async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
+        own = [saga.saga for saga in self.sagas if saga.saga.tenant_id == tenant]
+        begin = int(request.page_token or b"0")
+        end = begin + (request.page_size or 50)
+        token = str(end).encode() if end < len(own) else b""
+        return ListSagasResponse(sagas=own[begin:end], next_page_token=token)
+
+    async def get(self, tenant: str, id_: str) -> GetSagaResponse:
+        for saga in self.sagas:
+            if (saga.saga.tenant_id, saga.saga.id) == (tenant, id_):
+                return saga
+        raise NotFound("SAGA_NOT_FOUND", f"there is no saga {id_}")
+
+    async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
+        found = await self.get(tenant, request.id)
+        if found.saga.status != SagaStatus.SAGA_STATUS_STUCK:
+            raise Rejected("SAGA_NOT_STUCK", "the saga is not stuck")
+        self.told.append(("skip" if request.skip else "resume", request.id, actor, request.reason))
+
+    async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
+        await self.get(tenant, request.id)
+        self.told.append(("cancel", request.id, actor, request.reason))
+
+
 class Follower:
     """Follows a tenant's events and lets others wait for them."""
 
@@ -278,6 +320,7 @@ class Served:
     identities: Any = field(
         default_factory=lambda: DevIdentityProvider(dev_mode=True, default_roles=frozenset({"*"}))
     )
+    sagas: MemorySagas = field(default_factory=MemorySagas)
     clients: list[IntentClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -292,6 +335,7 @@ class Served:
             reader=self.read_models,
             read_side=self.read_models,
             operator=self.read_models,
+            sagas=self.sagas,
             identities=self.identities,
             tracer=self.tracer,
             probes=self.probes,

@@ -20,7 +20,10 @@ from .wire import call
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICES = ["intent.v1.Commands", "intent.v1.Events", "intent.v1.Projections", "orders.v1.Orders"]
+SERVICES = [
+    *(f"intent.v1.{name}" for name in ("Commands", "Events", "Projections", "Sagas")),
+    "orders.v1.Orders",
+]
 
 
 async def health(orders: Served, service: str = "") -> int:
@@ -40,7 +43,7 @@ async def becomes(orders: Served, wanted: int) -> None:
 
 
 async def test_each_service_tells_its_health(orders: Served) -> None:
-    assert [await health(orders, service) for service in ["", *SERVICES]] == [SERVING] * 5
+    assert [await health(orders, service) for service in ["", *SERVICES]] == [SERVING] * (1 + len(SERVICES))
 
 
 @dataclass
@@ -78,7 +81,8 @@ async def test_a_store_that_is_away_makes_every_service_not_ready(orders: Served
 
     orders.store.position = away
     await orders.server.health.check()
-    assert [await health(orders, service) for service in ["", *SERVICES]] == [NOT_SERVING] * 5
+    told = [await health(orders, service) for service in ["", *SERVICES]]
+    assert told == [NOT_SERVING] * (1 + len(SERVICES))
 
 
 async def test_reflection_shows_the_services_and_their_messages(orders: Served) -> None:

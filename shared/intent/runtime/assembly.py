@@ -48,6 +48,7 @@ from intent.workflows import (
     EventDelivery,
     LaneLimits,
     RouterSettings,
+    SagaDirectory,
     Versioning,
     WorkerSettings,
     WorkflowRouter,
@@ -191,6 +192,7 @@ class ContextProcess:
                         reader=reader,
                         read_side=projections,
                         operator=projections,
+                        sagas=_sagas(self._context, client),
                         identities=_identities(settings),
                         tracer=CallObserver(self._metrics, self._tracing.calls),
                         probes=probes,
@@ -318,6 +320,11 @@ def _identities(settings: Settings) -> IdentityProvider:
     raise ConfigurationError(
         "tokens are not supported yet: set INTENT_IDENTITY_MODE=dev where only trusted callers reach the port"
     )
+
+
+def _sagas(context: BoundContext, client: Client) -> SagaDirectory:
+    own = (saga.type for saga in context.registry.sagas.values() if saga.context == context.name)
+    return SagaDirectory(context.name, own, client)
 
 
 def _service(settings: Settings) -> ServiceSettings:

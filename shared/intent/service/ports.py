@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from intent_contracts.intent.v1 import CommandResult, ProjectionStatus, RebuildProjectionResponse
+from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
+    CommandResult,
+    GetSagaResponse,
+    ListSagasRequest,
+    ListSagasResponse,
+    ProjectionStatus,
+    RebuildProjectionResponse,
+    ResumeSagaRequest,
+)
 
 from intent.contracts import Registry
 from intent.projections.projection import Projection
@@ -17,6 +26,7 @@ __all__ = [
     "CommandRouter",
     "ProjectionOperator",
     "ReadSide",
+    "SagaOperator",
     "ServedContext",
 ]
 
@@ -108,4 +118,27 @@ class ProjectionOperator(Protocol):
 
     async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
         """Makes a projection pass over one event; raises a `CommandError` when that cannot be."""
+        ...
+
+
+class SagaOperator(Protocol):
+    """Shows and mends the sagas of the context, of one tenant at a time.
+
+    Each method raises `Unavailable` when what runs the sagas is away.
+    """
+
+    async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
+        """Returns a page of sagas, the newest first; raises `InvalidCommand` for a wrong page token."""
+        ...
+
+    async def get(self, tenant: str, id_: str) -> GetSagaResponse:
+        """Returns a saga with its steps; raises `NotFound` when the tenant has no such saga here."""
+        ...
+
+    async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
+        """Has a stuck saga go on; raises a `CommandError` when that cannot be."""
+        ...
+
+    async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
+        """Ends a saga at its next step; raises a `CommandError` when that cannot be."""
         ...

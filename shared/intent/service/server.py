@@ -22,8 +22,9 @@ from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
 from intent.service.listeners import Listeners, address
 from intent.service.methods import MethodTable, UnknownMethods, service_names
-from intent.service.ports import CommandRouter, ProjectionOperator, ReadSide, ServedContext
+from intent.service.ports import CommandRouter, ProjectionOperator, ReadSide, SagaOperator, ServedContext
 from intent.service.projections import ProjectionsService
+from intent.service.sagas import SagasService
 from intent.service.settings import ServiceSettings
 from intent.service.tracing import CallTracer, NoTracer
 from intent.service.typed import TypedMethods
@@ -45,6 +46,7 @@ class ServiceParts:
         reader: Reads the read models.
         read_side: Knows how far the projections are.
         operator: Shows and mends the projections.
+        sagas: Shows and mends the sagas.
         identities: Tells who calls.
         tracer: Starts a span per call.
         probes: What must get on for the context to be ready, besides the store.
@@ -56,6 +58,7 @@ class ServiceParts:
     reader: ReadModelReader
     read_side: ReadSide
     operator: ProjectionOperator
+    sagas: SagaOperator
     identities: IdentityProvider
     tracer: CallTracer = field(default_factory=NoTracer)
     probes: Sequence[Probe] = ()
@@ -145,6 +148,7 @@ class ContextServer:
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from self._events.methods()
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
+        yield from SagasService(parts.sagas, settings.saga_roles, settings.operator_roles).methods()
 
     def _equip(self, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((self._table,))

@@ -24,7 +24,8 @@ class ServiceSettings:
             RESOURCE_EXHAUSTED before the platform sees the message.
         min_position_wait: How long a query waits for its read model at most.
         event_roles: A caller of the Events service needs one of these; empty: any caller.
-        operator_roles: A caller of the Projections service needs one of these.
+        operator_roles: A caller of the Projections service needs one of these, and who mends sagas.
+        saga_roles: Who reads sagas needs one of these.
         progress_every: How often a subscription whose filter lets nothing through tells its
             position.
         health_interval: How often the probes run.
@@ -48,6 +49,7 @@ class ServiceSettings:
     min_position_wait: float = 5.0
     event_roles: frozenset[str] = frozenset({"service", "operator"})
     operator_roles: frozenset[str] = frozenset({"operator"})
+    saga_roles: frozenset[str] = frozenset({"service", "operator"})
     progress_every: float = 5.0
     health_interval: float = 1.0
     health_timeout: float = 2.0

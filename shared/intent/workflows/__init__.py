@@ -13,6 +13,7 @@ from intent.workflows.process_commands import ProcessCommands
 from intent.workflows.reports import CommandReports
 from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.workflows.router import RouterSettings, WorkflowRouter
+from intent.workflows.saga_directory import DirectorySettings, SagaDirectory
 from intent.workflows.versioning import UNVERSIONED, Versioning
 from intent.workflows.worker import WorkerSettings, command_worker
 
@@ -29,6 +30,7 @@ __all__ = [
     "CommandRequest",
     "ContextActivities",
     "Deliveries",
+    "DirectorySettings",
     "EventDelivery",
     "Handled",
     "Lane",
@@ -36,6 +38,7 @@ __all__ = [
     "ProcessCommands",
     "Projections",
     "RouterSettings",
+    "SagaDirectory",
     "SubmittedCommand",
     "Versioning",
     "WorkerSettings",

@@ -17,6 +17,8 @@ __all__ = [
     "COMMAND_TYPES",
     "CONTEXT",
     "CORRELATION_IDS",
+    "SAGA_STATUS",
+    "SAGA_STEP",
     "SEARCH_ATTRIBUTES",
     "TENANTS",
     "batch_attributes",
@@ -28,12 +30,18 @@ TENANTS = SearchAttributeKey.for_keyword_list("IntentTenants")
 CONTEXT = SearchAttributeKey.for_keyword("IntentContext")
 COMMAND_TYPES = SearchAttributeKey.for_keyword_list("IntentCommandTypes")
 CORRELATION_IDS = SearchAttributeKey.for_keyword_list("IntentCorrelationIds")
+SAGA_STATUS = SearchAttributeKey.for_keyword("IntentSagaStatus")
+"""Where a saga stands: a `SagaStatus` in lower case, without its prefix."""
+SAGA_STEP = SearchAttributeKey.for_keyword("IntentSagaStep")
+"""The step that a saga is on."""
 
 SEARCH_ATTRIBUTES = {
     TENANTS.name: "KeywordList",
     CONTEXT.name: "Keyword",
     COMMAND_TYPES.name: "KeywordList",
     CORRELATION_IDS.name: "KeywordList",
+    SAGA_STATUS.name: "Keyword",
+    SAGA_STEP.name: "Keyword",
 }
 """The attributes that a Temporal namespace must have, by name, with their types."""
 

@@ -12,6 +12,9 @@ __all__ = [
     "PROJECT_EVENTS",
     "ROUTE_COMMAND",
     "ROUTE_EVENT",
+    "SAGA_CANCEL",
+    "SAGA_REPORT",
+    "SAGA_RESUME",
     "SAGA_SIGNAL",
     "WORKFLOW_TASK_TIMEOUT",
     "batch_workflow_prefix",
@@ -30,6 +33,12 @@ ROUTE_COMMAND = "route_command"
 
 SAGA_SIGNAL = "deliver"
 """The signal by which an event reaches a saga; its argument is a `RecordedEvent`."""
+SAGA_RESUME = "resume"
+"""The signal by which an operator has a stuck saga go on; its argument is a `ResumeSagaRequest`."""
+SAGA_CANCEL = "cancel"
+"""The signal by which an operator ends a saga; its argument is a `CancelSagaRequest`."""
+SAGA_REPORT = "report"
+"""The query by which a saga tells how far it is, as a `SagaReport`."""
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 """How long the server waits for a killed worker before it hands its work to another.

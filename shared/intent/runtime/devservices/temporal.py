@@ -22,6 +22,8 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "IntentContext": "Keyword",
     "IntentCommandTypes": "KeywordList",
     "IntentCorrelationIds": "KeywordList",
+    "IntentSagaStatus": "Keyword",
+    "IntentSagaStep": "Keyword",
 }
 """The search attributes of Intent's workflows: name and Temporal's type."""
 
