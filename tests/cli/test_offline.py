@@ -23,6 +23,7 @@ from .running import environment, intent, process
         "projections",
         "describe",
         "new",
+        "sagas",
         "trace",
     ],
 )

@@ -21,6 +21,7 @@ from intent.cli.commands import (
     new,
     projections,
     query,
+    sagas,
     send,
     serve,
     trace,
@@ -84,7 +85,7 @@ def _root(
     _options["debug"] = debug
 
 
-for module in (dev, serve, migrate, send, query, events, trace, projections, describe, new, deploy):
+for module in (dev, serve, migrate, send, query, events, trace, projections, sagas, describe, new, deploy):
     module.register(app)
 
 

@@ -7,10 +7,13 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepStatus
+from rich.console import Console
 from rich.markup import escape
+from rich.tree import Tree
 
-__all__ = ["clock", "saga_line", "seconds_between", "span", "status_text", "step_line"]
+__all__ = ["clock", "print_tree", "saga_line", "seconds_between", "span", "status_text", "step_line"]
 
+_NO_WRAP: Final = 10_000
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _COLOURS: Final = {
     "running": "cyan",
@@ -51,6 +54,14 @@ def clock(when: datetime) -> str:
 def seconds_between(begin: Timestamp, end: Timestamp) -> float:
     """Returns the seconds from one moment to another."""
     return (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9
+
+
+def print_tree(tree: Tree) -> None:
+    """Prints a tree: wrapped at the width of a terminal, else each line whole, for programs."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _NO_WRAP
+    console.print(tree)
 
 
 def status_text(status: SagaStatus.ValueType) -> str:

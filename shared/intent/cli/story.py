@@ -13,7 +13,7 @@ from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent, SagaInfo,
 
 from intent.contracts import Registry
 
-__all__ = ["Kind", "Node", "Story", "tell"]
+__all__ = ["Kind", "Node", "Story", "child_id", "tell"]
 
 
 class Kind(StrEnum):
@@ -88,8 +88,8 @@ def tell(events: Iterable[RecordedEvent], sagas: Sequence[GetSagaResponse], regi
     """Returns what began the story, each with all that followed from it.
 
     A command stands below the step of the saga that sent it, else below the event or command that
-    it names as its cause; a saga below the event that started it. What has a cause that is not
-    there, because its context is away, begins a story of its own.
+    it names as its cause; a saga below the step that runs it or the event that started it. What
+    has a cause that is not there, because its context is away, begins a story of its own.
 
     Args:
         events: The events of one correlation, from any contexts.
@@ -101,8 +101,14 @@ def tell(events: Iterable[RecordedEvent], sagas: Sequence[GetSagaResponse], regi
     known = {node.id: node for top in (*commands, *told) for node in top.walk() if node.kind is not Kind.STEP}
     steps = {step.of.command_id: step for saga in told for step in saga.children if step.of.command_id}
     below = [(node, steps.get(node.id) or known.get(_cause_of(node))) for node in commands]
-    below += [(node, _started_by(node, commands, registry)) for node in told]
+    children = {child_id(saga.of.saga, step.of): step for saga in told for step in saga.children}
+    below += [(node, children.get(node.id) or _started_by(node, commands, registry)) for node in told]
     return _forest(below)
+
+
+def child_id(saga: SagaInfo, step: SagaStep) -> str:
+    """Returns the id of the saga that a step of a saga runs."""
+    return f"{step.name}/{saga.tenant_id}/{saga.correlation}/{step.path}"
 
 
 def _commands(events: Iterable[RecordedEvent]) -> list[Node]:

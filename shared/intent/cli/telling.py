@@ -7,15 +7,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStep, SagaStepKind
 from rich.markup import escape
 from rich.tree import Tree
 
 from intent.cli.messages import event_fields, event_to_dict, to_dict
-from intent.cli.showing import clock, saga_line, span, step_line
-from intent.cli.story import Kind, Node, Story
+from intent.cli.showing import clock, saga_line, seconds_between, span, step_line
+from intent.cli.story import Kind, Node, Story, child_id
 from intent.contracts import Registry
 
-__all__ = ["as_dict", "as_tree"]
+__all__ = ["as_dict", "as_tree", "saga_tree"]
 
 
 def as_tree(story: Story, registry: Registry, *, fields: bool = False) -> Tree:
@@ -65,6 +66,33 @@ def as_dict(story: Story, registry: Registry) -> dict[str, Any]:
         "story": [plain(root) for root in story.roots],
         "away": dict(story.away),
     }
+
+
+def saga_tree(found: GetSagaResponse) -> Tree:
+    """Returns a saga as a tree: its steps with their times since its start, below each what undid it."""
+    info, report, began = found.saga, found.report, found.saga.started_at
+    heading = f"{saga_line(found)}, began {clock(began.ToDatetime())} UTC"
+    if info.HasField("ended_at"):
+        heading += f", ended after {span(seconds_between(began, info.ended_at))}"
+    tree = Tree(f"{heading}, story {escape(info.correlation_id)}", guide_style="dim")
+    steps = {step.path: step for step in report.steps}
+    branches: dict[str, Tree] = {}
+    for step in sorted(report.steps, key=lambda step: bool(step.compensates)):
+        since = f"+{span(max(0.0, seconds_between(began, step.started_at)))}"
+        above = branches[step.compensates] if step.compensates in steps else tree
+        branches[step.path] = above.add(f"[dim]{since}[/dim] {step_line(step)}{_child(info, step)}")
+    if report.untaken:
+        tree.add(f"[dim]came, and no step has taken: {escape(', '.join(report.untaken))}[/dim]")
+    if found.note:
+        tree.add(f"[yellow]{escape(found.note)}[/yellow]")
+    return tree
+
+
+def _child(info: SagaInfo, step: SagaStep) -> str:
+    """Returns the id of the saga that a step runs; empty for other steps."""
+    if step.kind != SagaStepKind.SAGA_STEP_KIND_CHILD:
+        return ""
+    return f" [dim]{escape(child_id(info, step))}[/dim]"
 
 
 def _heading(story: Story) -> str:

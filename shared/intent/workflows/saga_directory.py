@@ -242,9 +242,7 @@ def _within(query: str, token: bytes) -> bytes | None:
     """
     mark = _mark(query)
     if token and not token.startswith(mark):
-        raise InvalidCommand(
-            "PAGE_TOKEN_INVALID", "the page token is none that this list ended with"
-        )
+        raise InvalidCommand("PAGE_TOKEN_INVALID", "the page token is none that this list ended with")
     return token.removeprefix(mark) or None
 
 

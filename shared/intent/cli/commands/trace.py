@@ -43,7 +43,6 @@ A context that does not answer is named; the rest of the story is shown.
 """
 _TIMEOUT: Final = 5.0
 _MOST_SAGAS: Final = 200
-_NO_WRAP: Final = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -67,8 +66,7 @@ def trace(
     ] = _TIMEOUT,
 ) -> None:
     """Shows all that followed from one request."""
-    from rich.console import Console
-
+    from intent.cli.showing import print_tree
     from intent.cli.story import Story, tell
     from intent.cli.telling import as_dict, as_tree
     from intent.contracts import Registry
@@ -88,10 +86,7 @@ def trace(
         typer.echo(json.dumps(as_dict(story, registry), indent=2, ensure_ascii=False))
         return
     _require_any(story)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _NO_WRAP
-    console.print(as_tree(story, registry, fields=fields))
+    print_tree(as_tree(story, registry, fields=fields))
 
 
 async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse]:

@@ -1,0 +1,293 @@
+"""``intent sagas``: shows and mends sagas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import typer
+
+from intent.cli.exits import UsageError
+from intent.cli.options import (
+    Actor,
+    AsJson,
+    Caller,
+    ContextName,
+    Roles,
+    Target,
+    Tenant,
+    Timeout,
+    Tls,
+    Token,
+    with_client,
+    with_clients,
+)
+
+if TYPE_CHECKING:
+    from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStatus
+
+    from intent.service.client import IntentClient
+
+__all__ = ["register"]
+
+T = TypeVar("T")
+
+HELP = """Show and mend sagas: what runs over several contexts, and undoes itself when it fails.
+
+Reading needs the role operator or service, mending the role operator; in development everybody
+has both.
+
+\b
+  intent sagas list --status stuck
+  intent sagas show orders.v1.FulfilOrder/demo/o-1
+  intent sagas resume orders.v1.FulfilOrder/demo/o-1
+  intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called"
+"""
+_LIST = """List the sagas of a tenant with the step that they are on, the newest first.
+
+Of every context that runs, or of one with --context. Without a filter those that are not over:
+running, waiting, stuck, compensating.
+
+\b
+  intent sagas list                               what is not over
+  intent sagas list --all
+  intent sagas list --status stuck --status compensating
+  intent sagas list --type FulfilOrder --limit 500
+  intent sagas list --correlation checkout-17     one story
+
+The list is some moments behind; `intent sagas show` asks the saga itself.
+"""
+_SHOW = """Show one saga as a tree: its steps with times and reasons, and below each what undid it.
+
+\b
+  intent sagas show orders.v1.FulfilOrder/demo/o-1
+"""
+_RESUME = """Have a stuck saga go on: try the compensation that was rejected again, or leave it behind.
+
+Mend first what it was rejected for; `intent sagas show` tells. Who resumed it, and why, is
+recorded with the step.
+
+\b
+  intent sagas resume orders.v1.FulfilOrder/demo/o-1
+  intent sagas resume orders.v1.FulfilOrder/demo/o-1 --skip --reason "paid back by hand, ticket 88"
+"""
+_CANCEL = """End a saga at its next step and have it undo what it did.
+
+\b
+  intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
+"""
+_OPEN: Final = ("unstarted", "running", "waiting", "compensating", "stuck")
+_PAGE: Final = 500
+
+_app = typer.Typer(name="sagas", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+Id = Annotated[str, typer.Argument(metavar="SAGA", help="Its id, as the list shows it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(_app)
+
+
+@_app.command("list", help=_LIST)
+def list_(
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", "-s", help="Only those that stand here; may be given several times."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", "-a", help="Also those that are over.")] = False,
+    type_: Annotated[str, typer.Option("--type", help="Only of this type, e.g. FulfilOrder.")] = "",
+    correlation: Annotated[str, typer.Option("--correlation", help="Only of this story.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of each context.")] = 50,
+    as_json: AsJson = False,
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Lists sagas."""
+    from intent.cli.messages import find_type, to_dict
+    from intent.contracts import Registry
+
+    registry = Registry.load()
+    contract = find_type(type_, registry.sagas, "saga") if type_ else None
+    wanted = _statuses(status or [], every or bool(correlation))
+    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+    kind = contract.type if contract else ""
+
+    async def work(client: IntentClient) -> tuple[list[SagaInfo], bool]:
+        return await _newest(client, kind, wanted, correlation, limit)
+
+    own = context or (contract.context if contract else "")
+    answers, away = with_clients(caller, own, registry, work)
+    found = [saga for sagas, _ in answers.values() for saga in sagas]
+    if as_json:
+        typer.echo(json.dumps([to_dict(saga) for saga in found], indent=2))
+    else:
+        _table(found)
+    for name in (name for name, (_, more) in answers.items() if more):
+        typer.echo(f"{name} has more; --limit shows them", err=True)
+    for name, why in away.items():
+        typer.echo(f"{name} is not shown: {why}", err=True)
+
+
+@_app.command("show", help=_SHOW)
+def show(
+    saga: Id,
+    as_json: AsJson = False,
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Shows one saga."""
+    from intent.cli.messages import to_json
+    from intent.cli.showing import print_tree
+    from intent.cli.telling import saga_tree
+
+    async def work(client: IntentClient) -> GetSagaResponse:
+        return await client.sagas.get(saga)
+
+    found = _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    typer.echo(to_json(found)) if as_json else print_tree(saga_tree(found))
+
+
+@_app.command("resume", help=_RESUME)
+def resume(
+    saga: Id,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave the rejected compensation behind; needs --reason.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "",
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Has a stuck saga go on."""
+    if skip and not reason:
+        raise UsageError("--skip leaves something undone that was done: say why with --reason")
+
+    async def work(client: IntentClient) -> None:
+        await client.sagas.resume(saga, skip=skip, reason=reason)
+
+    _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    what = "leaves the rejected compensation behind" if skip else "tries the rejected compensation again"
+    typer.echo(f"{saga} goes on and {what}")
+    typer.echo(f"  intent sagas show {saga}")
+
+
+@_app.command("cancel", help=_CANCEL)
+def cancel(
+    saga: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Ends a saga."""
+
+    async def work(client: IntentClient) -> None:
+        await client.sagas.cancel(saga, reason)
+
+    _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    typer.echo(f"{saga} ends at its next step and undoes what it did")
+    typer.echo(f"  intent sagas show {saga}")
+
+
+def _statuses(names: list[str], every: bool) -> list[SagaStatus.ValueType]:
+    """Returns the statuses to ask for; empty for all."""
+    import difflib
+
+    from intent_contracts.intent.v1 import SagaStatus
+
+    known = {name.removeprefix("SAGA_STATUS_").lower(): name for name in SagaStatus.keys()[1:]}
+    for name in names:
+        if name.lower() not in known:
+            near = difflib.get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"there is no status {name}; {hint}there are: {', '.join(known)}")
+    asked = [name.lower() for name in names] or ([] if every else list(_OPEN))
+    return [SagaStatus.Value(known[name]) for name in asked]
+
+
+async def _newest(
+    client: IntentClient, type_: str, statuses: list[SagaStatus.ValueType], story: str, limit: int
+) -> tuple[list[SagaInfo], bool]:
+    """Returns the newest sagas, and whether there are more than asked for."""
+    from intent_contracts.intent.v1 import SagaStatus
+
+    found: list[SagaInfo] = []
+    for status in statuses or [SagaStatus.SAGA_STATUS_UNSPECIFIED]:
+        count = 0
+        async for saga in client.sagas.every(type=type_, status=status, correlation_id=story):
+            found.append(saga)
+            count += 1
+            if count > limit:
+                break
+    found.sort(key=lambda saga: saga.started_at.ToNanoseconds(), reverse=True)
+    return found[:limit], len(found) > limit
+
+
+def _of_saga(caller: Caller, context: str, saga: str, work: Callable[[IntentClient], Awaitable[T]]) -> T:
+    """Runs work with a client of the context that a saga belongs to."""
+    from intent.contracts import Registry
+
+    registry = Registry.load()
+    contract = registry.sagas.get(saga.partition("/")[0])
+    if contract is None and not context:
+        known = ", ".join(sorted(registry.sagas)) or "none"
+        raise UsageError(f"{saga} begins with no saga's type; there are: {known}")
+    whose = replace(caller, tenant=caller.tenant or _tenant_of(saga))
+    return with_client(whose, context or (contract.context if contract else ""), registry, work)
+
+
+def _tenant_of(saga: str) -> str:
+    """Returns the tenant that a saga's id names."""
+    parts = saga.split("/", 2)
+    if len(parts) < 3:
+        raise UsageError(f"{saga} is no saga's id; it reads like orders.v1.FulfilOrder/demo/o-1")
+    return parts[1]
+
+
+def _table(sagas: list[SagaInfo]) -> None:
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from intent.cli.showing import span, status_text
+
+    if not sagas:
+        typer.echo("no sagas")
+        return
+    now = datetime.now(UTC)
+    table = Table()
+    for heading in ("Saga", "Status", "Step", "Took", "Story"):
+        table.add_column(heading, no_wrap=heading == "Saga", overflow="fold")
+    for saga in sagas:
+        end = saga.ended_at.ToDatetime(UTC) if saga.HasField("ended_at") else now
+        took = span(max(0.0, (end - saga.started_at.ToDatetime(UTC)).total_seconds()))
+        step, story = escape(saga.step), escape(saga.correlation_id)
+        table.add_row(escape(saga.id), status_text(saga.status), step, took, story)
+    Console().print(table)
