@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= true
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
-SOURCES := shared contexts tests bench proto/generate.py helm/generate.py helm/clients.py
+SOURCES := shared contexts tests bench demo proto/generate.py helm/generate.py helm/clients.py
 INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
@@ -27,7 +27,7 @@ PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --n
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: docs help dev test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
+.PHONY: docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -37,6 +37,9 @@ help: ## List what there is
 
 dev: install ## Run PostgreSQL, Temporal and every context on this machine
 	@exec $(BIN)/intent dev $(ARGS)
+
+demo: install ## Place orders on a running make dev and check that all adds up; ARGS=--help
+	@$(BIN)/python -m demo $(ARGS)
 
 test: lint tools ## Everything that a change must pass
 	@printf '\n== tests\n'
@@ -154,8 +157,8 @@ PRODUCTS := build dist proto/src .mypy_cache .pytest_cache .ruff_cache .import_l
 clean: ## Remove what is built and cached; data, tools and packages stay
 	@for path in $(wildcard $(PRODUCTS)); do printf 'removing %s\n' "$$path"; done
 	@rm -rf $(PRODUCTS)
-	@printf 'removing __pycache__ and egg-info below contexts, proto, shared, tests, bench\n'
-	@find contexts proto shared tests bench \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	@printf 'removing __pycache__ and egg-info below contexts, proto, shared, tests, bench, demo\n'
+	@find contexts proto shared tests bench demo \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 clean-data: ## Remove the data of make dev, for good
 	@if [ -f .dev/state.json ] && kill -0 "$$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' .dev/state.json)" 2>/dev/null; \

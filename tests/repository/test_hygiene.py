@@ -104,7 +104,7 @@ def _declares_options(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return len(node.args.args) > 8 and body <= _LONGEST_FUNCTION
 
 
-@pytest.mark.parametrize("name", ["dev", "test", "bench", "lint", "proto", "clean", "help"])
+@pytest.mark.parametrize("name", ["dev", "demo", "test", "bench", "lint", "proto", "clean", "help"])
 def test_make_offers_what_the_readme_promises(name: str) -> None:
     assert re.search(rf"^{name}:.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

@@ -1,0 +1,108 @@
+"""Places the orders, cancels some, and waits until everything is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from intent.errors import Rejected
+from intent_contracts.inventory.v1 import ReceiveStock, StockLine
+from intent_contracts.orders.v1 import CancelOrder
+
+from demo.books import FINAL, Books, read_books
+from demo.plan import Plan, Wish
+from demo.world import Shop, World, gathered
+
+__all__ = ["PATIENCE", "Run"]
+
+PATIENCE: Final = 60.0
+"""Seconds without any change after which it is taken as stuck."""
+_LOOK: Final = 0.5
+
+
+@dataclass
+class Run:
+    """One run of the demo.
+
+    Attributes:
+        world: The contexts.
+        plan: What is ordered.
+        on_placed: Called for each order that is placed.
+        late: The reasons of cancellations that were refused, and how many.
+    """
+
+    world: World
+    plan: Plan
+    on_placed: Callable[[], None] = lambda: None
+    late: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._shops: Mapping[str, Shop] = {name: self.world.shop(name) for name in self.plan.stock}
+
+    async def stock_up(self) -> None:
+        """Puts goods into each tenant's warehouse."""
+        await gathered(
+            shop.inventory.execute(
+                ReceiveStock(
+                    warehouse_id=self.plan.warehouse,
+                    lines=[StockLine(sku=sku, quantity=n) for sku, n in self.plan.stock[name].items()],
+                )
+            )
+            for name, shop in self._shops.items()
+        )
+
+    async def place(self, at_once: int) -> None:
+        """Places all orders, so many at once, and cancels those that are to be cancelled."""
+        regrets: list[asyncio.Task[None]] = []
+
+        async def one(wish: Wish) -> None:
+            await self._shops[wish.tenant].orders.execute(wish.command)
+            self.on_placed()
+            if wish.cancel_after is not None:
+                regrets.append(asyncio.create_task(self._cancel(wish, wish.cancel_after)))
+
+        await gathered(map(one, self.plan.wishes), at_once)
+        await asyncio.gather(*regrets)
+
+    async def _cancel(self, wish: Wish, after: float) -> None:
+        await asyncio.sleep(after)
+        command = CancelOrder(order_id=wish.command.order_id, reason="changed my mind")
+        try:
+            await self._shops[wish.tenant].orders.execute(command)
+        except Rejected as refused:
+            self.late[refused.reason] = self.late.get(refused.reason, 0) + 1
+
+    async def ended(self) -> AsyncIterator[int]:
+        """Yields how many orders are at their end, until all are or nothing moves any more."""
+        before: Sequence[object] = ()
+        moved = _time()
+        while _time() - moved < PATIENCE:
+            now = sorted([item for shop in self._shops.values() for item in await self._standing(shop)])
+            at_end = sum(status in FINAL for _, status in now)
+            yield at_end
+            if at_end == len(self.plan.wishes):
+                return
+            if now != before:
+                before, moved = now, _time()
+            await asyncio.sleep(_LOOK)
+
+    async def _standing(self, shop: Shop) -> list[tuple[str, int]]:
+        return list((await shop.statuses(self.plan.customer)).items())
+
+    async def settled(self, patience: float = PATIENCE) -> list[Books]:
+        """Returns the books once they add up, or once nothing moved for so many seconds."""
+        before: list[Books] = []
+        moved = _time()
+        while True:
+            books = [await read_books(shop, self.plan) for shop in self._shops.values()]
+            if not any(one.problems() for one in books) or _time() - moved >= patience:
+                return books
+            if books != before:
+                before, moved = books, _time()
+            await asyncio.sleep(_LOOK)
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
