@@ -86,7 +86,7 @@ class FulfilOrder(Saga):
         """Has the parcel fetched; raises when it was stopped instead."""
         await self.execute(order.arrange(), compensate=order.cancel_parcel())
         try:
-            with self.interruptible_by(CancellationRequested):
+            with self.interruptible_by(CancellationRequested, OrderCancelled):
                 gone = await self.wait_for(ParcelHandedOver, ParcelCancelled, timeout=PICK_UP_TIME)
         except (Interrupted, StepTimedOut):
             if await self._stopped(order):

@@ -226,6 +226,10 @@ class TestCancelledBeforeItLeaves:
         told.then_sent(*SENT_OFF, *self.UNDONE)
         assert told.elapsed == 5 * HOUR
 
+    def test_by_hand_while_the_parcel_waits_for_the_carrier(self) -> None:
+        script = fetched().at(5 * HOUR, CANCELLED).rejects(AbandonOrder, "ORDER_ALREADY_CANCELLED")
+        script.run().then_compensated("INTERRUPTED").then_sent(*SENT_OFF, *self.UNDONE)
+
     def test_while_the_parcel_is_being_arranged(self) -> None:
         script = paid().on(ArrangeParcel, away_for=DAY).at(5 * HOUR, REQUESTED)
         script.run().then_compensated("INTERRUPTED").then_sent(*SENT_OFF, *self.UNDONE)
