@@ -8,6 +8,7 @@ import pytest
 from intent.projections import DELETE, EventMetadata, Projection, projects
 from intent.projections.shape import TableShape, column_value
 from intent.queries import Queries, answers
+from intent.testing import projected
 from intent_contracts.orders.v1 import GetOrder, LineChanged, OrderPlaced, OrderSummary, OrderView
 from orders.context import context as orders
 
@@ -31,6 +32,25 @@ def test_handlers_are_found_by_the_event_that_they_take() -> None:
     assert set(Views.handlers) == {"orders.v1.OrderPlaced", "orders.v1.LineChanged"}
     assert Views.handlers["orders.v1.LineChanged"].takes_metadata
     assert set(Base.handlers) == {"orders.v1.OrderPlaced"}, "a subclass does not change its base"
+
+
+def test_what_every_event_does_to_a_row_is_said_once() -> None:
+    class Views(Projection[OrderView]):
+        @projects
+        def placed(self, view: OrderView, event: OrderPlaced) -> None:
+            view.customer_id = event.customer_id
+
+        @projects
+        def changed(self, view: OrderView, event: LineChanged, meta: EventMetadata) -> object:
+            return DELETE if meta.version == 3 else None
+
+        def after(self, view: OrderView, meta: EventMetadata) -> None:
+            view.version = meta.version
+
+    placed, changed = OrderPlaced(customer_id="ann"), LineChanged(line_id="a", quantity=1)
+    (view,) = projected(Views, "o-1", placed, changed)
+    assert view == OrderView(order_id="o-1", customer_id="ann", version=2)
+    assert projected(Views, "o-1", placed, changed, changed) == [], "a row that is gone is not changed"
 
 
 def test_a_projection_without_a_read_model_is_refused() -> None:

@@ -24,48 +24,46 @@ __all__ = ["KnownOrders", "ParcelViews"]
 class ParcelViews(Projection[ParcelView]):
     """Shows one parcel."""
 
+    def after(self, view: ParcelView, meta: EventMetadata) -> None:
+        """Tells when it last changed."""
+        meta.stamp(view.changed_at)
+
     @projects
-    def arranged(self, view: ParcelView, event: ParcelArranged, meta: EventMetadata) -> None:
+    def arranged(self, view: ParcelView, event: ParcelArranged) -> None:
         """Begins the view."""
         view.status = ARRANGED
         view.order_id = event.order_id
         view.ship_to.CopyFrom(event.ship_to)
         view.articles = event.articles
-        meta.stamp(view.changed_at)
 
     @projects
-    def booked(self, view: ParcelView, event: ParcelBooked, meta: EventMetadata) -> None:
+    def booked(self, view: ParcelView, event: ParcelBooked) -> None:
         """Shows its number; a late booking changes nothing else."""
         view.tracking_number = event.tracking_number
         if view.status == ARRANGED:
             view.status = BOOKED
-        meta.stamp(view.changed_at)
 
     @projects
-    def handed_over(self, view: ParcelView, event: ParcelHandedOver, meta: EventMetadata) -> None:
+    def handed_over(self, view: ParcelView, event: ParcelHandedOver) -> None:
         """Shows it with the carrier."""
         view.status = HANDED_OVER
-        meta.stamp(view.changed_at)
 
     @projects
-    def delivered(self, view: ParcelView, event: ParcelDelivered, meta: EventMetadata) -> None:
+    def delivered(self, view: ParcelView, event: ParcelDelivered) -> None:
         """Shows it with the receiver."""
         view.status = DELIVERED
-        meta.stamp(view.changed_at)
 
     @projects
-    def returned(self, view: ParcelView, event: ParcelReturned, meta: EventMetadata) -> None:
+    def returned(self, view: ParcelView, event: ParcelReturned) -> None:
         """Shows that it came back, and why."""
         view.status = RETURNED
         view.reason = event.reason
-        meta.stamp(view.changed_at)
 
     @projects
-    def cancelled(self, view: ParcelView, event: ParcelCancelled, meta: EventMetadata) -> None:
+    def cancelled(self, view: ParcelView, event: ParcelCancelled) -> None:
         """Shows that it was given up, and why."""
         view.status = CANCELLED
         view.reason = event.reason
-        meta.stamp(view.changed_at)
 
 
 class KnownOrders(Projection[KnownOrder]):

@@ -10,6 +10,7 @@ view.customer_id = event.customer_id
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -166,7 +167,7 @@ class Projection(Generic[Row]):
     """Folds the events of a context into the rows of one read model.
 
     A subclass names its read model as the type argument. It holds no state of its own:
-    whatever it knows is in the row.
+    whatever it knows is in the row. A method `after` is called after each handler.
 
     Attributes:
         name: The projection's name; by default the class's name.
@@ -196,6 +197,12 @@ class Projection(Generic[Row]):
             raise TypeError(f"{cls.__name__}: name the read model, as in Projection[OrderView]")
         cls.handlers = MappingProxyType(dict(cls.handlers) | _handlers_of(cls))
 
+    def after(self, row: Row, meta: EventMetadata) -> None:
+        """Changes a row after each event that changed it, e.g. to tell when it last changed.
+
+        A subclass may have one; it must depend on nothing but the row and the metadata.
+        """
+
 
 def _read_model_of(cls: type) -> type[Message] | None:
     for base in cls.__dict__.get("__orig_bases__", ()):
@@ -213,7 +220,7 @@ def _handlers_of(cls: type) -> dict[str, ProjectionHandler]:
         mark = getattr(member, "__intent_projects__", None)
         if mark is None:
             continue
-        handler = _handler(member, mark)
+        handler = _handler(cls, member, mark)
         event_type = handler.event.DESCRIPTOR.full_name
         if event_type in handlers:
             raise TypeError(f"{cls.__name__}: two methods take {event_type}; leave one")
@@ -221,16 +228,30 @@ def _handlers_of(cls: type) -> dict[str, ProjectionHandler]:
     return handlers
 
 
-def _handler(method: Callable[..., Any], mark: ProjectsMark) -> ProjectionHandler:
+def _handler(cls: type, method: Callable[..., Any], mark: ProjectsMark) -> ProjectionHandler:
     names = parameter_names(method)
     if len(names) not in (2, 3):
         raise TypeError(f"{method.__qualname__}: it takes the row, the event and, if wanted, the metadata")
+    takes_metadata, followed = len(names) == 3, getattr(cls, "after", None) is not Projection.after
     return ProjectionHandler(
         event=annotated_message(method, names[1]),
-        method=method,
-        takes_metadata=len(names) == 3,
+        method=_followed(method, takes_metadata) if followed else method,
+        takes_metadata=takes_metadata or followed,
         keys=mark.key,
     )
+
+
+def _followed(method: Callable[..., Any], takes_metadata: bool) -> Callable[..., Any]:
+    """Returns a handler that calls the projection's `after` when it leaves the row."""
+
+    @functools.wraps(method)
+    def handle(projection: Projection[Any], row: Message, event: Message, meta: EventMetadata) -> Any:
+        left = method(projection, row, event, meta) if takes_metadata else method(projection, row, event)
+        if left is not DELETE:
+            projection.after(row, meta)
+        return left
+
+    return handle
 
 
 def projected_types(projections: Iterable[type[Projection[Any]]]) -> Sequence[str]:
