@@ -30,6 +30,11 @@ def _article(event: LowStockLevelSet, meta: EventMetadata) -> tuple[str, str]:
 class StockItems(Projection[StockItem]):
     """Shows how many of an article there are, are held, and are left. An article stays listed at 0."""
 
+    def after(self, item: StockItem, meta: EventMetadata) -> None:
+        """Reckons what follows from the rest."""
+        item.available = item.on_hand - item.reserved
+        item.low = is_low(item.available, item.low_level)
+
     @projects(key=_articles)
     def received(self, item: StockItem, event: StockReceived) -> None:
         """Adds what came in."""
@@ -54,16 +59,9 @@ class StockItems(Projection[StockItem]):
     def low_level_set(self, item: StockItem, event: LowStockLevelSet) -> None:
         """Shows the level."""
         item.low_level = event.level
-        _settle(item)
 
 
 def _move(item: StockItem, event: Moved, on_hand: int = 0, reserved: int = 0) -> None:
     quantity = sum(line.quantity for line in event.lines if line.sku == item.sku)
     item.on_hand += on_hand * quantity
     item.reserved += reserved * quantity
-    _settle(item)
-
-
-def _settle(item: StockItem) -> None:
-    item.available = item.on_hand - item.reserved
-    item.low = is_low(item.available, item.low_level)

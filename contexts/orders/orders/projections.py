@@ -33,6 +33,11 @@ __all__ = ["OrderSummaries", "OrderViews"]
 class OrderViews(Projection[OrderView]):
     """Shows one order in full."""
 
+    def after(self, view: OrderView, meta: EventMetadata) -> None:
+        """Tells when it last changed."""
+        meta.stamp(view.changed_at)
+        view.version = meta.version
+
     @projects
     def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:
         """Begins the view."""
@@ -41,60 +46,45 @@ class OrderViews(Projection[OrderView]):
         view.lines.extend(event.lines)
         view.total.CopyFrom(event.total)
         meta.stamp(view.placed_at)
-        _changed(view, meta)
 
     @projects
-    def line_changed(self, view: OrderView, event: LineChanged, meta: EventMetadata) -> None:
+    def line_changed(self, view: OrderView, event: LineChanged) -> None:
         """Sets the line, or drops it."""
         set_quantity(view.lines, event.line_id, event.quantity)
         view.total.CopyFrom(event.total)
-        _changed(view, meta)
 
     @projects
-    def confirmed(self, view: OrderView, event: OrderConfirmed, meta: EventMetadata) -> None:
+    def confirmed(self, view: OrderView, event: OrderConfirmed) -> None:
         """Shows it as confirmed."""
         view.status = CONFIRMED
-        _changed(view, meta)
 
     @projects
-    def cancelled(self, view: OrderView, event: OrderCancelled, meta: EventMetadata) -> None:
+    def cancelled(self, view: OrderView, event: OrderCancelled) -> None:
         """Shows it as cancelled, and why."""
         view.status = CANCELLED
         view.cancel_reason = event.reason
-        _changed(view, meta)
 
     @projects
-    def checkout_started(self, view: OrderView, event: CheckoutStarted, meta: EventMetadata) -> None:
+    def checkout_started(self, view: OrderView, event: CheckoutStarted) -> None:
         """Shows that it is being fulfilled."""
         view.status = CHECKING_OUT
-        _changed(view, meta)
 
     @projects
-    def cancellation_requested(
-        self, view: OrderView, event: CancellationRequested, meta: EventMetadata
-    ) -> None:
+    def cancellation_requested(self, view: OrderView, event: CancellationRequested) -> None:
         """Shows that it may yet be cancelled, and why."""
         view.status = CANCELLING
         view.cancel_reason = event.reason
-        _changed(view, meta)
 
     @projects
-    def shipped(self, view: OrderView, event: OrderShipped, meta: EventMetadata) -> None:
+    def shipped(self, view: OrderView, event: OrderShipped) -> None:
         """Shows that it is under way, and not cancelled after all."""
         view.status = SHIPPED
         view.ClearField("cancel_reason")
-        _changed(view, meta)
 
     @projects
-    def completed(self, view: OrderView, event: OrderCompleted, meta: EventMetadata) -> None:
+    def completed(self, view: OrderView, event: OrderCompleted) -> None:
         """Shows that it ended well."""
         view.status = COMPLETED
-        _changed(view, meta)
-
-
-def _changed(view: OrderView, meta: EventMetadata) -> None:
-    meta.stamp(view.changed_at)
-    view.version = meta.version
 
 
 class OrderSummaries(Projection[OrderSummary]):
