@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from intent.errors import ChildFailed, Interrupted, StepRejected, StepTimedOut
 from intent.sagas import Compensation, Port, Saga
@@ -145,6 +145,12 @@ class Asking(Saga):
             await self.execute(CONFIRM)
 
 
+class Child(Plain):
+    """Is run by another saga."""
+
+    name = "ChildOfOrder"
+
+
 class Parent(Saga):
     """Runs a child."""
 
@@ -153,7 +159,7 @@ class Parent(Saga):
     async def run(self, started: CheckoutStarted) -> None:
         await self.execute(RESERVE, compensate=RELEASE)
         try:
-            await self.child(Plain, started, compensate=UNDO_PAYMENT)
+            await self.child(Child, started, compensate=UNDO_PAYMENT)
         except ChildFailed as failed:
             self.fail("CHILD", failed.reason)
         await self.execute(CONFIRM)
@@ -179,3 +185,31 @@ class Undeclared(Saga):
         from intent_contracts.orders.v1 import PlaceOrder
 
         await self.execute(PlaceOrder(order_id="o-2"))
+
+
+class Long(Saga):
+    """Has more steps than the history of one run should hold."""
+
+    name = "FulfilOrder"
+    history_limit = 30
+    rounds = 20
+
+    async def run(self, started: CheckoutStarted) -> None:
+        await self.wait_for(PaymentAuthorized)
+        for number in range(self.rounds):
+            await self.execute(CONFIRM)
+            if number % 5 == 0:
+                await self.sleep(timedelta(days=1))
+        if not self.changed("never-in-flight"):
+            self.fail("UNCHANGED", "the change is known to every run")
+        await self.execute(CAPTURE)
+
+
+class Impure(Saga):
+    """Looks at the clock."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        if datetime.now(UTC).year > 2000:
+            await self.execute(CONFIRM)

@@ -25,6 +25,7 @@ from .stories import (
     UNDO_PAYMENT,
     Asking,
     Changed,
+    Child,
     Committed,
     Forgiving,
     Interruptible,
@@ -162,7 +163,7 @@ def test_a_child_completes() -> None:
 
 
 def test_a_child_that_fails_is_not_undone_again() -> None:
-    script = story(Parent).child(Plain, failing="OUT_OF_STOCK")
+    script = story(Parent).child(Child, failing="OUT_OF_STOCK")
     script.run().then_compensated("CHILD").then_sent(RESERVE, RELEASE)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
 from intent.runtime.telemetry import setup_tracing
 from intent.runtime.temporal import connect_temporal, require_search_attributes, temporal_problem
+from intent.runtime.workers import running_workers
 from intent.service import (
     ContextServer,
     DevIdentityProvider,
@@ -49,10 +49,7 @@ from intent.workflows import (
     LaneLimits,
     RouterSettings,
     SagaDirectory,
-    Versioning,
-    WorkerSettings,
     WorkflowRouter,
-    command_worker,
 )
 
 __all__ = ["CommandPath", "ContextProcess", "command_path"]
@@ -180,8 +177,12 @@ class ContextProcess:
                 settings, self._context, client, store, projections, self._metrics, work=self._work
             )
             self._metrics.watch_commands(path.router)
-            worker = await stack.enter_async_context(self._worker(client, path)) if self._work else None
-            probes = _probes(client, worker, projections)
+            if self._work:
+                working = running_workers(client, self._context, path.activities, settings)
+                workers = await stack.enter_async_context(working)
+            else:
+                workers = []
+            probes = _probes(client, workers, projections)
             if self._serve:
                 reader = await stack.enter_async_context(self._reader())
                 server = ContextServer(
@@ -242,24 +243,6 @@ class ContextProcess:
             pool.terminate()
 
     @asynccontextmanager
-    async def _worker(self, client: Client, path: CommandPath) -> AsyncIterator[Worker]:
-        """Runs the worker; if it ends by itself, whoever waits inside is told."""
-        worker = command_worker(
-            client,
-            self._context.name,
-            path.activities.all,
-            _worker_settings(self._settings, self._context),
-        )
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(worker.run(), name="temporal-worker")
-            try:
-                yield worker
-            finally:
-                await worker.shutdown()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await running
-
-    @asynccontextmanager
     async def _endpoint(self, health: HealthMonitor, temporal: str | None) -> AsyncIterator[None]:
         settings = self._settings
         if settings.metrics_port is None:
@@ -293,23 +276,18 @@ def _temporal_metrics_address(settings: Settings) -> str | None:
     return None if settings.metrics_port is None else f"127.0.0.1:{free_port()}"
 
 
-def _probes(client: Client, worker: Worker | None, projections: ProjectionSupervisor) -> list[Probe]:
+def _probes(client: Client, workers: Sequence[Worker], projections: ProjectionSupervisor) -> list[Probe]:
     async def temporal() -> str:
         return await temporal_problem(client)
 
     async def working() -> str:
-        return "" if worker is None or worker.is_running else "the worker has stopped"
+        stopped = [worker.task_queue for worker in workers if not worker.is_running]
+        return f"the worker of {', '.join(stopped)} has stopped" if stopped else ""
 
     async def projecting() -> str:
         return projections.stalled(_STALLED)
 
     return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
-
-
-def _worker_settings(settings: Settings, context: BoundContext) -> WorkerSettings:
-    versioning = Versioning(settings.deployment, settings.build_id, frozenset(settings.pinned_sagas))
-    versioning.require_known({saga.name for saga in context.sagas.values()})
-    return WorkerSettings(drain=settings.drain_timeout, versioning=versioning)
 
 
 def _identities(settings: Settings) -> IdentityProvider:

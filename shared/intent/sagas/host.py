@@ -40,7 +40,11 @@ class SagaHost(Protocol):
         ...
 
     async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Calls a port until it answers."""
+        """Calls a port until it answers.
+
+        Raises:
+            StepRejected: It was ended from outside.
+        """
         ...
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:

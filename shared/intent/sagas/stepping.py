@@ -170,11 +170,19 @@ class Stepping:
         """Calls a port; see `Saga.call`."""
         step = await self._begin(_CALL, port.name)
         if step.fresh and not self._cut(step):
-            answer = await self._busily(self.host.call(port, request))
-            step.entry.answer = answer.SerializeToString(deterministic=True)
-            step.entry.status = DONE
+            await self._ask(step.entry, port, request)
         self._settle(step)
         return port.answer.FromString(step.entry.answer)
+
+    async def _ask(self, entry: JournalEntry, port: Port[Any, Any], request: Message) -> None:
+        try:
+            answer = await self._busily(self.host.call(port, request))
+        except StepRejected as error:
+            entry.outcome.failure.CopyFrom(Failure(reason=error.reason, message=error.message))
+            entry.status = REJECTED
+        else:
+            entry.answer = answer.SerializeToString(deterministic=True)
+            entry.status = DONE
 
     async def child(self, type_: str, message: Message, undo: Undo) -> None:
         """Runs a child saga; see `Saga.child`."""

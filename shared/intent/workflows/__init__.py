@@ -13,7 +13,10 @@ from intent.workflows.process_commands import ProcessCommands
 from intent.workflows.reports import CommandReports
 from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.workflows.router import RouterSettings, WorkflowRouter
+from intent.workflows.saga import SagaWorkflow
 from intent.workflows.saga_directory import DirectorySettings, SagaDirectory
+from intent.workflows.saga_types import know_sagas
+from intent.workflows.saga_worker import saga_runner, saga_worker
 from intent.workflows.versioning import UNVERSIONED, Versioning
 from intent.workflows.worker import WorkerSettings, command_worker
 
@@ -39,6 +42,7 @@ __all__ = [
     "Projections",
     "RouterSettings",
     "SagaDirectory",
+    "SagaWorkflow",
     "SubmittedCommand",
     "Versioning",
     "WorkerSettings",
@@ -46,6 +50,9 @@ __all__ = [
     "command_worker",
     "correlation_query",
     "data_converter",
+    "know_sagas",
     "names",
     "recorded_event",
+    "saga_runner",
+    "saga_worker",
 ]

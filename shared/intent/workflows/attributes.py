@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from intent_contracts.intent.v1 import CommandEnvelope
+from intent_contracts.intent.v1 import CommandEnvelope, SagaStatus
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from intent.workflows.names import saga_status
 
 __all__ = [
     "COMMAND_TYPES",
@@ -24,6 +26,8 @@ __all__ = [
     "batch_attributes",
     "batch_summary",
     "correlation_query",
+    "saga_attributes",
+    "saga_summary",
 ]
 
 TENANTS = SearchAttributeKey.for_keyword_list("IntentTenants")
@@ -84,6 +88,25 @@ def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
     tenants = {c.tenant_id for c in commands}
     whose = next(iter(tenants)) if len(tenants) == 1 else f"{len(tenants)} tenants"
     return f"{shown} ({whose})"[:200]
+
+
+def saga_attributes(
+    context: str, tenant: str, correlation_id: str, status: SagaStatus.ValueType
+) -> TypedSearchAttributes:
+    """Returns the search attributes that a saga starts with."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(CONTEXT, context),
+            SearchAttributePair(TENANTS, [tenant]),
+            SearchAttributePair(CORRELATION_IDS, [correlation_id]),
+            SearchAttributePair(SAGA_STATUS, saga_status(status)),
+        ]
+    )
+
+
+def saga_summary(type_name: str, tenant: str, correlation: str) -> str:
+    """Returns one line for a person, e.g. ``FulfilOrder o-1 (acme)``."""
+    return f"{_short(type_name)} {correlation} ({tenant})"[:200]
 
 
 def correlation_query(correlation_id: str) -> str:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import RecordedEvent
+from intent_contracts.intent.v1 import RecordedEvent, SagaStatus
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from intent.context import BoundContext
 from intent.contracts import SagaContract
 from intent.records import LogEntry
 from intent.workflows import names
-from intent.workflows.attributes import CONTEXT, CORRELATION_IDS, TENANTS
+from intent.workflows.attributes import saga_attributes, saga_summary
 
 __all__ = ["EventDelivery", "recorded_event"]
 
@@ -52,12 +49,25 @@ def recorded_event(context: str, entry: LogEntry) -> RecordedEvent:
     )
 
 
+class _Target(NamedTuple):
+    """A saga that an event is for."""
+
+    saga: SagaContract
+    correlation: str
+    event: RecordedEvent
+
+    @property
+    def workflow_id(self) -> str:
+        return names.saga_workflow_id(self.saga.type, self.event.tenant_id, self.correlation)
+
+
 class EventDelivery:
     """Signals events to sagas, starting those that are not there yet.
 
     Signal-with-start makes "start, or tell the one that runs" one step of the server, so that a
     saga exists once per correlation whichever event comes first. A saga that is over is not
-    started again: its event came late and has been dealt with.
+    started again: its event came late and has been dealt with. Only one that events waited in vain
+    to see started, and that failed for that reason, begins anew.
 
     Args:
         context: The context whose events these are.
@@ -71,41 +81,50 @@ class EventDelivery:
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
         """Delivers events, each to every saga that listens; returns the number of deliveries.
 
-        Delivering again is harmless: a saga drops an event whose id it has seen.
+        Those for one saga go in the order of the log. Delivering again is harmless: a saga drops
+        an event whose id it has seen.
         """
-        targets = [
-            (saga, entry) for entry in entries for saga in self._context.registry.listeners(entry.type)
-        ]
-        await asyncio.gather(*(self._signal(saga, entry) for saga, entry in targets))
-        return len(targets)
+        by_saga: dict[str, list[_Target]] = defaultdict(list)
+        for entry in entries:
+            for target in self._targets(entry):
+                by_saga[target.workflow_id].append(target)
+        await asyncio.gather(*(self._signal_all(targets) for targets in by_saga.values()))
+        return sum(map(len, by_saga.values()))
 
-    async def _signal(self, saga: SagaContract, entry: LogEntry) -> None:
-        correlation = self._correlation(saga, entry)
+    def _targets(self, entry: LogEntry) -> list[_Target]:
+        """Returns the sagas that listen, with the event as its contract is now."""
+        listeners = self._context.registry.listeners(entry.type)
+        if not listeners:
+            return []
+        type_, message = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
+        event = recorded_event(self._context.name, entry)
+        event.type, event.schema_version = type_, self._context.registry.events[type_].version
+        event.data = message.SerializeToString(deterministic=True)
+        return [_Target(saga, saga.correlation(message, entry.aggregate_id), event) for saga in listeners]
+
+    async def _signal_all(self, targets: Sequence[_Target]) -> None:
+        for target in targets:
+            await self._signal(target)
+
+    async def _signal(self, target: _Target) -> None:
+        saga, correlation, event = target
+        starts = event.type in saga.starts_on
+        status = SagaStatus.SAGA_STATUS_RUNNING if starts else SagaStatus.SAGA_STATUS_UNSTARTED
         try:
             await self._client.start_workflow(
                 saga.type,
-                id=names.saga_workflow_id(saga.type, entry.tenant, correlation),
+                id=target.workflow_id,
                 task_queue=names.saga_queue(saga.context),
                 start_signal=names.SAGA_SIGNAL,
-                start_signal_args=[recorded_event(self._context.name, entry)],
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                start_signal_args=[event],
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(CONTEXT, saga.context),
-                        SearchAttributePair(TENANTS, [entry.tenant]),
-                        SearchAttributePair(CORRELATION_IDS, [entry.correlation_id]),
-                    ]
+                task_timeout=names.WORKFLOW_TASK_TIMEOUT,
+                search_attributes=saga_attributes(
+                    saga.context, event.tenant_id, event.correlation_id, status
                 ),
-                static_summary=f"{saga.type.rpartition('.')[2]} for {correlation} ({entry.tenant})",
+                static_summary=saga_summary(saga.type, event.tenant_id, correlation),
+                priority=Priority(fairness_key=event.tenant_id[:64]),
             )
         except WorkflowAlreadyStartedError:
-            _log.info("event %s came after saga %s %s was over", entry.event_id, saga.type, correlation)
-
-    def _correlation(self, saga: SagaContract, entry: LogEntry) -> str:
-        if not saga.correlated_by:
-            return entry.aggregate_id
-        _, event = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
-        if saga.correlated_by not in event.DESCRIPTOR.fields_by_name:
-            return entry.aggregate_id
-        return str(getattr(event, saga.correlated_by))
+            _log.info("event %s came after saga %s %s was over", event.event_id, saga.type, correlation)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from intent_contracts.intent.v1 import SagaStatus
+
 __all__ = [
     "APPLY_EVENTS",
     "HANDLE_COMMANDS",
@@ -19,7 +21,9 @@ __all__ = [
     "WORKFLOW_TASK_TIMEOUT",
     "batch_workflow_prefix",
     "command_queue",
+    "port_activity",
     "saga_queue",
+    "saga_status",
     "saga_workflow_id",
 ]
 
@@ -40,6 +44,15 @@ SAGA_CANCEL = "cancel"
 SAGA_REPORT = "report"
 """The query by which a saga tells how far it is, as a `SagaReport`."""
 
+SAGA_RESUME = "resume"
+"""The signal by which an operator resumes a stuck saga; its argument is a `ResumeSagaRequest`."""
+
+SAGA_CANCEL = "cancel"
+"""The signal by which an operator cancels a saga; its argument is a `CancelSagaRequest`."""
+
+SAGA_REPORT = "report"
+"""The query that a running saga answers with a `SagaReport`; one that has ended has it as result."""
+
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 """How long the server waits for a killed worker before it hands its work to another.
 
@@ -55,6 +68,16 @@ def command_queue(context: str) -> str:
 def saga_queue(context: str) -> str:
     """Returns the task queue of a context's sagas."""
     return f"{context}-sagas"
+
+
+def port_activity(context: str, port: str) -> str:
+    """Returns the name of the activity that calls a port of a context."""
+    return f"{context}.{port}"
+
+
+def saga_status(status: SagaStatus.ValueType) -> str:
+    """Returns a saga's status as lists show and find it, e.g. ``waiting``."""
+    return SagaStatus.Name(status).removeprefix("SAGA_STATUS_").lower()
 
 
 def batch_workflow_prefix(context: str) -> str:

@@ -8,7 +8,9 @@
 - **route** retries while Temporal or the store is away, without end, from 0.1 s doubling to 30 s. A
   saga that is over is no error: the event is late, not lost.
 - **route_command** is retried by the workflow that calls it, while the target is away; a rejection
-  is its outcome.
+  is its outcome. A saga tries the quick way once, for 3 s, then the server's retries, without end,
+  from 0.2 s doubling to 30 s.
+- **a port** of a context is called again until it answers, without end, from 0.5 s doubling to 60 s.
 
 Repeating a step is harmless: commands carry ids, projections checkpoints, deliveries event ids.
 """
@@ -22,11 +24,16 @@ from temporalio.common import RetryPolicy
 __all__ = [
     "HANDLE_RETRY",
     "HANDLE_TIMEOUT",
+    "ONCE",
+    "PORT_RETRY",
     "PROJECT_RETRY",
     "PROJECT_TIMEOUT",
+    "QUICK_ROUTE_TIMEOUT",
     "ROUND",
     "ROUTE_RETRY",
     "ROUTE_TIMEOUT",
+    "SLOW_ROUTE_RETRY",
+    "SLOW_ROUTE_TIMEOUT",
 ]
 
 HANDLE_RETRY = RetryPolicy(
@@ -51,3 +58,20 @@ ROUTE_RETRY = RetryPolicy(
     maximum_interval=timedelta(seconds=30),
 )
 ROUTE_TIMEOUT = timedelta(seconds=30)
+
+ONCE = RetryPolicy(maximum_attempts=1)
+QUICK_ROUTE_TIMEOUT = timedelta(seconds=3)
+
+SLOW_ROUTE_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+)
+SLOW_ROUTE_TIMEOUT = timedelta(seconds=12)
+"""A little longer than the router waits; after a kill the server tries again no later than this."""
+
+PORT_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=60),
+)

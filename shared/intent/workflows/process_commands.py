@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from google.protobuf.message import Message
@@ -80,8 +80,8 @@ async def _insisting(
             return await workflow.execute_local_activity(
                 name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **how
             )
-        except ActivityError as error:
-            workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause)
+        except FailureError as error:
+            workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause or error)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(batch)
 
@@ -96,7 +96,7 @@ async def _project(context: str, position: int) -> None:
             start_to_close_timeout=policies.PROJECT_TIMEOUT,
             retry_policy=policies.PROJECT_RETRY,
         )
-    except ActivityError as error:
+    except FailureError as error:
         workflow.logger.warning("read models lag behind position %d: %s", position, error)
 
 

@@ -24,6 +24,7 @@ class WorkerSettings:
     Attributes:
         workflow_tasks: Workflow tasks handled at once.
         activities: Activities, local and other, handled at once.
+        saga_commands: Commands and calls of sagas under way at once.
         cached_workflows: Workflows kept in memory between their tasks.
         drain: Seconds that work in flight may take at shutdown.
         versioning: The version of the code that the worker runs.
@@ -31,6 +32,7 @@ class WorkerSettings:
 
     workflow_tasks: int = 50
     activities: int = 100
+    saga_commands: int = 1000
     cached_workflows: int = 500
     drain: float = 20.0
     versioning: Versioning = UNVERSIONED

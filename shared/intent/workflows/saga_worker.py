@@ -1,0 +1,75 @@
+"""The Temporal worker of a context's sagas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+from intent.context import BoundContext
+from intent.sagas import Adapter
+from intent.workflows import names
+from intent.workflows.saga import SagaWorkflow
+from intent.workflows.saga_types import know_sagas
+from intent.workflows.worker import WorkerSettings
+
+__all__ = ["saga_runner", "saga_worker"]
+
+_SHARED = ("google", "intent", "intent_contracts", "protovalidate")
+"""What the sandbox takes from the process: the platform, the contracts and what they are made of."""
+
+
+def saga_runner() -> SandboxedWorkflowRunner:
+    """Returns the sandbox of sagas: their own modules are loaded anew for each, and restricted."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_SHARED)
+    silent = SandboxImportNotificationPolicy.SILENT
+    return SandboxedWorkflowRunner(restrictions=restrictions.with_import_notification_policy(silent))
+
+
+def saga_worker(
+    client: Client,
+    context: BoundContext,
+    route_command: Callable[..., Any],
+    settings: WorkerSettings | None = None,
+) -> Worker:
+    """Returns the worker of a context's saga queue, not yet running.
+
+    Args:
+        client: The Temporal client.
+        context: The context.
+        route_command: The activity that sends commands to any context.
+        settings: Sizes, and the version of the code.
+    """
+    sizes = settings or WorkerSettings()
+    know_sagas(context, sizes.versioning)
+    ports = [_activity(context.name, adapter) for adapter in context.ports.values()]
+    return Worker(
+        client,
+        task_queue=names.saga_queue(context.name),
+        workflows=[SagaWorkflow],
+        activities=[route_command, *ports],
+        workflow_runner=saga_runner(),
+        max_concurrent_workflow_tasks=sizes.workflow_tasks,
+        max_concurrent_local_activities=sizes.saga_commands,
+        max_concurrent_activities=sizes.saga_commands,
+        max_cached_workflows=sizes.cached_workflows,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
+        graceful_shutdown_timeout=timedelta(seconds=sizes.drain),
+        deployment_config=sizes.versioning.config,
+    )
+
+
+def _activity(context: str, adapter: Adapter) -> Callable[..., Any]:
+    """Returns an adapter as an activity under the name of its port."""
+
+    async def call(request: Any) -> Any:
+        return await adapter.function(request)
+
+    call.__annotations__ = {"request": adapter.port.request, "return": adapter.port.answer}
+    return activity.defn(name=names.port_activity(context, adapter.port.name))(call)
