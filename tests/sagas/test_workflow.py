@@ -337,7 +337,7 @@ async def test_a_long_saga_goes_on_in_new_runs(world: World, skipping: WorkflowE
     assert len({e.command_id for e in world.sent}) == len(world.sent) == stories.Long.rounds + 1
     last = skipping.client.get_workflow_handle(handle.id)
     assert (await last.describe()).run_id != handle.first_execution_run_id
-    await replay(last)  # type: ignore[arg-type]
+    await replay(last)
 
 
 async def test_the_sandbox_refuses_what_is_not_deterministic(world: World) -> None:

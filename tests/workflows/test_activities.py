@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest_asyncio
 from intent.context import BoundContext
-from intent.contracts import SagaContract
+from intent.contracts import EventContract, SagaContract
+from intent.domain import Upcasters
 from intent.records import LogEntry
 from intent.runtime.assembly import CommandPath
 from intent.runtime.devservices import TemporalServer
@@ -143,6 +144,14 @@ class _Listened:
     @property
     def registry(self) -> _Listened:
         return self
+
+    @property
+    def events(self) -> Mapping[str, EventContract]:
+        return self.bound.registry.events
+
+    @property
+    def upcasters(self) -> Upcasters:
+        return self.bound.upcasters
 
     def listeners(self, event_type: str) -> Sequence[SagaContract]:
         heard = ("orders.v1.OrderPlaced", "orders.v1.OrderConfirmed")

@@ -40,9 +40,7 @@ __all__ = ["DirectorySettings", "SagaDirectory"]
 
 _PAGE: Final = 50
 _RETRY_MS: Final = 1000
-_STATUSES: Final = {
-    SagaStatus.Name(number).removeprefix("SAGA_STATUS_").lower(): number for number in SagaStatus.values()
-}
+_STATUSES: Final = {names.saga_status(number): number for number in SagaStatus.values()}
 _RUNNING: Final = 'ExecutionStatus = "Running"'
 _FAILED: Final = 'ExecutionStatus IN ("Failed", "Terminated", "Canceled", "TimedOut")'
 _OVER: Final = frozenset({SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED})
@@ -250,7 +248,7 @@ def _standing(status: SagaStatus.ValueType) -> str:
     """Returns what narrows a list to sagas that stand somewhere."""
     if status == SagaStatus.SAGA_STATUS_FAILED:
         return _FAILED
-    named = f"{SAGA_STATUS.name} = {_quoted(_word(status))}"
+    named = f"{SAGA_STATUS.name} = {_quoted(names.saga_status(status))}"
     if status == SagaStatus.SAGA_STATUS_RUNNING:
         # One that has not been delayed yet has not said where it stands.
         return f"{_RUNNING} AND ({named} OR {SAGA_STATUS.name} IS NULL)"
@@ -296,10 +294,6 @@ def _failure(cause: BaseException) -> tuple[str, str]:
     return type(cause).__name__.removesuffix("Error").upper(), message
 
 
-def _word(status: SagaStatus.ValueType) -> str:
-    return SagaStatus.Name(status).removeprefix("SAGA_STATUS_").lower()
-
-
 def _by(actor: str, reason: str) -> str:
     return f"{actor}: {reason}" if reason else actor
 
@@ -309,7 +303,7 @@ def _not_found(id_: str) -> NotFound:
 
 
 def _refused(reason: str, saga: SagaInfo, why: str) -> Rejected:
-    status = _word(saga.status)
+    status = names.saga_status(saga.status)
     return Rejected(reason, f"the saga {saga.id} ({status}) is {why}", metadata={"status": status})
 
 
