@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= true
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
-SOURCES := shared contexts tests bench demo proto/generate.py helm/generate.py helm/clients.py
+SOURCES := shared contexts tests bench demo proto/generate.py $(wildcard helm/*.py)
 INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov

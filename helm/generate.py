@@ -1,4 +1,4 @@
-"""Makes what the charts say twice: their READMEs, and the settings in the schema of the context chart.
+"""Makes what the charts say twice: READMEs, the settings in the schema of the context chart, dashboards.
 
 ``python helm/generate.py`` writes them; ``--check`` only looks whether they are as they must be. A
 README lists every value with the comment above it in values.yaml; a value without one is refused.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from dashboards import DASHBOARDS, dashboard_json
 from intent.runtime.config import Settings
 from intent.runtime.variables import variable_of
 
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
 
 def _made() -> Iterator[tuple[Path, str]]:
     yield HERE / "context" / "values.schema.json", _schema(HERE / "context" / "values.schema.json")
+    for name, (title, rows) in DASHBOARDS.items():
+        yield HERE / "context" / "dashboards" / f"{name}.json", dashboard_json(title, rows)
     for chart in ("context", "platform"):
         yield HERE / chart / "README.md", _readme(HERE / chart)
 

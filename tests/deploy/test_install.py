@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from .charts import VALUES, HelmRefused, Manifest, objects, pod_of, render, template
+from .charts import VALUES, HelmRefused, Manifest, objects, pod_of, render, rendered, template
+from .monitoring import EXTERNAL, ON_FAILURE, expressions, family, selectors
 from .sites import Site, double_site, real_site
 
 
@@ -103,6 +104,18 @@ def test_servers_and_workers_run_apart(site: Site) -> None:
     _passes(site)
     # One process of each is left, and no budget that would keep it from being moved.
     assert site.names("poddisruptionbudget") == set()
+
+
+def test_the_processes_show_all_that_alerts_and_dashboards_ask_for(site: Site) -> None:
+    if site.double is None:
+        pytest.skip("only the double lets its pods be reached from here")
+    shown = set(re.findall(r"^# TYPE (\S+)", site.double.metrics(), re.MULTILINE))
+    asked = {
+        family(selector.name or "")
+        for expression in expressions(rendered("orders", "prod", "monitoring"))
+        for selector in selectors(expression)
+    }
+    assert asked - shown - EXTERNAL - ON_FAILURE == set()
 
 
 def test_an_autoscaler_is_left_to_its_count(site: Site) -> None:

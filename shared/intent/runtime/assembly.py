@@ -16,6 +16,7 @@ from intent.context import BoundContext
 from intent.errors import ConfigurationError
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSupervisor
+from intent.runtime.backlog import BacklogWatch
 from intent.runtime.calls import CallObserver
 from intent.runtime.collector import tame_collector
 from intent.runtime.config import Settings
@@ -51,6 +52,7 @@ from intent.workflows import (
     SagaDirectory,
     WorkflowRouter,
 )
+from intent.workflows.names import command_queue, saga_queue
 
 __all__ = ["CommandPath", "ContextProcess", "command_path"]
 
@@ -206,7 +208,7 @@ class ContextProcess:
                 health = HealthMonitor((), [store_probe(store), *probes], interval=1.0, timeout=2.0)
                 await health.start()
                 stack.push_async_callback(health.stop)
-            await stack.enter_async_context(self._endpoint(health, temporal_metrics))
+            await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
             yield path
 
     @asynccontextmanager
@@ -243,11 +245,15 @@ class ContextProcess:
             pool.terminate()
 
     @asynccontextmanager
-    async def _endpoint(self, health: HealthMonitor, temporal: str | None) -> AsyncIterator[None]:
+    async def _endpoint(
+        self, health: HealthMonitor, client: Client, temporal: str | None
+    ) -> AsyncIterator[None]:
         settings = self._settings
         if settings.metrics_port is None:
             yield
             return
+        backlog = _backlog(client, self._context)
+        self._metrics.watch_backlog(lambda: backlog.latest)
         endpoint = MetricsEndpoint(
             self._metrics.text,
             lambda: health.problems,
@@ -256,10 +262,12 @@ class ContextProcess:
             temporal=temporal,
         )
         await endpoint.start()
+        await backlog.start()
         try:
             yield
         finally:
             await endpoint.stop()
+            await backlog.stop()
 
 
 @asynccontextmanager
@@ -269,6 +277,11 @@ async def _serving(server: ContextServer) -> AsyncIterator[None]:
         yield
     finally:
         await server.stop()
+
+
+def _backlog(client: Client, context: BoundContext) -> BacklogWatch:
+    queues = [command_queue(context.name), *([saga_queue(context.name)] if context.sagas else [])]
+    return BacklogWatch(client, context.name, queues, sagas=bool(context.sagas))
 
 
 def _temporal_metrics_address(settings: Settings) -> str | None:

@@ -8,6 +8,8 @@ Metrics (all begin with ``intent_``):
 - ``lane_depth``, ``commands_in_flight``: commands that queue, and that wait for an outcome
 - ``projection_position``, ``projection_lag``, ``projection_events_total``,
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
+- ``task_queue_backlog``, ``task_queue_backlog_age_seconds``: tasks that wait in Temporal, by queue
+- ``sagas``: sagas under way, by status
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from intent.runtime.backlog import Backlog
 
 __all__ = ["CommandFigures", "Metrics", "ProjectionFigures"]
 
@@ -130,6 +134,10 @@ class Metrics:
         """Reads from now on the figures of the projections."""
         self.registry.register(_Projections(figures))
 
+    def watch_backlog(self, latest: Callable[[], Backlog]) -> None:
+        """Reads from now on what waits in Temporal."""
+        self.registry.register(_Backlog(latest))
+
     def text(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -165,3 +173,27 @@ class _Projections(Collector):
                 counter.add_metric([figures.name], float(getattr(figures, field)))
         yield from gauges.values()
         yield from counters.values()
+
+
+class _Backlog(Collector):
+    """Reads what waits in Temporal when Prometheus asks; says nothing while nobody knows."""
+
+    def __init__(self, latest: Callable[[], Backlog]) -> None:
+        self._latest = latest
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the metrics."""
+        backlog = self._latest()
+        tasks = GaugeMetricFamily(
+            "intent_task_queue_backlog", "Tasks that wait in Temporal.", labels=["queue"]
+        )
+        age = GaugeMetricFamily(
+            "intent_task_queue_backlog_age_seconds", "How long the oldest has waited.", labels=["queue"]
+        )
+        sagas = GaugeMetricFamily("intent_sagas", "Sagas under way.", labels=["status"])
+        for queue, waiting in backlog.queues.items():
+            tasks.add_metric([queue], float(waiting.tasks))
+            age.add_metric([queue], waiting.age)
+        for status, count in backlog.sagas.items():
+            sagas.add_metric([status], float(count))
+        yield from (tasks, age, sagas)

@@ -79,6 +79,12 @@ class Cluster:
         found: dict[tuple[str, str], Manifest] = self._sync(listed)
         return found
 
+    def metrics(self) -> str:
+        """Returns what every pod of a Deployment shows Prometheus."""
+        pods = [pod for running in self.controllers.pods.values() for pod in running]
+        texts: list[str] = [self._call(pod.metrics()) for pod in pods]
+        return "\n".join(texts)
+
     def logs(self) -> str:
         """Returns what the pods said, for a test that failed."""
         return "\n".join(

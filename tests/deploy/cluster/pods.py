@@ -93,6 +93,14 @@ class RunningPod:
         container = self.manifest["spec"]["containers"][0]
         return self.running and await self._probe(container, container["livenessProbe"])
 
+    async def metrics(self) -> str:
+        """Returns what its container shows Prometheus."""
+        container = self.manifest["spec"]["containers"][0]
+        port = next(one["containerPort"] for one in container["ports"] if one["name"] == "metrics")
+        url = f"http://{self.address}:{port}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return await response.text()
+
     async def stop(self) -> None:
         """Sends SIGTERM, and kills the process when its grace period is over."""
         if not self.running:

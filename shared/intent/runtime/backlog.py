@@ -1,0 +1,126 @@
+"""What waits in Temporal for a context: tasks that no worker has taken yet, and sagas by their status.
+
+A process knows what it does itself. That nobody takes a context's work, or that a saga is stuck and
+waits for an operator, only Temporal can tell; so every process asks it now and then, for its metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+__all__ = ["Backlog", "BacklogWatch", "QueueBacklog"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY = 15.0
+_TIMEOUT = timedelta(seconds=5)
+_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+_STATUSES = ("running", "waiting", "compensating", "stuck")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBacklog:
+    """What waits in a task queue.
+
+    Attributes:
+        tasks: How many tasks, about.
+        age: Seconds that the oldest has waited, about.
+    """
+
+    tasks: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in Temporal for a context.
+
+    Attributes:
+        queues: What waits in each task queue.
+        sagas: How many sagas that are under way have each status; empty for a context without sagas.
+    """
+
+    queues: Mapping[str, QueueBacklog] = field(default_factory=dict)
+    sagas: Mapping[str, int] = field(default_factory=dict)
+
+
+class BacklogWatch:
+    """Asks Temporal at intervals what waits for a context.
+
+    Args:
+        client: The Temporal client.
+        context: The context.
+        queues: Its task queues.
+        sagas: Whether it has sagas.
+        every: Seconds between two questions.
+    """
+
+    def __init__(
+        self, client: Client, context: str, queues: Sequence[str], *, sagas: bool, every: float = _EVERY
+    ) -> None:
+        self._client = client
+        self._context = context
+        self._queues = tuple(queues)
+        self._sagas = sagas
+        self._every = every
+        self._task: asyncio.Task[None] | None = None
+        self.latest = Backlog()
+
+    async def start(self) -> None:
+        """Asks from now on, in the background."""
+        self._task = asyncio.create_task(self._run(), name="backlog")
+
+    async def stop(self) -> None:
+        """Asks no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def ask(self) -> Backlog:
+        """Asks once.
+
+        Raises:
+            RPCError: Temporal is away, or does not tell.
+        """
+        queues = {name: await self._queue(name) for name in self._queues}
+        sagas = {status: await self._count(status) for status in _STATUSES} if self._sagas else {}
+        return Backlog(queues, sagas)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                self.latest = await self.ask()
+            except RPCError as error:
+                # Old figures would tell that all is well while nobody knows.
+                self.latest = Backlog()
+                _log.debug("Temporal does not tell what waits: %s", error.message)
+            await asyncio.sleep(self._every)
+
+    async def _queue(self, name: str) -> QueueBacklog:
+        tasks, age = 0, 0.0
+        for kind in _KINDS:
+            request = DescribeTaskQueueRequest(
+                namespace=self._client.namespace,
+                task_queue=TaskQueue(name=name),
+                task_queue_type=kind,
+                report_stats=True,
+            )
+            found = await self._client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
+            tasks += found.stats.approximate_backlog_count
+            age = max(age, found.stats.approximate_backlog_age.ToTimedelta().total_seconds())
+        return QueueBacklog(tasks, age)
+
+    async def _count(self, status: str) -> int:
+        mine = f"IntentContext = '{self._context}' AND ExecutionStatus = 'Running'"
+        query = f"{mine} AND IntentSagaStatus = '{status}'"
+        return (await self._client.count_workflows(query, rpc_timeout=_TIMEOUT)).count
