@@ -34,6 +34,9 @@ with workflow.unsafe.imports_passed_through():
 
 __all__ = ["SagaWorkflow"]
 
+_MOMENT = 0.001
+"""Seconds; a timer of any length ends the task."""
+
 
 @workflow.defn(dynamic=True)
 class SagaWorkflow:
@@ -75,6 +78,7 @@ class SagaWorkflow:
         for tell in self._told:
             tell(self._run)
         report = await self._finished(self._run)
+        await _recorded()
         if report is None:
             workflow.continue_as_new(self._run.onward())
         return report
@@ -119,6 +123,17 @@ class SagaWorkflow:
             self._told.append(tell)
         else:
             tell(self._run)
+
+
+async def _recorded() -> None:
+    """Has what the saga did so far recorded before the workflow closes.
+
+    Temporal refuses to close a workflow to which a signal has just come, for example of an event
+    that the saga itself brought about, and has the task done again with it. Local activities of
+    that task would be forgotten, and the saga could decide otherwise than it had.
+    """
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(_MOMENT)
 
 
 def _input(args: Sequence[RawValue]) -> SagaInput:
