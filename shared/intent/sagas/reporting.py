@@ -95,7 +95,8 @@ class Reporting:
     @property
     def current(self) -> str:
         """The names of the steps under way."""
-        return ", ".join(step.name.rpartition(".")[2] for step in self._running())
+        names = (name for step in self._running() for name in step.name.split(", "))
+        return ", ".join(name.rpartition(".")[2] for name in names)
 
     def report(self, untaken: list[str]) -> SagaReport:
         """Returns the report.
