@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from intent.cli.showing import span
 from intent.cli.story import Kind, Node, Story, tell
-from intent.cli.telling import as_dict, as_tree
+from intent.cli.telling import as_dict, as_tree, saga_tree
 from intent.contracts import Registry
 from intent_contracts.intent.v1 import (
     GetSagaResponse,
@@ -18,6 +18,7 @@ from intent_contracts.intent.v1 import (
 )
 from intent_contracts.orders.v1 import CheckoutStarted
 from rich.console import Console
+from rich.tree import Tree
 
 REGISTRY = Registry.load()
 
@@ -78,11 +79,15 @@ def _name(node: Node) -> str:
     return f"{node.kind} {node.id}" if node.kind is Kind.COMMAND else str(node.kind)
 
 
-def shown(nodes: list[Node], away: dict[str, str] | None = None) -> str:
-    console = Console(width=200, record=True, file=None, quiet=False, force_terminal=False)
+def lines_of(tree: Tree) -> list[str]:
+    console = Console(width=200, force_terminal=False)
     with console.capture() as captured:
-        console.print(as_tree(Story("s-1", "acme", nodes, away or {}), REGISTRY))
-    return captured.get()
+        console.print(tree)
+    return captured.get().splitlines()
+
+
+def shown(nodes: list[Node], away: dict[str, str] | None = None) -> list[str]:
+    return lines_of(as_tree(Story("s-1", "acme", nodes, away or {}), REGISTRY))
 
 
 def test_events_of_one_command_stand_below_it() -> None:
@@ -134,6 +139,15 @@ def test_a_saga_stands_below_the_event_that_started_it_and_its_commands_below_it
     ]
 
 
+def test_a_saga_that_another_runs_stands_below_its_step() -> None:
+    running = step("2", 3, "orders.v1.RefundOrder")
+    running.kind = SagaStepKind.SAGA_STEP_KIND_CHILD
+    child = saga(3.1, step("1", 3.2, "payments.v1.CancelPayment"), correlation="t-1/2")
+    child.saga.type, child.saga.id = "orders.v1.RefundOrder", "orders.v1.RefundOrder/acme/t-1/2"
+    told = tell([], [child, saga(1, running)], REGISTRY)
+    assert shape(told) == [("saga", [("step 2", [("saga", ["step 1"])])])]
+
+
 def test_a_saga_of_another_correlation_is_not_put_below_an_event() -> None:
     told = tell([event("CheckoutStarted", 1, "c1")], [saga(2, correlation="t-2")], REGISTRY)
     assert shape(told) == [("command c1", ["CheckoutStarted"]), "saga"]
@@ -143,12 +157,12 @@ def test_it_is_shown_with_times_reasons_and_what_is_away() -> None:
     rejected = step("2", 1.7, "payments.v1.AuthorizePayment")
     rejected.status = SagaStepStatus.SAGA_STEP_STATUS_REJECTED
     rejected.reason, rejected.detail = "PAYMENT_DECLINED", "no money"
-    undone = step("3", 1.9, "inventory.v1.ReleaseStock", compensates="1", attempts=2)
+    undone = step("undo-1", 1.9, "inventory.v1.ReleaseStock", compensates="1", attempts=2)
     events = [event("CheckoutStarted", 1, "c1"), event("StockReserved", 1.6, "c2", "", "inventory")]
     told = tell(
         events, [saga(1.2, step("1", 1.5, "inventory.v1.ReserveStock", "c2"), rejected, undone)], REGISTRY
     )
-    lines = [line.strip("│├└─ ") for line in shown(told, {"payments": "no answer"}).splitlines()]
+    lines = [line.strip("│├└─ ") for line in shown(told, {"payments": "no answer"})]
     assert lines == [
         "s-1 of tenant acme: 2 events in 2 contexts, 1 saga, "
         "began 2023-11-14 22:13:21.000 UTC, 900 ms in all",
@@ -158,8 +172,30 @@ def test_it_is_shown_with_times_reasons_and_what_is_away() -> None:
         "+500 ms 1 inventory.v1.ReserveStock done, in 5 ms",
         "+600 ms StockReserved inventory Thing/t-1 v1",
         "+700 ms 2 payments.v1.AuthorizePayment rejected, in 5 ms (PAYMENT_DECLINED: no money)",
-        "+900 ms 3 inventory.v1.ReleaseStock done, in 5 ms, tried 2 times, undoes 1",
+        "+900 ms undo-1 inventory.v1.ReleaseStock done, in 5 ms, tried 2 times",
         "payments is not shown: no answer",
+    ]
+
+
+def test_a_saga_is_drawn_with_what_undid_each_step_below_it() -> None:
+    waits = step("2", 2, "payments.v1.PaymentAuthorized, payments.v1.PaymentDeclined")
+    waits.kind, waits.status = SagaStepKind.SAGA_STEP_KIND_EVENT, SagaStepStatus.SAGA_STEP_STATUS_TIMED_OUT
+    undone = step("undo-1", 3, "inventory.v1.ReleaseStock", compensates="1")
+    undone.status, undone.reason = SagaStepStatus.SAGA_STEP_STATUS_PARKED, "WAREHOUSE_CLOSED"
+    undone.ClearField("ended_at")
+    late = step("undo-3", 2.5, "orders.v1.AbandonOrder", compensates="3")
+    found = saga(1, step("1", 1.5, "inventory.v1.ReserveStock"), waits, late, undone)
+    found.saga.correlation_id, found.note = "s-1", "no worker answers"
+    found.report.untaken.append("orders.v1.OrderCancelled")
+    assert lines_of(saga_tree(found)) == [
+        "FulfilOrder t-1 compensated (PAYMENT_DECLINED: no money), "
+        "began 2023-11-14 22:13:21.000 UTC, story s-1",
+        "├── +500 ms 1 inventory.v1.ReserveStock done, in 5 ms",
+        "│   └── +2.00 s undo-1 inventory.v1.ReleaseStock parked (WAREHOUSE_CLOSED)",
+        "├── +1.00 s 2 wait for PaymentAuthorized or PaymentDeclined timed out, in 5 ms",
+        "├── +1.50 s undo-3 orders.v1.AbandonOrder done, in 5 ms",
+        "├── came, and no step has taken: orders.v1.OrderCancelled",
+        "└── no worker answers",
     ]
 
 

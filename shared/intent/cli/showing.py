@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepStatus
+from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepKind, SagaStepStatus
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
@@ -15,6 +15,12 @@ __all__ = ["clock", "print_tree", "saga_line", "seconds_between", "span", "statu
 
 _NO_WRAP: Final = 10_000
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_VERBS: Final[dict[int, str]] = {
+    SagaStepKind.SAGA_STEP_KIND_EVENT: "wait for ",
+    SagaStepKind.SAGA_STEP_KIND_SLEEP: "sleep ",
+    SagaStepKind.SAGA_STEP_KIND_CALL: "call ",
+    SagaStepKind.SAGA_STEP_KIND_CHILD: "saga ",
+}
 _COLOURS: Final = {
     "running": "cyan",
     "waiting": "cyan",
@@ -80,15 +86,22 @@ def saga_line(found: GetSagaResponse) -> str:
 def step_line(step: SagaStep) -> str:
     """Returns a step in one line: its path, what it does, how far it is and why."""
     status = _coloured(SagaStepStatus.Name(step.status).removeprefix("SAGA_STEP_STATUS_"))
-    parts = [f"[dim]{escape(step.path)}[/dim] [bold]{escape(step.name)}[/bold] {status}"]
+    parts = [f"[dim]{escape(step.path)}[/dim] {_what(step)} {status}"]
     if step.HasField("ended_at") and step.HasField("started_at"):
         parts.append(f"in {span(seconds_between(step.started_at, step.ended_at))}")
     if step.attempts > 1:
         parts.append(f"tried {step.attempts} times")
-    if step.compensates:
-        parts.append(f"undoes {escape(step.compensates)}")
     why = ": ".join(filter(None, (step.reason, step.detail)))
     return ", ".join(parts) + (f" [dim]({escape(why)})[/dim]" if why else "")
+
+
+def _what(step: SagaStep) -> str:
+    """Returns what a step does; the events that it waits for without their contexts."""
+    verb = _VERBS.get(step.kind, "")
+    names = step.name.split(", ")
+    if step.kind == SagaStepKind.SAGA_STEP_KIND_EVENT:
+        names = [name.rpartition(".")[2] for name in names]
+    return f"{verb}[bold]{escape(' or '.join(names))}[/bold]"
 
 
 def _coloured(name: str) -> str:

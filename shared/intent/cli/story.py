@@ -151,17 +151,11 @@ def _started_by(saga: Node, commands: Iterable[Node], registry: Registry) -> Nod
     if contract is None:
         return None
     for event in sorted((e for c in commands for e in c.children), key=_order):
-        if event.of.type in contract.starts_on and _correlation(
-            event.of, contract.correlated_by, registry
-        ) == (info.correlation):
+        if event.of.type in contract.starts_on and info.correlation == contract.correlation(
+            registry.events[event.of.type].message.FromString(event.of.data), event.of.aggregate_id
+        ):
             return event
     return None
-
-
-def _correlation(event: RecordedEvent, name: str, registry: Registry) -> str:
-    """Returns what finds the saga of an event: a field of it, else the id of its aggregate."""
-    message = registry.events[event.type].message.FromString(event.data)
-    return str(getattr(message, name)) if name in message.DESCRIPTOR.fields_by_name else event.aggregate_id
 
 
 def _forest(below: Sequence[tuple[Node, Node | None]]) -> list[Node]:

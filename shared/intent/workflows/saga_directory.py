@@ -269,7 +269,7 @@ def _info(execution: WorkflowExecution) -> SagaInfo:
         tenant_id=tenant,
         correlation=correlation,
         status=_status(execution),
-        step=attributes.get(SAGA_STEP) or "",
+        step=(attributes.get(SAGA_STEP) or "").strip("-"),
         correlation_id=next(iter(attributes.get(CORRELATION_IDS) or ()), ""),
     )
     info.started_at.FromDatetime(execution.start_time)
