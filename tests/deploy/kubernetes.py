@@ -38,7 +38,8 @@ def problems(manifest: Manifest, version: str) -> list[str]:
             found.append(f"{'.'.join(path)}: {value!r} is no value of a label")
     pod = _pod(manifest)
     found += _metadata(pod.get("metadata", {})) if pod else []
-    found += [*_containers(pod["spec"])] if pod else []
+    claims = [claim["metadata"]["name"] for claim in manifest.get("spec", {}).get("volumeClaimTemplates", [])]
+    found += [*_containers(pod["spec"], claims)] if pod else []
     where = f"{manifest['kind']}/{manifest.get('metadata', {}).get('name')}"
     return [f"{where}: {problem}" for problem in found]
 
@@ -86,8 +87,8 @@ def _pod(manifest: Manifest) -> Manifest | None:
     return pod if isinstance(pod, dict) and "spec" in pod else None
 
 
-def _containers(spec: dict[str, Any]) -> Iterator[str]:
-    volumes = [volume["name"] for volume in spec.get("volumes", [])]
+def _containers(spec: dict[str, Any], claims: list[str]) -> Iterator[str]:
+    volumes = [*claims, *(volume["name"] for volume in spec.get("volumes", []))]
     containers = [*spec.get("initContainers", []), *spec["containers"]]
     yield from _twice("volume", volumes)
     yield from _twice("container", [container["name"] for container in containers])

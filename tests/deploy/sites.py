@@ -106,7 +106,7 @@ def double_site(folder: Path) -> Iterator[Site]:
             "database.existingSecret": "orders-database",
             "migrate.provision": "true",
             "temporal.address": platform.temporal.address,
-            "temporalSetup.enabled": "false",
+            "temporal.namespace": f"shop-{uuid4().hex[:8]}",
         }
         # The clients that keep releases in Secrets speak a binary format, which the double does not read.
         environment = {

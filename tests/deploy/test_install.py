@@ -45,6 +45,7 @@ def test_install_prepares_postgresql_and_temporal_first(site: Site) -> None:
     said = site.install("install", "orders")
     assert "orders is served at" in said
     assert _done(_job(site, "orders-migrate"))
+    assert _done(_job(site, "orders-temporal-setup"))
     deployment = site.get("deployment", "orders")
     assert deployment is not None
     assert deployment["status"]["readyReplicas"] == 2
@@ -128,6 +129,32 @@ def test_an_autoscaler_is_left_to_its_count(site: Site) -> None:
     assert "orders-worker" not in site.names("deployment")
 
 
+def test_a_new_version_is_promoted_once_it_works(site: Site) -> None:
+    for build in ("one", "two"):
+        site.install("upgrade", "orders", versioning__enabled="true", versioning__buildId=build)
+        assert _done(_job(site, "orders-promote"))
+        _passes(site)
+    if site.double is not None:
+        assert (
+            "two is the current version of shop/orders"
+            in (site.double.folder / "orders-promote-0.log").read_text()
+        )
+
+
+def test_old_versions_stay_until_somebody_removes_them(site: Site) -> None:
+    kept = {"versioning__enabled": "true", "versioning__keepOld": "true", "worker__mode": "deployment"}
+    for build in ("three", "four"):
+        site.install(
+            "upgrade", "orders", **kept, versioning__buildId=build, worker__replicas="1", server__replicas="1"
+        )
+        _passes(site)
+    workers = {name for name in site.names("deployment") if name.startswith("orders-worker-")}
+    assert {name.split("-")[2] for name in workers} == {"three", "four"}
+    old = next(name for name in workers if "three" in name)
+    site.kubectl("delete", "deployment", old)
+    _passes(site)
+
+
 def test_every_pod_ended_by_itself_within_its_grace_period(site: Site) -> None:
     if site.double is None:
         pytest.skip("only the double tells how pods ended")
@@ -138,9 +165,10 @@ def test_every_pod_ended_by_itself_within_its_grace_period(site: Site) -> None:
 
 def test_uninstall_leaves_only_what_hooks_made(site: Site) -> None:
     site.helm("uninstall", "orders", "--wait")
+    site.kubectl("delete", "deployment", "--selector", "app.kubernetes.io/component=worker")
     for kind in ("deployment", "service", "poddisruptionbudget", "horizontalpodautoscaler", "networkpolicy"):
         assert site.names(kind) == set(), kind
-    assert site.names("job") == {"orders-migrate"}
+    assert site.names("job") == {"orders-migrate", "orders-temporal-setup", "orders-promote"}
 
 
 def test_rendered_manifests_can_be_applied_again_and_changed(site: Site) -> None:

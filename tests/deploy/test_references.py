@@ -231,7 +231,6 @@ def test_policies_choose_the_pods_of_the_release(manifests: list[Manifest]) -> N
             if _selects(policy["spec"]["podSelector"], _labels(one))
         ]
         for one in workloads(manifests)
-        if _labels(one)["app.kubernetes.io/component"] != "test"
     }
     assert all(len(names) == 1 for names in chosen.values()), chosen
 

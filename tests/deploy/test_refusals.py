@@ -49,6 +49,11 @@ REFUSED = [
     ),
     ({"worker.mode": "workerDeployment", "versioning.enabled": "true"}, "set versioning.enabled=false"),
     ({"versioning.enabled": "true", "versioning.buildId": "a b"}, "cannot be a build id: use letters"),
+    (
+        {"versioning.enabled": "true", "versioning.pinnedSagas[0]": "FulfilOrder"},
+        "set versioning.keepOld=true",
+    ),
+    ({"versioning.keepOld": "true"}, "set versioning.enabled=true and worker.mode=deployment"),
     ({"settings.INTENT_LANE": "2"}, "additional properties 'INTENT_LANE' not allowed"),
     ({"settings.INTENT_LANES": "99"}, "/settings/INTENT_LANES"),
     ({"settings.INTENT_PORT": "7400"}, "additional properties 'INTENT_PORT' not allowed"),

@@ -7,6 +7,22 @@
 {{- include "context.fullname" .root }}{{ ternary "" "-worker" (eq .component "server") -}}
 {{- end -}}
 
+{{/* The name of a part's Deployment: where old versions are kept, each has a Deployment of its own. */}}
+{{- define "context.deployed" -}}
+{{- include "context.partName" . -}}
+{{- if and (eq .component "worker") .root.Values.versioning.keepOld -}}
+{{- $build := include "context.buildId" .root -}}
+-{{ $build | lower | replace "." "-" | replace "_" "-" | trunc 12 | trimSuffix "-" }}-{{ $build | sha256sum | trunc 4 }}
+{{- end -}}
+{{- end -}}
+
+{{/* By what a part's Deployment tells its pods from those of older versions. */}}
+{{- define "context.versionLabel" -}}
+{{- if and (eq .component "worker") .root.Values.versioning.keepOld -}}
+intent/build-id: {{ include "context.buildId" .root | quote }}
+{{- end -}}
+{{- end -}}
+
 {{/* Least number of processes of a part. */}}
 {{- define "context.least" -}}
 {{- if ne .autoscaling.mode "none" -}}{{ .autoscaling.minReplicas }}{{- else -}}{{ .replicas }}{{- end -}}

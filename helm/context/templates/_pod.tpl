@@ -69,6 +69,9 @@ spec:
 {{ include "context.selectorLabels" . }}
 app.kubernetes.io/part-of: intent
 app.kubernetes.io/version: {{ include "context.version" .root | quote }}
+{{- with include "context.versionLabel" . }}
+{{ . }}
+{{- end }}
 {{- if (include "context.facts" .root | fromYaml).calls }}
 intent/client: "true"
 {{- end }}

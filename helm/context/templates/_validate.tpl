@@ -98,6 +98,12 @@ worker.controller.strategy Progressive needs worker.controller.steps: add steps,
 temporal.tls.enabled is not set: the Temporal Worker Controller would use the certificate, the servers would not
 {{- end }}
 {{- end }}
+{{- if and .Values.versioning.keepOld (not (and .Values.versioning.enabled (eq .Values.worker.mode "deployment"))) }}
+versioning.keepOld keeps the workers of old versions, which must be processes of their own: set versioning.enabled=true and worker.mode=deployment
+{{- end }}
+{{- if and .Values.versioning.enabled .Values.versioning.pinnedSagas (not .Values.versioning.keepOld) }}
+versioning.pinnedSagas would wait for ever for processes of their version once these are gone: set versioning.keepOld=true and worker.mode=deployment, or worker.mode=workerDeployment
+{{- end }}
 {{- if and .Values.versioning.enabled (not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$" (include "context.buildId" .))) }}
 versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build id: use letters, digits, ".", "_" and "-", at most 63
 {{- end }}

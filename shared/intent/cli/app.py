@@ -21,6 +21,7 @@ from intent.cli.commands import (
     new,
     projections,
     query,
+    redeliver,
     sagas,
     send,
     serve,
@@ -85,7 +86,21 @@ def _root(
     _options["debug"] = debug
 
 
-for module in (dev, serve, migrate, send, query, events, trace, projections, sagas, describe, new, deploy):
+for module in (
+    dev,
+    serve,
+    migrate,
+    send,
+    query,
+    events,
+    trace,
+    projections,
+    sagas,
+    describe,
+    new,
+    deploy,
+    redeliver,
+):
     module.register(app)
 
 
