@@ -100,7 +100,9 @@ class EventDelivery:
         event = recorded_event(self._context.name, entry)
         event.type, event.schema_version = type_, self._context.registry.events[type_].version
         event.data = message.SerializeToString(deterministic=True)
-        return [_Target(saga, saga.correlation(message, entry.aggregate_id), event) for saga in listeners]
+        found = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
+        # An event that names no process concerns none, such as a cancellation of what was never begun.
+        return [_Target(saga, correlation, event) for saga, correlation in found if correlation]
 
     async def _signal_all(self, targets: Sequence[_Target]) -> None:
         for target in targets:

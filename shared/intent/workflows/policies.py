@@ -25,6 +25,7 @@ __all__ = [
     "HANDLE_RETRY",
     "HANDLE_TIMEOUT",
     "ONCE",
+    "PORT_HEARTBEAT",
     "PORT_RETRY",
     "PROJECT_RETRY",
     "PROJECT_TIMEOUT",
@@ -75,3 +76,5 @@ PORT_RETRY = RetryPolicy(
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=60),
 )
+PORT_HEARTBEAT = timedelta(seconds=5)
+"""After so long a silence a call counts as dead with its process, and is made again."""

@@ -201,6 +201,7 @@ class _Host:
                 request,
                 result_type=port.answer,
                 start_to_close_timeout=port.timeout,
+                heartbeat_timeout=policies.PORT_HEARTBEAT,
                 retry_policy=policies.PORT_RETRY,
             )
         except FailureError as error:

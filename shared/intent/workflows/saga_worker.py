@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,12 +15,12 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 from intent.context import BoundContext
 from intent.sagas import Adapter
-from intent.workflows import names
+from intent.workflows import names, policies
 from intent.workflows.saga import SagaWorkflow
 from intent.workflows.saga_types import know_sagas
 from intent.workflows.worker import WorkerSettings
 
-__all__ = ["saga_runner", "saga_worker"]
+__all__ = ["activity_of", "saga_runner", "saga_worker"]
 
 _SHARED = ("google", "intent", "intent_contracts", "protovalidate")
 """What the sandbox takes from the process: the platform, the contracts and what they are made of."""
@@ -48,7 +49,7 @@ def saga_worker(
     """
     sizes = settings or WorkerSettings()
     know_sagas(context, sizes.versioning)
-    ports = [_activity(context.name, adapter) for adapter in context.ports.values()]
+    ports = [activity_of(context.name, adapter) for adapter in context.ports.values()]
     return Worker(
         client,
         task_queue=names.saga_queue(context.name),
@@ -65,11 +66,22 @@ def saga_worker(
     )
 
 
-def _activity(context: str, adapter: Adapter) -> Callable[..., Any]:
+def activity_of(context: str, adapter: Adapter) -> Callable[..., Any]:
     """Returns an adapter as an activity under the name of its port."""
 
     async def call(request: Any) -> Any:
-        return await adapter.function(request)
+        beating = asyncio.create_task(_beat())
+        try:
+            return await adapter.function(request)
+        finally:
+            beating.cancel()
 
     call.__annotations__ = {"request": adapter.port.request, "return": adapter.port.answer}
     return activity.defn(name=names.port_activity(context, adapter.port.name))(call)
+
+
+async def _beat() -> None:
+    """Tells the server that the call goes on: when this process dies, it need not wait for the time-out."""
+    while True:
+        await asyncio.sleep(policies.PORT_HEARTBEAT.total_seconds() / 3)
+        activity.heartbeat()

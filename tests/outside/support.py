@@ -1,0 +1,37 @@
+"""Calls a context, and waits for what its sagas bring about."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from intent.contracts import Registry
+from intent.errors import NotFound
+from intent.runtime.platform import ContextService
+from intent.service.client import IntentClient
+
+V = TypeVar("V", bound=Message)
+PATIENCE = 60.0
+REGISTRY = Registry.load()
+
+
+def calling(service: ContextService, tenant: str) -> IntentClient:
+    """Returns a client."""
+    return IntentClient.connect(service.target, tenant=tenant, timeout=PATIENCE, registry=REGISTRY)
+
+
+async def standing(client: IntentClient, query: Message, view: type[V], statuses: Collection[Any]) -> V:
+    """Waits until what a query shows stands at one of these, and returns it."""
+    deadline, shown = time.monotonic() + PATIENCE, None
+    while time.monotonic() < deadline:
+        try:
+            shown = await client.query(query, view)
+        except NotFound:
+            shown = None
+        if shown is not None and shown.status in statuses:  # type: ignore[attr-defined]
+            return shown
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited for {statuses} in vain, it shows: {shown}")

@@ -1,0 +1,75 @@
+"""Parcels end to end: commands, sagas and the simulated carrier."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from intent.errors import Rejected
+from intent.runtime.platform import ContextService, LocalPlatform
+from intent.service.client import IntentClient
+from intent.simulation import Link
+from intent_contracts.shipping.v1 import (
+    Address,
+    ArrangeParcel,
+    CancelParcel,
+    GetParcel,
+    ParcelStatus,
+    ParcelView,
+)
+from shipping.carrier import Booking, Rounds, SimulatedCarrier
+
+from .support import calling, standing
+
+DELIVERED = ParcelStatus.PARCEL_STATUS_DELIVERED
+RETURNED = ParcelStatus.PARCEL_STATUS_RETURNED
+CANCELLED = ParcelStatus.PARCEL_STATUS_CANCELLED
+
+
+@pytest_asyncio.fixture
+async def client(shipping: ContextService, tenant: str) -> AsyncIterator[IntentClient]:
+    async with calling(shipping, tenant) as connected:
+        yield connected
+
+
+def arrange(postal_code: str = "10115") -> ArrangeParcel:
+    address = Address(name="Ann", street="Lane 1", postal_code=postal_code, city="Berlin", country="DE")
+    return ArrangeParcel(parcel_id="s-1", order_id="o-1", ship_to=address, articles=3)
+
+
+async def at(client: IntentClient, *statuses: ParcelStatus.ValueType) -> ParcelView:
+    return await standing(client, GetParcel(parcel_id="s-1"), ParcelView, statuses)
+
+
+def bookings(platform: LocalPlatform, tenant: str) -> list[Booking]:
+    carrier = SimulatedCarrier(platform.folder / "shipping-carrier.sqlite3", Link(), Rounds())
+    return [booking for booking in carrier.bookings() if booking.idempotency_key == f"{tenant}/s-1"]
+
+
+@pytest.mark.parametrize("postal_code", ["10115", "slow", "timeout", "flaky", "twice"])
+async def test_a_parcel_is_booked_once_and_delivered(
+    client: IntentClient, platform: LocalPlatform, postal_code: str, tenant: str
+) -> None:
+    await client.execute(arrange(postal_code))
+    view = await at(client, DELIVERED)
+    (booking,) = bookings(platform, tenant)
+    assert view.tracking_number == booking.tracking_number
+
+
+async def test_a_parcel_may_come_back(client: IntentClient) -> None:
+    await client.execute(arrange("return-nobody-home"))
+    assert (await at(client, RETURNED)).reason == "nobody home"
+
+
+async def test_a_parcel_that_is_given_up_is_fetched_by_nobody(client: IntentClient) -> None:
+    await client.execute(arrange("slow"), applied_only=True)
+    await client.execute(CancelParcel(parcel_id="s-1", reason="changed my mind"))
+    assert (await at(client, CANCELLED)).reason == "changed my mind"
+
+
+async def test_a_parcel_that_is_delivered_can_no_longer_be_given_up(client: IntentClient) -> None:
+    await client.execute(arrange())
+    await at(client, DELIVERED)
+    with pytest.raises(Rejected, match="PARCEL_DELIVERED"):
+        await client.execute(CancelParcel(parcel_id="s-1", reason="changed my mind"))
