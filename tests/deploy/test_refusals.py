@@ -53,6 +53,20 @@ REFUSED = [
         {"versioning.enabled": "true", "versioning.pinnedSagas[0]": "FulfilOrder"},
         "set versioning.keepOld=true",
     ),
+    ({"fullnameOverride": "1st-orders"}, "cannot name a Service: begin its name with a letter"),
+    (
+        {"server.autoscaling.mode": "keda", "temporal.tls.enabled": "true"},
+        "set temporal.tls.existingSecret or",
+    ),
+    (
+        {
+            "worker.mode": "workerDeployment",
+            "temporal.tls.enabled": "true",
+            "temporal.tls.existingSecret": "client",
+            "temporal.tls.keys.ca": "authority.pem",
+        },
+        "name them ca.crt, tls.crt and tls.key in client",
+    ),
     ({"versioning.keepOld": "true"}, "set versioning.enabled=true and worker.mode=deployment"),
     ({"settings.INTENT_LANE": "2"}, "additional properties 'INTENT_LANE' not allowed"),
     ({"settings.INTENT_LANES": "99"}, "/settings/INTENT_LANES"),

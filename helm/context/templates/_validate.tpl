@@ -1,7 +1,7 @@
 {{/* Refuses values that cannot work, each with what to do about it. The schema has checked types and names before. */}}
 {{- define "context.validate" -}}
 {{- $problems := list -}}
-{{- range list "context.problemsOfContext" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
+{{- range list "context.problemsOfContext" "context.problemsOfName" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
 {{- $problems = concat $problems (include . $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -22,6 +22,12 @@
 context is not set: set it to one of {{ include "context.known" . }}
 {{- else if not (include "context.facts" .) }}
 context {{ .Values.context | quote }} is unknown: set it to one of {{ include "context.known" . }}, or describe the new context in helm/context/contexts/{{ .Values.context }}.yaml
+{{- end }}
+{{- end -}}
+
+{{- define "context.problemsOfName" -}}
+{{- if and .Values.context (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "context.fullname" .))) }}
+the release {{ .Release.Name | quote }} cannot name a Service: begin its name with a letter and use only a-z, 0-9 and "-", or set fullnameOverride
 {{- end }}
 {{- end -}}
 
@@ -94,8 +100,10 @@ worker.autoscaling.mode {{ .Values.worker.autoscaling.mode }} cannot scale a Wor
 {{- if and (eq .Values.worker.controller.strategy "Progressive") (not .Values.worker.controller.steps) }}
 worker.controller.strategy Progressive needs worker.controller.steps: add steps, or set the strategy to AllAtOnce
 {{- end }}
-{{- if and .Values.temporal.tls.existingSecret .Values.temporal.tls.keys.certificate (not .Values.temporal.tls.enabled) }}
-temporal.tls.enabled is not set: the Temporal Worker Controller would use the certificate, the servers would not
+{{- with .Values.temporal.tls }}
+{{- if and .existingSecret (not (and (has .keys.ca (list "" "ca.crt")) (has .keys.certificate (list "" "tls.crt")) (has .keys.privateKey (list "" "tls.key")))) }}
+temporal.tls.keys differ from those that the Temporal Worker Controller reads: name them ca.crt, tls.crt and tls.key in {{ .existingSecret }}, and in temporal.tls.keys
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.versioning.keepOld (not (and .Values.versioning.enabled (eq .Values.worker.mode "deployment"))) }}
@@ -115,6 +123,9 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- if and (ne .mode "none") (gt (int .minReplicas) (int .maxReplicas)) }}
 {{ $name }}.autoscaling.minReplicas {{ .minReplicas }} is above maxReplicas {{ .maxReplicas }}: raise {{ $name }}.autoscaling.maxReplicas
 {{- end }}
+{{- end }}
+{{- if and (eq (index $.Values $name).autoscaling.mode "keda") $.Values.temporal.tls.enabled (not (include "context.kedaSecrets" $)) }}
+{{ $name }}.autoscaling.mode keda reaches Temporal by TLS only with a Secret: set temporal.tls.existingSecret or temporal.apiKey.existingSecret, or scale by hpa
 {{- end }}
 {{- with index $.Values $name }}
 {{- if and (ne .autoscaling.mode "none") (not (dig "requests" "cpu" "" .resources)) }}
