@@ -74,6 +74,7 @@ CMD ["serve"]
 # For Tilt: sources that may be changed while it runs come before what is installed, and `intent` starts its
 # process anew when it is told that they have.
 FROM run AS dev
+ARG CONTEXT
 COPY --chown=10001:10001 shared/intent /src/shared/intent
 COPY --chown=10001:10001 contexts/${CONTEXT} /src/contexts/${CONTEXT}
 COPY tilt/reload.py /opt/dev/intent
@@ -81,6 +82,7 @@ ENV PATH=/opt/dev:/opt/intent/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/src/shared:/src/proto/src:/src/contexts/${CONTEXT}
 
 FROM run AS final
+ARG CONTEXT
 ARG VERSION=0.0.0
 ARG REVISION=""
 ARG CREATED=""

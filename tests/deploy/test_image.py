@@ -1,0 +1,177 @@
+"""The image of a context: what its file keeps to, what is in it, and that it runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from intent.contracts import Registry
+from intent.runtime.devservices import ManagedProcess, free_ports
+from intent.runtime.platform import LocalPlatform
+from intent.service.client import IntentClient
+from intent_contracts.orders.v1 import GetOrder, Money, OrderLine, OrderView, PlaceOrder
+
+from .charts import ROOT
+from .images import Builder, Image, cannot_build
+
+DOCKERFILE = ROOT / "Dockerfile"
+CHECKOV = ROOT / ".tools" / "policies" / "bin" / "checkov"
+_DISTRIBUTIONS = (
+    "import importlib.metadata as m, json; "
+    "print(json.dumps({d.name.lower().replace('_', '-'): d.version for d in m.distributions()}))"
+)
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_checkov_finds_nothing() -> None:
+    if not CHECKOV.exists():
+        raise FileNotFoundError("checkov is not there; run make tools")
+    done = subprocess.run(
+        [CHECKOV, "--framework", "dockerfile", "--file", DOCKERFILE, "--output", "json", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    assert report["summary"]["passed"] > 20, done.stderr
+    assert report["results"]["failed_checks"] == []
+
+
+def test_make_image_says_which_contexts_there_are() -> None:
+    done = subprocess.run(
+        ["make", "image", "CONTEXT=ordes"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "make image CONTEXT=NAME, one of: inventory orders payments shipping" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    reason = cannot_build()
+    if reason:
+        pytest.skip(reason)
+    made = Builder(tmp_path_factory.mktemp("images"))
+    made.make_base()
+    return made
+
+
+@pytest.fixture(scope="module")
+def image(builder: Builder) -> Iterator[Image]:
+    with builder.opened(builder.build("orders", VERSION="1.2.3", REVISION="abc")) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform(image: Image) -> AsyncIterator[LocalPlatform]:
+    with LocalPlatform(durable=False) as running:
+        yield running
+
+
+def settings(platform: LocalPlatform, port: int, metrics: int) -> dict[str, str]:
+    own = platform.settings("orders", port=str(port), metrics_port=str(metrics))
+    return {**own, "INTENT_METRICS_HOST": "127.0.0.1", "INTENT_HOST": "127.0.0.1"}
+
+
+def started(process: ManagedProcess, image: Image, variables: dict[str, str]) -> ManagedProcess:
+    """Starts a process and waits until the image's own health check is content."""
+    check = image.config["Healthcheck"]["Test"][1:]
+    process.start()
+    process.wait_until(lambda: image.run(*check, **variables).returncode == 0, 120)
+    return process
+
+
+@pytest.mark.image
+def test_it_holds_the_pins_of_its_context_and_nothing_of_its_neighbours(image: Image) -> None:
+    installed = json.loads(image.run("python3", "-c", _DISTRIBUTIONS).stdout)
+    pinned = (ROOT / "requirements" / "orders.txt").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", pinned, re.M))
+    own = {"intent", "intent-contracts", "intent-orders"}
+    assert own <= installed.keys()
+    assert [name for name in installed.keys() - own if installed[name] != pins.get(name)] == []
+
+
+@pytest.mark.image
+def test_it_holds_no_compiler_and_no_installer(image: Image) -> None:
+    names = {"cc", "gcc", "clang", "make", "uv", "pip", "pip3", "buf", "protoc"}
+    folders = [image.root / folder for folder in ("opt/intent/bin", "usr/local/bin", "usr/bin", "bin")]
+    assert [folder / name for folder in folders for name in names if (folder / name).exists()] == []
+    assert sorted(path.name for path in (image.root / "opt").iterdir()) == ["intent"]
+    assert not (image.root / "src").exists()
+
+
+@pytest.mark.image
+def test_it_stays_small(image: Image) -> None:
+    sizes = (path.lstat().st_size for path in (image.root / "opt" / "intent").rglob("*"))
+    assert sum(sizes) / 2**20 < 230
+
+
+@pytest.mark.image
+def test_it_says_what_it_is_and_runs_as_nobody(image: Image) -> None:
+    config = image.config
+    assert (config["User"], config["Entrypoint"], config["Cmd"]) == ("10001:10001", ["intent"], ["serve"])
+    labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    assert (labels["title"], labels["version"], labels["revision"]) == ("intent/orders", "1.2.3", "abc")
+    assert image.run("id", "-u").stdout == "10001\n"
+    assert image.run("touch", "/opt/intent/x").returncode != 0
+    assert image.run("intent", "--version").stdout.startswith("intent ")
+
+
+@pytest.mark.image
+async def test_it_migrates_and_serves_on_a_root_that_nobody_writes(
+    image: Image, platform: LocalPlatform, tmp_path: Path
+) -> None:
+    port, metrics = free_ports(2)
+    variables = settings(platform, port, metrics)
+    migrated = image.run("intent", "migrate", "--provision", **variables)
+    assert (migrated.returncode, migrated.stdout) == (0, "the schema of orders is up to date\n"), migrated
+    prepared = image.run("intent", "deploy", "temporal-setup", **variables)
+    assert prepared.returncode == 0, prepared.stderr
+    server = started(image.process(tmp_path / "serve.log", **variables), image, variables)
+    try:
+        await _places_an_order(port)
+    finally:
+        server.stop()
+    assert server.exit_code == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def _places_an_order(port: int) -> None:
+    price = Money(minor_units=500, currency="EUR")
+    line = OrderLine(line_id="1", sku="tea", quantity=1, unit_price=price)
+    registry = Registry.load()
+    async with IntentClient.connect(
+        f"127.0.0.1:{port}", tenant="acme", registry=registry, timeout=60
+    ) as calling:
+        placed = await calling.execute(PlaceOrder(order_id="o-1", customer_id="ann", lines=[line]))
+        view = await calling.query(GetOrder(order_id="o-1"), OrderView, min_position=placed.position)
+    assert view.order_id == "o-1"
+
+
+@pytest.mark.image
+async def test_the_worker_is_a_command_of_the_same_image(
+    image: Image, platform: LocalPlatform, tmp_path: Path
+) -> None:
+    _, metrics = free_ports(2)
+    variables = settings(platform, 0, metrics)
+    worker = started(image.process(tmp_path / "worker.log", "worker", **variables), image, variables)
+    worker.stop()
+    assert worker.exit_code == 0
+
+
+@pytest.mark.image
+def test_an_unknown_context_ends_the_build_with_the_mend(builder: Builder) -> None:
+    with pytest.raises(AssertionError, match="which context\\? --build-arg CONTEXT=NAME"):
+        builder.build("ordes")
