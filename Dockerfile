@@ -9,9 +9,11 @@ ARG BASE=python:3.13-slim
 # checkov:skip=CKV_DOCKER_7:the bases are arguments, and their defaults have tags
 # hadolint ignore=DL3006
 FROM ${BUILD_BASE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+ENV PIP_CACHE_DIR=/var/cache/packages/pip \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SOURCE_DATE_EPOCH=1577836800 \
+    UV_CACHE_DIR=/var/cache/packages/uv \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \
     UV_SYSTEM_CERTS=true
@@ -19,7 +21,7 @@ WORKDIR /src
 
 # Where packages come from may be said by the secrets `pip` (a pip.conf) and `uv` (a uv.toml).
 COPY requirements/uv.txt requirements/build.txt requirements/
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/packages \
     --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=uv,target=/etc/uv/uv.toml \
     python3 -m venv /opt/uv \
     && /opt/uv/bin/pip install --quiet --require-hashes -r requirements/uv.txt \
@@ -30,7 +32,7 @@ RUN --mount=type=cache,target=/root/.cache \
 ARG CONTEXT
 ARG EXTRA=""
 COPY requirements requirements
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/packages \
     --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=uv,target=/etc/uv/uv.toml \
     if [ ! -f "requirements/${CONTEXT}.txt" ]; then \
         echo "which context? --build-arg CONTEXT=NAME, a folder in contexts/, not '${CONTEXT}'" >&2; exit 1; fi \
