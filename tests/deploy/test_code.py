@@ -89,6 +89,22 @@ def _is_valid(sent: dict[str, Any], contract: Any, context: str) -> None:
     validate(ParseDict(body, contract.message()))
 
 
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        ("temporal-mtls", {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/etc/temporal/tls/ca.crt"}),
+        ("temporal-api-key", {"TEMPORAL_TLS": "true"}),
+    ],
+)
+def test_workers_under_the_controller_get_only_what_it_does_not_add(
+    overlay: str, expected: dict[str, str]
+) -> None:
+    manifests = rendered("orders", "prod", "worker-controller", overlay)
+    (worker,) = [one for one in _containers(manifests) if one["name"] == "worker"]
+    found = {one["name"]: one["value"] for one in worker["env"] if one["name"].startswith("TEMPORAL_")}
+    assert found == expected
+
+
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_the_command_line_knows_every_command(container: dict[str, Any]) -> None:
     # Options are read before help is shown, so an unknown one is told.

@@ -43,6 +43,24 @@
 {{- end }}
 {{- end -}}
 
+{{/*
+What leads to Temporal and the Temporal Worker Controller does not add: that an API key goes over TLS, and
+whom to trust with mTLS, whose Secret it mounts as a whole.
+*/}}
+{{- define "context.besideController" -}}
+{{- $tls := .Values.temporal.tls -}}
+{{- $mutual := and $tls.existingSecret $tls.keys.certificate -}}
+{{- $authority := and $tls.existingSecret $tls.keys.ca -}}
+{{- if and $tls.enabled $mutual $authority }}
+- name: TEMPORAL_TLS_SERVER_CA_CERT_PATH
+  value: /etc/temporal/tls/{{ $tls.keys.ca }}
+{{- end }}
+{{- if and $tls.enabled (not $mutual) (not $authority) }}
+- name: TEMPORAL_TLS
+  value: "true"
+{{- end }}
+{{- end -}}
+
 {{/* Variables by which PostgreSQL's certificate is checked. */}}
 {{- define "context.databaseTlsEnvironment" -}}
 {{- $folder := printf "%s/database-tls" (include "context.secrets" .) -}}
@@ -94,6 +112,8 @@
 {{- include "context.databaseTlsEnvironment" .root }}
 {{- if .temporal }}
 {{ include "context.temporalEnvironment" .root }}
+{{- else }}
+{{- include "context.besideController" .root }}
 {{- end }}
 {{- if $values.versioning.enabled }}
 - name: TEMPORAL_WORKER_BUILD_ID
