@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,10 +97,12 @@ def _urls(dsn: str, context: str) -> dict[str, str]:
 
 
 @contextmanager
-def double_site(folder: Path) -> Iterator[Site]:
-    """Runs the double with real PostgreSQL and Temporal beside it."""
+def double_site(folder: Path, contexts: Sequence[str] = ("orders",)) -> Iterator[Site]:
+    """Runs the double with real PostgreSQL and Temporal beside it, and a Secret for each context."""
+    folder.mkdir(exist_ok=True)
     with LocalPlatform(durable=False, keep_workflows=False) as platform, Cluster(folder) as cluster:
-        cluster.add_secret("shop", "orders-database", _urls(platform.postgres.dsn, "orders"))
+        for context in contexts:
+            cluster.add_secret("shop", f"{context}-database", _urls(platform.postgres.dsn, context))
         cluster.add_secret("shop", "wrong-database", {"owner-url": "postgresql://nobody@127.0.0.1:1/nothing"})
         values = {
             "database.existingSecret": "orders-database",
