@@ -89,7 +89,7 @@ def workspace(tmp_path: Path) -> Path:
     for path in (".importlinter", "pyproject.toml", "proto/buf.yaml", "requirements/intent.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
-    for folder in ("contexts/orders", "helm/values/orders"):
+    for folder in ("contexts/orders", "helm/values/orders", "k8s/dev"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
@@ -172,6 +172,10 @@ def test_it_is_deployed_as_its_neighbours_are_under_names_that_kubernetes_takes(
     assert (made / "prod.yaml").read_text() == (
         "context: gift_cards\nimage: intent/gift_cards\nsecret: gift-cards-database\nnot: reorders\n"
     )
+    databases = (workspace / "k8s" / "dev" / "databases.yaml").read_text()
+    assert databases.count("name: gift-cards-database\n") == 1
+    assert "app.kubernetes.io/name: gift-cards\n" in databases
+    assert "service-url: postgresql://gift_cards_service:" in databases
     facts = (workspace / "helm" / "context" / "contexts" / "gift_cards.yaml").read_text()
     assert "queues: [gift_cards-commands]" in facts
     assert "body: {gift_card_id: $id, name: helm-test}" in facts
@@ -179,9 +183,11 @@ def test_it_is_deployed_as_its_neighbours_are_under_names_that_kubernetes_takes(
 
 def test_without_charts_it_writes_none(workspace: Path) -> None:
     shutil.rmtree(workspace / "helm")
+    shutil.rmtree(workspace / "k8s")
     done = _new(workspace, "loyalty")
     assert done.code == 0, done.err
     assert "helm" not in done.out
+    assert "k8s" not in done.out
 
 
 def test_it_is_run_from_any_folder_of_the_repository(workspace: Path) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from .charts import CONTEXTS, ROOT, Manifest, objects, of_kind, pod_of, rendered, workloads
+from .charts import CONTEXTS, ROOT, Manifest, objects, of_kind, pod_of, release_of, rendered, workloads
 from .kubernetes import NEWEST, OLDEST, problems
 from .restricted import violations
 
@@ -50,7 +50,7 @@ def test_services_lead_to_ports_that_are_there(manifests: list[Manifest]) -> Non
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_the_values_for_development_lead_to_what_is_there(context: str, manifests: list[Manifest]) -> None:
-    deployment = _named(rendered(context, "dev"), "Deployment", context)
+    deployment = _named(rendered(context, "dev"), "Deployment", release_of(context))
     pod = pod_of(deployment)["spec"]
     (name,) = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
     secrets = {one["metadata"]["name"]: one for one in of_kind(manifests, "Secret")}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from intent.cli.exits import UsageError
-from intent.cli.scaffold.deployment import deployment_files
+from intent.cli.scaffold.deployment import deployment_edits, deployment_files
 from intent.cli.scaffold.entries import EDITS
 from intent.cli.scaffold.files import new_files
 from intent.cli.scaffold.names import ScaffoldNames
@@ -55,6 +55,7 @@ class ScaffoldPlan:
         if taken:
             raise UsageError(f"{', '.join(taken)} is there already; nothing was written")
         changed = {path: edit(workspace.read(path), names) for path, edit in EDITS.items()}
+        changed |= deployment_edits(workspace, names)
         return cls(names, workspace.root, created, changed)
 
     def write(self) -> None:
