@@ -32,6 +32,7 @@ REFUNDED = PaymentStatus.PAYMENT_STATUS_REFUNDED
 DECLINED = PaymentStatus.PAYMENT_STATUS_DECLINED
 VOIDED = PaymentStatus.PAYMENT_STATUS_VOIDED
 OVER = (REFUNDED, DECLINED, VOIDED)
+CARDS = ("tok-ok", "tok-slow", "tok-timeout", "tok-flaky", "tok-twice")
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +75,19 @@ def charges(books: ProviderLedger, tenant: str) -> dict[str, Charge]:
     return {charge.key.removeprefix(prefix): charge for charge in found}
 
 
-@pytest.mark.parametrize("card", ["tok-ok", "tok-slow", "tok-timeout", "tok-flaky", "tok-twice"])
 async def test_a_payment_is_charged_and_given_back_once_whatever_the_way_to_the_provider_does(
-    client: IntentClient, books: ProviderLedger, card: str, tenant: str
+    client: IntentClient, books: ProviderLedger, tenant: str
 ) -> None:
-    await pay(client, "p-1", card)
-    await client.execute(refund("p-1", 300, "r-1"))
-    await client.execute(refund("p-1", 700, "r-2"))
-    view = await at(client, "p-1", REFUNDED)
-    assert (view.captured, view.refunded) == (1000, 1000)
-    charge = charges(books, tenant)["p-1"]
-    assert (charge.authorizations, charge.captures, charge.refunded) == (1, 1, 1000)
+    async def pay_and_give_back(card: str) -> PaymentView:
+        await pay(client, card, card)
+        await client.execute(refund(card, 300, "r-1"))
+        await client.execute(refund(card, 700, "r-2"))
+        return await at(client, card, REFUNDED)
+
+    views = await asyncio.gather(*map(pay_and_give_back, CARDS))
+    assert {(view.captured, view.refunded) for view in views} == {(1000, 1000)}
+    for charge in charges(books, tenant).values():
+        assert (charge.authorizations, charge.captures, charge.refunded) == (1, 1, 1000), charge
 
 
 async def test_two_payments_may_have_refunds_of_one_name(
@@ -115,31 +118,33 @@ async def test_a_cancellation_before_the_payment_wins(client: IntentClient) -> N
     assert (await at(client, "p-1", VOIDED)).cancel_reason == "too late"
 
 
-@pytest.mark.parametrize("card", ["tok-ok", "tok-slow", "tok-timeout", "tok-flaky", "tok-twice"])
 async def test_cancelled_while_authorizing_nothing_is_held(
-    client: IntentClient, books: ProviderLedger, card: str, tenant: str
+    client: IntentClient, books: ProviderLedger, tenant: str
 ) -> None:
-    names = [f"p-{number}" for number in range(5)]
-    for name in names:
-        await client.execute(authorize(name, card), applied_only=True)
-        await client.execute(CancelPayment(payment_id=name, reason="changed my mind"))
-    for name in names:
-        await at(client, name, VOIDED)
-    done = charges(books, tenant)
-    assert {(charge.held, charge.captures) for charge in done.values()} <= {(0, 0)}
+    async def regret(card: str, number: int) -> None:
+        payment = f"{card}-{number}"
+        await client.execute(authorize(payment, card), applied_only=True)
+        await client.execute(CancelPayment(payment_id=payment, reason="changed my mind"))
+        await at(client, payment, VOIDED)
+
+    await asyncio.gather(*(regret(card, number) for card in CARDS for number in range(4)))
+    for charge in charges(books, tenant).values():
+        assert (charge.held, charge.captures) == (0, 0), charge
 
 
-@pytest.mark.parametrize("card", ["tok-ok", "tok-slow", "tok-timeout", "tok-twice", "tok-capture-declined"])
 async def test_cancelled_while_capturing_nothing_is_charged_in_the_end(
-    client: IntentClient, books: ProviderLedger, card: str, tenant: str
+    client: IntentClient, books: ProviderLedger, tenant: str
 ) -> None:
-    await client.execute(authorize("p-1", card))
-    await at(client, "p-1", AUTHORIZED)
-    await client.execute(CapturePayment(payment_id="p-1"), applied_only=True)
-    await client.execute(CancelPayment(payment_id="p-1", reason="changed my mind"))
-    await at(client, "p-1", *OVER)
-    charge = charges(books, tenant)["p-1"]
-    assert (charge.held, charge.net) == (0, 0)
+    async def regret(card: str) -> None:
+        await client.execute(authorize(card, card))
+        await at(client, card, AUTHORIZED)
+        await client.execute(CapturePayment(payment_id=card), applied_only=True)
+        await client.execute(CancelPayment(payment_id=card, reason="changed my mind"))
+        await at(client, card, *OVER)
+
+    await asyncio.gather(*map(regret, (*CARDS, "tok-capture-declined")))
+    for charge in charges(books, tenant).values():
+        assert (charge.held, charge.net) == (0, 0), charge
 
 
 async def test_cancelled_after_it_was_charged_in_part_given_back_all_is_given_back(
