@@ -38,6 +38,7 @@ TENANT = "acme"
 _TURNS = 12
 _LOST = 0.1
 _GOES_ON = 0.3
+_CRASHES = 0.02
 _STEPS = 4
 REGISTRY = Registry.load()
 CONTEXTS: Mapping[str, BoundContext] = {name: context.bind(REGISTRY) for name, context in discover().items()}
@@ -49,9 +50,32 @@ Reaction = Callable[[Any, str], None]
 class _Wait:
     """A saga that waits."""
 
+    host: _Host
     condition: Callable[[], bool]
     until: datetime | None
     done: asyncio.Future[bool]
+
+
+@dataclass
+class _Saga:
+    """A saga that runs: what is kept of it, what came, and the process that works on it."""
+
+    contract: SagaContract
+    kept: SagaInput
+    told: list[Callable[[SagaRun], None]]
+    host: _Host
+    run: SagaRun
+    task: asyncio.Task[None] | None = None
+
+    def tell(self, tell: Callable[[SagaRun], None]) -> None:
+        """Tells it something, which is never lost."""
+        self.told.append(tell)
+        tell(self.run)
+
+    @property
+    def busy(self) -> bool:
+        """True while it does what would be forgotten with its process."""
+        return self.host.sending > 0
 
 
 @dataclass
@@ -87,8 +111,7 @@ class World:
         self._pending: list[Action] = []
         self._waits: list[_Wait] = []
         self._alarms: list[tuple[datetime, Message]] = []
-        self._running: dict[str, SagaRun] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[str, _Saga] = {}
 
     def soon(self, action: Action, *, repeatable: bool = False) -> None:
         """Has something happen some time, perhaps twice."""
@@ -134,6 +157,7 @@ class World:
         """Runs until nothing more happens, not even in months."""
         while True:
             await self._settle()
+            self._keep_or_lose()
             if self._pending:
                 await self._pending.pop(self.chance.randrange(len(self._pending)))()
             elif not self._later():
@@ -143,14 +167,14 @@ class World:
         """Has an operator cancel every saga that runs at some time."""
 
         async def stop() -> None:
-            for run in self._running.values():
-                run.cancel("an operator wants it")
+            for saga in self._running.values():
+                saga.tell(lambda run: run.cancel("an operator wants it"))
 
         self.soon(stop)
 
     def stuck(self) -> list[SagaReport]:
         """Returns the reports of sagas that wait for an operator."""
-        reports = [run.report() for run in self._running.values()]
+        reports = [saga.run.report() for saga in self._running.values()]
         return [report for report in reports if report.status == SagaStatus.SAGA_STATUS_STUCK]
 
     async def state(self, context: str, aggregate: str, id_: str) -> Any:
@@ -161,8 +185,9 @@ class World:
 
     def close(self) -> None:
         """Ends sagas that are still waiting."""
-        for task in self._tasks:
-            task.cancel()
+        for saga in self._running.values():
+            if saga.task is not None:
+                saga.task.cancel()
 
     async def _tell(self, context: _Context) -> None:
         """Has what a context recorded told to sagas and reactions."""
@@ -187,27 +212,48 @@ class World:
                 return
             if workflow_id not in self._running:
                 self._begin(saga, workflow_id, SagaInput())
-            self._running[workflow_id].deliver(event)
+            self._running[workflow_id].tell(lambda run: run.deliver(event))
 
         self.soon(deliver, repeatable=True)
 
     def _begin(self, saga: SagaContract, workflow_id: str, begun: SagaInput) -> None:
-        run = SagaRun(self._sagas[saga.type], Identity(workflow_id, saga.sends), _Host(self), begun)
-        self._running[workflow_id] = run
-        task = asyncio.create_task(self._follow(saga, workflow_id, run))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        host = _Host(self)
+        run = SagaRun(self._sagas[saga.type], Identity(workflow_id, saga.sends), host, begun)
+        running = _Saga(saga, begun, [], host, run)
+        running.task = asyncio.create_task(self._follow(workflow_id, running))
+        self._running[workflow_id] = running
 
-    async def _follow(self, saga: SagaContract, workflow_id: str, run: SagaRun) -> None:
+    async def _follow(self, workflow_id: str, saga: _Saga) -> None:
         try:
-            report = await run.run()
+            report = await saga.run.run()
         except NeverStarted:
             report = SagaReport(status=SagaStatus.SAGA_STATUS_UNSTARTED)
         if report is None:
-            self._begin(saga, workflow_id, run.onward())
+            self._begin(saga.contract, workflow_id, saga.run.onward())
             return
         del self._running[workflow_id]
         self.reports[workflow_id] = report
+
+    def _keep_or_lose(self) -> None:
+        """Keeps what each saga did when it rests; loses a process now and then when it does not."""
+        for workflow_id, saga in list(self._running.items()):
+            if not saga.busy:
+                saga.kept, saga.told = saga.run.onward(), []
+            elif self.chance.random() < _CRASHES:
+                self._crash(workflow_id, saga)
+
+    def _crash(self, workflow_id: str, saga: _Saga) -> None:
+        """Ends the process; another goes on from what was kept, with all that has come since."""
+        assert saga.task is not None
+        saga.task.cancel()
+        for wait in [wait for wait in self._waits if wait.host is saga.host]:
+            self._waits.remove(wait)
+            wait.done.cancel()
+        saga.host.end()
+        self.story.append(f"the process of {workflow_id} is lost")
+        self._begin(saga.contract, workflow_id, saga.kept)
+        for tell in saga.told:
+            self._running[workflow_id].tell(tell)
 
     async def _settle(self) -> None:
         """Lets sagas run until each of them waits for what has not happened."""
@@ -215,16 +261,18 @@ class World:
         while moved:
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-            for task in [task for task in self._tasks if task.done()]:
-                task.result()
+            for saga in self._running.values():
+                if saga.task is not None and saga.task.done():
+                    saga.task.result()
+            self._waits = [wait for wait in self._waits if not wait.done.done()]
             ready = [wait for wait in self._waits if wait.condition()]
-            self._waits = [wait for wait in self._waits if wait not in ready]
             for wait in ready:
                 wait.done.set_result(True)
             moved = bool(ready)
 
     def _later(self) -> bool:
         """Moves on to the next time at which something happens; returns False when there is none."""
+        self._waits = [wait for wait in self._waits if not wait.done.done()]
         times = [wait.until for wait in self._waits if wait.until is not None]
         times += [at for at, _ in self._alarms]
         if not times:
@@ -253,6 +301,17 @@ class _Host:
         self._world = world
         self._full = world.chance.random() < _GOES_ON
         self._steps = 0
+        self._answers: list[asyncio.Future[CommandOutcome]] = []
+
+    @property
+    def sending(self) -> int:
+        """How many commands are under way."""
+        return sum(not answer.done() for answer in self._answers)
+
+    def end(self) -> None:
+        """Ends with its process; commands that are under way may still arrive."""
+        for answer in self._answers:
+            answer.cancel()
 
     @property
     def full(self) -> bool:
@@ -274,10 +333,11 @@ class _Host:
             outcome = await self._world.handle(envelope)
             if self._world.chance.random() < _LOST:
                 self._world.soon(once)
-            else:
+            elif not done.done():
                 done.set_result(outcome)
 
         self._world.soon(once)
+        self._answers.append(done)
         return await done
 
     async def call(self, port: Port[Any, Any], request: Message) -> Message:
@@ -289,12 +349,23 @@ class _Host:
     async def cancel_child(self, workflow_id: str, reason: str) -> None:
         raise NotImplementedError(workflow_id)
 
+    async def recorded(self) -> None:
+        """Lets the world go on, which keeps what a saga knows that sends nothing."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def kept() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._world.soon(kept)
+        await done
+
     async def wait(self, condition: Callable[[], bool], until: datetime | None) -> bool:
         if condition():
             return True
         self._steps += 1
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._world._waits.append(_Wait(condition, until, done))
+        self._world._waits.append(_Wait(self, condition, until, done))
         return await done
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:

@@ -21,7 +21,9 @@ from intent.runtime.devservices import (
     free_ports,
     require_free,
 )
+from intent.runtime.devservices import temporal as temporal_module
 from intent.runtime.devservices.account import closed_folder
+from intent.runtime.devservices.temporal import SEARCH_ATTRIBUTES
 
 _ORPHANS = """
 import sys, time
@@ -133,6 +135,18 @@ def test_temporal_starts_with_the_search_attributes_and_starts_again(open_folder
         assert server.alive
         assert (server.address, server.ui_url) == (address, ui)
     assert database.stat().st_size > 0
+
+
+def test_temporal_adds_search_attributes_to_a_database_of_an_older_version(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_folder / "temporal.db"
+    older = {name: kind for name, kind in SEARCH_ATTRIBUTES.items() if "Saga" not in name}
+    with monkeypatch.context() as patched:
+        patched.setattr(temporal_module, "SEARCH_ATTRIBUTES", older)
+        TemporalServer(log=open_folder / "log", database=database).start().stop()
+    with TemporalServer(log=open_folder / "log", database=database) as server:
+        assert server.alive
 
 
 def test_temporal_that_does_not_start_says_why(open_folder: Path) -> None:

@@ -59,6 +59,10 @@ class SagaHost(Protocol):
         """Waits until a condition holds or the time has come; returns whether it holds."""
         ...
 
+    async def recorded(self) -> None:
+        """Returns when all that the saga knows by now is kept, so that it will never know otherwise."""
+        ...
+
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
         """Makes visible to lists where the saga stands."""
         ...

@@ -44,9 +44,14 @@ class Inbox:
         self._events.append(event)
         return True
 
-    def find(self, types: Collection[str]) -> int:
-        """Returns the number of the first event of these types that no step has taken; 0: there is none."""
-        for number, event in enumerate(self._events, 1):
+    def find(self, types: Collection[str], upto: int | None = None) -> int:
+        """Returns the number of the first event of these types that no step has taken; 0: there is none.
+
+        Args:
+            types: The full names of the events.
+            upto: The number of the last event that counts; None: all count.
+        """
+        for number, event in enumerate(self._events[:upto], 1):
             if event.type in types and number not in self._taken:
                 return number
         return 0

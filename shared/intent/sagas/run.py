@@ -64,7 +64,9 @@ class SagaRun:
 
     def cancel(self, reason: str) -> None:
         """Ends the saga at its next step, and has it undone. One that is being undone goes on."""
-        self._stepping.cancelled = self._stepping.cancelled or reason or "no reason was given"
+        if not self._stepping.cancelled:
+            self._stepping.cancelled = reason or "no reason was given"
+            self._stepping.cancelled_after = len(self._inbox.events)
 
     def resume(self, request: ResumeSagaRequest) -> None:
         """Has a parked compensation go on."""
@@ -141,7 +143,8 @@ class SagaRun:
         return None
 
     async def _within(self, message: Message) -> None:
-        with entered(Scope()):
+        started = 0 if self._begun.HasField("child") else self._journal.entry("start").event
+        with entered(Scope(seen=started)):
             await self._saga(self._stepping).run(message)
 
     @property

@@ -100,7 +100,7 @@ class Saga:
 
         Raises:
             StepRejected: It was rejected; there is nothing to undo then.
-            Interrupted: See `interruptible_by`. A command under way is brought to its outcome first.
+            Interrupted: See `interruptible_by`; by an event of which the saga knew before.
         """
         return await self._stepping.execute(command, compensate)
 
@@ -155,7 +155,7 @@ class Saga:
         """Calls a port of the context until it answers, and returns the answer.
 
         Raises:
-            Interrupted: See `interruptible_by`. A call under way is brought to its answer first.
+            Interrupted: See `interruptible_by`.
         """
         answer: A = await self._stepping.call(port, request)
         return answer
@@ -199,8 +199,11 @@ class Saga:
     def interruptible_by(self, *events: type[Message]) -> AbstractContextManager[None]:
         """Lets events end what is under way within a `with` block.
 
-        When one comes, or has come and was not taken, the current wait ends at once, a command or
-        call is first brought to its outcome, and then `Interrupted` is raised.
+        When one comes, or has come and was not taken, the current wait ends at once and
+        `Interrupted` is raised; after a call or a child that is under way has ended. Events count
+        in the order in which they came. A saga learns of them where it waits, not between
+        commands that follow each other: these are all sent first, so that code which runs again
+        after a crash sends what it had sent.
         """
         return self._stepping.interruptible(events)
 

@@ -19,12 +19,25 @@ class Scope:
         parent: The scope around it.
         steps: How many steps have begun.
         failed: True once a branch in it has failed.
+        seen: The number of the last event that it knows of; later ones it learns of when it waits.
+        stopped: True once it knows that an operator cancelled the saga.
     """
 
     prefix: str = ""
     parent: Scope | None = None
     steps: int = 0
     failed: bool = False
+    seen: int = 0
+    stopped: bool = False
+
+    def branch(self, number: int) -> Scope:
+        """Returns the scope of a branch, which knows what this one does."""
+        return Scope(f"{self.prefix}.{number}", self, seen=self.seen, stopped=self.stopped)
+
+    def learn(self, seen: int, stopped: bool = False) -> None:
+        """Takes note of events, and of an operator's cancellation."""
+        self.seen = max(self.seen, seen)
+        self.stopped = self.stopped or stopped
 
     def next_path(self) -> str:
         """Returns the path of the next step."""

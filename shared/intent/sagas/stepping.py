@@ -80,6 +80,7 @@ class Stepping:
     Attributes:
         compensations: What is to be undone when it fails.
         cancelled: Why an operator cancelled it; empty: nobody did.
+        cancelled_after: How many events had come before.
         busy: How many steps are under way that a new run could not take over.
     """
 
@@ -96,6 +97,7 @@ class Stepping:
         self.host = host
         self.compensations = Compensations()
         self.cancelled = ""
+        self.cancelled_after = -1
         self.busy = 0
         self._inbox = inbox
         self._journal = journal
@@ -108,7 +110,7 @@ class Stepping:
         self.sending.check(command)
         step = await self._begin(_COMMAND, command.DESCRIPTOR.full_name)
         added = self._register(step.info.path, undo)
-        if step.fresh and not self._cut(step):
+        if step.fresh and not self._cut(step, known=True):
             await self._decide(step, command)
         if not step.entry.outcome.HasField("result"):
             self.compensations.drop(added)
@@ -125,13 +127,12 @@ class Stepping:
             return
         step.entry.outcome.result.CopyFrom(outcome.result)
         step.entry.outcome.result.ClearField("events")
-        if not self._cut(step):
-            step.entry.status = DONE
+        step.entry.status = DONE
 
     async def wait_for(self, types: Sequence[type[Message]], timeout: timedelta | None) -> Message:
         """Waits for an event; see `Saga.wait_for`."""
         names = self._known(types)
-        step = await self._begin(_EVENT, ", ".join(names))
+        step = await self._begin(_EVENT, ", ".join(cls.DESCRIPTOR.full_name for cls in types))
         await self._await(step, names, timeout)
         self._settle(step)
         return self._opened(step.entry.event)
@@ -150,21 +151,21 @@ class Stepping:
             return
 
         def ready() -> bool:
-            return self._cutting(step) is not None or self._inbox.find(types) > 0
+            return self._first(step, types) > 0 or self._cutting(step) is not None
 
         latest = None if timeout is None else self.host.now() + timeout
         until = self._journal.deadline(step.info.path, latest)
         if not ready():
             self.host.show(WAITING, self._reporting.current)
-        while await self.host.wait(ready, until):
-            if self._cut(step):
-                return
-            number = self._inbox.find(types)
+        while await self.host.wait(ready, until) or ready():
+            number = self._first(step, types)
             if number:
-                self._inbox.take(number)
-                step.entry.event, step.entry.status = number, DONE
+                self._take(step, number)
+            if number or self._cut(step):
                 return
         step.entry.status = TIMED_OUT
+        # An event that comes now must find the decision made.
+        await self.host.recorded()
 
     async def call(self, port: Port[Any, Any], request: Message) -> Any:
         """Calls a port; see `Saga.call`."""
@@ -213,9 +214,10 @@ class Stepping:
     async def parallel(self, steps: Sequence[Awaitable[Any]]) -> tuple[Any, ...]:
         """Takes steps side by side; see `Saga.parallel`."""
         outer = scope()
-        group = Scope(outer.next_path(), outer)
+        group = Scope(outer.next_path(), outer, seen=outer.seen, stopped=outer.stopped)
         branches = (_branch(group, number, step) for number, step in enumerate(steps, 1))
         results = await asyncio.gather(*branches, return_exceptions=True)
+        outer.learn(group.seen, group.stopped)
         raised = [result for result in results if isinstance(result, BaseException)]
         if raised:
             raise min(raised, key=_weight)
@@ -257,31 +259,56 @@ class Stepping:
         entry = settled or self._journal.entry(path)
         return _Step(info, entry, settled is None, scope(), interrupts())
 
-    def _cutting(self, step: _Step) -> SagaFailure | None:
-        """Returns what cuts a step short now, or None."""
-        if self.cancelled:
+    def _first(self, step: _Step, types: frozenset[str]) -> int:
+        """Returns the number of the first event that a step waits for or is cut short by; or 0."""
+        number = self._inbox.find(types | step.interrupts)
+        return 0 if self._stops(step.scope, number) else number
+
+    def _cutting(self, step: _Step, *, known: bool = False) -> SagaFailure | None:
+        """Returns what cuts a step short now, or None; see `_cut`."""
+        number = self._inbox.find(step.interrupts, step.scope.seen if known else None)
+        if self._stops(step.scope, number, known=known):
             return SagaCancelled("CANCELLED", self.cancelled)
-        number = self._inbox.find(step.interrupts)
         if number:
             return Interrupted(self._opened(number))
-        if step.scope.neighbour_failed:
+        if step.scope.neighbour_failed and not known:
             return NeighbourFailed("NEIGHBOUR_FAILED", "a step beside it failed")
         return None
 
-    def _cut(self, step: _Step) -> bool:
-        """Notes in a step's entry what cuts it short; returns whether anything does."""
-        if self._cutting(step) is None:
-            return False
-        step.entry.status = INTERRUPTED
-        step.entry.event = 0 if self.cancelled else self._inbox.find(step.interrupts)
-        if step.entry.event:
-            self._inbox.take(step.entry.event)
-        return True
+    def _stops(self, scope: Scope, number: int, *, known: bool = False) -> bool:
+        """Tells whether an operator's cancellation comes before an event, if there is one."""
+        if not self.cancelled or scope.stopped or scope.seen > self.cancelled_after:
+            return bool(self.cancelled)
+        return not known and not 0 < number <= self.cancelled_after
+
+    def _cut(self, step: _Step, *, known: bool = False) -> bool:
+        """Notes in a step's entry what cuts it short; returns whether anything does.
+
+        Args:
+            step: The step.
+            known: Only by what its scope knows of already. A command may have been sent, and what
+                is known of that lost with a process: the code that runs again must come to it by
+                the same way, whatever has come meanwhile.
+        """
+        cutting = self._cutting(step, known=known)
+        if isinstance(cutting, Interrupted):
+            self._take(step, self._inbox.find(step.interrupts))
+        elif cutting is not None:
+            step.entry.status = INTERRUPTED
+            step.scope.learn(0, isinstance(cutting, SagaCancelled))
+        return cutting is not None
+
+    def _take(self, step: _Step, number: int) -> None:
+        """Has a step take an event: the one that it waits for, or one that cuts it short."""
+        event = self._inbox.take(number)
+        step.entry.event = number
+        step.entry.status = INTERRUPTED if event.type in step.interrupts else DONE
 
     def _settle(self, step: _Step) -> None:
         """Reports what became of a step, and raises when it did not come about."""
         if step.entry.event:
             self.sending.latest = self._inbox.take(step.entry.event).event_id
+            step.scope.learn(step.entry.event)
         error = self._error(step)
         if not step.info.HasField("ended_at"):
             reason, detail = (error.reason, error.message) if error else ("", "")
@@ -292,7 +319,7 @@ class Stepping:
     def _error(self, step: _Step) -> SagaFailure | None:
         status, failure = step.entry.status, step.entry.outcome.failure
         if status == INTERRUPTED:
-            return self._interrupted(step.entry)
+            return self._interrupted(step)
         if status == TIMED_OUT:
             return StepTimedOut("TIMED_OUT", f"{step.info.name} did not come in time")
         if status == REJECTED and step.info.kind == _CHILD:
@@ -301,10 +328,10 @@ class Stepping:
             return StepRejected(failure.reason, failure.message, dict(failure.metadata))
         return None
 
-    def _interrupted(self, entry: JournalEntry) -> SagaFailure:
-        if entry.event:
-            return Interrupted(self._opened(entry.event))
-        if self.cancelled:
+    def _interrupted(self, step: _Step) -> SagaFailure:
+        if step.entry.event:
+            return Interrupted(self._opened(step.entry.event))
+        if step.scope.stopped or (self.cancelled and not step.fresh):
             return SagaCancelled("CANCELLED", self.cancelled)
         return NeighbourFailed("NEIGHBOUR_FAILED", "a step beside it failed")
 
@@ -321,19 +348,27 @@ class Stepping:
 
 
 async def _branch(group: Scope, number: int, step: Awaitable[Any]) -> Any:
-    with entered(Scope(f"{group.prefix}.{number}", group)):
+    branch = group.branch(number)
+    with entered(branch):
         try:
             return await step
         except SagaFailure:
             group.failed = True
             raise
+        finally:
+            group.learn(branch.seen, branch.stopped)
 
 
 def _weight(error: BaseException) -> int:
-    """Orders what several branches raised: defects first, then failures, then their echoes."""
+    """Orders what several branches raised: defects first, then failures, what came from outside, echoes.
+
+    What came from outside is behind: code that runs again may find more of it than the first time.
+    """
     if not isinstance(error, SagaFailure):
         return 0
-    return 2 if isinstance(error, NeighbourFailed) else 1
+    if isinstance(error, NeighbourFailed):
+        return 3
+    return 2 if isinstance(error, Interrupted | SagaCancelled) else 1
 
 
 def _judge(entry: JournalEntry, report: SagaReport) -> None:

@@ -237,6 +237,9 @@ class ScriptedHost:
         self._waiters.append(waiter)
         return await waiter.future
 
+    async def recorded(self) -> None:
+        """Does nothing: a script loses nothing."""
+
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
         """Shows nothing."""
 

@@ -251,6 +251,10 @@ class _Host:
             return False
         return True
 
+    async def recorded(self) -> None:
+        """Ends the workflow's task."""
+        await _recorded()
+
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
         """Sets the search attributes by which lists find it."""
         shown = (names.saga_status(status), step[:200])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -97,6 +98,8 @@ class TemporalServer:
         if self.database is not None:
             self.database.parent.mkdir(parents=True, exist_ok=True)
         self._process.start()
+        self._process.wait_until(lambda: self._attributes() is not None, _START_TIMEOUT)
+        self._add_attributes()
         self._process.wait_until(self._ready, _START_TIMEOUT)
         return self
 
@@ -144,13 +147,26 @@ class TemporalServer:
         ]
 
     def _ready(self) -> bool:
+        return SEARCH_ATTRIBUTES.keys() <= (self._attributes() or {}).keys()
+
+    def _attributes(self) -> dict[str, str] | None:
+        """Returns the namespace's search attributes; None while it cannot tell."""
         base = f"http://{LOOPBACK}:{self._http_port}/api/v1/namespaces/{self.namespace}/search-attributes"
         try:
             with urllib.request.urlopen(base, timeout=2) as answer:
                 known: dict[str, str] = json.load(answer).get("customAttributes", {})
         except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError):
-            return False
-        return SEARCH_ATTRIBUTES.keys() <= known.keys()
+            return None
+        return known
+
+    def _add_attributes(self) -> None:
+        """Adds what a database of an older version lacks: the server adds attributes to a new one only."""
+        known = self._attributes() or {}
+        for name, kind in SEARCH_ATTRIBUTES.items():
+            if name not in known:
+                create = [_binary(), "operator", "search-attribute", "create", "--name", name, "--type", kind]
+                where = ["--address", self.address, "--namespace", self.namespace]
+                subprocess.run([*create, *where], capture_output=True, check=False, timeout=30)  # noqa: S603
 
 
 def _binary() -> str:
