@@ -18,7 +18,12 @@ async def run(seed: int, rounds: int, callers: int) -> None:
         await platform.prepare("orders")
         with platform.service("orders", log_level="warning") as service:
             storm = Storm(platform, service, seed=seed, callers=callers)
-            kinds = [storm.kill_context, storm.restart_postgres, storm.kill_postgres, storm.restart_temporal]
+            kinds = [
+                service.kill_and_start,
+                storm.restart_postgres,
+                storm.kill_postgres,
+                storm.restart_temporal,
+            ]
             disruptions = [storm.random.choice(kinds) for _ in range(rounds)]
             names = ", ".join(kind.__name__ for kind in disruptions)
             console.print(f"seed {seed}: {names}")

@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
 from google.protobuf.message import Message
 from intent.contracts import Registry
 from intent.errors import CommandError, Rejected, Unavailable
-from intent.runtime.platform import ContextService, LocalPlatform
+from intent.runtime.platform import LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
@@ -44,19 +45,28 @@ class Sent:
     answer: CommandResult | str | None = None
 
 
+class Target(Protocol):
+    """What a storm blows at."""
+
+    @property
+    def target(self) -> str:
+        """Where clients connect."""
+        ...
+
+
 @dataclass
 class Storm:
     """Load on one context, from so many callers.
 
     Attributes:
         platform: What it runs on.
-        service: The context process.
+        service: The context process, or several.
         seed: Makes a storm repeatable, as far as the machine allows.
         callers: How many callers.
     """
 
     platform: LocalPlatform
-    service: ContextService
+    service: Target
     seed: int
     callers: int = 24
     sent: list[Sent] = field(default_factory=list)
@@ -83,11 +93,6 @@ class Storm:
         finally:
             self.over.set()
             await asyncio.gather(*callers)
-
-    def kill_context(self) -> None:
-        """Kills the context process and starts it again."""
-        self.service.kill()
-        self.service.start()
 
     def restart_postgres(self) -> None:
         """Stops PostgreSQL under load and starts it again."""

@@ -90,12 +90,22 @@ class Dev:
 
 
 @contextmanager
-def running_dev(folder: Path, **variables: str) -> Iterator[Dev]:
+def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev]:
     """Starts `intent dev` on free ports, waits until everything runs, and ends it as Ctrl-C does."""
     output = folder / "output"
     with output.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "intent.cli", "dev", "--port-base", "0", "--data", str(folder)],
+            [
+                sys.executable,
+                "-m",
+                "intent.cli",
+                "dev",
+                "--port-base",
+                "0",
+                "--data",
+                str(folder),
+                *arguments,
+            ],
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from intent.runtime.dev.supervision import LogTail
 
 
 def _state(pid: int) -> DevState:
-    address = ContextAddress("127.0.0.1:7401", "http://127.0.0.1:7501/metrics")
+    address = ContextAddress("127.0.0.1:7401", "http://127.0.0.1:7501/metrics", ("127.0.0.1:7434",))
     return DevState(pid, "127.0.0.1:7433", "http://127.0.0.1:7480", "postgresql://x", {"orders": address})
 
 
@@ -25,6 +25,27 @@ def test_ports_follow_from_the_base_and_the_names() -> None:
     assert layout.contexts == {"orders": 8401, "payments": 8402}
     assert (layout.postgres, layout.temporal, layout.ui) == (8432, 8433, 8480)
     assert layout.metrics == {"orders": 8501, "payments": 8502}
+
+
+def test_further_processes_of_a_context_have_ports_and_names_of_their_own() -> None:
+    layout = DevLayout.of(Path("data"), ["payments", "orders"], 8400, {"orders": 3, "payments": 2})
+    assert layout.contexts == {
+        "orders": 8401,
+        "payments": 8402,
+        "orders-2": 8434,
+        "orders-3": 8435,
+        "payments-2": 8436,
+    }
+    assert layout.metrics["orders-2"] == 8534
+    assert layout.processes == {
+        "orders": ["orders", "orders-2", "orders-3"],
+        "payments": ["payments", "payments-2"],
+    }
+
+
+def test_too_many_processes_for_the_ports_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="need free ports: --port-base 0"):
+        DevLayout.of(Path("data"), ["orders"], 8400, {"orders": 60})
 
 
 def test_base_zero_takes_free_ports() -> None:

@@ -64,6 +64,11 @@ class ContextService:
         """Kills it at once, as kill -9 does."""
         self.process.kill()
 
+    def kill_and_start(self) -> None:
+        """Kills it and starts it again on its port."""
+        self.kill()
+        self.start()
+
     def ready(self) -> bool:
         """Returns whether it says of itself that it gets on."""
         with grpc.insecure_channel(self.target) as channel:
@@ -91,10 +96,16 @@ class LocalPlatform:
         durable: False trades PostgreSQL's safety against power loss for speed.
         keep_workflows: False keeps Temporal's state in memory, which a restart of it loses.
         folder: Where data and logs go; None: a folder that is removed at the end.
+        dynamic_config: Temporal's dynamic configuration, by key.
     """
 
     def __init__(
-        self, *, durable: bool = True, keep_workflows: bool = True, folder: Path | None = None
+        self,
+        *,
+        durable: bool = True,
+        keep_workflows: bool = True,
+        folder: Path | None = None,
+        dynamic_config: Mapping[str, object] | None = None,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="intent-", ignore_cleanup_errors=True)
         self.folder = folder or Path(self._temporary.name)
@@ -104,6 +115,7 @@ class LocalPlatform:
         self.temporal = TemporalServer(
             log=self.folder / "temporal.log",
             database=self.folder / "temporal.db" if keep_workflows else None,
+            dynamic_config=dynamic_config,
         )
 
     def __enter__(self) -> Self:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from intent.cli.exits import Exit
+from intent.cli.exits import Exit, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from intent.runtime.dev import DevStack
@@ -27,11 +29,13 @@ context that dies is started again; Ctrl-C ends everything.
   intent dev
   intent dev --port-base 8400          other ports, when these are taken
   intent dev --data /tmp/other         other data
+  intent dev --replicas orders=2       two processes of orders, as in production
 
 Other commands in the same folder find it by themselves: intent send, intent events, ….
 """
 _COLOURS: Final = ("cyan", "magenta", "green", "yellow", "blue")
 _TICK: Final = 0.1
+_MOST_REPLICAS: Final = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +50,14 @@ def dev(
     port_base: Annotated[
         int, typer.Option("--port-base", envvar="INTENT_DEV_PORT_BASE", help="First port; 0 takes free ones.")
     ] = 7400,
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replicas",
+            metavar="[CONTEXT=]N",
+            help="As how many processes a context runs, or every one; may be repeated. [1]",
+        ),
+    ] = None,
 ) -> None:
     """Runs everything on this machine."""
     from importlib.metadata import entry_points
@@ -59,7 +71,9 @@ def dev(
     contexts = sorted(entry.name for entry in entry_points(group="intent.contexts"))
     if not contexts:
         raise ConfigurationError("no context is installed; install one, e.g. contexts/orders")
-    layout = DevLayout.of((data or Path(DEFAULT_FOLDER)).absolute(), contexts, port_base)
+    layout = DevLayout.of(
+        (data or Path(DEFAULT_FOLDER)).absolute(), contexts, port_base, _replicas(replicas or (), contexts)
+    )
     _end_on_signals()
     stack = DevStack(layout)
     screen = _Screen(Console(highlight=False), stack)
@@ -71,6 +85,20 @@ def dev(
         raise typer.Exit(Exit.DONE) from None
     finally:
         screen.stop()
+
+
+def _replicas(given: Sequence[str], contexts: Sequence[str]) -> dict[str, int]:
+    """Reads ``orders=2``, or ``2`` for every context."""
+    wanted: dict[str, int] = {}
+    for text in given:
+        context, _, number = text.rpartition("=")
+        if not number.isdigit() or not 1 <= int(number) <= _MOST_REPLICAS:
+            raise UsageError(f"--replicas {text} must be a number up to {_MOST_REPLICAS}, or CONTEXT=NUMBER")
+        if context and context not in contexts:
+            known = ", ".join(contexts)
+            raise UsageError(f"--replicas {text}: there is no context {context}; installed are: {known}")
+        wanted.update(dict.fromkeys([context] if context else contexts, int(number)))
+    return wanted
 
 
 def _end_on_signals() -> None:
@@ -123,6 +151,8 @@ class _Screen:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for name, address in state.contexts.items():
             table.add_row(name, f"[bold]{address.target}[/bold]  gRPC, with reflection and health")
+            for other in address.others:
+                table.add_row("", f"[bold]{other}[/bold]  the same, another process")
             table.add_row("", f"{address.metrics}")
         table.add_row("Temporal UI", f"[bold]{state.temporal_ui}[/bold]")
         table.add_row("Temporal", state.temporal)

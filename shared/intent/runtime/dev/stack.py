@@ -24,7 +24,7 @@ Step = tuple[str, Callable[[], None]]
 
 
 class DevStack:
-    """PostgreSQL, Temporal and every context, each as its own process.
+    """PostgreSQL, Temporal and every context, each as its own process or as several.
 
     Everything ends with this process, even when it is killed; start and stop it from the
     main thread.
@@ -50,21 +50,31 @@ class DevStack:
             ui_port=layout.ui,
             ui=True,
         )
-        self.contexts: Sequence[SupervisedContext] = [self._context(name) for name in layout.contexts]
+        self.contexts: Sequence[SupervisedContext] = [
+            self._context(context, process)
+            for context, processes in layout.processes.items()
+            for process in processes
+        ]
 
     @property
     def state(self) -> DevState:
         """Where everything is reached."""
-        ports = self._layout
         return DevState(
             pid=os.getpid(),
             temporal=self._temporal.address,
             temporal_ui=self._temporal.ui_url or "",
             postgres=self._postgres.dsn,
             contexts={
-                name: ContextAddress(f"{LOOPBACK}:{port}", f"http://{LOOPBACK}:{ports.metrics[name]}/metrics")
-                for name, port in ports.contexts.items()
+                context: self._address(*processes) for context, processes in self._layout.processes.items()
             },
+        )
+
+    def _address(self, first: str, *others: str) -> ContextAddress:
+        ports = self._layout
+        return ContextAddress(
+            target=f"{LOOPBACK}:{ports.contexts[first]}",
+            metrics=f"http://{LOOPBACK}:{ports.metrics[first]}/metrics",
+            others=tuple(f"{LOOPBACK}:{ports.contexts[other]}" for other in others),
         )
 
     def steps(self) -> Iterator[Step]:
@@ -75,7 +85,7 @@ class DevStack:
         yield "Check the ports", self._claim
         yield "Start PostgreSQL", lambda: _ignore(self._postgres.start())
         yield "Start Temporal", lambda: _ignore(self._temporal.start())
-        for name in self._layout.contexts:
+        for name in self._layout.processes:
             yield f"Migrate {name}", lambda name=name: self._migrate(name)  # type: ignore[misc]
         yield "Start the contexts", self._start_contexts
         for context in self.contexts:
@@ -83,7 +93,7 @@ class DevStack:
         yield "Tell where everything is", lambda: self.state.write(self._layout.folder)
 
     def keep_running(self) -> Iterator[tuple[str, str]]:
-        """Starts again what has ended; yields the name of a context and the news of it.
+        """Starts again what has ended; yields the name of a process and the news of it.
 
         Raises:
             ServiceFailed: PostgreSQL or Temporal ended and does not start again.
@@ -151,23 +161,24 @@ class DevStack:
         for context in self.contexts:
             context.start()
 
-    def _context(self, name: str) -> SupervisedContext:
-        metrics = self._layout.metrics[name]
+    def _context(self, context: str, process: str) -> SupervisedContext:
+        metrics = self._layout.metrics[process]
         environment = {
-            "INTENT_CONTEXT": name,
+            "INTENT_CONTEXT": context,
             "INTENT_DEV": "true",
             "INTENT_DEV_DATA": str(self._layout.folder.resolve()),
             "INTENT_HOST": LOOPBACK,
-            "INTENT_PORT": str(self._layout.contexts[name]),
+            "INTENT_PORT": str(self._layout.contexts[process]),
             "INTENT_METRICS_HOST": LOOPBACK,
             "INTENT_METRICS_PORT": str(metrics),
-            "INTENT_DATABASE_URL": self._dsn(name, "service"),
-            "INTENT_QUERY_DATABASE_URL": self._dsn(name, "query"),
+            "INTENT_DATABASE_URL": self._dsn(context, "service"),
+            "INTENT_QUERY_DATABASE_URL": self._dsn(context, "query"),
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_NAMESPACE": self._temporal.namespace,
         }
         ready = f"http://{LOOPBACK}:{metrics}/readyz"
-        return SupervisedContext(name, self._layout.logs / f"{name}.log", environment, ready)
+        log = self._layout.logs / f"{process}.log"
+        return SupervisedContext(process, context, log, environment, ready)
 
     def _dsn(self, name: str, role: str) -> str:
         return self._postgres.dsn_for(f"{name}_{role}", _PASSWORD)

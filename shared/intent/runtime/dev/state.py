@@ -22,10 +22,12 @@ class ContextAddress:
     Attributes:
         target: Its gRPC server, ``host:port``.
         metrics: Its metrics endpoint, as a URL.
+        others: Further processes of it, each ``host:port``.
     """
 
     target: str
     metrics: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class DevState:
         """Returns the state of what runs from a folder; None when nothing does."""
         try:
             found = json.loads((folder / _FILE).read_text())
-            contexts = {name: ContextAddress(**address) for name, address in found.pop("contexts").items()}
+            contexts = {
+                name: ContextAddress(**{**address, "others": tuple(address.get("others", ()))})
+                for name, address in found.pop("contexts").items()
+            }
             state = cls(**found, contexts=contexts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None

@@ -42,18 +42,21 @@ class LogTail:
 
 
 class SupervisedContext:
-    """The process of one context; it is started again when it ends by itself.
+    """A process of one context; it is started again when it ends by itself.
 
     Attributes:
-        name: The context's name.
+        name: The process's name.
         log: What it writes.
     """
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], ready_url: str) -> None:
+    def __init__(
+        self, name: str, context: str, log: Path, environment: Mapping[str, str], ready_url: str
+    ) -> None:
         """Describes the process.
 
         Args:
-            name: The context's name.
+            name: The process's name.
+            context: The context's name.
             log: The file that takes its log.
             environment: Its settings, as variables.
             ready_url: Where it tells whether it is ready.
@@ -62,7 +65,7 @@ class SupervisedContext:
         self._ready_url = ready_url
         self._process = ManagedProcess(
             f"the context {name}",
-            [sys.executable, "-m", "intent.cli", "serve", name],
+            [sys.executable, "-m", "intent.cli", "serve", context],
             log,
             environment={**os.environ, **environment},
             grace=30.0,

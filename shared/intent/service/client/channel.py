@@ -13,6 +13,8 @@ _MIB: Final = 1024 * 1024
 _OPTIONS: Final = (
     # The client repeats by itself, with the same command id.
     ("grpc.enable_retries", 0),
+    # Calls take turns among the processes that the target's name stands for.
+    ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -27,7 +29,8 @@ def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None
     """Returns a channel to a context.
 
     Args:
-        target: Where it is served, e.g. ``127.0.0.1:7400`` or ``dns:///orders:7400``.
+        target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by
+            ``dns:///orders-headless:7400`` or ``ipv4:127.0.0.1:7401,127.0.0.1:7434``.
         credentials: For TLS; None speaks plain text.
     """
     if credentials is None:
