@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -126,7 +126,7 @@ def list_(
 
     own = context or (contract.context if contract else "")
     answers, away = with_clients(caller, own, registry, work)
-    found = [saga for sagas, _ in answers.values() for saga in sagas]
+    found = _newest_first(saga for sagas, _ in answers.values() for saga in sagas)
     if as_json:
         typer.echo(json.dumps([to_dict(saga) for saga in found], indent=2))
     else:
@@ -244,8 +244,11 @@ async def _newest(
             count += 1
             if count > limit:
                 break
-    found.sort(key=lambda saga: saga.started_at.ToNanoseconds(), reverse=True)
-    return found[:limit], len(found) > limit
+    return _newest_first(found)[:limit], len(found) > limit
+
+
+def _newest_first(sagas: Iterable[SagaInfo]) -> list[SagaInfo]:
+    return sorted(sagas, key=lambda saga: saga.started_at.ToNanoseconds(), reverse=True)
 
 
 def _of_saga(caller: Caller, context: str, saga: str, work: Callable[[IntentClient], Awaitable[T]]) -> T:

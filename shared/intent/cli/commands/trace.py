@@ -90,6 +90,8 @@ def trace(
 
 
 async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse]:
+    import asyncio
+
     from intent.errors import UnknownType
 
     try:
@@ -97,7 +99,8 @@ async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse
     except UnknownType:
         # An older version of the platform, which does not show sagas.
         return []
-    return [await client.sagas.get(info.id) for info in listed.sagas]
+    # Side by side: each waits by itself for a worker that may be away.
+    return list(await asyncio.gather(*(client.sagas.get(info.id) for info in listed.sagas)))
 
 
 def _require_any(story: Story) -> None:
