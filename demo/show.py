@@ -68,7 +68,7 @@ def _outcomes(books: Sequence[Books]) -> Table:
 
 def _sums(books: Sequence[Books]) -> Table:
     table = Table(title="Whether it adds up", title_justify="left")
-    for name in ("tenant", "sold", "charged", "came in", "left", "lies there", "held", "adds up"):
+    for name in ("tenant", "sold, EUR", "charged, EUR", "came in", "left", "there", "held", "adds up"):
         table.add_column(name, justify="left" if name in ("tenant", "adds up") else "right")
     for one in books:
         came_in = sum(one.received.values())
@@ -81,4 +81,4 @@ def _sums(books: Sequence[Books]) -> Table:
 
 
 def _euros(cents: int) -> str:
-    return f"{cents / 100:,.2f} EUR"
+    return f"{cents / 100:,.2f}"
