@@ -77,10 +77,12 @@ CMD ["serve"]
 # process anew when it is told that they have.
 FROM run AS dev
 ARG CONTEXT
+COPY --chown=10001:10001 proto /src/proto
 COPY --chown=10001:10001 shared/intent /src/shared/intent
 COPY --chown=10001:10001 contexts/${CONTEXT} /src/contexts/${CONTEXT}
 COPY tilt/reload.py /opt/dev/intent
 ENV PATH=/opt/dev:/opt/intent/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE="" \
     PYTHONPATH=/src/shared:/src/proto/src:/src/contexts/${CONTEXT}
 
 FROM run AS final

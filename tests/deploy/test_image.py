@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -170,6 +172,25 @@ async def test_the_worker_is_a_command_of_the_same_image(
     worker = started(image.process(tmp_path / "worker.log", "worker", **variables), image, variables)
     worker.stop()
     assert worker.exit_code == 0
+
+
+@pytest.mark.image
+async def test_in_development_changed_code_runs_in_the_same_container(
+    builder: Builder, platform: LocalPlatform, tmp_path: Path
+) -> None:
+    with builder.opened(builder.build("orders", target="dev")) as image:
+        port, metrics = free_ports(2)
+        variables = settings(platform, port, metrics)
+        server = started(image.process(tmp_path / "dev.log", **variables), image, variables)
+        try:
+            source = image.root / "src" / "shared" / "intent" / "service" / "server.py"
+            assert source.stat().st_uid == 10001
+            source.write_text(source.read_text().replace(" is served on ", " is served again on "))
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGHUP)
+            server.wait_until(lambda: "is served again on" in server.log.read_text(), 120)
+        finally:
+            server.stop()
 
 
 @pytest.mark.image

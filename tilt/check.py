@@ -1,0 +1,63 @@
+"""Sends a command to each context that runs, and reads back what it did.
+
+The commands are those of `helm test`, from helm/context/contexts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+from google.protobuf.json_format import ParseDict
+from intent.contracts import Registry
+from intent.runtime.dev import DevState
+from intent.service.client import IntentClient
+
+FACTS = Path(__file__).parents[1] / "helm" / "context" / "contexts"
+TENANT = "tilt-check"
+LONGEST = 120.0
+
+
+def main() -> int:
+    """Returns 0 when every context answered, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that says where contexts are")
+    parser.add_argument("contexts", nargs="+")
+    arguments = parser.parse_args()
+    state = DevState.read(arguments.data)
+    if state is None:
+        sys.stderr.write(f"nothing runs that {arguments.data} knows of\n")
+        return 1
+    for name in arguments.contexts:
+        position = asyncio.run(_check(name, state.contexts[name].target))
+        sys.stdout.write(f"{name} did what it was told, at position {position}, and shows it\n")
+        sys.stdout.flush()
+    return 0
+
+
+async def _check(name: str, target: str) -> int:
+    """Returns the position of what was done."""
+    registry, test = Registry.load(), _test(name)
+    async with IntentClient.connect(target, tenant=TENANT, registry=registry, timeout=LONGEST) as client:
+        for command in test["commands"]:
+            contract = registry.commands[command["type"]]
+            result = await client.execute(ParseDict(command["body"], contract.message()))
+        asked = registry.queries[test["query"]["type"]]
+        question = ParseDict(test["query"]["body"], asked.message())
+        await client.query(question, asked.response, min_position=result.position)
+        return result.position
+
+
+def _test(name: str) -> dict[str, Any]:
+    facts = (FACTS / f"{name}.yaml").read_text().replace("$id", f"tilt-{uuid4().hex[:12]}")
+    test: dict[str, Any] = yaml.safe_load(facts)["test"]
+    return test
+
+
+if __name__ == "__main__":
+    sys.exit(main())

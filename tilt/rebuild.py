@@ -1,0 +1,39 @@
+"""Rebuilds every projection of a context that runs, one after the other."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from intent.contracts import Registry
+from intent.runtime.dev import DevState
+from intent.service.client import IntentClient
+
+
+def main() -> int:
+    """Returns 0 when all are rebuilt."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that says where contexts are")
+    parser.add_argument("context")
+    arguments = parser.parse_args()
+    state = DevState.read(arguments.data)
+    if state is None or arguments.context not in state.contexts:
+        sys.stderr.write(f"{arguments.context} does not run, as far as {arguments.data} knows\n")
+        return 1
+    asyncio.run(_rebuild(state.contexts[arguments.context].target))
+    return 0
+
+
+async def _rebuild(target: str) -> None:
+    async with IntentClient.connect(target, registry=Registry.load()) as client:
+        for projection in (await client.projections.list()).projections:
+            async for progress in client.projections.rebuild(projection.name):
+                done = progress.position
+            sys.stdout.write(f"{projection.name} is rebuilt up to position {done}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
