@@ -20,7 +20,7 @@ from intent.runtime.platform import LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.orders.v1 import GetOrder, Money, OrderLine, OrderView, PlaceOrder
 
-from .charts import ROOT
+from .charts import CONTEXTS, ROOT
 from .images import Builder, Image, cannot_build
 
 DOCKERFILE = ROOT / "Dockerfile"
