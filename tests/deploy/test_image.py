@@ -20,7 +20,7 @@ from intent.runtime.platform import LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.orders.v1 import GetOrder, Money, OrderLine, OrderView, PlaceOrder
 
-from .charts import CONTEXTS, ROOT
+from .charts import ROOT
 from .images import Builder, Image, cannot_build
 
 DOCKERFILE = ROOT / "Dockerfile"
@@ -117,7 +117,7 @@ def test_it_holds_no_compiler_and_no_installer(image: Image) -> None:
 @pytest.mark.image
 def test_it_stays_small(image: Image) -> None:
     sizes = (path.lstat().st_size for path in (image.root / "opt" / "intent").rglob("*"))
-    assert sum(sizes) / 2**20 < 230
+    assert sum(sizes) / 2**20 < 200
 
 
 @pytest.mark.image
