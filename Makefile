@@ -51,7 +51,7 @@ test: lint tools ## Everything that a change must pass
 bench: install ## Measure, beside baselines; SCENARIO=name runs one
 	@$(BIN)/python -m bench $(SCENARIO)
 
-chaos: install ## Kill and restart everything under load, for long; ARGS=--help tells how long
+chaos: install ## Kill and restart everything under commands and orders; ARGS=--help
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: install ## Check style, types, import walls and contracts

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from demo.books import Books
 from demo.plan import planned
-from demo.run import PATIENCE, Run
+from demo.run import Run
 from demo.show import progress, show_books
 from demo.world import World
 
@@ -80,7 +80,7 @@ async def _followed(run: Run, bars: Progress, at_once: int) -> list[Books]:
             placing.result()
     await placing
     settling = bars.add_task("payments and stock settle", total=None)
-    books = await run.settled(PATIENCE if number == len(run.plan.wishes) else 0)
+    books = await run.settled(None if number == len(run.plan.wishes) else 0)
     bars.remove_task(settling)
     return books
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -102,7 +102,7 @@ class Plan:
         return f"demo-{self.run}"
 
 
-def planned(run: str, *, tenants: int, orders: int, seed: int) -> Plan:
+def planned(run: str, *, tenants: int, orders: int, seed: int, shares: Mapping[Fate, int] = SHARES) -> Plan:
     """Returns a plan, the same for the same seed but for the name of the run.
 
     Args:
@@ -110,10 +110,11 @@ def planned(run: str, *, tenants: int, orders: int, seed: int) -> Plan:
         tenants: How many tenants.
         orders: How many orders in all.
         seed: What chance follows from.
+        shares: How frequent each fate is, compared with the others.
     """
     chance = random.Random(seed)  # noqa: S311 - nothing here is secret
     plan = Plan(run, [])
-    fates = chance.choices(list(SHARES), list(SHARES.values()), k=orders)
+    fates = chance.choices(list(shares), list(shares.values()), k=orders)
     wishes = [_wish(plan, chance, f"shop-{1 + n % tenants}", n, fate) for n, fate in enumerate(fates)]
     stock = {tenant: _stock(wishes, tenant) for tenant in sorted({wish.tenant for wish in wishes})}
     return Plan(run, wishes, stock)

@@ -30,12 +30,14 @@ class Run:
         world: The contexts.
         plan: What is ordered.
         on_placed: Called for each order that is placed.
+        patience: Seconds without any change after which it is taken as stuck.
         late: The reasons of cancellations that were refused, and how many.
     """
 
     world: World
     plan: Plan
     on_placed: Callable[[], None] = lambda: None
+    patience: float = PATIENCE
     late: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,17 +55,24 @@ class Run:
             for name, shop in self._shops.items()
         )
 
-    async def place(self, at_once: int) -> None:
-        """Places all orders, so many at once, and cancels those that are to be cancelled."""
-        regrets: list[asyncio.Task[None]] = []
+    async def place(self, at_once: int, over: float = 0) -> None:
+        """Places all orders, so many at once, and cancels those that are to be cancelled.
 
-        async def one(wish: Wish) -> None:
+        Args:
+            at_once: How many are being placed at any time, at most.
+            over: Seconds over which they are spread, at least.
+        """
+        regrets: list[asyncio.Task[None]] = []
+        began, pause = _time(), over / len(self.plan.wishes)
+
+        async def one(number: int, wish: Wish) -> None:
+            await asyncio.sleep(began + number * pause - _time())
             await self._shops[wish.tenant].orders.execute(wish.command)
             self.on_placed()
             if wish.cancel_after is not None:
                 regrets.append(asyncio.create_task(self._cancel(wish, wish.cancel_after)))
 
-        await gathered(map(one, self.plan.wishes), at_once)
+        await gathered((one(*numbered) for numbered in enumerate(self.plan.wishes)), at_once)
         await asyncio.gather(*regrets)
 
     async def _cancel(self, wish: Wish, after: float) -> None:
@@ -78,7 +87,7 @@ class Run:
         """Yields how many orders are at their end, until all are or nothing moves any more."""
         before: Sequence[object] = ()
         moved = _time()
-        while _time() - moved < PATIENCE:
+        while _time() - moved < self.patience:
             now = sorted([item for shop in self._shops.values() for item in await self._standing(shop)])
             at_end = sum(status in FINAL for _, status in now)
             yield at_end
@@ -91,8 +100,9 @@ class Run:
     async def _standing(self, shop: Shop) -> list[tuple[str, int]]:
         return list((await shop.statuses(self.plan.customer)).items())
 
-    async def settled(self, patience: float = PATIENCE) -> list[Books]:
+    async def settled(self, patience: float | None = None) -> list[Books]:
         """Returns the books once they add up, or once nothing moved for so many seconds."""
+        patience = self.patience if patience is None else patience
         before: list[Books] = []
         moved = _time()
         while True:

@@ -1,32 +1,95 @@
-"""``python -m tests.chaos [--seed N] [--rounds N]``: a long storm, as ``make chaos`` runs it."""
+"""Kills and restarts everything under load, again and again, and checks what must hold once it is quiet.
+
+Two storms. In `commands`, many callers place and change orders in one context: every command has
+one effect and its first answer. In `orders`, orders of several tenants go through all four
+contexts, with declined cards, too little stock, parcels that come back and customers who change
+their minds: each order is completed, paid once and sent once, or cancelled, with nothing charged
+and nothing held; no saga is left, logs have no gaps, read models equal a rebuild.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
 
 from intent.runtime.platform import LocalPlatform
 from rich.console import Console
 
+from .orders import OrderStorm, Result, plan_of, running
+from .outages import outages_planned, victims
 from .storm import Storm
 
+_PROBLEMS_SHOWN = 40
 
-async def run(seed: int, rounds: int, callers: int) -> None:
-    """Runs one storm and checks what must hold."""
+
+def main() -> int:
+    """Returns 0 when everything holds, 1 when not."""
+    arguments = _arguments()
     console = Console()
-    with LocalPlatform() as platform:
+    storms = [arguments.only] if arguments.only else ["commands", "orders"]
+    try:
+        held = [asyncio.run(_kept(name, arguments, console)) for name in storms]
+    except KeyboardInterrupt:
+        return 130
+    return 0 if all(held) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make chaos ARGS=…", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=["commands", "orders"], help="one of the storms; else both")
+    parser.add_argument("--seed", type=int, default=1, help="what chance follows from (1)")
+    commands = parser.add_argument_group("the storm of commands")
+    commands.add_argument("--rounds", type=_positive, default=12, help="how many kills and restarts (12)")
+    commands.add_argument("--callers", type=_positive, default=32, help="how many callers (32)")
+    orders = parser.add_argument_group("the storm of orders")
+    orders.add_argument("--orders", type=_positive, default=400, help="how many orders (400)")
+    orders.add_argument("--tenants", type=_positive, default=4, help="of how many tenants (4)")
+    orders.add_argument("--seconds", type=_positive, default=120, help="how long it blows (120)")
+    orders.add_argument("--kills", type=_positive, default=36, help="how many kills (36)")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 up")
+    return int(text)
+
+
+async def _kept(name: str, arguments: argparse.Namespace, console: Console) -> bool:
+    """Runs a storm in a folder that stays when something does not hold."""
+    folder = Path(tempfile.mkdtemp(prefix=f"intent-chaos-{name}-"))
+    console.print(f"[bold]the storm of {name}[/bold], seed {arguments.seed}", highlight=False)
+    blow = _orders if name == "orders" else _commands
+    held = False
+    try:
+        held = await blow(arguments, console, folder)
+    finally:
+        if held:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            console.print(f"logs and data are kept in {folder}", highlight=False, soft_wrap=True)
+    return held
+
+
+async def _commands(arguments: argparse.Namespace, console: Console, folder: Path) -> bool:
+    with LocalPlatform(folder=folder) as platform:
         await platform.prepare("orders")
         with platform.service("orders", log_level="warning") as service:
-            storm = Storm(platform, service, seed=seed, callers=callers)
+            storm = Storm(platform, service, seed=arguments.seed, callers=arguments.callers)
             kinds = [
                 service.kill_and_start,
                 storm.restart_postgres,
                 storm.kill_postgres,
                 storm.restart_temporal,
             ]
-            disruptions = [storm.random.choice(kinds) for _ in range(rounds)]
-            names = ", ".join(kind.__name__ for kind in disruptions)
-            console.print(f"seed {seed}: {names}")
+            disruptions = [storm.random.choice(kinds) for _ in range(arguments.rounds)]
+            console.print(", ".join(kind.__name__ for kind in disruptions), highlight=False)
             with console.status("storming"):
                 await storm.blow(disruptions, pause=3.0)
             with console.status("checking what must hold"):
@@ -36,17 +99,47 @@ async def run(seed: int, rounds: int, callers: int) -> None:
                 f"gapless, read models equal a rebuild, nothing is stuck; slowest answer "
                 f"{storm.slowest_after_restart():.1f} s after a restart"
             )
+    return True
 
 
-def main() -> None:
-    """Reads the arguments and runs."""
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="repeats a storm (default 1)")
-    parser.add_argument("--rounds", type=int, default=12, help="how many kills and restarts (default 12)")
-    parser.add_argument("--callers", type=int, default=32, help="how many callers (default 32)")
-    arguments = parser.parse_args()
-    asyncio.run(run(arguments.seed, arguments.rounds, arguments.callers))
+async def _orders(arguments: argparse.Namespace, console: Console, folder: Path) -> bool:
+    seed = arguments.seed
+    plan = plan_of(seed, arguments.orders, arguments.tenants)
+    with console.status("starting") as status, LocalPlatform(folder=folder) as platform:
+        async with running(platform) as services:
+            everything = victims(platform, services)
+            outages = outages_planned(sorted(everything), seed, arguments.seconds, arguments.kills)
+            for name, own in outages.items():
+                moments = ", ".join(f"{outage.moment:.0f} s" for outage in own)
+                console.print(f"  {name} is killed after {moments or '—'}", highlight=False)
+            storm = OrderStorm(
+                platform, services, plan, arguments.seconds, arguments.kills, seed, status.update
+            )
+            result = await storm.blow()
+    _show(result, console)
+    return not result.problems
+
+
+def _show(result: Result, console: Console) -> None:
+    outcomes = ", ".join(f"{number} {outcome.value}" for outcome, number in result.outcomes.most_common())
+    console.print(f"{result.outcomes.total():,} orders: {outcomes}", highlight=False)
+    console.print(
+        f"{result.kills} kills, {result.sagas:,} sagas, {result.events:,} events; "
+        f"quiet {result.quiet_after:.0f} s after everything ran again",
+        highlight=False,
+    )
+    for words in result.restarts:
+        console.print(f"started again: {words}", highlight=False, soft_wrap=True)
+    for problem in result.problems[:_PROBLEMS_SHOWN]:
+        console.print(problem, style="red", highlight=False, soft_wrap=True)
+    if len(result.problems) > _PROBLEMS_SHOWN:
+        console.print(f"and {len(result.problems) - _PROBLEMS_SHOWN} more", style="red")
+    if not result.problems:
+        console.print(
+            "every order is paid once and sent once, or costs nothing and holds nothing; no saga is left, "
+            "logs are gapless, read models equal a rebuild"
+        )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

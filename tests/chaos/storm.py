@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-import asyncpg
 from google.protobuf.message import Message
 from intent.contracts import Registry
 from intent.errors import CommandError, Rejected, Unavailable
@@ -18,6 +17,8 @@ from intent.runtime.platform import LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
+
+from .logs import check_log, check_read_models
 
 TENANTS = ("acme", "globex", "initech")
 ROLES = ("customer", "service", "operator")
@@ -146,7 +147,7 @@ class Storm:
         assert not unanswered, f"{len(unanswered)} commands were never answered: {unanswered[:3]}"
         await self._repeats_change_nothing()
         await self._log_is_what_was_answered()
-        await self._read_models_equal_a_rebuild()
+        await check_read_models(self.platform.postgres.dsn, "orders", self.client, PATIENCE)
         await self._nothing_is_stuck()
 
     def slowest_after_restart(self) -> float:
@@ -180,34 +181,9 @@ class Storm:
         await asyncio.gather(*(repeat(sent) for sent in self.sent))
 
     async def _log_is_what_was_answered(self) -> None:
-        rows = await self._as_administrator(
-            "select position, tenant, aggregate_id, version from orders.events order by position"
-        )
-        assert [row["position"] for row in rows] == list(range(1, len(rows) + 1)), "the log has a gap"
+        log = await check_log(self.platform.postgres.dsn, "orders")
         answered = [e for s in self.sent if isinstance(s.answer, CommandResult) for e in s.answer.events]
-        assert sorted(e.position for e in answered) == [row["position"] for row in rows]
-        versions: dict[tuple[str, str], int] = {}
-        for row in rows:
-            stream = (row["tenant"], row["aggregate_id"])
-            versions[stream] = versions.get(stream, 0) + 1
-            assert row["version"] == versions[stream], f"{stream} skips a version"
-
-    async def _read_models_equal_a_rebuild(self) -> None:
-        for projection, table in (("OrderViews", "order_view"), ("OrderSummaries", "order_summary")):
-            await self._caught_up(projection)
-            before = await self._rows(table)
-            async for _ in self.client.projections.rebuild(projection):
-                pass
-            assert await self._rows(table) == before, f"{projection} differs from a fresh rebuild"
-
-    async def _caught_up(self, projection: str) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                listed = await self.client.projections.list()
-                status = next(p for p in listed.projections if p.name == projection)
-                if status.position >= listed.head:
-                    return
-                await asyncio.sleep(0.1)
+        assert sorted(e.position for e in answered) == [row["position"] for row in log]
 
     async def _nothing_is_stuck(self) -> None:
         placed = {(s.tenant, s.command.order_id) for s in self.sent if isinstance(s.command, PlaceOrder)}
@@ -219,20 +195,6 @@ class Storm:
             except Rejected as rejection:
                 refused.add(rejection.reason)
         assert refused <= {"ORDER_ALREADY_CANCELLED"}
-
-    async def _rows(self, table: str) -> list[tuple[object, ...]]:
-        rows = await self._as_administrator(
-            f"select tenant, order_id, data from orders.{table} order by tenant, order_id"
-        )
-        return [tuple(row) for row in rows]
-
-    async def _as_administrator(self, query: str) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.platform.postgres.dsn)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(query)
-            return rows
-        finally:
-            await connection.close()
 
 
 _NO_ANSWER = {Unavailable.__name__, "DEADLINE_EXCEEDED", "STILL_WAITING", "INTERNAL", "UNREACHABLE"}

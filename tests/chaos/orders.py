@@ -1,0 +1,211 @@
+"""Orders of several tenants through four contexts while everything below them is killed and restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from intent.contracts import Registry
+from intent.runtime.platform import ContextService, LocalPlatform
+from intent.service.client import IntentClient
+from intent_contracts.intent.v1 import SagaInfo
+from payments.ledger import ProviderLedger
+
+from demo.books import Books, Outcome
+from demo.plan import SHARES, Fate, Plan, planned
+from demo.run import Run
+from demo.world import CONTEXTS, World
+
+from .logs import Log, check_log, check_read_models
+from .outages import Outages, outages_planned, victims
+from .verdict import Verdict
+
+__all__ = ["OrderStorm", "Result", "plan_of", "running"]
+
+PATIENCE = 300.0
+"""Seconds without any change after which it is taken as stuck: longer than anything waits to try again."""
+_CALL_PATIENCE = 900.0
+_AT_ONCE = 32
+_LOOK = 0.5
+_ROLES = ("customer", "service", "operator")
+# More change their minds than in the demo.
+_SHARES = {**SHARES, Fate.REGRETTED: 10, Fate.REGRETTED_LATE: 24}
+_ENVIRONMENT = {
+    "PAYMENTS_PROVIDER_LATENCY_MS": "50",
+    "PAYMENTS_PROVIDER_SLOW_MS": "1000",
+    "SHIPPING_CARRIER_LATENCY_MS": "50",
+    "SHIPPING_CARRIER_SLOW_MS": "1000",
+    "SHIPPING_CARRIER_HAND_OVER_MS": "1000",
+    "SHIPPING_CARRIER_ARRIVE_MS": "1000",
+}
+
+
+def plan_of(seed: int, orders: int, tenants: int = 3) -> Plan:
+    """Returns what is ordered."""
+    return planned(f"chaos-{seed}", tenants=tenants, orders=orders, seed=seed, shares=_SHARES)
+
+
+@asynccontextmanager
+async def running(platform: LocalPlatform) -> AsyncIterator[dict[str, ContextService]]:
+    """Runs the four contexts as processes of their own, for as long as the block lasts."""
+    services = {
+        name: platform.service(name, environment=_ENVIRONMENT, log_level="warning") for name in CONTEXTS
+    }
+    try:
+        await asyncio.gather(*(platform.prepare(name) for name in CONTEXTS))
+        await asyncio.gather(*(asyncio.to_thread(service.start) for service in services.values()))
+        yield services
+    finally:
+        for service in services.values():
+            service.kill()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a storm.
+
+    Attributes:
+        problems: What does not hold, in sentences.
+        outcomes: How many orders ended how.
+        kills: How often something was killed.
+        restarts: What could not start at once since what it needs was away, in sentences.
+        sagas: How many sagas ran, in all contexts.
+        events: How many events were recorded, in all contexts.
+        quiet_after: Seconds from the moment from which everything ran to the last saga's end.
+    """
+
+    problems: list[str]
+    outcomes: Counter[Outcome]
+    kills: int
+    restarts: list[str]
+    sagas: int
+    events: int
+    quiet_after: float
+
+
+@dataclass
+class OrderStorm:
+    """One storm over the four contexts.
+
+    Attributes:
+        platform: What they run on.
+        services: The contexts, by name.
+        plan: What is ordered.
+        seconds: For how long orders come and things are killed.
+        kills: How often something is killed.
+        seed: What chance follows from.
+        tell: Called with how far it is.
+    """
+
+    platform: LocalPlatform
+    services: dict[str, ContextService]
+    plan: Plan
+    seconds: float
+    kills: int
+    seed: int
+    tell: Callable[[str], None] = lambda words: None
+    _away: set[str] = field(default_factory=set)
+
+    async def blow(self) -> Result:
+        """Lets the storm blow, waits until all is quiet, and checks what must hold."""
+        async with AsyncExitStack() as stack:
+            world = World({name: await stack.enter_async_context(self._client(name)) for name in CONTEXTS})
+            run = Run(world, self.plan, patience=PATIENCE)
+            await run.stock_up()
+            outages = await self._storm(run)
+            began = time.monotonic()
+            books = await self._quiet(run)
+            sagas = await self._sagas_over(world)
+            quiet_after = time.monotonic() - began
+            return await self._result(world, books, sagas, outages, quiet_after)
+
+    def _client(self, name: str) -> IntentClient:
+        registry, target = Registry.load(), self.services[name].target
+        return IntentClient.connect(target, registry=registry, timeout=_CALL_PATIENCE, roles=_ROLES)
+
+    async def _storm(self, run: Run) -> Outages:
+        everything = victims(self.platform, self.services)
+        when = outages_planned(sorted(everything), self.seed, self.seconds, self.kills)
+        outages = Outages(everything, when, self._changed)
+        placed = 0
+
+        def on_placed() -> None:
+            nonlocal placed
+            placed += 1
+            away = f", away: {', '.join(sorted(self._away))}" if self._away else ""
+            self.tell(f"{placed} of {len(self.plan.wishes)} orders placed, {outages.kills} kills{away}")
+
+        run.on_placed = on_placed
+        async with asyncio.TaskGroup() as both:
+            both.create_task(run.place(_AT_ONCE, over=self.seconds))
+            both.create_task(outages.happen())
+        return outages
+
+    def _changed(self, name: str, came: bool) -> None:
+        (self._away.discard if came else self._away.add)(name)
+
+    async def _quiet(self, run: Run) -> list[Books]:
+        """Waits until every order is at its end and the books add up, or nothing moves any more."""
+        at_end = 0
+        async for at_end in run.ended():
+            self.tell(f"{at_end} of {len(self.plan.wishes)} orders at their end")
+        self.tell("payments and stock settle")
+        return await run.settled(None if at_end == len(self.plan.wishes) else 0)
+
+    async def _sagas_over(self, world: World) -> list[SagaInfo]:
+        """Waits until every saga is over, or nothing moves any more; returns them all."""
+        before: list[SagaInfo] = []
+        moved = time.monotonic()
+        while True:
+            sagas = await self._sagas(world)
+            left = sum(not saga.HasField("ended_at") for saga in sagas)
+            if not left or time.monotonic() - moved > PATIENCE:
+                return sagas
+            if sagas != before:
+                before, moved = sagas, time.monotonic()
+            self.tell(f"{left} of {len(sagas)} sagas run")
+            await asyncio.sleep(_LOOK)
+
+    async def _sagas(self, world: World) -> list[SagaInfo]:
+        return [
+            saga
+            for client in world.clients.values()
+            for tenant in self.plan.stock
+            async for saga in client.acting(tenant=tenant).sagas.every()
+        ]
+
+    async def _result(
+        self, world: World, books: list[Books], sagas: list[SagaInfo], outages: Outages, quiet_after: float
+    ) -> Result:
+        logs: list[Log] = []
+        broken: list[str] = []
+        for name, client in world.clients.items():
+            self.tell(f"checking the log and the read models of {name}")
+            try:
+                logs.append(await check_log(self.platform.postgres.dsn, name))
+                await check_read_models(self.platform.postgres.dsn, name, client, PATIENCE)
+            except AssertionError as problem:
+                broken.append(str(problem))
+        ledger = ProviderLedger(self.platform.folder / "payments-provider.sqlite3")
+        verdict = Verdict(books, sagas, ledger.charges(), logs)
+        return Result(
+            problems=[*verdict.problems(), *broken, *self._not_running()],
+            outcomes=sum((one.outcomes() for one in books), Counter[Outcome]()),
+            kills=outages.kills,
+            restarts=outages.ended,
+            sagas=len(sagas),
+            events=sum(map(len, logs)),
+            quiet_after=quiet_after,
+        )
+
+    def _not_running(self) -> list[str]:
+        gone = [service for service in self.services.values() if not service.process.alive]
+        return [
+            f"{service.context} ended by itself ({service.process.exit_code}): "
+            f"{service.process.last_log_line()}"
+            for service in gone
+        ]
