@@ -30,7 +30,8 @@ processes run; an old version may go when `drained` says that nothing is left on
   intent deploy temporal-setup --retention-days 7
   intent deploy promote orders --build-id 2026.11.2
   intent deploy status orders
-  intent deploy drained orders --build-id 2026.11.1 && kubectl delete deployment …
+  intent deploy drained orders --build-id 2026.11.1
+  intent deploy retire orders --namespace shop
 
 Temporal is found as by every process: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … (docs/settings.md).
 """
@@ -68,6 +69,17 @@ anew every few minutes, so a version is told to be drained some minutes after it
 \b
   intent deploy drained orders --build-id 2026.11.1
   intent deploy drained orders --wait 600
+"""
+_RETIRE = """End the Deployments in Kubernetes of versions on which nothing is left.
+
+It looks for the Deployments that the chart keeps for old versions (versioning.keepOld), asks Temporal which
+of them are drained, and scales those to zero. What is current, ramping, draining or not known to Temporal
+stays. Run it again whenever you like, e.g. from a CronJob; it needs the extra intent[kubernetes].
+
+\b
+  intent deploy retire orders --namespace shop --dry-run
+  intent deploy retire orders --namespace shop
+  intent deploy retire orders --namespace shop --delete     and delete them
 """
 
 _app = typer.Typer(name="deploy", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -204,6 +216,36 @@ def drained(
     if busy:
         raise typer.Exit(Exit.REFUSED)
     typer.echo(f"{build_id or 'every old version'} of {settings.deployment} is drained")
+
+
+@_app.command("retire", help=_RETIRE)
+def retire(
+    context: Context,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="The namespace in Kubernetes. Default: the current one.")
+    ] = "",
+    delete: Annotated[bool, typer.Option("--delete", help="Delete them instead of scaling to zero.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    deployment: Deployment = "",
+    wait: Wait = 10.0,
+) -> None:
+    """Ends the Deployments of drained versions."""
+    from intent.runtime.rollout import KeptDeployments
+
+    settings = _settings(context, deployment, "")
+    kept = KeptDeployments(context, settings.deployment, namespace)
+    found = kept.found()
+    versions = _with_deployment(settings, wait, lambda known: known.versions()) if found else ()
+    states = {version.build: version.status for version in versions}
+    for one in found:
+        state = states.get(one.build, "not known to Temporal")
+        goes = state == "drained" and (delete or one.replicas > 0)
+        if goes and not dry_run:
+            kept.end(one.name, delete=delete)
+        action = ("deleted" if delete else "scaled to zero") if goes else "stays as it is"
+        typer.echo(f"{one.name} (version {one.build}, {state}): {'would be ' * (dry_run and goes)}{action}")
+    if not found:
+        typer.echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
 
 
 def _settings(context: str, deployment: str, build: str) -> Settings:

@@ -2,6 +2,15 @@
 
 from intent.runtime.rollout.deployment import Poller, Version, WorkerDeployment
 from intent.runtime.rollout.namespace import prepare_namespace
+from intent.runtime.rollout.retirement import KeptDeployment, KeptDeployments
 from intent.runtime.rollout.waiting import connect_patiently
 
-__all__ = ["Poller", "Version", "WorkerDeployment", "connect_patiently", "prepare_namespace"]
+__all__ = [
+    "KeptDeployment",
+    "KeptDeployments",
+    "Poller",
+    "Version",
+    "WorkerDeployment",
+    "connect_patiently",
+    "prepare_namespace",
+]

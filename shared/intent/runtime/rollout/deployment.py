@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.deployment.v1 import WorkerDeploymentInfo, WorkerDeploymentVersion
+from temporalio.api.deployment.v1 import WorkerDeploymentInfo
 from temporalio.api.enums.v1 import TaskQueueType, WorkerDeploymentVersionStatus
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DeleteWorkerDeploymentVersionRequest,
     DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentResponse,
@@ -205,22 +204,6 @@ class WorkerDeployment:
             return True
 
         return await self._changed(change)
-
-    async def delete(self, build: str) -> None:
-        """Makes Temporal forget a version that is drained and has no workers.
-
-        Raises:
-            ConfigurationError: It has workers or work still, or is not known.
-        """
-        request = DeleteWorkerDeploymentVersionRequest(
-            namespace=self._client.namespace,
-            deployment_version=WorkerDeploymentVersion(deployment_name=self.name, build_id=build),
-            identity=self._client.identity,
-        )
-        try:
-            await self._service.delete_worker_deployment_version(request)
-        except RPCError as error:
-            raise ConfigurationError(f"version {build} of {self.name} stays: {error.message}") from error
 
     async def _changed(self, change: Callable[[], Awaitable[bool]]) -> bool:
         """Makes a change; Temporal refuses it when somebody else was first, then it is made again."""

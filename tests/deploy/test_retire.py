@@ -1,0 +1,160 @@
+"""`intent deploy retire` on the cluster double: what is drained goes, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from intent.runtime.devservices import TemporalServer
+from intent.runtime.rollout import WorkerDeployment
+from intent.runtime.rollout.waiting import until
+from intent.workflows import Versioning
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from ..cli.running import Done, environment, process
+from .charts import KUBECTL
+from .cluster import Cluster
+
+NAMESPACE = "shop"
+
+
+@workflow.defn(name="Nothing")
+class Nothing:
+    @workflow.run
+    async def run(self) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    often = {
+        "matching.wv.VersionDrainageStatusRefreshInterval": "1s",
+        "matching.wv.VersionDrainageStatusVisibilityGracePeriod": "1s",
+    }
+    log = tmp_path_factory.mktemp("temporal") / "log"
+    with TemporalServer(log=log, dynamic_config=often) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def versions(temporal: TemporalServer) -> AsyncIterator[WorkerDeployment]:
+    """Version 1 was current and is drained, 2 is current, 3 has workers and was never promoted."""
+    client = await Client.connect(temporal.address)
+    orders = WorkerDeployment(client, "orders", ["orders-commands"], 60, print)
+    async with AsyncExitStack() as stack:
+        for build in ("1", "2", "3"):
+            worker = Worker(
+                await Client.connect(temporal.address),
+                task_queue="orders-commands",
+                workflows=[Nothing],
+                workflow_runner=UnsandboxedWorkflowRunner(),
+                deployment_config=Versioning("orders", build).config,
+            )
+            await stack.enter_async_context(worker)
+            await orders.await_workers(build, 1)
+        await orders.make_current("1")
+        await orders.make_current("2")
+
+        async def busy() -> str:
+            return "" if (await orders.version("1")).status == "drained" else "1 is not drained"
+
+        assert await until(busy, 60, print) == ""
+        yield orders
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster with a Deployment for each version, and some that are none of retire's business."""
+    with Cluster(tmp_path) as running:
+        for name, build, deployment in (
+            ("orders-worker-1", "1", "orders"),
+            ("orders-worker-2", "2", "orders"),
+            ("orders-worker-3", "3", "orders"),
+            ("orders-worker-9", "9", "orders"),
+            ("other-worker-1", "1", "elsewhere/orders"),
+            ("orders", "", "orders"),
+        ):
+            manifest = yaml.safe_dump(_deployment(name, build, deployment))
+            subprocess.run(
+                [KUBECTL, "apply", "--namespace", NAMESPACE, "-f", "-"],
+                env={**environment(), **running.environment},
+                input=manifest.encode(),
+                check=True,
+            )
+        yield running
+
+
+def _deployment(name: str, build: str, deployment: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/name": "orders", "app.kubernetes.io/part-of": "intent", "of": name}
+    if build:
+        labels["intent/build-id"] = build
+    container = {
+        "name": "worker",
+        "image": "intent/orders:1",
+        "command": ["sleep", "600"],
+        "env": [{"name": "TEMPORAL_DEPLOYMENT_NAME", "value": deployment}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"of": name}}, "template": template},
+    }
+
+
+def _replicas(cluster: Cluster) -> dict[str, int]:
+    found = cluster.objects(NAMESPACE, "Deployment")
+    return {name: one["spec"]["replicas"] for (_, name), one in found.items()}
+
+
+async def _retire(cluster: Cluster, temporal: TemporalServer, *options: str) -> Done:
+    env = environment(TEMPORAL_ADDRESS=temporal.address, **cluster.environment)
+    arguments = ("deploy", "retire", "orders", "--namespace", NAMESPACE, *options)
+    return await asyncio.to_thread(process, *arguments, env=env)
+
+
+async def test_only_what_is_drained_is_scaled_to_zero(
+    cluster: Cluster, temporal: TemporalServer, versions: WorkerDeployment
+) -> None:
+    before = _replicas(cluster)
+    told = await _retire(cluster, temporal, "--dry-run")
+    assert told.code == 0, told.err
+    assert "orders-worker-1 (version 1, drained): would be scaled to zero" in told.out
+    assert _replicas(cluster) == before
+
+    done = await _retire(cluster, temporal)
+    assert "orders-worker-1 (version 1, drained): scaled to zero" in done.out
+    assert "orders-worker-2 (version 2, current): stays as it is" in done.out
+    assert "orders-worker-3 (version 3, inactive): stays as it is" in done.out
+    assert "orders-worker-9 (version 9, not known to Temporal): stays as it is" in done.out
+    assert "other-worker-1" not in done.out
+    assert _replicas(cluster) == {**before, "orders-worker-1": 0}
+
+    assert "orders-worker-1 (version 1, drained): stays as it is" in (await _retire(cluster, temporal)).out
+    assert "deleted" in (await _retire(cluster, temporal, "--delete")).out
+    assert _replicas(cluster).keys() == before.keys() - {"orders-worker-1"}
+
+
+async def test_a_cluster_that_is_not_known_is_told_with_the_mend(
+    temporal: TemporalServer, tmp_path: Path
+) -> None:
+    env = environment(
+        KUBECONFIG=str(tmp_path / "none"), HOME=str(tmp_path), TEMPORAL_ADDRESS=temporal.address
+    )
+    done = await asyncio.to_thread(process, "deploy", "retire", "orders", env=env)
+    assert (done.code, "set KUBECONFIG" in done.err) == (3, True), done.err
