@@ -12,9 +12,9 @@ from rich.console import Console
 
 from bench import report
 from bench.platform import CONTEXT, Platform
-from bench.scenarios import commands, store
+from bench.scenarios import commands, sagas, store
 
-SCENARIOS = {**commands.SCENARIOS, **store.SCENARIOS}
+SCENARIOS = {**commands.SCENARIOS, **sagas.SCENARIOS, **store.SCENARIOS}
 
 
 async def run(names: list[str], console: Console) -> dict[str, report.Figure]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -25,6 +26,25 @@ class BareNoOp:
         return payload
 
 
+@activity.defn(name="BareActivity")
+async def bare_activity(payload: str) -> str:
+    """Does nothing."""
+    return payload
+
+
+@workflow.defn(name="BareFour")
+class BareFour:
+    """Runs four activities that do nothing, one after the other."""
+
+    @workflow.run
+    async def run(self, payload: str) -> str:
+        for _ in range(4):
+            payload = await workflow.execute_activity(
+                bare_activity, payload, start_to_close_timeout=timedelta(seconds=60)
+            )
+        return payload
+
+
 @asynccontextmanager
 async def bare_worker(address: str) -> AsyncIterator[Client]:
     """Runs a worker of its own, and yields the client that shares its process."""
@@ -32,10 +52,12 @@ async def bare_worker(address: str) -> AsyncIterator[Client]:
     worker = Worker(
         client,
         task_queue=QUEUE,
-        workflows=[BareNoOp],
+        workflows=[BareFour, BareNoOp],
+        activities=[bare_activity],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=2000,
         max_concurrent_workflow_tasks=200,
+        max_concurrent_activities=400,
     )
     async with worker:
         yield client
@@ -52,5 +74,14 @@ async def no_op(client: Client, *, callers: int, seconds: float, eager: bool, wa
             task_queue=QUEUE,
             request_eager_start=eager,
         )
+
+    return await closed_loop(call, callers=callers, seconds=seconds, warm=warm)
+
+
+async def four_activities(client: Client, *, callers: int, seconds: float, warm: float = 0.0) -> Load:
+    """Runs one bare workflow of four regular activities per call, in a closed loop."""
+
+    async def call(_: int) -> None:
+        await client.execute_workflow("BareFour", PAYLOAD, id=f"bare-{uuid4().hex}", task_queue=QUEUE)
 
     return await closed_loop(call, callers=callers, seconds=seconds, warm=warm)

@@ -78,7 +78,6 @@ class SagaWorkflow:
         for tell in self._told:
             tell(self._run)
         report = await self._finished(self._run)
-        await _recorded()
         if report is None:
             workflow.continue_as_new(self._run.onward())
         return report
@@ -126,11 +125,11 @@ class SagaWorkflow:
 
 
 async def _recorded() -> None:
-    """Has what the saga did so far recorded before the workflow closes.
+    """Has what the saga knows by now recorded: the task ends, and no event can come before it any more.
 
-    Temporal refuses to close a workflow to which a signal has just come, for example of an event
-    that the saga itself brought about, and has the task done again with it. Local activities of
-    that task would be forgotten, and the saga could decide otherwise than it had.
+    Temporal's timers take up to a second, so this is for what is rare. Closing needs none: Temporal
+    refuses to close a workflow to which a signal has just come and has the task done again, but an
+    event that comes between changes nothing of what a saga sends.
     """
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(_MOMENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,12 @@ from intent.workflows.saga_types import know_sagas
 from intent.workflows.worker import WorkerSettings
 
 __all__ = ["activity_of", "saga_runner", "saga_worker"]
+
+_POLLS = 16
+"""Polls for tasks at once, half of them for sagas that begin; by default it would be one for these."""
+
+_THREADS = 16
+"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock."""
 
 _SHARED = ("google", "intent", "intent_contracts", "protovalidate")
 """What the sandbox takes from the process: the platform, the contracts and what they are made of."""
@@ -56,9 +63,12 @@ def saga_worker(
         workflows=[SagaWorkflow],
         activities=[route_command, *ports],
         workflow_runner=saga_runner(),
-        max_concurrent_workflow_tasks=sizes.workflow_tasks,
+        max_concurrent_workflow_tasks=sizes.saga_commands,
+        workflow_task_executor=ThreadPoolExecutor(_THREADS, "saga-task"),
         max_concurrent_local_activities=sizes.saga_commands,
         max_concurrent_activities=sizes.saga_commands,
+        max_concurrent_workflow_task_polls=_POLLS,
+        nonsticky_to_sticky_poll_ratio=0.5,
         max_cached_workflows=sizes.cached_workflows,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
         graceful_shutdown_timeout=timedelta(seconds=sizes.drain),

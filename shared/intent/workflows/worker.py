@@ -24,7 +24,8 @@ class WorkerSettings:
     Attributes:
         workflow_tasks: Workflow tasks handled at once.
         activities: Activities, local and other, handled at once.
-        saga_commands: Commands and calls of sagas under way at once.
+        saga_commands: Commands and calls of sagas under way at once. A task of a saga's workflow
+            holds its slot while its commands are under way, so as many are handled at once.
         cached_workflows: Workflows kept in memory between their tasks.
         drain: Seconds that work in flight may take at shutdown.
         versioning: The version of the code that the worker runs.

@@ -1,0 +1,18 @@
+"""The saga that is measured: four commands in four contexts, one after the other."""
+
+from __future__ import annotations
+
+from intent.sagas import Saga
+from intent_contracts.orders.v1 import CheckoutStarted
+from orders.fulfilment import Fulfilment
+
+
+class FulfilOrder(Saga):
+    """Takes the commands of an order's way to its parcel, without what the partners outside do."""
+
+    async def run(self, started: CheckoutStarted) -> None:
+        order = Fulfilment(self.correlation, started)
+        await self.execute(order.reserve(), compensate=order.release())
+        await self.execute(order.authorize(), compensate=order.cancel_payment())
+        await self.execute(order.confirm())
+        await self.execute(order.arrange(), compensate=order.cancel_parcel())

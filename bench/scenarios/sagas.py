@@ -1,0 +1,137 @@
+"""Sagas over four contexts, against bare workflows of four activities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from uuid import uuid4
+
+from intent.contracts import Registry
+from intent.runtime.platform import ContextService
+from intent.service.client import IntentClient
+from intent.workflows import data_converter, names
+from intent_contracts.intent.v1 import SagaReport, SagaStatus
+from intent_contracts.inventory.v1 import ReceiveStock, StockLine
+from intent_contracts.orders.v1 import Checkout, Money, OrderLine, PlaceOrder, Receiver
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from bench.baseline import bare_worker, four_activities
+from bench.load import Load, closed_loop
+from bench.platform import Platform
+from bench.report import Figure
+
+CONTEXTS = ("inventory", "orders", "payments", "shipping")
+CALLERS = 60
+TURNS = 4
+PER_WAREHOUSE = 100
+SWIFT = {
+    "PAYMENTS_PROVIDER_LATENCY_MS": "0",
+    "SHIPPING_CARRIER_LATENCY_MS": "0",
+    "SHIPPING_CARRIER_HAND_OVER_MS": "0",
+    "SHIPPING_CARRIER_ARRIVE_MS": "0",
+}
+
+
+class Shopper:
+    """Places orders and waits for the sagas that fulfil them."""
+
+    def __init__(self, services: dict[str, ContextService], client: Client) -> None:
+        registry = Registry.load()
+        roles = ("customer", "service")
+        self._client = client
+        self._orders, self._inventory = (
+            IntentClient.connect(services[name].target, tenant="acme", roles=roles, registry=registry)
+            for name in ("orders", "inventory")
+        )
+        self._placed: Counter[int] = Counter()
+
+    async def order(self, caller: int) -> SagaReport:
+        """Places an order and returns the report of its saga."""
+        number = self._placed[caller]
+        self._placed[caller] += 1
+        warehouse = f"w-{caller}-{number // PER_WAREHOUSE}"
+        if number % PER_WAREHOUSE == 0:
+            stock = [StockLine(sku="tea", quantity=PER_WAREHOUSE)]
+            await self._inventory.execute(ReceiveStock(warehouse_id=warehouse, lines=stock))
+        order_id = uuid4().hex
+        await self._orders.execute(_placing(order_id, warehouse))
+        workflow_id = names.saga_workflow_id("orders.v1.FulfilOrder", "acme", order_id)
+        report = await self._ended(workflow_id)
+        if report.status != SagaStatus.SAGA_STATUS_COMPLETED:
+            raise AssertionError(f"the saga of order {order_id} did not complete: {report}")
+        return report
+
+    async def _ended(self, workflow_id: str) -> SagaReport:
+        """Waits for the end of a saga, which begins a moment after the command is answered."""
+        handle = self._client.get_workflow_handle(workflow_id, result_type=SagaReport)
+        while True:
+            try:
+                report: SagaReport = await handle.result()
+                return report
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        await self._orders.close()
+        await self._inventory.close()
+
+
+def _placing(order_id: str, warehouse: str) -> PlaceOrder:
+    price = Money(minor_units=450, currency="EUR")
+    receiver = Receiver(name="Ann", street="Road 1", postal_code="12345", city="Town", country="DE")
+    return PlaceOrder(
+        order_id=order_id,
+        customer_id="ann",
+        lines=[OrderLine(line_id="1", sku="tea", quantity=1, unit_price=price)],
+        checkout=Checkout(card_token="tok-ok", warehouse_id=warehouse, ship_to=receiver),
+    )
+
+
+@asynccontextmanager
+async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
+    """Runs the four contexts, each as a process of its own, and one who orders."""
+    for context in CONTEXTS:
+        await platform.prepare(context)
+    with ExitStack() as stack:
+        services = {
+            context: stack.enter_context(
+                platform.service(context, module=module, environment=SWIFT, log_level="warning")
+            )
+            for context in CONTEXTS
+        }
+        client = await Client.connect(platform.temporal.address, data_converter=data_converter)
+        shopper = Shopper(services, client)
+        yield shopper
+        await shopper.close()
+
+
+async def order_saga_60(platform: Platform) -> Figure:
+    """Four commands in four contexts, 60 sagas at once, against four no-op activities."""
+    ours, bare = Load(), Load()
+    async with (
+        _shopper(platform, "bench.serving") as shopper,
+        bare_worker(platform.temporal.address) as client,
+    ):
+        await closed_loop(shopper.order, callers=CALLERS, seconds=2.0)
+        await four_activities(client, callers=CALLERS, seconds=1.0)
+        for _ in range(TURNS):
+            bare += await four_activities(client, callers=CALLERS, seconds=4.0, warm=2.0)
+            ours += await closed_loop(shopper.order, callers=CALLERS, seconds=4.0, warm=2.0)
+    note = f"p50 {ours.percentile(0.5) * 1e3:,.0f} ms, bare {bare.percentile(0.5) * 1e3:,.0f} ms"
+    return Figure(ours.rate, "sagas/s", bare.rate, 1.2, note=note)
+
+
+async def fulfil_order_60(platform: Platform) -> Figure:
+    """The whole FulfilOrder to the delivered parcel, with all that the partners outside report."""
+    async with _shopper(platform, "intent.cli") as shopper:
+        await closed_loop(shopper.order, callers=CALLERS, seconds=4.0)
+        ours = await closed_loop(shopper.order, callers=CALLERS, seconds=20.0, warm=5.0)
+    return Figure(ours.rate, "orders/s", None, 0, note=f"p50 {ours.percentile(0.5) * 1e3:,.0f} ms")
+
+
+SCENARIOS = {"order_saga_60": order_saga_60, "fulfil_order_60": fulfil_order_60}

@@ -1,0 +1,36 @@
+"""``python -m bench.serving serve CONTEXT``: a context whose only saga is the one that is measured.
+
+The sagas by which payments and shipping talk to their partners do as much again as the saga itself;
+here nothing listens to their events, so that four commands stand beside four activities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MappingProxyType
+
+from intent.cli import main
+from intent.context import BoundContext, Context
+from intent.contracts import Registry
+
+from bench.sagas import FulfilOrder
+
+MEASURED = "orders.v1.FulfilOrder"
+
+_listeners = Registry.listeners
+_bind = Context.bind
+
+
+def _bind_measured(self: Context, registry: Registry) -> BoundContext:
+    sagas = {MEASURED: FulfilOrder} if self.name == "orders" else {}
+    return dataclasses.replace(_bind(self, registry), sagas=MappingProxyType(sagas))
+
+
+if __name__ == "__main__":
+    Context.bind = _bind_measured  # type: ignore[method-assign]
+    Registry.listeners = lambda self, event_type: tuple(  # type: ignore[method-assign]
+        saga
+        for saga in _listeners(self, event_type)
+        if event_type in saga.starts_on and saga.type == MEASURED
+    )
+    main()
