@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
-from intent.workflows import ProcessCommands, data_converter
+from intent.context import load_context
+from intent.contracts import Registry, snake_case
+from intent.workflows import ProcessCommands, SagaWorkflow, data_converter, know_sagas, saga_runner
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
@@ -22,10 +25,32 @@ def history(request: pytest.FixtureRequest) -> WorkflowHistory:
     return WorkflowHistory.from_json(file.stem, file.read_text())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def known() -> None:
+    """The sagas of every context."""
+    for name in ("inventory", "orders", "payments", "shipping"):
+        know_sagas(load_context(name).bind(Registry.load()))
+
+
 async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
+    saga = history.workflow_id.startswith("saga_")
     replayer = Replayer(
-        workflows=[ProcessCommands],
+        workflows=[SagaWorkflow] if saga else [ProcessCommands],
         data_converter=data_converter,
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=saga_runner() if saga else UnsandboxedWorkflowRunner(),
     )
-    await replayer.replay_workflow(history)
+    await replayer.replay_workflow(_under_its_id(history))
+
+
+def _under_its_id(history: WorkflowHistory) -> WorkflowHistory:
+    """Returns a history of a saga under the id of its workflow, which its commands' ids follow from."""
+    started = history.events[0].workflow_execution_started_event_attributes
+    return dataclasses.replace(history, workflow_id=started.workflow_id or history.workflow_id)
+
+
+def test_every_saga_has_a_history() -> None:
+    recorded = {file.stem for file in HISTORIES}
+    for name in ("inventory", "orders", "payments", "shipping"):
+        for type_ in load_context(name).bind(Registry.load()).sagas:
+            prefix = f"saga_{snake_case(type_.rpartition('.')[2])}_"
+            assert any(stem.startswith(prefix) for stem in recorded), f"record a history of {type_}"
