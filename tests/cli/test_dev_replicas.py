@@ -47,7 +47,7 @@ def _place(dev: Dev, target: str, order_id: str) -> int:
 def test_each_process_has_its_port_its_log_and_its_supervision(doubled: Dev) -> None:
     address = doubled.state.contexts["orders"]
     (other,) = address.others
-    assert other in doubled.output.read_text()
+    wait_until(lambda: other in doubled.output.read_text(), 30, "its address is told")
     assert (doubled.folder / "logs" / "orders-2.log").exists()
     assert [_place(doubled, target, f"o-{n}") for n, target in enumerate((address.target, other))] == [0, 0]
 

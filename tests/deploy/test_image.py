@@ -20,7 +20,7 @@ from intent.runtime.platform import LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.orders.v1 import GetOrder, Money, OrderLine, OrderView, PlaceOrder
 
-from .charts import ROOT
+from .charts import CONTEXTS, ROOT
 from .images import Builder, Image, cannot_build
 
 DOCKERFILE = ROOT / "Dockerfile"
@@ -60,6 +60,14 @@ def test_make_image_says_which_contexts_there_are() -> None:
     assert f"make image CONTEXT=NAME, one of: {' '.join(contexts)}" in done.stdout
 
 
+@pytest.mark.parametrize("extra", ["kubernetes"])
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_an_extra_pins_what_the_context_pins(context: str, extra: str) -> None:
+    own, further = _pins(context), _pins(extra)
+    assert own.keys() & further.keys()
+    assert {name: further[name] for name in own.keys() & further.keys() if further[name] != own[name]} == {}
+
+
 @pytest.fixture(scope="module")
 def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     reason = cannot_build()
@@ -82,6 +90,11 @@ async def platform(image: Image) -> AsyncIterator[LocalPlatform]:
         yield running
 
 
+def _pins(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.M))
+
+
 def settings(platform: LocalPlatform, port: int, metrics: int) -> dict[str, str]:
     own = platform.settings("orders", port=str(port), metrics_port=str(metrics))
     return {**own, "INTENT_METRICS_HOST": "127.0.0.1", "INTENT_HOST": "127.0.0.1"}
@@ -98,8 +111,7 @@ def started(process: ManagedProcess, image: Image, variables: dict[str, str]) ->
 @pytest.mark.image
 def test_it_holds_the_pins_of_its_context_and_nothing_of_its_neighbours(image: Image) -> None:
     installed = json.loads(image.run("python3", "-c", _DISTRIBUTIONS).stdout)
-    pinned = (ROOT / "requirements" / "orders.txt").read_text()
-    pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", pinned, re.M))
+    pins = _pins("orders")
     own = {"intent", "intent-contracts", "intent-orders"}
     assert own <= installed.keys()
     assert [name for name in installed.keys() - own if installed[name] != pins.get(name)] == []
