@@ -33,6 +33,10 @@ def bind_sagas(
         else:
             bound[contract.type] = saga
             _check_saga(saga, contract, problems)
+    for contract in contracts.values():
+        if contract.type not in bound:
+            mend = f"name a class {contract.message.DESCRIPTOR.name} in the context's sagas"
+            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, "has no saga class", mend)
     return bound
 
 

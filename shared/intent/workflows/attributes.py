@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from intent_contracts.intent.v1 import CommandEnvelope, SagaStatus
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from intent.workflows.names import saga_status
 
@@ -24,8 +24,10 @@ __all__ = [
     "SEARCH_ATTRIBUTES",
     "TENANTS",
     "batch_attributes",
+    "batch_priority",
     "batch_summary",
     "correlation_query",
+    "fair_to",
     "saga_attributes",
     "saga_summary",
 ]
@@ -79,6 +81,20 @@ def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> Typed
             SearchAttributePair(CORRELATION_IDS, _fitting(c.correlation_id for c in commands)),
         ]
     )
+
+
+def fair_to(tenant: str) -> Priority:
+    """Returns the priority of what is done for a tenant: tenants take turns on a task queue.
+
+    Temporal takes keys of up to 64 bytes; longer ids share one by their first.
+    """
+    return Priority(fairness_key=tenant.encode()[:64].decode(errors="ignore"))
+
+
+def batch_priority(commands: Sequence[CommandEnvelope]) -> Priority:
+    """Returns the priority of a batch: its tenant's, or of nobody's when it mixes tenants fairly."""
+    tenants = {command.tenant_id for command in commands}
+    return fair_to(tenants.pop()) if len(tenants) == 1 else Priority.default
 
 
 def batch_summary(commands: Sequence[CommandEnvelope]) -> str:

@@ -20,7 +20,7 @@ from intent.errors import CommandError, StoreError, Unavailable
 from intent.records import CommandKey
 from intent.store.port import EventStore
 from intent.workflows import names, outcomes
-from intent.workflows.attributes import batch_attributes, batch_summary
+from intent.workflows.attributes import batch_attributes, batch_priority, batch_summary
 from intent.workflows.pending import Pending, wanting_projection
 from intent.workflows.requests import CommandRequest
 
@@ -222,6 +222,7 @@ class Carrier:
             request_eager_start=self._store is not None,
             search_attributes=batch_attributes(self._context, message.commands),
             static_summary=batch_summary(message.commands),
+            priority=batch_priority(message.commands),
             rpc_timeout=timedelta(seconds=self._settings.start_timeout),
         )
 

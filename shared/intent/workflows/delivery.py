@@ -11,14 +11,14 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import RecordedEvent, SagaStatus
 from temporalio.client import Client
-from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from intent.context import BoundContext
 from intent.contracts import SagaContract
 from intent.records import LogEntry
 from intent.workflows import names
-from intent.workflows.attributes import saga_attributes, saga_summary
+from intent.workflows.attributes import fair_to, saga_attributes, saga_summary
 
 __all__ = ["EventDelivery", "recorded_event"]
 
@@ -126,7 +126,7 @@ class EventDelivery:
                     saga.context, event.tenant_id, event.correlation_id, status
                 ),
                 static_summary=saga_summary(saga.type, event.tenant_id, correlation),
-                priority=Priority(fairness_key=event.tenant_id[:64]),
+                priority=fair_to(event.tenant_id),
             )
         except WorkflowAlreadyStartedError:
             _log.info("event %s came after saga %s %s was over", event.event_id, saga.type, correlation)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import Priority, RawValue
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from intent.errors import StepRejected
     from intent.sagas import Identity, NeverStarted, Port, SagaRun
     from intent.workflows import names, policies
-    from intent.workflows.attributes import SAGA_STATUS, SAGA_STEP, saga_attributes, saga_summary
+    from intent.workflows.attributes import SAGA_STATUS, SAGA_STEP, fair_to, saga_attributes, saga_summary
     from intent.workflows.saga_types import saga_type
 
 __all__ = ["SagaWorkflow"]
@@ -221,7 +221,7 @@ class _Host:
                 task_timeout=names.WORKFLOW_TASK_TIMEOUT,
                 search_attributes=saga_attributes(self._context, tenant, start.cause.correlation_id, running),
                 static_summary=saga_summary(type_, tenant, correlation),
-                priority=Priority(fairness_key=tenant[:64]),
+                priority=fair_to(tenant),
             )
         except FailureError as error:
             return SagaReport(
