@@ -196,6 +196,7 @@ def defective(context: BoundContext, store: MemoryEventStore) -> CommandHandling
         projections=orders.projections,
         queries=orders.queries,
         upcasters=orders.upcasters,
+        sagas=orders.sagas,
     )
     return CommandHandling(raising.bind(Registry.load()), store, AggregateCache())
 
