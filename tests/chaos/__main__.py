@@ -128,8 +128,13 @@ def _show(result: Result, console: Console) -> None:
         f"quiet {result.quiet_after:.0f} s after everything ran again",
         highlight=False,
     )
-    for words in result.restarts:
-        console.print(f"started again: {words}", highlight=False, soft_wrap=True)
+    if result.starts_failed:
+        console.print(
+            f"{len(result.starts_failed)} times a process could not start at first, the last time: "
+            f"{result.starts_failed[-1]}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for problem in result.problems[:_PROBLEMS_SHOWN]:
         console.print(problem, style="red", highlight=False, soft_wrap=True)
     if len(result.problems) > _PROBLEMS_SHOWN:

@@ -72,7 +72,7 @@ class Result:
         problems: What does not hold, in sentences.
         outcomes: How many orders ended how.
         kills: How often something was killed.
-        restarts: What could not start at once since what it needs was away, in sentences.
+        starts_failed: What could not start at once since what it needs was away, in sentences.
         sagas: How many sagas ran, in all contexts.
         events: How many events were recorded, in all contexts.
         quiet_after: Seconds from the moment from which everything ran to the last saga's end.
@@ -81,7 +81,7 @@ class Result:
     problems: list[str]
     outcomes: Counter[Outcome]
     kills: int
-    restarts: list[str]
+    starts_failed: list[str]
     sagas: int
     events: int
     quiet_after: float
@@ -196,7 +196,7 @@ class OrderStorm:
             problems=[*verdict.problems(), *broken, *self._not_running()],
             outcomes=sum((one.outcomes() for one in books), Counter[Outcome]()),
             kills=outages.kills,
-            restarts=outages.ended,
+            starts_failed=outages.starts_failed,
             sagas=len(sagas),
             events=sum(map(len, logs)),
             quiet_after=quiet_after,

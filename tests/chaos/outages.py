@@ -67,14 +67,14 @@ class Outages:
         planned: When, by name.
         on_change: Called with the name of what goes or comes, and whether it came.
         kills: How many there were so far.
-        ended: What ended by itself, in sentences.
+        starts_failed: What could not start at once since what it needs was away, in sentences.
     """
 
     victims: Mapping[str, Victim]
     planned: Mapping[str, Sequence[Outage]]
     on_change: Callable[[str, bool], None] = lambda name, came: None
     kills: int = 0
-    ended: list[str] = field(default_factory=list)
+    starts_failed: list[str] = field(default_factory=list)
 
     async def happen(self) -> None:
         """Kills and starts until all is over and everything runs."""
@@ -101,5 +101,5 @@ class Outages:
             except ServiceFailed as failed:
                 if time.monotonic() > end:
                     raise
-                self.ended.append(str(failed))
+                self.starts_failed.append(str(failed))
                 await asyncio.sleep(1)

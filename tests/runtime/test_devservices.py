@@ -24,6 +24,7 @@ from intent.runtime.devservices import (
 from intent.runtime.devservices import temporal as temporal_module
 from intent.runtime.devservices.account import closed_folder
 from intent.runtime.devservices.temporal import SEARCH_ATTRIBUTES
+from temporalio.client import Client, WorkflowExecutionStatus
 
 _ORPHANS = """
 import sys, time
@@ -135,6 +136,18 @@ def test_temporal_starts_with_the_search_attributes_and_starts_again(open_folder
         assert server.alive
         assert (server.address, server.ui_url) == (address, ui)
     assert database.stat().st_size > 0
+
+
+async def test_temporal_knows_after_a_kill_what_it_confirmed_before(open_folder: Path) -> None:
+    with TemporalServer(log=open_folder / "log", database=open_folder / "temporal.db") as server:
+        client = await Client.connect(server.address)
+        handles = [await client.start_workflow("Any", id=f"w-{n}", task_queue="none") for n in range(20)]
+        server.kill()
+        server.start()
+        client = await Client.connect(server.address)
+        for handle in handles:
+            described = await client.get_workflow_handle(handle.id).describe()
+            assert described.status == WorkflowExecutionStatus.RUNNING
 
 
 def test_temporal_adds_search_attributes_to_a_database_of_an_older_version(
