@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from intent.consumers.changes import Changes, PartitionMark, StreamMark
+from intent.consumers.database import ConsumerDatabase
+from intent.consumers.keys import ConsumerKey
 from intent.context import BoundContext
 from intent.contracts import Registry
 from intent.projections.supervisor import ProjectionSupervisor
@@ -53,12 +57,25 @@ async def filled(database: Database, context: BoundContext) -> Database:
     try:
         for tenant in (ACME, GLOBEX):
             await store.append([to(key("o-1", tenant), 0, command([placed()]), snapshot=Snapshot(1, 1, b""))])
+            await consume(ConsumerDatabase(store.pool, database.context), tenant, await store.position())
         await projections.start()
         assert await projections.reach(2, 30) == []
     finally:
         await projections.stop()
         await store.close()
     return database
+
+
+async def consume(consumers: ConsumerDatabase, tenant: str, position: int) -> None:
+    """Leaves a consumer with an instance, a stream that was set aside, and an event that was dropped."""
+    consumer, worker, instance = ConsumerKey(tenant, "watcher"), uuid4(), uuid4()
+    await consumers.beat(worker, "test", 60, [], new=True)
+    await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
+    (grant,) = (await consumers.balance(consumer, instance)).grants
+    stream = StreamMark(0, key("o-1", tenant), 1, position, 5, "no", parked=True)
+    mark = PartitionMark(0, grant.epoch, position)
+    await consumers.save(consumer, instance, Changes([mark], [stream]))
+    assert await consumers.drop(consumer, position, "a test", "ann")
 
 
 def placed() -> Any:
@@ -230,6 +247,45 @@ class TestFunctionsBoundToATenant:
             for narrower in ((None, None, None), ("Order", "o-1", None), (None, None, "")):
                 read = await service.fetch(read_log, only, *narrower)
                 assert {row["tenant"] for row in read} <= {ACME}
+
+
+class TestConsumersBoundToATenant:
+    """The service's functions for consumers, on a connection that is bound to tenant A."""
+
+    @pytest_asyncio.fixture
+    async def service(self, filled: Database) -> AsyncIterator[Any]:
+        async with connected(filled.service, filled, ACME) as connection:
+            yield connection
+
+    @pytest.mark.parametrize("tenant", [GLOBEX, "*"])
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "consumer_join($1, 'new', gen_random_uuid(), gen_random_uuid(), 1, false, '{}')",
+            "consumer_balance($1, 'watcher', gen_random_uuid())",
+            "consumer_aside($1, 'watcher', '{0}')",
+            "consumer_read(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
+            "consumer_list(nullif($1, '*'))",
+            "consumer_parked(nullif($1, '*'), null, null, null, 10)",
+            "consumer_replay($1, 'watcher', 'globex', 'Order', 'o-1')",
+            "consumer_drop($1, 'watcher', 2, 'a test', 'ann')",
+            "consumer_remove($1, 'watcher')",
+            "consumer_save($1, 'watcher', gen_random_uuid(), '{0}', '{1}', '{9}', '{f}', '{}', '{}', '{}', "
+            "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        ],
+    )
+    async def test_nothing_is_done_for_another(self, service: Any, call: str, tenant: str) -> None:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.fetch(f"select * from {call}", tenant)
+
+    async def test_only_a_connection_for_all_tells_that_a_process_lives(self, service: Any) -> None:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.fetchval("select consumer_beat(gen_random_uuid(), 'me', 60, '{}', true)")
+
+    async def test_its_own_consumers_are_read(self, service: Any) -> None:
+        assert [row["tenant"] for row in await service.fetch("select * from consumer_list($1)", ACME)] == [ACME]
+        read = await service.fetch("select * from consumer_read(0, 10, 10, $1, null, 1, '{0}')", ACME)
+        assert {row["tenant"] for row in read} == {ACME}
 
 
 async def test_the_roles_of_another_context_see_nothing_of_this_one(filled: Database) -> None:

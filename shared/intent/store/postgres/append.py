@@ -14,6 +14,7 @@ from intent.store.port import (
     StreamAppend,
     StreamOutcome,
 )
+from intent.store.postgres.arrays import columns
 
 __all__ = ["append_arguments", "append_result", "append_statement"]
 
@@ -43,10 +44,10 @@ def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
     its command does not say already.
     """
     return [
-        *_columns([(*stream.key, stream.expected_version) for stream in streams], _STREAM_COLUMNS),
-        *_columns(list(_command_rows(streams)), _COMMAND_COLUMNS),
-        *_columns(list(_event_rows(streams)), _EVENT_COLUMNS),
-        *_columns(list(_snapshot_rows(streams)), _SNAPSHOT_COLUMNS),
+        *columns([(*stream.key, stream.expected_version) for stream in streams], _STREAM_COLUMNS),
+        *columns(list(_command_rows(streams)), _COMMAND_COLUMNS),
+        *columns(list(_event_rows(streams)), _EVENT_COLUMNS),
+        *columns(list(_snapshot_rows(streams)), _SNAPSHOT_COLUMNS),
         [n for n, stream in enumerate(streams, 1) if not any(c.events for c in stream.commands)],
     ]
 
@@ -119,6 +120,3 @@ def _duplicates(row: Mapping[str, Any]) -> dict[int, StoredCommand]:
     found = zip(*(row[column] or () for column in columns), strict=True)
     return {number: StoredCommand(*values) for number, *values in found}
 
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width

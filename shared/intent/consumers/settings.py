@@ -1,0 +1,49 @@
+"""How consumers are served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ConsumerSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSettings:
+    """Limits of the consumers of a context; times are in seconds.
+
+    Attributes:
+        partitions: Into how many parts the work of a new consumer is cut, when it does not say.
+        in_flight: How many deliveries an instance may leave unanswered, when it does not say.
+        attempts: How often an event is tried, when the instance does not say.
+        first_retry: The pause after the first failed attempt; each further one is twice as long.
+        longest_retry: The longest pause.
+        lease: How long a process may be silent before its partitions go to others.
+        save_every: How long progress may stay unsaved while events are acknowledged.
+        slow: After how long an unanswered event no longer holds up the checkpoint.
+        stream_length: How many events of one stream may wait before the rest of them is read later.
+        page: How many events are read at once.
+        drain: How long a process that stops waits for answers to what it has delivered.
+        figures_every: How often the figures for metrics are read.
+    """
+
+    partitions: int = 16
+    in_flight: int = 64
+    attempts: int = 5
+    first_retry: float = 1.0
+    longest_retry: float = 60.0
+    lease: float = 6.0
+    save_every: float = 0.25
+    slow: float = 10.0
+    stream_length: int = 100
+    page: int = 200
+    drain: float = 2.0
+    figures_every: float = 10.0
+
+    @property
+    def beat(self) -> float:
+        """How often a process tells that it lives."""
+        return self.lease / 4
+
+    def backoff(self, attempts: int) -> float:
+        """Returns how long to wait after so many failed attempts."""
+        return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))

@@ -1,0 +1,181 @@
+"""A log, what is saved of a consumer, and instances that come and go: all in memory, for properties."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from intent.consumers.changes import Changes, Grant, StreamMark
+from intent.consumers.keys import partition_of
+from intent.consumers.ledger import Ledger, RetryPolicy, StreamRead
+from intent.records import LogEntry, StreamKey
+
+TOTAL = 3
+ATTEMPTS = 2
+WANTED = "orders.v1.Wanted"
+UNWANTED = "orders.v1.Unwanted"
+
+
+def entry(position: int, key: StreamKey, version: int, kind: str = WANTED) -> LogEntry:
+    now = datetime.now(UTC)
+    ids = uuid4(), uuid4()
+    return LogEntry(position, *key, version, ids[0], kind, 1, b"", ids[1], "", "", "", "", now)
+
+
+def key_of(item: LogEntry) -> StreamKey:
+    return StreamKey(item.tenant, item.aggregate_type, item.aggregate_id)
+
+
+@dataclass
+class Saved:
+    """What a database keeps of a consumer; refuses whatever must not be.
+
+    Attributes:
+        dealt: The positions that were acknowledged or dropped, by anybody.
+    """
+
+    log: list[LogEntry] = field(default_factory=list)
+    checkpoints: list[int] = field(default_factory=lambda: [0] * TOTAL)
+    epochs: list[int] = field(default_factory=lambda: [0] * TOTAL)
+    owners: list[int | None] = field(default_factory=lambda: [None] * TOTAL)
+    aside: dict[StreamKey, StreamMark] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    dealt: set[int] = field(default_factory=set)
+
+    def append(self, key: StreamKey, kind: str) -> None:
+        version = 1 + sum(key_of(e) == key for e in self.log)
+        self.log.append(entry(len(self.log) + 1, key, version, kind))
+
+    def grant(self, partition: int, owner: int) -> tuple[Grant, list[StreamMark]]:
+        self.owners[partition] = owner
+        self.epochs[partition] += 1
+        grant = Grant(partition, self.epochs[partition], self.checkpoints[partition])
+        return grant, [self._with_drops(m) for m in self.aside.values() if m.partition == partition]
+
+    def save(self, owner: int, changes: Changes) -> bool:
+        for mark in changes.partitions:
+            if self.owners[mark.partition] != owner or self.epochs[mark.partition] != mark.epoch:
+                return False
+        concerned = {mark.partition for mark in changes.partitions}
+        for mark in changes.partitions:
+            assert mark.checkpoint >= self.checkpoints[mark.partition], "a checkpoint moves backwards"
+            self.checkpoints[mark.partition] = mark.checkpoint
+            if mark.release:
+                self.owners[mark.partition] = None
+        for stream in changes.streams:
+            assert stream.partition in concerned
+            self.aside[stream.key] = stream
+        for partition, key in changes.rejoined:
+            assert partition in concerned
+            self.aside.pop(key, None)
+        self.check()
+        return True
+
+    def check(self) -> None:
+        """Nothing that is not dealt with is missed by whoever takes over."""
+        for item in self.log:
+            key = key_of(item)
+            if item.type == UNWANTED or item.position in self.dealt:
+                continue
+            above = item.position > self.checkpoints[partition_of(key, TOTAL)]
+            kept = key in self.aside and item.version >= self.aside[key].version
+            assert above or kept, f"{item.position} would be missed"
+
+    def stream(self, key: StreamKey, after_version: int) -> list[LogEntry]:
+        return [e for e in self.log if key_of(e) == key and e.version > after_version]
+
+    def replay(self, key: StreamKey) -> None:
+        self.aside[key] = replace(self.aside[key], parked=False, attempts=0, retry_in=0.0)
+
+    def drop(self, key: StreamKey) -> int:
+        """Drops the first parked event of a stream that is not dropped yet."""
+        mark = self.aside[key]
+        item = next(e for e in self.stream(key, mark.version - 1) if e.position not in self.dropped)
+        self.dropped.add(item.position)
+        self.dealt.add(item.position)
+        if item.position == mark.position:
+            beyond = replace(mark, version=item.version + 1, position=item.position + 1)
+            self.aside[key] = replace(beyond, parked=False, attempts=0, retry_in=0.0)
+        return item.position
+
+    def _with_drops(self, mark: StreamMark) -> StreamMark:
+        return replace(mark, dropped=frozenset(self.dropped))
+
+
+class Instance:
+    """One instance, with what it was given and has not answered."""
+
+    def __init__(self, number: int, saved: Saved) -> None:
+        self.number = number
+        self.saved = saved
+        self.asked: list[tuple[StreamRead, list[LogEntry], bool]] = []
+        self.acknowledged: set[tuple[int, int]] = set()
+        policy = RetryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
+        self.ledger = Ledger(TOTAL, policy, [WANTED])
+        self.held: dict[int, LogEntry] = {}
+
+    def claim(self, partition: int, now: float) -> None:
+        grant, aside = self.saved.grant(partition, self.number)
+        self.ledger.claim(grant, aside, now)
+
+    def read(self, size: int, now: float) -> None:
+        """Reads on in the log, and in the streams that were set aside."""
+        cursor = self.ledger.cursor
+        if cursor is not None:
+            page = self.saved.log[cursor : cursor + size]
+            self.ledger.take(page, cursor + len(page))
+        self.told()
+        while (asked := self.ledger.reads()) is not None:
+            found = self.saved.stream(asked.stream.key, asked.after_version)
+            self.asked.append((asked, found[:size], len(found) <= size))
+
+    def told(self) -> None:
+        """Gets the answers to the readings of streams, which may be old by now."""
+        asked, self.asked = self.asked, []
+        for one, found, whole in asked:
+            self.ledger.read(one, found, whole)
+
+    def deliver(self, now: float) -> LogEntry | None:
+        delivered = self.ledger.next(now)
+        if delivered is None:
+            return None
+        item = delivered.entry
+        assert 1 <= delivered.attempt <= ATTEMPTS
+        assert item.type == WANTED
+        assert item.position not in self.saved.dropped
+        assert self._of_epoch(item) not in self.acknowledged, "what was acknowledged comes again"
+        assert all(key_of(e) != key_of(item) for e in self.held.values()), "two of one stream at once"
+        behind = [e for e in self.saved.stream(key_of(item), 0) if e.version < item.version]
+        late = [e.position for e in behind if e.type == WANTED and e.position not in self.saved.dealt]
+        assert late == [], f"{item.position} overtakes {late}"
+        self.held[item.position] = item
+        return item
+
+    def answer(self, position: int, well: bool, now: float) -> None:
+        item = self.held.pop(position)
+        if well:
+            self.acknowledged.add(self._of_epoch(item))
+            self.saved.dealt.add(position)
+            assert self.ledger.acknowledge(position)
+        else:
+            assert self.ledger.fail(position, "no", now)
+
+    def save(self, now: float, works: bool = True) -> None:
+        changes = self.ledger.changes(now)
+        if works:
+            assert self.saved.save(self.number, changes), "another one owns what this one works on"
+            self.ledger.saved(changes)
+        else:
+            self.ledger.not_saved(changes)
+
+    def _of_epoch(self, item: LogEntry) -> tuple[int, int]:
+        return self.saved.epochs[partition_of(key_of(item), TOTAL)], item.position
+
+    def unpark(self, now: float) -> None:
+        self.ledger.unpark([self.saved._with_drops(m) for m in self.saved.aside.values()], now)
+
+
+def partitions_of(saved: Saved, owners: Collection[int | None]) -> Sequence[int]:
+    return [p for p in range(TOTAL) if saved.owners[p] in owners]
