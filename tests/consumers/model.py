@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 from intent.consumers.changes import Changes, Grant, StreamMark
 from intent.consumers.keys import partition_of
-from intent.consumers.ledger import Ledger, RetryPolicy, StreamRead
+from intent.consumers.ledger import Ledger, RetryPolicy
 from intent.records import LogEntry, StreamKey
 
 TOTAL = 3
@@ -110,7 +111,7 @@ class Instance:
     def __init__(self, number: int, saved: Saved) -> None:
         self.number = number
         self.saved = saved
-        self.asked: list[tuple[StreamRead, list[LogEntry], bool]] = []
+        self.asked: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
         policy = RetryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
         self.ledger = Ledger(TOTAL, policy, [WANTED])
@@ -120,22 +121,23 @@ class Instance:
         grant, aside = self.saved.grant(partition, self.number)
         self.ledger.claim(grant, aside, now)
 
-    def read(self, size: int, now: float) -> None:
-        """Reads on in the log, and in the streams that were set aside."""
-        cursor = self.ledger.cursor
-        if cursor is not None:
-            page = self.saved.log[cursor : cursor + size]
-            self.ledger.take(page, cursor + len(page))
-        self.told()
-        while (asked := self.ledger.reads()) is not None:
-            found = self.saved.stream(asked.stream.key, asked.after_version)
-            self.asked.append((asked, found[:size], len(found) <= size))
+    def ask(self, size: int) -> None:
+        """Asks for more of the log, and of the streams that were set aside."""
+        asked = self.ledger.log_read()
+        if asked is not None:
+            page = self.saved.log[asked.after : asked.after + size]
+            wanted = [e for e in page if partition_of(key_of(e), TOTAL) in asked.partitions]
+            reached = asked.after + len(page)
+            self.asked.append(partial(self.ledger.take, asked, wanted, reached))
+        while (stream := self.ledger.reads()) is not None:
+            found = self.saved.stream(stream.stream.key, stream.after_version)
+            self.asked.append(partial(self.ledger.read, stream, found[:size], len(found) <= size))
 
     def told(self) -> None:
-        """Gets the answers to the readings of streams, which may be old by now."""
+        """Gets the answers to what was asked, which may be old by now."""
         asked, self.asked = self.asked, []
-        for one, found, whole in asked:
-            self.ledger.read(one, found, whole)
+        for tell in asked:
+            tell()
 
     def deliver(self, now: float) -> LogEntry | None:
         delivered = self.ledger.next(now)

@@ -10,6 +10,7 @@ from intent.records import LogEntry, StreamKey
 from .model import UNWANTED, WANTED, entry
 
 TEA, SUGAR = StreamKey("acme", "Order", "tea"), StreamKey("acme", "Order", "sugar")
+OTHER = StreamKey("acme", "Order", "coffee")
 POLICY = RetryPolicy(3, lambda attempts: 2.0**attempts, slow=10.0, stream_length=2)
 
 
@@ -17,8 +18,15 @@ def ledger(*entries: LogEntry, policy: RetryPolicy = POLICY) -> Ledger:
     """A ledger that has the only partition and has read these."""
     made = Ledger(1, policy, [WANTED])
     made.claim(Grant(0, 1, 0), [], 0.0)
-    made.take(entries, max((e.position for e in entries), default=0))
+    take(made, *entries)
     return made
+
+
+def take(books: Ledger, *entries: LogEntry) -> None:
+    """Reads these in the log, and the log up to the last of them."""
+    asked = books.log_read()
+    assert asked is not None
+    books.take(asked, entries, max((e.position for e in entries), default=0))
 
 
 def delivered(books: Ledger, now: float = 0.0) -> list[tuple[int, int]]:
@@ -68,7 +76,7 @@ def test_after_the_last_attempt_the_stream_is_parked_and_others_go_on() -> None:
     delivered(books)
     books.fail(1, "no stock", now=0.0)
     books.acknowledge(3)
-    books.take([entry(4, TEA, 3), entry(5, SUGAR, 2)], 5)
+    take(books, entry(4, TEA, 3), entry(5, SUGAR, 2))
     assert delivered(books, now=1e9) == [(5, 1)]
     books.acknowledge(5)
     changes = books.changes(0.0)
@@ -81,14 +89,14 @@ def test_a_stream_that_is_well_again_catches_up_and_then_comes_with_the_log() ->
     books = ledger(entry(1, TEA, 1))
     delivered(books)
     books.fail(1, "no", now=0.0)
-    books.take([entry(2, TEA, 2)], 2)
+    take(books, entry(2, TEA, 2))
     assert delivered(books, now=9.0) == [(1, 2)]
     books.acknowledge(1)
     asked = books.reads()
     assert asked is not None
     assert (asked.stream.key, asked.after_version) == (TEA, 1)
     # Recorded and passed over while the stream was being read.
-    books.take([entry(3, TEA, 3)], 3)
+    take(books, entry(3, TEA, 3))
     books.read(asked, [entry(2, TEA, 2)], whole=True)
     assert delivered(books) == [(2, 1)]
     books.acknowledge(2)
@@ -98,7 +106,7 @@ def test_a_stream_that_is_well_again_catches_up_and_then_comes_with_the_log() ->
     assert delivered(books) == [(3, 1)]
     books.acknowledge(3)
     assert books.changes(0.0).rejoined == [(0, TEA)]
-    books.take([entry(4, TEA, 4)], 4)
+    take(books, entry(4, TEA, 4))
     assert delivered(books) == [(4, 1)]
 
 
@@ -141,3 +149,17 @@ def test_partitions_are_spread_evenly_and_never_change() -> None:
     counts = [sum(partition_of(key, 16) == p for key in keys) for p in range(16)]
     assert min(counts) > 60
     assert [partition_of(key, 16) for key in keys[:6]] == [6, 13, 13, 2, 13, 0]
+
+
+def test_what_was_read_before_a_partition_came_is_not_taken_for_it() -> None:
+    books = Ledger(2, POLICY, [WANTED])
+    here, there = (partition_of(key, 2) for key in (TEA, OTHER))
+    assert here != there
+    books.claim(Grant(here, 1, 10), [], 0.0)
+    asked = books.log_read()
+    assert asked is not None
+    books.claim(Grant(there, 1, 0), [], 0.0)
+    books.take(asked, [entry(11, TEA, 1)], 20)
+    assert books.cursor == 0
+    take(books, entry(5, OTHER, 1), entry(11, TEA, 1))
+    assert delivered(books) == [(11, 1), (5, 1)]

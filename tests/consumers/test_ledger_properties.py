@@ -38,8 +38,8 @@ class Consuming:
         for partition in partitions_of(self.saved, [None])[: 1 + pick % TOTAL]:
             instance.claim(partition, self.now)
 
-    def read(self, instance: Instance, pick: int) -> None:
-        instance.read(1 + pick % 9, self.now)
+    def ask(self, instance: Instance, pick: int) -> None:
+        instance.ask(1 + pick % 9)
 
     def told(self, instance: Instance, pick: int) -> None:
         instance.told()
@@ -95,7 +95,7 @@ class Consuming:
         raise AssertionError("it does not come to an end")
 
     def _work(self, instance: Instance) -> None:
-        instance.read(2, self.now)
+        instance.ask(2)
         instance.told()
         for position in list(instance.held):
             instance.answer(position, True, self.now)
@@ -115,7 +115,7 @@ class Consuming:
 
 WEIGHTS = {
     "append": 6,
-    "read": 10,
+    "ask": 10,
     "told": 8,
     "deliver": 20,
     "acknowledge": 14,

@@ -283,7 +283,9 @@ class TestConsumersBoundToATenant:
             await service.fetchval("select consumer_beat(gen_random_uuid(), 'me', 60, '{}', true)")
 
     async def test_its_own_consumers_are_read(self, service: Any) -> None:
-        assert [row["tenant"] for row in await service.fetch("select * from consumer_list($1)", ACME)] == [ACME]
+        assert [row["tenant"] for row in await service.fetch("select * from consumer_list($1)", ACME)] == [
+            ACME
+        ]
         read = await service.fetch("select * from consumer_read(0, 10, 10, $1, null, 1, '{0}')", ACME)
         assert {row["tenant"] for row in read} == {ACME}
 

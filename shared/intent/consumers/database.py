@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -92,7 +92,7 @@ class ConsumerDatabase:
 
     async def beat(
         self, worker: UUID, name: str, lease: float, instances: Sequence[UUID], *, new: bool
-    ) -> int | None:
+    ) -> Mapping[UUID, int] | None:
         """Tells that a process lives.
 
         Args:
@@ -103,11 +103,12 @@ class ConsumerDatabase:
             new: True the first time.
 
         Returns:
-            A number that moves with each change of members, partitions or parked streams; None
-            when the process was silent for too long: all its instances have ended.
+            For each instance a number that moves with each change of its consumer's members, free
+            partitions or parked streams; None when the process was silent for too long: all its
+            instances have ended.
         """
-        revision: int | None = await self._value("consumer_beat", worker, name, lease, list(instances), new)
-        return revision
+        rows = await self._rows("consumer_beat", worker, name, lease, list(instances), new)
+        return {row[0]: row[1] for row in rows[1:]} if rows else None
 
     async def join(
         self,
@@ -250,4 +251,3 @@ class ConsumerDatabase:
     def _call(self, function: str, arguments: Sequence[Any]) -> str:
         parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
         return f"select * from {self._schema}.{function}({parameters})"  # noqa: S608 - a quoted identifier
-

@@ -24,7 +24,7 @@ from intent.consumers.keys import partition_of
 from intent.consumers.streams import Aside, Partition, Stream
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Delivered", "Ledger", "RetryPolicy", "StreamRead"]
+__all__ = ["Delivered", "Ledger", "LogRead", "RetryPolicy", "StreamRead"]
 
 
 class Delivered(NamedTuple):
@@ -71,6 +71,24 @@ class StreamRead:
     cursor: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """Asks for the next events of the log.
+
+    Attributes:
+        after: They come after this position.
+        of: The partitions whose events are asked for.
+    """
+
+    after: int
+    of: Sequence[Partition]
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """The numbers of the partitions."""
+        return [partition.number for partition in self.of]
+
+
 class Ledger:
     """Keeps the books of one instance.
 
@@ -115,6 +133,13 @@ class Ledger:
         """The position after which the log is to be read on; None when nothing is to be read."""
         return min((p.cursor for p in self._partitions.values() if not p.leaving), default=None)
 
+    def log_read(self) -> LogRead | None:
+        """Returns the next reading of the log, to be answered by `take`; None: nothing is to be read."""
+        after = self.cursor
+        if after is None:
+            return None
+        return LogRead(after, [p for p in self._partitions.values() if not p.leaving])
+
     @property
     def urgent(self) -> bool:
         """Whether something must be saved at once: a stream was set aside, or is no longer."""
@@ -151,21 +176,24 @@ class Ledger:
         staying.sort(key=lambda p: (p.busy, -p.number))
         return [p.number for p in staying[: max(0, count)]]
 
-    def take(self, entries: Iterable[LogEntry], reached: int) -> None:
+    def take(self, asked: LogRead, entries: Iterable[LogEntry], reached: int) -> None:
         """Takes what was read of the log.
 
         Args:
+            asked: What was asked for; a partition that came since is not concerned.
             entries: Events, by position; those of other partitions are passed over.
             reached: The log was read up to here.
         """
+        concerned = {
+            p.number: p for p in asked.of if self._partitions.get(p.number) is p and not p.leaving
+        }
         for entry in entries:
             key = StreamKey(entry.tenant, entry.aggregate_type, entry.aggregate_id)
-            partition = self._partitions.get(partition_of(key, self.total))
-            if partition is not None and not partition.leaving and entry.position > partition.cursor:
+            partition = concerned.get(partition_of(key, self.total))
+            if partition is not None and entry.position > partition.cursor:
                 self._arrive(key, partition, entry)
-        for partition in self._partitions.values():
-            if not partition.leaving:
-                partition.cursor = max(partition.cursor, reached)
+        for partition in concerned.values():
+            partition.cursor = max(partition.cursor, reached)
 
     def next(self, now: float) -> Delivered | None:
         """Returns the next event to deliver, which then counts as unanswered; None: none for now."""
@@ -296,6 +324,12 @@ class Ledger:
             if p.checkpoint > p.saved or p.number in concerned or (p.leaving and not p.busy)
         ]
         return Changes(marks, streams, rejoined)
+
+    def abandon(self) -> None:
+        """Gives up everything: what is unanswered comes again, wherever the partitions go."""
+        self._unanswered.clear()
+        for partition in self._partitions.values():
+            partition.leaving, partition.busy = True, 0
 
     def saved(self, changes: Changes) -> None:
         """Notes that changes were saved; released partitions are gone."""

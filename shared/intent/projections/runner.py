@@ -12,10 +12,10 @@ from intent.errors import ConfigurationError, StoreUnavailable
 from intent.projections.counters import ProjectionCounters
 from intent.projections.definition import Definition
 from intent.projections.environment import Environment
-from intent.projections.feed import LogFeed
 from intent.projections.pace import Pace
 from intent.projections.state import ProjectionState, read_state
 from intent.projections.writer import Applied, GenerationGoneError, GenerationWriter, backoff
+from intent.store.feed import LogFeed
 
 __all__ = ["ProjectionRunner"]
 

@@ -18,11 +18,11 @@ from intent.projections.counters import ProjectionCounters
 from intent.projections.database import ProjectionDatabase
 from intent.projections.definition import Definition, definitions_of
 from intent.projections.environment import Environment
-from intent.projections.feed import LogFeed
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.skips import note_skip
 from intent.projections.state import read_statuses
+from intent.store.feed import LogFeed
 from intent.store.port import EventStore
 
 __all__ = ["ProjectionSettings", "ProjectionSupervisor"]

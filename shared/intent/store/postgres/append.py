@@ -119,4 +119,3 @@ def _duplicates(row: Mapping[str, Any]) -> dict[int, StoredCommand]:
     columns = ("d_command", "d_id", "d_fingerprint", "d_outcome", "d_position", "d_workflow")
     found = zip(*(row[column] or () for column in columns), strict=True)
     return {number: StoredCommand(*values) for number, *values in found}
-

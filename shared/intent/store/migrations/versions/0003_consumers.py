@@ -23,7 +23,7 @@ OF_TENANTS: Final = (
     "consumer_streams",
     "consumer_drops",
 )
-TABLES: Final = (*OF_TENANTS, "consumer_workers", "consumer_revision")
+TABLES: Final = (*OF_TENANTS, "consumer_workers")
 FUNCTIONS: Final = (
     "consumer_beat",
     "consumer_join",

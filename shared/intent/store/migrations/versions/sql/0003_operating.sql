@@ -64,7 +64,7 @@ begin
     if not found then
         return null;
     end if;
-    perform consumer_changed();
+    perform consumer_changed(p_tenant, p_consumer);
     return (select count(*)::integer from events e, consumers c
         where c.tenant = p_tenant and c.name = p_consumer
           and e.tenant = of_tenant and e.aggregate_type = of_type and e.aggregate_id = of_id
@@ -110,7 +110,7 @@ begin
             error = '', retry_at = clock_timestamp(), parked_at = null
             where s.consumer_tenant = p_tenant and s.consumer = p_consumer and s.tenant = given.tenant
               and s.aggregate_type = given.aggregate_type and s.aggregate_id = given.aggregate_id;
-        perform consumer_changed();
+        perform consumer_changed(p_tenant, p_consumer);
     end if;
     return true;
 end $$;

@@ -3,11 +3,12 @@ create table {schema}.consumers (
     name text collate "C" not null,
     partitions integer not null check (partitions > 0),
     types text[] not null,
+    revision bigint not null default 0,
     created_at timestamptz not null default clock_timestamp(),
     primary key (tenant, name)
-);
+) with (fillfactor = 70);
 comment on table {schema}.consumers is
-    'The consumers of other services; the tenant * stands for all. Types are those that it asked for last.';
+    'The consumers of other services; the tenant * stands for all. Types are those that were asked for last; the revision moves with each change of members, free partitions or parked streams.';
 
 create table {schema}.consumer_workers (
     worker uuid primary key,
@@ -78,10 +79,3 @@ create table {schema}.consumer_drops (
     foreign key (consumer_tenant, consumer) references {schema}.consumers (tenant, name) on delete cascade
 );
 comment on table {schema}.consumer_drops is 'Parked events that somebody gave up, and why.';
-
--- Moves with each change that other processes must hear of: who takes part, who holds what, what is replayed.
-create table {schema}.consumer_revision (
-    id smallint primary key default 1 check (id = 1),
-    revision bigint not null
-) with (fillfactor = 10);
-insert into {schema}.consumer_revision (revision) values (0);

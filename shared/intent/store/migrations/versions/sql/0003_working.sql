@@ -7,10 +7,11 @@ begin
     end if;
 end $$;
 
--- Always the last lock that a transaction takes.
-create function {schema}.consumer_changed() returns void language plpgsql volatile {settings} as $$
+-- Notes that the instances of a consumer must look again.
+create function {schema}.consumer_changed(p_tenant text, p_consumer text) returns void
+language plpgsql volatile {settings} as $$
 begin
-    update consumer_revision set revision = revision + 1;
+    update consumers set revision = revision + 1 where tenant = p_tenant and name = p_consumer;
 end $$;
 
 -- Python's intent.consumers.keys.partition_of agrees.
@@ -22,13 +23,15 @@ returns integer language sql stable as $$
 $$;
 
 -- Tells that a process lives and which instances it has; ends those that are gone, and processes that
--- were silent for too long. Returns the revision, or null when the process counts as dead itself.
+-- were silent for too long. Returns the revision of each instance's consumer after a row of nulls; no rows
+-- when the process counts as dead itself.
 create function {schema}.consumer_beat(
     p_worker uuid, p_name text, p_lease float8, p_instances uuid[], p_new boolean
-) returns bigint language plpgsql volatile {settings} as $$
+) returns table (instance uuid, revision bigint) language plpgsql volatile {settings} as $$
+#variable_conflict use_column
 declare
-    gone integer;
-    ended integer;
+    dead uuid[];
+    changed record;
 begin
     perform consumer_guard(null);
     if p_new then
@@ -38,18 +41,24 @@ begin
         update consumer_workers set expires_at = clock_timestamp() + make_interval(secs => p_lease)
             where worker = p_worker and expires_at > clock_timestamp();
         if not found then
-            return null;
+            return;
         end if;
     end if;
-    delete from consumer_instances where worker = p_worker and instance <> all (p_instances);
-    get diagnostics ended = row_count;
-    delete from consumer_workers where worker in (
-        select worker from consumer_workers where expires_at < clock_timestamp() for update skip locked);
-    get diagnostics gone = row_count;
-    if gone + ended > 0 then
-        perform consumer_changed();
-    end if;
-    return (select revision from consumer_revision);
+    dead := array(select w.worker from consumer_workers w where w.expires_at < clock_timestamp()
+                  order by w.worker for update skip locked);
+    for changed in
+        with gone as (
+            delete from consumer_instances i
+            where i.worker = any (dead) or (i.worker = p_worker and i.instance <> all (p_instances))
+            returning i.tenant, i.consumer)
+        select distinct g.tenant, g.consumer from gone g order by g.tenant, g.consumer
+    loop
+        perform consumer_changed(changed.tenant, changed.consumer);
+    end loop;
+    delete from consumer_workers where worker = any (dead);
+    return query select null::uuid, null::bigint union all
+        select i.instance, c.revision from consumer_instances i
+        join consumers c on c.tenant = i.tenant and c.name = i.consumer where i.worker = p_worker;
 end $$;
 
 -- Adds an instance to a consumer, which is made when it is new. Returns the number of its partitions.
@@ -72,7 +81,7 @@ begin
         where tenant = p_tenant and name = p_consumer and types <> p_types;
     insert into consumer_instances (instance, worker, tenant, consumer)
         values (p_instance, p_worker, p_tenant, p_consumer);
-    perform consumer_changed();
+    perform consumer_changed(p_tenant, p_consumer);
     select partitions into strict total from consumers where tenant = p_tenant and name = p_consumer;
     return total;
 end $$;
@@ -91,7 +100,7 @@ declare
     held integer;
 begin
     perform consumer_guard(p_tenant);
-    select c.partitions into total from consumers c where c.tenant = p_tenant and c.name = p_consumer for update;
+    select c.partitions into total from consumers c where c.tenant = p_tenant and c.name = p_consumer for no key update;
     select count(*), max(m.n) filter (where m.instance = p_instance) into members, rank from (
         select i.instance, row_number() over (order by i.joined_at, i.instance) n
         from consumer_instances i where i.tenant = p_tenant and i.consumer = p_consumer) m;
@@ -162,7 +171,7 @@ begin
         where s.consumer_tenant = p_tenant and s.consumer = p_consumer and s.tenant = r.tenant
           and s.aggregate_type = r.type and s.aggregate_id = r.id;
     if true = any (p_release) then
-        perform consumer_changed();
+        perform consumer_changed(p_tenant, p_consumer);
     end if;
     return true;
 end $$;

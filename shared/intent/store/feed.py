@@ -1,4 +1,4 @@
-"""The log as the runners of one process read it: each page once, woken when it grows."""
+"""The log as the readers of one process read it: each page once, woken when it grows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT_PAGES: Final = 2
 
 
 class LogFeed:
-    """Shares pages and wake-ups between runners.
+    """Shares pages and wake-ups between readers.
 
     Args:
         store: The log.
