@@ -22,6 +22,7 @@ class ConsumerSettings:
         slow: After how long an unanswered event no longer holds up the checkpoint.
         stream_length: How many events of one stream may wait before the rest of them is read later.
         page: How many events are read at once.
+        progress_every: How often progress is saved that comes without deliveries.
         drain: How long a process that stops waits for answers to what it has delivered.
         figures_every: How often the figures for metrics are read.
     """
@@ -36,6 +37,7 @@ class ConsumerSettings:
     slow: float = 10.0
     stream_length: int = 100
     page: int = 200
+    progress_every: float = 5.0
     drain: float = 2.0
     figures_every: float = 10.0
 

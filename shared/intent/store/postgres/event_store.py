@@ -36,11 +36,12 @@ class PostgresEventStore:
 
     Attributes:
         pool: The connections, for what else the process does in the schema.
+        wake_ups: Wakes readers, in this process and in others.
     """
 
     def __init__(self, pool: Any, dsn: str, schema: str) -> None:
         self.pool = pool
-        self._wake_ups = WakeUps(dsn, f"intent_{schema}", self._look)
+        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._look)
         own = quoted(schema)
         self._append = append_statement(own, careful=False)
         self._append_carefully = append_statement(own)
@@ -72,12 +73,12 @@ class PostgresEventStore:
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
         await _require_migrated(pool, names.schema)
         store = cls(pool, dsn, names.schema)
-        store._wake_ups.start()
+        store.wake_ups.start()
         return store
 
     async def close(self) -> None:
         """Closes the connections; calls under way fail."""
-        await self._wake_ups.stop()
+        await self.wake_ups.stop()
         self.pool.terminate()
 
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
@@ -88,7 +89,7 @@ class PostgresEventStore:
             row = await self._written(append_arguments(streams))
         result = append_result(streams, row)
         if result.position > row["base"]:
-            self._wake_ups.appended(result.position)
+            self.wake_ups.appended(result.position)
         return result
 
     async def _written(self, arguments: Sequence[Any]) -> Any:
@@ -155,12 +156,12 @@ class PostgresEventStore:
     async def position(self) -> int:
         """See `EventStore.position`."""
         position = await self._look()
-        self._wake_ups.heard(position)
+        self.wake_ups.heard(position)
         return position
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """See `EventStore.wait_beyond`."""
-        heard = await self._wake_ups.wait_beyond(position, timeout)
+        heard = await self.wake_ups.wait_beyond(position, timeout)
         return heard if heard > position else await self.position()
 
     async def _look(self) -> int:

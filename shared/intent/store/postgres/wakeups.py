@@ -1,7 +1,7 @@
 """Wake-ups for readers of the log: at once within the process, by NOTIFY across processes.
 
 A wake-up carries only a position and may be lost; while somebody waits, the log's position is looked at
-now and then. The append itself does not notify: NOTIFY takes a lock over the whole server at
+now and then. Words may be told in the same way. The append itself does not notify: NOTIFY takes a lock over the whole server at
 commit, which would serialise the commits of every context.
 """
 
@@ -46,6 +46,9 @@ class WakeUps:
         self._listener: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
         self._lookout: asyncio.Task[None] | None = None
+        self._words: dict[str, Callable[[], None]] = {}
+        self._untold: set[str] = set()
+        self._teller: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to listen."""
@@ -53,7 +56,8 @@ class WakeUps:
 
     async def stop(self) -> None:
         """Ends listening and notifying; who waits is told."""
-        tasks = [task for task in (self._listener, self._notifier, self._lookout) if task is not None]
+        own = (self._listener, self._notifier, self._lookout, self._teller)
+        tasks = [task for task in own if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -73,6 +77,16 @@ class WakeUps:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def tell(self, word: str) -> None:
+        """Tells a word to all processes that listen, this one too, at most once per throttling interval."""
+        self._untold.add(word)
+        if self._teller is None or self._teller.done():
+            self._teller = asyncio.create_task(self._tell(), name="log-teller")
+
+    def on(self, word: str, call: Callable[[], None]) -> None:
+        """Calls back whenever a word is told, which may be lost as any wake-up."""
+        self._words[word] = call
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """Waits until a position above `position` was heard of, at most `timeout` seconds.
@@ -119,9 +133,19 @@ class WakeUps:
         told = 0
         while told < self._position and self._connection is not None:
             told = self._position
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._connection.execute("select pg_notify($1, $2)", self._channel, str(told))
+            await self._send(str(told))
             await asyncio.sleep(_THROTTLE)
+
+    async def _tell(self) -> None:
+        while self._untold:
+            await self._send(self._untold.pop())
+            await asyncio.sleep(_THROTTLE)
+
+    async def _send(self, payload: str) -> None:
+        if self._connection is None:
+            return
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._connection.execute("select pg_notify($1, $2)", self._channel, payload)
 
     async def _listen(self) -> None:
         while True:
@@ -146,3 +170,5 @@ class WakeUps:
     def _told(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         if isinstance(payload, str) and payload.isdigit():
             self.heard(int(payload))
+        elif isinstance(payload, str) and payload in self._words:
+            self._words[payload]()

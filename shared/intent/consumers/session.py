@@ -1,0 +1,339 @@
+"""One instance of a consumer while it is connected to this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from intent.consumers.counters import ConsumerCounters
+from intent.consumers.database import ConsumerDatabase, NotAMemberError
+from intent.consumers.keys import ConsumerKey
+from intent.consumers.ledger import Delivered, Ledger, RetryPolicy
+from intent.consumers.reading import LogSource
+from intent.consumers.settings import ConsumerSettings
+from intent.errors import StoreUnavailable, Unavailable
+
+__all__ = ["Answer", "Instance", "Session", "Terms", "ended"]
+
+_log: Final = logging.getLogger(__name__)
+_AWAY: Final = 0.5
+"""How long, in seconds, to wait for the database before it is asked again."""
+_AGAIN_MS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms an instance takes part.
+
+    Attributes:
+        types: Full names of the events that it wants; empty: all.
+        from_now: Where a new consumer begins: with the first event, or with new ones only.
+        in_flight: How many deliveries may be unanswered at once.
+        attempts: How often an event is tried before its stream is parked.
+        partitions: Into how many parts the work of a new consumer is cut.
+    """
+
+    types: Sequence[str]
+    from_now: bool
+    in_flight: int
+    attempts: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An instance's answer to a delivery.
+
+    Attributes:
+        position: The event's position.
+        error: Why it could not be dealt with; None: it was.
+    """
+
+    position: int
+    error: str | None = None
+
+
+class Instance(Protocol):
+    """The other end of a session."""
+
+    async def deliver(self, delivered: Delivered) -> None:
+        """Gives it an event; waits while it does not read."""
+        ...
+
+    async def assign(self, partitions: Sequence[int], total: int) -> None:
+        """Tells it which part of the work is its own."""
+        ...
+
+    def answers(self) -> AsyncIterator[Answer]:
+        """Yields its answers until it leaves."""
+        ...
+
+
+class Session:
+    """Delivers to one instance what is its share of a consumer's work.
+
+    Three tasks work on one ledger: one takes the answers, one reads and delivers, one saves and
+    shares the work with others.
+
+    Args:
+        key: The consumer.
+        id: Names the instance.
+        terms: The instance's terms.
+        database: Keeps the consumers.
+        source: Where the events come from.
+        settings: The limits.
+        counters: Counts what is done.
+        alive: Whether this process may still deliver; it may not once others may take over.
+        changed: Called when other instances have something to look at.
+    """
+
+    def __init__(
+        self,
+        key: ConsumerKey,
+        id: UUID,  # noqa: A002
+        terms: Terms,
+        database: ConsumerDatabase,
+        source: LogSource,
+        settings: ConsumerSettings,
+        counters: ConsumerCounters,
+        alive: Callable[[], bool],
+        changed: Callable[[], None],
+    ) -> None:
+        self.key = key
+        self.id = id
+        self.revision = -1
+        self._terms = terms
+        self._database = database
+        self._source = source
+        self._settings = settings
+        self._counters = counters
+        self._alive = alive
+        self._changed = changed
+        self._ledger: Ledger
+        self._wake = asyncio.Event()
+        self._due = asyncio.Event()
+        self._unshared = self._unassigned = True
+        self._saved_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: float | None = None
+        self._end: Unavailable | None = None
+
+    async def join(self, worker: UUID) -> None:
+        """Makes the instance a member of its consumer.
+
+        Raises:
+            NotAMemberError: The process was taken for dead.
+            StoreUnavailable: The database is away.
+        """
+        terms, settings = self._terms, self._settings
+        total = await self._database.join(
+            self.key,
+            self.id,
+            worker,
+            partitions=terms.partitions,
+            from_now=terms.from_now,
+            types=terms.types,
+        )
+        policy = RetryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
+        self._ledger = Ledger(total, policy, terms.types)
+        self._saved_at = _now()
+
+    async def run(self, instance: Instance) -> None:
+        """Delivers until the instance leaves.
+
+        Raises:
+            Unavailable: The process stops, or others may have taken over; the instance is to join again.
+        """
+        tasks = [
+            asyncio.create_task(part, name=f"consumer {self.key}: {what}")
+            for what, part in (
+                ("answers", self._take_answers(instance)),
+                ("deliveries", self._deliver(instance)),
+                ("keeping", self._keep()),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def leave(self) -> None:
+        """Saves what is known and gives all partitions back; what is unanswered comes again elsewhere."""
+        self._ledger.abandon()
+        try:
+            await self._save()
+        except (NotAMemberError, StoreUnavailable) as error:
+            _log.debug("consumer %s: left without saving: %s", self.key, error)
+
+    def close(self) -> None:
+        """Delivers nothing more, and ends soon after what is delivered was answered."""
+        if self._closing is None:
+            self._closing = _now() + self._settings.drain
+            asyncio.get_running_loop().call_later(self._settings.drain, self._due.set)
+            self._due.set()
+
+    def end(self, error: Unavailable) -> None:
+        """Ends at once."""
+        self._end = error
+        self._due.set()
+
+    def share(self, revision: int) -> None:
+        """Looks again who works on what, and what an operator did, if that has changed."""
+        if revision != self.revision:
+            self.revision = revision
+            self._unshared = True
+            self._due.set()
+
+    def wake(self) -> None:
+        """Looks whether there is more to deliver."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """Sees to what comes with time: answers that take long, and progress without deliveries."""
+        self._ledger.set_slow_aside(_now())
+        if self._ledger.urgent or _now() - self._saved_at >= self._settings.progress_every:
+            self._due.set()
+
+    async def _take_answers(self, instance: Instance) -> None:
+        async for answer in instance.answers():
+            if answer.error is None:
+                self._counters.acknowledged += self._ledger.acknowledge(answer.position)
+            else:
+                self._counters.failures += self._ledger.fail(answer.position, answer.error, _now())
+            self._wake.set()
+            self._save_soon()
+
+    def _save_soon(self) -> None:
+        if self._ledger.urgent or (self._closing is not None and not self._ledger.unanswered):
+            self._due.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._settings.save_every, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._due.set()
+
+    async def _deliver(self, instance: Instance) -> None:
+        while True:
+            self._wake.clear()
+            if self._unassigned:
+                self._unassigned = False
+                await instance.assign(self._ledger.partitions, self._ledger.total)
+            await self._deliver_ready(instance)
+            if not await self._read():
+                await self._rest()
+
+    async def _deliver_ready(self, instance: Instance) -> None:
+        while self._may_deliver():
+            delivered = self._ledger.next(_now())
+            if delivered is None:
+                return
+            self._counters.deliveries += 1
+            await instance.deliver(delivered)
+
+    def _may_deliver(self) -> bool:
+        room = self._ledger.unanswered < self._terms.in_flight
+        return room and self._closing is None and self._alive()
+
+    async def _read(self) -> bool:
+        """Reads on while little waits; tells whether anything was read."""
+        if self._closing is not None or self._ledger.waiting >= max(self._terms.in_flight, self._source.page):
+            return False
+        try:
+            return await self._source.read(self._ledger)
+        except StoreUnavailable:
+            await asyncio.sleep(_AWAY)
+            return True
+
+    async def _rest(self) -> None:
+        at = self._ledger.wake_at() if self._may_deliver() else None
+        try:
+            async with asyncio.timeout(None if at is None else max(0.0, at - _now())):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._keep_once()
+                await self._due.wait()
+            except NotAMemberError:
+                raise ended("others took over its part of the work") from None
+            except StoreUnavailable as error:
+                _log.debug("consumer %s: not saved for now: %s", self.key, error)
+                self._due.set()
+                await asyncio.sleep(_AWAY)
+
+    async def _keep_once(self) -> None:
+        self._due.clear()
+        if self._end is not None:
+            raise self._end
+        if self._unshared:
+            await self._share_work()
+        while await self._save():
+            pass
+        if self._closing is not None and (not self._ledger.unanswered or _now() >= self._closing):
+            raise ended("the service is shutting down")
+
+    async def _share_work(self) -> None:
+        """Takes up and gives up partitions so that each instance has its share."""
+        self._unshared = False
+        try:
+            await self._take_share()
+        except BaseException:
+            self._unshared = True
+            raise
+
+    async def _take_share(self) -> None:
+        ledger = self._ledger
+        share = await self._database.balance(self.key, self.id)
+        if not ledger.held <= {grant.partition for grant in share.grants}:
+            raise NotAMemberError
+        new = [grant for grant in share.grants if grant.partition not in ledger.held]
+        if new or ledger.parked:
+            marks = await self._database.aside(self.key, [grant.partition for grant in share.grants])
+            ledger.unpark(marks, _now())
+            for grant in new:
+                ledger.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
+        surplus = ledger.surplus(len(ledger.partitions) - share.size)
+        ledger.retire(surplus)
+        if new or surplus:
+            self._unassigned = True
+        self._wake.set()
+
+    async def _save(self) -> bool:
+        """Saves what has changed; tells whether there may be more to save."""
+        changes = self._ledger.changes(_now())
+        self._saved_at = _now()
+        if not changes:
+            return False
+        try:
+            await self._database.save(self.key, self.id, changes)
+        except BaseException:
+            self._ledger.not_saved(changes)
+            raise
+        self._ledger.saved(changes)
+        self._counters.parked += sum(mark.parked for mark in changes.streams)
+        if any(mark.release for mark in changes.partitions):
+            self._changed()
+        return self._ledger.urgent
+
+
+def ended(why: str) -> Unavailable:
+    """Returns the error with which a session ends that the instance is to begin anew."""
+    return Unavailable("CONSUMER_ENDED", f"{why}; join again", retry_after_ms=_AGAIN_MS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
