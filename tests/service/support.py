@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
+from intent.consumers import ConsumerHost
 from intent.context import BoundContext
 from intent.contracts import Registry
 from intent.errors import NotFound, Rejected, Unavailable, error_of
@@ -321,6 +322,7 @@ class Served:
         default_factory=lambda: DevIdentityProvider(dev_mode=True, default_roles=frozenset({"*"}))
     )
     sagas: MemorySagas = field(default_factory=MemorySagas)
+    consumers: ConsumerHost | None = None
     clients: list[IntentClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -336,6 +338,7 @@ class Served:
             read_side=self.read_models,
             operator=self.read_models,
             sagas=self.sagas,
+            consumers=self.consumers,
             identities=self.identities,
             tracer=self.tracer,
             probes=self.probes,

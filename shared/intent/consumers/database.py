@@ -168,7 +168,7 @@ class ConsumerDatabase:
         if not await self._value("consumer_save", *key, instance, *arrays):
             raise NotAMemberError
 
-    async def aside(self, key: ConsumerKey, partitions: Sequence[int]) -> list[StreamMark]:
+    async def aside(self, key: ConsumerKey, partitions: Sequence[int]) -> Sequence[StreamMark]:
         """Returns the streams of some partitions that were set aside."""
         rows = await self._rows("consumer_aside", *key, list(partitions))
         return [
@@ -195,7 +195,7 @@ class ConsumerDatabase:
         types: Sequence[str],
         total: int,
         partitions: Sequence[int],
-    ) -> list[LogEntry]:
+    ) -> Sequence[LogEntry]:
         """Reads at most `most` events of some partitions in a part of the log."""
         only = None if tenant == EVERY_TENANT else tenant
         return log_entries(
@@ -204,13 +204,13 @@ class ConsumerDatabase:
             )
         )
 
-    async def list(self, tenant: str | None) -> list[ConsumerRow]:
+    async def list(self, tenant: str | None) -> Sequence[ConsumerRow]:
         """Returns the consumers of a tenant; None: all."""
         return [ConsumerRow._make(row) for row in await self._rows("consumer_list", tenant)]
 
     async def parked(
         self, tenant: str | None, consumer: str, aggregate_type: str, aggregate_id: str, most: int
-    ) -> list[ParkedRow]:
+    ) -> Sequence[ParkedRow]:
         """Returns parked events of consumers of a tenant; what is None or empty does not narrow."""
         narrowed = (consumer or None, aggregate_type or None, aggregate_id or None)
         return [

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 from uuid import UUID, uuid4
 
 from intent.consumers.counters import ConsumerCounters
@@ -66,6 +66,8 @@ class ConsumerHost:
         self._failing_since: float | None = None
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._farewells: set[asyncio.Task[None]] = set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def start(self) -> None:
         """Begins to serve."""
@@ -80,8 +82,7 @@ class ConsumerHost:
     async def stop(self) -> None:
         """Ends all sessions, saves what they know and gives their partitions back."""
         self.close()
-        while self._sessions or self._farewells:
-            await asyncio.sleep(0.01)
+        await self._quiet.wait()
         await self._beat_safely()
         for task in self._tasks:
             task.cancel()
@@ -114,7 +115,9 @@ class ConsumerHost:
         finally:
             if self._sessions.pop(session.id, None) is not None:
                 # Whoever waits for the end of the call may rely on what was saved.
-                await asyncio.shield(self._farewell(session))
+                task = asyncio.create_task(self._farewell(session), name=f"consumer {key}: farewell")
+                self._farewells.add(task)
+                await asyncio.shield(task)
 
     def changed(self) -> None:
         """Has this process and all others look who works on what."""
@@ -173,14 +176,17 @@ class ConsumerHost:
             del self._sessions[session.id]
             self._ended = True
             raise
+        self._quiet.clear()
 
     async def _farewell(self, session: Session) -> None:
-        task = asyncio.create_task(session.leave(), name=f"consumer {session.key}: farewell")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-        await asyncio.wait([task])
-        self._ended = True
-        self.changed()
+        try:
+            await session.leave()
+        finally:
+            self._ended = True
+            self.changed()
+            self._farewells.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if not self._sessions and not self._farewells:
+                self._quiet.set()
 
     async def _begin_lease(self) -> None:
         worker, begun = uuid4(), _now()
@@ -271,4 +277,3 @@ class ConsumerHost:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-

@@ -184,9 +184,7 @@ class Ledger:
             entries: Events, by position; those of other partitions are passed over.
             reached: The log was read up to here.
         """
-        concerned = {
-            p.number: p for p in asked.of if self._partitions.get(p.number) is p and not p.leaving
-        }
+        concerned = {p.number: p for p in asked.of if self._partitions.get(p.number) is p and not p.leaving}
         for entry in entries:
             key = StreamKey(entry.tenant, entry.aggregate_type, entry.aggregate_id)
             partition = concerned.get(partition_of(key, self.total))

@@ -141,6 +141,7 @@ class Session:
         policy = RetryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
         self._ledger = Ledger(total, policy, terms.types)
         self._saved_at = _now()
+        await self._share_work()
 
     async def run(self, instance: Instance) -> None:
         """Delivers until the instance leaves.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -18,14 +18,14 @@ from google.protobuf.message import Message
 
 from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT
-from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand, Unauthenticated
-from intent.service.identity import Identity, IdentityProvider, authorize
+from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand
+from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
 from intent.service.metadata import COMMAND_ID, traceparent
 from intent.service.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
 from intent.service.statuses import code_of, command_error, shortened, trailers_of
 from intent.service.tracing import CallSpan, CallTracer, NoTracer
 
-__all__ = ["Call", "CallHost", "Method", "StreamMethod", "read"]
+__all__ = ["AnyMethod", "BidiMethod", "Call", "CallHost", "Method", "StreamMethod", "read"]
 
 _log: Final = logging.getLogger("intent.service")
 
@@ -62,6 +62,7 @@ class Call:
 
 Answer: TypeAlias = Callable[[bytes, Call], Awaitable[Message]]
 Stream: TypeAlias = Callable[[bytes, Call], Awaitable[None]]
+Talk: TypeAlias = Callable[[AsyncIterator[bytes], Call], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,26 @@ class StreamMethod:
     stream: Stream
     roles: frozenset[str] = frozenset()
     needs_tenant: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BidiMethod:
+    """A method that answers many messages with many, which it writes to `Call.rpc` itself.
+
+    Attributes:
+        name: The full name.
+        talk: Gets the bytes of the requests as they come; may raise any `CommandError`.
+        roles: The caller needs one of these; empty: any caller.
+        needs_tenant: False when the method touches no tenant's data, or sees to that itself.
+    """
+
+    name: str
+    talk: Talk
+    roles: frozenset[str] = frozenset()
+    needs_tenant: bool = True
+
+
+AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
 
 
 def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
@@ -171,33 +192,42 @@ class CallHost:
         """Returns the handler of a method that answers with many messages."""
 
         async def serve(data: bytes, rpc: Any) -> None:
-            call = self._begin(method, rpc)
-            try:
-                await self._admit(method, call)
-                await method.stream(data, call)
-            except asyncio.CancelledError:
-                _given_up(call)
-                raise
-            except Exception as error:
-                await self._fail(call, error)
-            else:
-                call.span.finish(grpc.StatusCode.OK, "")
+            await self._talk(method, rpc, lambda call: method.stream(data, call))
 
         return grpc.unary_stream_rpc_method_handler(serve)
 
-    def _begin(self, method: Method | StreamMethod, rpc: Any) -> Call:
+    def bidirectional(self, method: BidiMethod) -> grpc.RpcMethodHandler:
+        """Returns the handler of a method that takes and answers many messages."""
+
+        async def serve(requests: AsyncIterator[bytes], rpc: Any) -> None:
+            await self._talk(method, rpc, lambda call: method.talk(requests, call))
+
+        return grpc.stream_stream_rpc_method_handler(serve)
+
+    async def _talk(self, method: AnyMethod, rpc: Any, talk: Callable[[Call], Awaitable[None]]) -> None:
+        call = self._begin(method, rpc)
+        try:
+            await self._admit(method, call)
+            await talk(call)
+        except asyncio.CancelledError:
+            _given_up(call)
+            raise
+        except Exception as error:
+            await self._fail(call, error)
+        else:
+            call.span.finish(grpc.StatusCode.OK, "")
+
+    def _begin(self, method: AnyMethod, rpc: Any) -> Call:
         metadata = dict(rpc.invocation_metadata())
         return Call(method.name, metadata, rpc, self.tracer.start(method.name, traceparent(metadata)))
 
-    async def _admit(self, method: Method | StreamMethod, call: Call) -> None:
+    async def _admit(self, method: AnyMethod, call: Call) -> None:
         remaining = call.remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
         identity = await self.identities.authenticate(call.metadata)
-        if method.needs_tenant and not identity.tenant:
-            raise Unauthenticated(
-                "TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id"
-            )
+        if method.needs_tenant:
+            require_tenant(identity)
         authorize(identity, method.roles, method.name)
         call.identity = identity
         call.span.caller(identity.tenant, identity.actor)

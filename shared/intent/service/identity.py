@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from intent.errors import ConfigurationError, PermissionDenied, Unauthenticated
 from intent.service.metadata import malformed
 
-__all__ = ["EVERY_ROLE", "DevIdentityProvider", "Identity", "IdentityProvider", "authorize"]
+__all__ = ["EVERY_ROLE", "DevIdentityProvider", "Identity", "IdentityProvider", "authorize", "require_tenant"]
 
 EVERY_ROLE: Final = "*"
 """Stands for all roles; only the development identity may hand it out."""
@@ -72,6 +72,17 @@ def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
             f"{identity.actor} may not call {what}: one of these roles is needed: {needed}",
             metadata={"needed": needed, "actor": identity.actor},
         )
+
+
+def require_tenant(identity: Identity) -> str:
+    """Returns the tenant on whose data a caller acts.
+
+    Raises:
+        Unauthenticated: The caller named none.
+    """
+    if not identity.tenant:
+        raise Unauthenticated("TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id")
+    return identity.tenant
 
 
 @dataclass(frozen=True, slots=True)

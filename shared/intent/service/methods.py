@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from intent.errors import UnknownType
-from intent.service.calls import CallHost, Method, StreamMethod
+from intent.service.calls import AnyMethod, BidiMethod, CallHost, Method
 from intent.service.statuses import code_of, trailers_of
 
 __all__ = ["MethodTable", "UnknownMethods", "service_names"]
@@ -18,10 +18,9 @@ __all__ = ["MethodTable", "UnknownMethods", "service_names"]
 class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """Finds the handler of a method in one dictionary."""
 
-    def __init__(self, host: CallHost, methods: Iterable[Method | StreamMethod]) -> None:
+    def __init__(self, host: CallHost, methods: Iterable[AnyMethod]) -> None:
         self._handlers: dict[str, grpc.RpcMethodHandler] = {
-            method.name: host.unary(method) if isinstance(method, Method) else host.streaming(method)
-            for method in methods
+            method.name: _handler(host, method) for method in methods
         }
 
     @property
@@ -32,6 +31,12 @@ class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Returns the handler of a method, or None."""
         return self._handlers.get(handler_call_details.method)
+
+
+def _handler(host: CallHost, method: AnyMethod) -> grpc.RpcMethodHandler:
+    if isinstance(method, Method):
+        return host.unary(method)
+    return host.bidirectional(method) if isinstance(method, BidiMethod) else host.streaming(method)
 
 
 class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types

@@ -18,6 +18,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.contracts import Registry
+from intent.domain import Upcasters
 from intent.projections.projection import Projection
 from intent.queries import Queries
 from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
@@ -74,6 +75,11 @@ class ServedContext(Protocol):
     @property
     def projections(self) -> Collection[type[Projection[Any]]]:
         """The projections."""
+        ...
+
+    @property
+    def upcasters(self) -> Upcasters:
+        """Bring events to their current schema version."""
         ...
 
     @property

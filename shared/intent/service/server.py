@@ -13,9 +13,11 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection
 
+from intent.consumers import ConsumerHost
 from intent.projections.reading import ReadModelReader
-from intent.service.calls import CallHost, Method, StreamMethod
+from intent.service.calls import AnyMethod, CallHost
 from intent.service.commands import CommandsService
+from intent.service.consumers import ConsumersService
 from intent.service.describe import describe
 from intent.service.events import EventsService
 from intent.service.health import HealthMonitor, Probe, store_probe
@@ -50,6 +52,7 @@ class ServiceParts:
         identities: Tells who calls.
         tracer: Starts a span per call.
         probes: What must get on for the context to be ready, besides the store.
+        consumers: Serves the consumers of other services; None: not here.
     """
 
     context: ServedContext
@@ -62,6 +65,7 @@ class ServiceParts:
     identities: IdentityProvider
     tracer: CallTracer = field(default_factory=NoTracer)
     probes: Sequence[Probe] = ()
+    consumers: ConsumerHost | None = None
 
 
 class ContextServer:
@@ -126,6 +130,8 @@ class ContextServer:
         clock = asyncio.get_running_loop().time
         end = clock() + self._settings.shutdown_grace
         self._events.close()
+        if self._parts.consumers is not None:
+            self._parts.consumers.close()
         stopping = asyncio.create_task(server.stop(self._settings.shutdown_grace), name="grpc-stop")
         await self._idle(stopping)
         await server.stop(None)
@@ -139,7 +145,7 @@ class ContextServer:
         if self._server is not None:
             await self._server.wait()
 
-    def _methods(self) -> Iterator[Method | StreamMethod]:
+    def _methods(self) -> Iterator[AnyMethod]:
         parts, settings = self._parts, self._settings
         head = parts.store.position
         yield from TypedMethods(
@@ -148,6 +154,8 @@ class ContextServer:
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from self._events.methods()
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
+        if parts.consumers is not None:
+            yield from ConsumersService(parts.context, parts.consumers).methods()
         yield from SagasService(parts.sagas, settings.saga_roles, settings.operator_roles).methods()
 
     def _equip(self, server: grpc.aio.Server) -> None:

@@ -31,6 +31,7 @@ from intent.errors import CommandError, UnknownType
 from intent.service import metadata as keys
 from intent.service.client.channel import open_channel
 from intent.service.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
+from intent.service.client.consumers import ConsumersClient
 from intent.service.client.projections import ProjectionsClient
 from intent.service.client.retrying import RetryPolicy
 from intent.service.client.sagas import SagasClient
@@ -53,6 +54,7 @@ class IntentClient:
     Attributes:
         projections: Shows and mends the projections, for operators.
         sagas: Shows and mends the sagas.
+        consumers: Shows and mends the consumers of the context's events.
     """
 
     def __init__(self, connection: Connection, registry: Registry) -> None:
@@ -60,6 +62,7 @@ class IntentClient:
         self._registry = registry
         self.projections = ProjectionsClient(connection)
         self.sagas = SagasClient(connection)
+        self.consumers = ConsumersClient(connection)
 
     @classmethod
     def connect(

@@ -1,8 +1,8 @@
 """Wake-ups for readers of the log: at once within the process, by NOTIFY across processes.
 
 A wake-up carries only a position and may be lost; while somebody waits, the log's position is looked at
-now and then. Words may be told in the same way. The append itself does not notify: NOTIFY takes a lock over the whole server at
-commit, which would serialise the commits of every context.
+now and then. Words may be told in the same way. The append itself does not notify: NOTIFY takes a lock
+over the whole server at commit, which would serialise the commits of every context.
 """
 
 from __future__ import annotations

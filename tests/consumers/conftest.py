@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from ..support.databases import Database
+from .world import Process, World, world_on
+
+
+@pytest_asyncio.fixture
+async def world(database: Database) -> AsyncIterator[World]:
+    """A log whose consumers are served over gRPC by real processes' parts, on PostgreSQL."""
+    async with world_on(database) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def process(world: World) -> Process:
+    """A process that serves consumers."""
+    return await world.process()

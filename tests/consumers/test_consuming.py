@@ -1,0 +1,359 @@
+"""Consumers over gRPC and PostgreSQL: in order, at least once, shared, whoever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import grpc
+import pytest
+from intent.consumers import ConsumerKey
+from intent_contracts.orders.v1 import OrderPlaced
+
+from ..store.making import ACME, GLOBEX
+from .world import NAME, QUICK, Process, Worker, World, until
+
+
+def orders_of(seen: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for order, version in seen:
+        found.setdefault(order, []).append(version)
+    return found
+
+
+def goes_on_in_order(versions: Sequence[int]) -> bool:
+    """Whether every version comes, none before those below it, whatever comes twice."""
+    reached = 0
+    for version in versions:
+        if version > reached + 1:
+            return False
+        reached = max(reached, version)
+    return True
+
+
+async def working(worker: Worker) -> None:
+    """Answers well for ever."""
+    while True:
+        await worker.acknowledge(await worker.take())
+
+
+async def caught_up(process: Process, position: int, tenant: str | None = ACME) -> None:
+    async def there() -> bool:
+        return all(row.position >= position for row in await process.host.database.list(tenant))
+
+    await until(there)
+
+
+async def test_every_event_comes_once_with_all_that_is_known_of_it(world: World, process: Process) -> None:
+    await world.record("o-1", OrderPlaced(customer_id="ann"))
+    worker = await world.joined(process)
+    delivery = await worker.take()
+    event = delivery.event
+    assert (event.position, event.context, event.tenant_id, delivery.attempt) == (1, "orders", ACME, 1)
+    assert (event.aggregate_type, event.aggregate_id, event.version) == ("Order", "o-1", 1)
+    assert (event.type, event.schema_version) == ("orders.v1.OrderPlaced", 2)
+    assert (event.correlation_id, event.actor) == ("story", "user:ann")
+    assert OrderPlaced.FromString(event.data).customer_id == "ann"
+    await worker.acknowledge(delivery)
+    await world.record("o-1")
+    assert (await worker.take()).event.version == 2
+
+
+async def test_an_old_event_comes_at_its_current_version(world: World, process: Process) -> None:
+    await world.record("o-1", "orders.v1.OrderPlaced")
+    worker = await world.joined(process)
+    event = (await worker.take()).event
+    assert event.schema_version == 2
+    assert OrderPlaced.FromString(event.data).currency == "EUR"
+
+
+async def test_one_event_of_an_aggregate_at_a_time(world: World, process: Process) -> None:
+    await world.record_many(orders=3, rounds=2)
+    worker = await world.joined(process)
+    first = await worker.take_all(3, answer=False)
+    assert {d.event.version for d in first} == {1}
+    assert worker.waiting == 0
+    for delivery in first:
+        await worker.acknowledge(delivery)
+    assert {d.event.version for d in await worker.take_all(3)} == {2}
+
+
+async def test_it_goes_on_where_it_ended(world: World, process: Process) -> None:
+    await world.record_many(orders=5)
+    first = await world.joined(process)
+    await first.take_all(5)
+    await first.leave()
+    last = await world.record("o-9")
+    second = await world.joined(process)
+    assert (await second.take()).event.position == last
+    assert second.waiting == 0
+
+
+async def test_what_is_left_unanswered_comes_again(world: World, process: Process) -> None:
+    await world.record_many(orders=4)
+    first = await world.joined(process)
+    taken = await first.take_all(4, answer=False)
+    await first.acknowledge(taken[2])
+    await first.leave()
+    second = await world.joined(process)
+    again = {d.event.position for d in await second.take_all(3)}
+    assert again >= {1, 2, 4} - {3}
+
+
+async def test_a_new_consumer_may_begin_now(world: World, process: Process) -> None:
+    await world.record_many(orders=3)
+    worker = await world.joined(process, from_now=True)
+    position = await world.record("o-new")
+    assert (await worker.take()).event.position == position
+
+
+async def test_only_the_types_that_are_wanted_come(world: World, process: Process) -> None:
+    await world.record("o-1", "orders.v1.OrderConfirmed", "orders.v1.OrderCancelled")
+    await world.record_many(orders=30, rounds=20)
+    last = await world.record("o-1", "orders.v1.OrderCancelled")
+    worker = await world.joined(process, types=["orders.v1.OrderCancelled"])
+    assert [d.event.position for d in await worker.take_all(2)] == [2, last]
+    await caught_up(process, last)
+
+
+async def test_a_tenants_consumer_gets_its_own_events_only(world: World, process: Process) -> None:
+    await world.record("o-theirs", tenant=GLOBEX)
+    await world.record("o-mine")
+    await world.record("o-theirs", tenant=GLOBEX)
+    worker = await world.joined(process)
+    assert [d.event.aggregate_id for d in await worker.take_all(1)] == ["o-mine"]
+    await world.record("o-theirs", tenant=GLOBEX)
+    await world.record("o-mine")
+    assert [d.event.aggregate_id for d in await worker.take_all(1)] == ["o-mine"]
+    theirs = await world.joined(process, tenant=GLOBEX)
+    assert {d.event.tenant_id for d in await theirs.take_all(3)} == {GLOBEX}
+
+
+async def test_a_consumer_of_all_tenants_needs_its_role(world: World, process: Process) -> None:
+    await world.record("o-1", tenant=GLOBEX)
+    await world.record("o-1", tenant=ACME)
+    worker = await world.joined(process, roles="consumer-all", tenant="", all_tenants=True)
+    assert {d.event.tenant_id for d in await worker.take_all(2)} == {ACME, GLOBEX}
+    refused = await world.joined(process, all_tenants=True, wait=False)
+    assert await refused.ended() is grpc.StatusCode.PERMISSION_DENIED
+    assert "consumer-all" in await refused.error()
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"roles": "customer"}, grpc.StatusCode.PERMISSION_DENIED),
+        ({"tenant": ""}, grpc.StatusCode.UNAUTHENTICATED),
+        ({"name": "Not A Name"}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"in_flight": 100_000}, grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+async def test_who_may_not_join_is_told_why(
+    world: World, process: Process, how: dict[str, object], code: grpc.StatusCode
+) -> None:
+    refused = await world.joined(process, wait=False, **how)  # type: ignore[arg-type]
+    assert await refused.ended() is code
+
+
+async def test_two_instances_share_the_work_in_order_per_aggregate(world: World) -> None:
+    here, there = await world.process(), await world.process()
+    one, two = await world.joined(here), await world.joined(there)
+    await one.has(lambda: len(one.partitions) == 4)
+    await two.has(lambda: len(two.partitions) == 4)
+    assert sorted([*one.partitions, *two.partitions]) == list(range(8))
+    tasks = [asyncio.create_task(working(worker)) for worker in (one, two)]
+    last = await world.record_many(orders=12, rounds=5)
+    await caught_up(here, last)
+    for task in tasks:
+        task.cancel()
+    mine, theirs = orders_of(one.seen), orders_of(two.seen)
+    assert mine
+    assert theirs
+    assert not set(mine) & set(theirs)
+    assert all(versions == [1, 2, 3, 4, 5] for versions in (mine | theirs).values())
+    assert len(mine | theirs) == 12
+
+
+async def test_a_third_instance_takes_over_without_repeats(world: World, process: Process) -> None:
+    workers = [await world.joined(process) for _ in range(2)]
+    tasks = [asyncio.create_task(working(worker)) for worker in workers]
+    await world.record_many(orders=10, rounds=3)
+    workers.append(await world.joined(process))
+    tasks.append(asyncio.create_task(working(workers[2])))
+    await workers[2].has(lambda: len(workers[2].partitions) in (2, 3))
+    last = await world.record_many(orders=10, rounds=3)
+    await caught_up(process, last)
+    for task in tasks:
+        task.cancel()
+    seen = [event for worker in workers for event in worker.seen]
+    assert sorted(seen) == sorted((f"o-{o}", v) for o in range(10) for v in range(1, 7))
+
+
+async def test_more_instances_than_partitions_wait_their_turn(world: World, process: Process) -> None:
+    first = await world.joined(process, partitions=1)
+    spare = await world.joined(process, partitions=1)
+    assert (spare.partitions, spare.total) == ((), 1)
+    await first.vanish()
+    await spare.has(lambda: spare.partitions == (0,))
+    await world.record("o-1")
+    await spare.take()
+
+
+async def test_an_instance_that_is_killed_loses_nothing(world: World, process: Process) -> None:
+    await world.record_many(orders=6, rounds=3)
+    killed = await world.joined(process)
+    done = await killed.take_all(4, answer=False)
+    for delivery in done[:2]:
+        await killed.acknowledge(delivery)
+    await killed.vanish()
+    other = await world.joined(process)
+    task = asyncio.create_task(working(other))
+    await caught_up(process, 18)
+    task.cancel()
+    for order, versions in orders_of([*killed.seen, *other.seen]).items():
+        assert goes_on_in_order(versions), (order, versions)
+        assert versions[-1] == 3
+    unanswered = {(d.event.aggregate_id, d.event.version) for d in done[2:]}
+    assert unanswered <= set(other.seen)
+
+
+async def test_a_process_that_is_killed_loses_nothing(world: World) -> None:
+    killed, living = await world.process(), await world.process()
+    one, two = await world.joined(killed), await world.joined(living)
+    await two.has(lambda: len(two.partitions) == 4)
+    tasks = [asyncio.create_task(working(worker)) for worker in (one, two)]
+    await world.record_many(orders=10, rounds=3)
+    await killed.crash()
+    last = await world.record_many(orders=10, rounds=3)
+    await two.has(lambda: len(two.partitions) == 8)
+    await caught_up(living, last)
+    for task in tasks:
+        task.cancel()
+    for order, versions in orders_of([*one.seen, *two.seen]).items():
+        assert goes_on_in_order(versions), (order, versions)
+        assert versions[-1] == 6
+
+
+async def test_a_process_that_stops_tells_its_instances_to_join_again(world: World) -> None:
+    stopping, other = await world.process(), await world.process()
+    await world.record_many(orders=5)
+    worker = await world.joined(stopping)
+    await worker.take_all(5)
+    await stopping.stop()
+    assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
+    again = await world.joined(other)
+    await again.has(lambda: len(again.partitions) == 8)
+    position = await world.record("o-9")
+    assert (await again.take()).event.position == position
+
+
+async def test_a_process_that_stops_waits_for_answers_to_what_it_delivered(world: World) -> None:
+    stopping, other = await world.process(), await world.process()
+    await world.record("o-1")
+    worker = await world.joined(stopping)
+    delivery = await worker.take()
+    stopped = asyncio.create_task(stopping.stop())
+    await worker.acknowledge(delivery)
+    await stopped
+    again = await world.joined(other)
+    position = await world.record("o-1")
+    assert (await again.take()).event.position == position
+
+
+async def test_a_process_without_its_lease_delivers_no_more(world: World) -> None:
+    """It cannot renew its lease, so that another may have taken over: its instances must join again."""
+    cut_off, other = await world.process(), await world.process()
+    worker = await world.joined(cut_off)
+    await cut_off.store.close()
+    assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
+    again = await world.joined(other)
+    await again.has(lambda: len(again.partitions) == 8)
+    cut_off.crashed = True
+    await cut_off.served.close()
+
+
+async def test_a_slow_instance_is_not_flooded(world: World, process: Process) -> None:
+    await world.record_many(orders=50)
+    worker = await world.joined(process, in_flight=3)
+    taken = await worker.take_all(3, answer=False)
+    # What was delivered beyond would have come before the answer to a later question.
+    await process.client().describe()
+    assert worker.waiting == 0
+    await worker.acknowledge(taken[0])
+    await worker.take()
+    await process.client().describe()
+    assert worker.waiting == 0
+
+
+async def test_an_instance_that_does_not_read_holds_up_no_other(world: World, process: Process) -> None:
+    lazy = await world.joined(process, in_flight=2)
+    busy = await world.joined(process)
+    await busy.has(lambda: len(busy.partitions) == 4)
+    await world.record_many(orders=20)
+    await lazy.take()
+    await busy.take_all(5)
+
+
+async def test_a_long_stream_does_not_hold_up_others(world: World, process: Process) -> None:
+    for _ in range(30):
+        await world.record("long", *["orders.v1.OrderConfirmed"] * 20)
+    await world.record("short")
+    worker = await world.joined(process)
+    first = await worker.take()
+    while first.event.aggregate_id == "short":
+        first = await worker.take()
+    async with asyncio.timeout(20):
+        while ("short", 1) not in worker.seen:
+            await worker.take()
+    # The long one then comes whole and in order.
+    await worker.acknowledge(first)
+    for version in range(2, 601):
+        delivery = await worker.take()
+        assert delivery.event.version == version
+        await worker.acknowledge(delivery)
+    await world.record("long")
+    assert (await worker.take()).event.version == 601
+
+
+async def test_a_slow_event_does_not_hold_up_the_checkpoint_for_ever(world: World) -> None:
+    process = await world.process(replace(QUICK, slow=0.05))
+    await world.record_many(orders=8)
+    worker = await world.joined(process, partitions=1)
+    slow, *others = await worker.take_all(8, answer=False)
+    for delivery in others:
+        await worker.acknowledge(delivery)
+
+    async def passed() -> bool:
+        return len(await process.host.database.aside(ConsumerKey(ACME, NAME), [0])) == 1
+
+    await until(passed)
+    assert (await process.host.database.list(ACME))[0].position == 0
+    await worker.vanish()
+    again = await world.joined(process)
+    assert (await again.take()).event.position == slow.event.position
+    assert again.waiting == 0
+
+
+async def test_many_idle_consumers_cost_one_statement_for_all(
+    world: World, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = await asyncio.gather(*(world.joined(process, f"idle-{n}", from_now=True) for n in range(30)))
+    calls: list[str] = []
+    inner = process.host.database._rows
+
+    async def counted(function: str, *arguments: object) -> Sequence[object]:
+        calls.append(function)
+        return await inner(function, *arguments)
+
+    async def beaten() -> bool:
+        return calls.count("consumer_beat") >= 5
+
+    monkeypatch.setattr(process.host.database, "_rows", counted)
+    await until(beaten)
+    del calls[:]
+    await until(beaten)
+    assert set(calls) <= {"consumer_beat", "consumer_list"}
+    position = await world.record("o-1")
+    taken = await asyncio.gather(*(worker.take() for worker in workers))
+    assert {delivery.event.position for delivery in taken} == {position}

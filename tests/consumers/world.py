@@ -1,0 +1,252 @@
+"""Processes that serve consumers of one log, and instances that speak the plain gRPC contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from google.protobuf.message import Message
+from intent.consumers import ConsumerDatabase, ConsumerHost, ConsumerSettings
+from intent.service.client import IntentClient
+from intent.store import CommandWrite, EventWrite, StreamAppend
+from intent.store.postgres import PostgresEventStore
+from intent_contracts.intent.v1 import (
+    Acknowledge,
+    Assignment,
+    ConsumeRequest,
+    ConsumeResponse,
+    Delivery,
+    Fail,
+    Join,
+)
+
+from ..service.support import Served
+from ..store.making import ACME, key
+from ..support.databases import Database
+
+CONSUME = "/intent.v1.Consumers/Consume"
+NAME = "shipping.known-orders"
+PATIENCE = 30.0
+QUICK = ConsumerSettings(
+    first_retry=0.01, longest_retry=0.02, lease=2.0, save_every=0.02, drain=0.5, progress_every=0.2
+)
+
+
+class Process:
+    """One process of the context: its own connections, its own gRPC server."""
+
+    def __init__(self, store: PostgresEventStore, host: ConsumerHost, served: Served) -> None:
+        self.store = store
+        self.host = host
+        self.served = served
+        self.crashed = False
+
+    @classmethod
+    async def started(cls, database: Database, settings: ConsumerSettings = QUICK) -> Process:
+        store = await PostgresEventStore.open(database.service, database.context)
+        consumers = ConsumerDatabase(store.pool, database.context)
+        host = ConsumerHost(store, consumers, settings, tell=lambda: store.wake_ups.tell("consumers"))
+        store.wake_ups.on("consumers", host.look)
+        served = Served(store=store, consumers=host)
+        await served.start()
+        await host.start()
+        return cls(store, host, served)
+
+    @property
+    def target(self) -> str:
+        return self.served.server.target
+
+    def client(self, tenant: str = ACME, **how: Any) -> IntentClient:
+        return self.served.client(tenant, **how)
+
+    async def stop(self) -> None:
+        """Ends as on SIGTERM."""
+        if not self.crashed:
+            await self.served.close()
+            await self.host.stop()
+            await self.store.close()
+
+    async def crash(self) -> None:
+        """Ends as on SIGKILL: nothing more gets to the database, and its connections break."""
+        self.crashed = True
+        await self.store.close()
+        for task in self.host._tasks:
+            task.cancel()
+        await self.served.server._server.stop(None)  # type: ignore[union-attr]
+        await self.served.close()
+
+
+class World:
+    """A database and whatever processes and instances a test starts on it."""
+
+    def __init__(self, database: Database, stack: AsyncExitStack) -> None:
+        self.database = database
+        self._stack = stack
+        self._versions: dict[Any, int] = {}
+        self.store: PostgresEventStore
+
+    async def process(self, settings: ConsumerSettings = QUICK) -> Process:
+        process = await Process.started(self.database, settings)
+        self._stack.push_async_callback(process.stop)
+        return process
+
+    async def joined(self, process: Process, name: str = NAME, **how: Any) -> Worker:
+        worker = await Worker.joined(process, name, **how)
+        self._stack.push_async_callback(worker.vanish)
+        return worker
+
+    async def record(self, order: str, *events: Message | str, tenant: str = ACME) -> int:
+        """Records events, or as many kinds of event without fields, of one order."""
+        stream = key(order, tenant)
+        version = self._versions.get(stream, 0)
+        made = [
+            EventWrite(uuid4(), event, 1, b"")
+            if isinstance(event, str)
+            else EventWrite(uuid4(), event.DESCRIPTOR.full_name, 2, event.SerializeToString())
+            for event in events or ("orders.v1.OrderConfirmed",)
+        ]
+        command = CommandWrite(uuid4(), b"", b"", made, correlation_id="story", actor="user:ann")
+        result = await self.store.append([StreamAppend(stream, version, [command])])
+        self._versions[stream] = version + len(made)
+        return result.position
+
+    async def record_many(self, orders: int, rounds: int = 1, tenant: str = ACME) -> int:
+        position = 0
+        for _ in range(rounds):
+            for order in range(orders):
+                position = await self.record(f"o-{order}", tenant=tenant)
+        return position
+
+
+@asynccontextmanager
+async def world_on(database: Database) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        world = World(database, stack)
+        world.store = await PostgresEventStore.open(database.service, database.context)
+        stack.push_async_callback(world.store.close)
+        yield world
+
+
+class Worker:
+    """An instance of a consumer, as any language may write it.
+
+    Attributes:
+        seen: Stream and version of each delivery, in the order in which they came.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, call: Any) -> None:
+        self._channel = channel
+        self._call = call
+        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._changed = asyncio.Condition()
+        self.partitions: Sequence[int] = ()
+        self.total = 0
+        self.seen: list[tuple[str, int]] = []
+        self._reading: asyncio.Task[None]
+
+    @classmethod
+    async def joined(
+        cls,
+        process: Process,
+        name: str = NAME,
+        *,
+        tenant: str = ACME,
+        roles: str = "consumer",
+        wait: bool = True,
+        **terms: Any,
+    ) -> Worker:
+        channel = grpc.aio.insecure_channel(process.target)
+        metadata = (("x-tenant-id", tenant), ("x-roles", roles))
+        worker = cls(channel, channel.stream_stream(CONSUME)(metadata=metadata))
+        terms.setdefault("partitions", 8)
+        await worker.write(ConsumeRequest(join=Join(consumer=name, **terms)))
+        worker._reading = asyncio.create_task(worker._read())
+        if wait:
+            await worker.has(lambda: worker.total > 0)
+        return worker
+
+    async def _read(self) -> None:
+        while (data := await self._call.read()) is not grpc.aio.EOF:
+            response = ConsumeResponse.FromString(data)
+            if response.HasField("assignment"):
+                await self._assigned(response.assignment)
+            else:
+                self._deliveries.put_nowait(response.delivery)
+
+    async def _assigned(self, assignment: Assignment) -> None:
+        async with self._changed:
+            self.partitions, self.total = tuple(assignment.partitions), assignment.total
+            self._changed.notify_all()
+
+    async def has(self, holds: Callable[[], bool]) -> None:
+        """Waits until something holds of its partitions."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(holds)
+
+    async def take(self) -> Delivery:
+        """Returns the next delivery."""
+        async with asyncio.timeout(PATIENCE):
+            delivery = await self._deliveries.get()
+        self.seen.append((delivery.event.aggregate_id, delivery.event.version))
+        return delivery
+
+    async def take_all(self, count: int, *, answer: bool = True) -> list[Delivery]:
+        """Returns so many deliveries, each answered well."""
+        taken = []
+        for _ in range(count):
+            taken.append(await self.take())
+            if answer:
+                await self.acknowledge(taken[-1])
+        return taken
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries have come and were not taken."""
+        return self._deliveries.qsize()
+
+    async def write(self, request: ConsumeRequest) -> None:
+        await self._call.write(request.SerializeToString())
+
+    async def acknowledge(self, delivery: Delivery) -> None:
+        await self.write(ConsumeRequest(acknowledge=Acknowledge(position=delivery.event.position)))
+
+    async def fail(self, delivery: Delivery, error: str = "no") -> None:
+        await self.write(ConsumeRequest(fail=Fail(position=delivery.event.position, error=error)))
+
+    async def leave(self) -> None:
+        """Ends its side, and waits for the end."""
+        await self._call.done_writing()
+        await self.ended()
+
+    async def ended(self) -> grpc.StatusCode:
+        """Waits until the call has ended; returns its status."""
+        async with asyncio.timeout(PATIENCE):
+            with suppress(grpc.aio.AioRpcError):
+                await self._reading
+            code: grpc.StatusCode = await self._call.code()
+            return code
+
+    async def error(self) -> str:
+        """Waits until the call has ended; returns what it said."""
+        await self.ended()
+        details: str = await self._call.details()
+        return details
+
+    async def vanish(self) -> None:
+        """Is gone at once, as when it is killed."""
+        self._call.cancel()
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._channel.close()
+
+
+async def until(holds: Callable[[], Any]) -> Any:
+    """Waits until an asynchronous condition holds; returns what it returned."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await holds()):  # noqa: ASYNC110 - nobody tells when it does
+            await asyncio.sleep(0.01)
+    return found
