@@ -163,7 +163,8 @@ class Worker:
         metadata = (("x-tenant-id", tenant), ("x-roles", roles))
         worker = cls(channel, channel.stream_stream(CONSUME)(metadata=metadata))
         terms.setdefault("partitions", 8)
-        await worker.write(ConsumeRequest(join=Join(consumer=name, **terms)))
+        with suppress(grpc.aio.AioRpcError):  # Refused already; reading tells how.
+            await worker.write(ConsumeRequest(join=Join(consumer=name, **terms)))
         worker._reading = asyncio.create_task(worker._read())
         if wait:
             await worker.has(lambda: worker.total > 0)
