@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from intent.errors import ConfigurationError
+from intent.consumers import ConsumerCounters, ConsumerKey
 from intent.runtime.backlog import Backlog, QueueBacklog
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
@@ -82,6 +83,10 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     metrics.batch_applied("orders", 17, 0.05)
     metrics.watch_commands(_Router())
     metrics.watch_projections(lambda: [_Figures()])
+    consumer = ConsumerCounters(
+        ConsumerKey("acme", "shipping.known-orders"), lag=5, parked_streams=1, failures=3
+    )
+    metrics.watch_consumers(lambda: [consumer])
     metrics.watch_backlog(lambda: Backlog({"orders-commands": QueueBacklog(4, 12.5)}, {"stuck": 2}))
     status, text = await _get(endpoint.port, "/metrics")
     found = _samples(text)
@@ -95,6 +100,9 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     assert found["intent_projection_lag", "OrderViews"] == 2
     assert found["intent_projection_failing", "OrderViews"] == 1
     assert found["intent_projection_events_total", "OrderViews"] == 38
+    assert found["intent_consumer_lag", "acme", "shipping.known-orders"] == 5
+    assert found["intent_consumer_parked_streams", "acme", "shipping.known-orders"] == 1
+    assert found["intent_consumer_failures_total", "acme", "shipping.known-orders"] == 3
     assert found["intent_task_queue_backlog", "orders-commands"] == 4
     assert found["intent_task_queue_backlog_age_seconds", "orders-commands"] == 12.5
     assert found["intent_sagas", "stuck"] == 2

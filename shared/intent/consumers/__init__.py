@@ -1,5 +1,6 @@
 """Serving durable consumers: who works on what, how far each is, and what is parked."""
 
+from intent.consumers.counters import ConsumerCounters as ConsumerCounters
 from intent.consumers.database import ConsumerDatabase as ConsumerDatabase
 from intent.consumers.database import ConsumerRow as ConsumerRow
 from intent.consumers.database import ParkedRow as ParkedRow
@@ -16,6 +17,7 @@ from intent.consumers.settings import ConsumerSettings as ConsumerSettings
 __all__ = [
     "EVERY_TENANT",
     "Answer",
+    "ConsumerCounters",
     "ConsumerDatabase",
     "ConsumerHost",
     "ConsumerKey",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from intent.consumers import ConsumerHost
 from intent.context import BoundContext
 from intent.errors import ConfigurationError
 from intent.projections.reader import ReadModels
@@ -20,6 +21,7 @@ from intent.runtime.backlog import BacklogWatch
 from intent.runtime.calls import CallObserver
 from intent.runtime.collector import tame_collector
 from intent.runtime.config import Settings
+from intent.runtime.consuming import serving_consumers
 from intent.runtime.devservices.ports import free_port
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
@@ -36,6 +38,7 @@ from intent.service import (
     ServiceSettings,
     store_probe,
 )
+from intent.service.consumers import CONSUMERS
 from intent.store.postgres import PostgresEventStore, open_pool
 from intent.workflows import (
     AggregateCache,
@@ -186,6 +189,10 @@ class ContextProcess:
                 workers = []
             probes = _probes(client, workers, projections)
             if self._serve:
+                consumers = await stack.enter_async_context(
+                    serving_consumers(store, self._context.name, self._metrics)
+                )
+                probes.append(_consumers_probe(consumers))
                 reader = await stack.enter_async_context(self._reader())
                 server = ContextServer(
                     ServiceParts(
@@ -199,6 +206,7 @@ class ContextProcess:
                         identities=_identities(settings),
                         tracer=CallObserver(self._metrics, self._tracing.calls),
                         probes=probes,
+                        consumers=consumers,
                     ),
                     _service(settings),
                 )
@@ -301,6 +309,13 @@ def _probes(client: Client, workers: Sequence[Worker], projections: ProjectionSu
         return projections.stalled(_STALLED)
 
     return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
+
+
+def _consumers_probe(consumers: ConsumerHost) -> Probe:
+    async def leasing() -> str:
+        return consumers.stalled(_STALLED)
+
+    return Probe("consumers", leasing, services=(CONSUMERS,))
 
 
 def _identities(settings: Settings) -> IdentityProvider:

@@ -10,12 +10,16 @@ Metrics (all begin with ``intent_``):
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
 - ``task_queue_backlog``, ``task_queue_backlog_age_seconds``: tasks that wait in Temporal, by queue
 - ``sagas``: sagas under way, by status
+- ``consumer_position``, ``consumer_lag``, ``consumer_instances``, ``consumer_parked_streams``: how far
+  the consumers of this context's events are; ``consumer_deliveries_total``,
+  ``consumer_acknowledged_total``, ``consumer_failures_total``, ``consumer_parked_total``: this
+  process's part
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -29,6 +33,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from intent.consumers import ConsumerCounters
 from intent.runtime.backlog import Backlog
 
 __all__ = ["CommandFigures", "Metrics", "ProjectionFigures"]
@@ -132,7 +137,12 @@ class Metrics:
 
     def watch_projections(self, figures: Callable[[], Sequence[ProjectionFigures]]) -> None:
         """Reads from now on the figures of the projections."""
-        self.registry.register(_Projections(figures))
+        self.registry.register(_Figures({"projection": lambda row: row.name}, _PROJECTIONS, figures))
+
+    def watch_consumers(self, figures: Callable[[], Sequence[ConsumerCounters]]) -> None:
+        """Reads from now on the figures of the consumers."""
+        labels = {"consumer": lambda row: row.key.name, "tenant": lambda row: row.key.tenant}
+        self.registry.register(_Figures(labels, _CONSUMERS, figures))
 
     def watch_backlog(self, latest: Callable[[], Backlog]) -> None:
         """Reads from now on what waits in Temporal."""
@@ -143,36 +153,70 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Projections(Collector):
-    """Reads the figures of projections when Prometheus asks."""
+class _Family(NamedTuple):
+    """One metric of a row of figures.
 
-    def __init__(self, figures: Callable[[], Sequence[ProjectionFigures]]) -> None:
+    Attributes:
+        kind: A gauge or a counter.
+        name: The metric's name.
+        text: What it says.
+    """
+
+    kind: type[GaugeMetricFamily] | type[CounterMetricFamily]
+    name: str
+    text: str
+
+
+_PROJECTIONS: Final = {
+    "position": _Family(GaugeMetricFamily, "intent_projection_position", "Position reached."),
+    "lag": _Family(GaugeMetricFamily, "intent_projection_lag", "Events behind the log."),
+    "failing": _Family(GaugeMetricFamily, "intent_projection_failing", "1 while an event fails."),
+    "rebuilding": _Family(GaugeMetricFamily, "intent_projection_rebuilding", "1 during a rebuild."),
+    "events": _Family(CounterMetricFamily, "intent_projection_events", "Events applied."),
+    "failures": _Family(CounterMetricFamily, "intent_projection_failures", "Failed attempts."),
+}
+_CONSUMERS: Final = {
+    "position": _Family(GaugeMetricFamily, "intent_consumer_position", "Position reached."),
+    "lag": _Family(GaugeMetricFamily, "intent_consumer_lag", "Positions behind the log."),
+    "instances": _Family(GaugeMetricFamily, "intent_consumer_instances", "Instances, in all processes."),
+    "parked_streams": _Family(GaugeMetricFamily, "intent_consumer_parked_streams", "Parked streams."),
+    "deliveries": _Family(CounterMetricFamily, "intent_consumer_deliveries", "Attempts delivered."),
+    "acknowledged": _Family(CounterMetricFamily, "intent_consumer_acknowledged", "Events dealt with."),
+    "failures": _Family(CounterMetricFamily, "intent_consumer_failures", "Failed attempts."),
+    "parked": _Family(CounterMetricFamily, "intent_consumer_parked", "Streams parked."),
+}
+
+
+class _Figures(Collector):
+    """Reads rows of figures when Prometheus asks.
+
+    Args:
+        labels: The fields of a row that are its labels, by the labels' names.
+        families: The metrics, by the field that each comes from.
+        figures: Returns the rows.
+    """
+
+    def __init__(
+        self,
+        labels: Mapping[str, Callable[[Any], str]],
+        families: Mapping[str, _Family],
+        figures: Callable[[], Iterable[object]],
+    ) -> None:
+        self._labels = labels
+        self._families = families
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         """Yields the metrics."""
-        labels = ["projection"]
-        gauges = {
-            "position": GaugeMetricFamily("intent_projection_position", "Position reached.", labels=labels),
-            "lag": GaugeMetricFamily("intent_projection_lag", "Events behind the log.", labels=labels),
-            "failing": GaugeMetricFamily(
-                "intent_projection_failing", "1 while an event fails.", labels=labels
-            ),
-            "rebuilding": GaugeMetricFamily(
-                "intent_projection_rebuilding", "1 during a rebuild.", labels=labels
-            ),
-        }
-        counters = {
-            "events": CounterMetricFamily("intent_projection_events", "Events applied.", labels=labels),
-            "failures": CounterMetricFamily("intent_projection_failures", "Failed attempts.", labels=labels),
+        metrics = {
+            field: family.kind(family.name, family.text, labels=list(self._labels))
+            for field, family in self._families.items()
         }
         for figures in self._figures():
-            for field, gauge in gauges.items():
-                gauge.add_metric([figures.name], float(getattr(figures, field)))
-            for field, counter in counters.items():
-                counter.add_metric([figures.name], float(getattr(figures, field)))
-        yield from gauges.values()
-        yield from counters.values()
+            labels = [read(figures) for read in self._labels.values()]
+            for field, metric in metrics.items():
+                metric.add_metric(labels, float(getattr(figures, field)))
+        yield from metrics.values()
 
 
 class _Backlog(Collector):
