@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from intent.consumers.changes import Grant
 from intent.consumers.keys import partition_of
-from intent.consumers.ledger import Ledger, RetryPolicy
+from intent.consumers.ledger import Ledger
+from intent.consumers.settings import RetryPolicy
 from intent.records import LogEntry, StreamKey
 
 from .model import UNWANTED, WANTED, entry

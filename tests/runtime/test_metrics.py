@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from intent.errors import ConfigurationError
 from intent.consumers import ConsumerCounters, ConsumerKey
+from intent.errors import ConfigurationError
 from intent.runtime.backlog import Backlog, QueueBacklog
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics

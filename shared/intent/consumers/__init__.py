@@ -7,12 +7,12 @@ from intent.consumers.database import ParkedRow as ParkedRow
 from intent.consumers.host import ConsumerHost as ConsumerHost
 from intent.consumers.keys import EVERY_TENANT as EVERY_TENANT
 from intent.consumers.keys import ConsumerKey as ConsumerKey
-from intent.consumers.ledger import Delivered as Delivered
 from intent.consumers.operating import ConsumerOperator as ConsumerOperator
 from intent.consumers.session import Answer as Answer
 from intent.consumers.session import Instance as Instance
 from intent.consumers.session import Terms as Terms
 from intent.consumers.settings import ConsumerSettings as ConsumerSettings
+from intent.consumers.streams import Delivered as Delivered
 
 __all__ = [
     "EVERY_TENANT",

@@ -14,79 +14,16 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from intent.consumers.changes import Changes, Grant, PartitionMark, StreamMark
 from intent.consumers.keys import partition_of
-from intent.consumers.streams import Aside, Partition, Stream
+from intent.consumers.settings import RetryPolicy
+from intent.consumers.streams import Aside, Delivered, LogRead, Partition, Stream, StreamRead
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Delivered", "Ledger", "LogRead", "RetryPolicy", "StreamRead"]
-
-
-class Delivered(NamedTuple):
-    """An event on its way to the instance.
-
-    Attributes:
-        entry: The event.
-        attempt: Which attempt this is, from 1 up.
-    """
-
-    entry: LogEntry
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When an event is tried again, and what holds others up; times are in seconds.
-
-    Attributes:
-        attempts: How often an event is tried before its stream is parked.
-        backoff: Returns how long to wait after so many failed attempts.
-        slow: After how long an unanswered event no longer holds up the checkpoint.
-        stream_length: How many events of one stream may wait before it is set aside.
-    """
-
-    attempts: int
-    backoff: Callable[[int], float]
-    slow: float = 10.0
-    stream_length: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRead:
-    """Asks for the next events of a stream that was set aside.
-
-    Attributes:
-        stream: The stream.
-        after_version: They come after this version.
-        cursor: How far the log was read when this was asked.
-    """
-
-    stream: Stream
-    after_version: int
-    cursor: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogRead:
-    """Asks for the next events of the log.
-
-    Attributes:
-        after: They come after this position.
-        of: The partitions whose events are asked for.
-    """
-
-    after: int
-    of: Sequence[Partition]
-
-    @property
-    def partitions(self) -> Sequence[int]:
-        """The numbers of the partitions."""
-        return [partition.number for partition in self.of]
+__all__ = ["Ledger"]
 
 
 class Ledger:

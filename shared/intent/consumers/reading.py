@@ -8,7 +8,8 @@ from typing import Final
 
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import EVERY_TENANT
-from intent.consumers.ledger import Ledger, LogRead, StreamRead
+from intent.consumers.ledger import Ledger
+from intent.consumers.streams import LogRead, StreamRead
 from intent.records import LogEntry
 from intent.store.feed import LogFeed
 from intent.store.port import EventStore

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ConsumerSettings"]
+__all__ = ["ConsumerSettings", "RetryPolicy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,20 @@ class ConsumerSettings:
     def backoff(self, attempts: int) -> float:
         """Returns how long to wait after so many failed attempts."""
         return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When an event is tried again, and what holds others up; times are in seconds.
+
+    Attributes:
+        attempts: How often an event is tried before its stream is parked.
+        backoff: Returns how long to wait after so many failed attempts.
+        slow: After how long an unanswered event no longer holds up the checkpoint.
+        stream_length: How many events of one stream may wait before it is set aside.
+    """
+
+    attempts: int
+    backoff: Callable[[int], float]
+    slow: float = 10.0
+    stream_length: int = 100

@@ -1,14 +1,16 @@
-"""Streams and partitions as an instance's ledger keeps them in memory."""
+"""Streams and partitions as an instance's ledger keeps them in memory, and what it asks for."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from intent.consumers.changes import StreamMark
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Aside", "Partition", "Stream"]
+__all__ = ["Aside", "Delivered", "LogRead", "Partition", "Stream", "StreamRead"]
 
 
 @dataclass(slots=True)
@@ -123,3 +125,48 @@ class Partition:
     def checkpoint(self) -> int:
         """All events up to here are dealt with, or belong to a stream that was set aside."""
         return next(iter(self.open)) - 1 if self.open else self.cursor
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRead:
+    """Asks for the next events of a stream that was set aside.
+
+    Attributes:
+        stream: The stream.
+        after_version: They come after this version.
+        cursor: How far the log was read when this was asked.
+    """
+
+    stream: Stream
+    after_version: int
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """Asks for the next events of the log.
+
+    Attributes:
+        after: They come after this position.
+        of: The partitions whose events are asked for.
+    """
+
+    after: int
+    of: Sequence[Partition]
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """The numbers of the partitions."""
+        return [partition.number for partition in self.of]
+
+
+class Delivered(NamedTuple):
+    """An event on its way to the instance.
+
+    Attributes:
+        entry: The event.
+        attempt: Which attempt this is, from 1 up.
+    """
+
+    entry: LogEntry
+    attempt: int

@@ -189,28 +189,9 @@ class ContextProcess:
                 workers = []
             probes = _probes(client, workers, projections)
             if self._serve:
-                consumers = await stack.enter_async_context(
-                    serving_consumers(store, self._context.name, self._metrics)
+                server = await stack.enter_async_context(
+                    self._server(store, path, projections, client, probes)
                 )
-                probes.append(_consumers_probe(consumers))
-                reader = await stack.enter_async_context(self._reader())
-                server = ContextServer(
-                    ServiceParts(
-                        context=self._context,
-                        router=path.router,
-                        store=store,
-                        reader=reader,
-                        read_side=projections,
-                        operator=projections,
-                        sagas=_sagas(self._context, client),
-                        identities=_identities(settings),
-                        tracer=CallObserver(self._metrics, self._tracing.calls),
-                        probes=probes,
-                        consumers=consumers,
-                    ),
-                    _service(settings),
-                )
-                await stack.enter_async_context(_serving(server))
                 health = server.health
             else:
                 health = HealthMonitor((), [store_probe(store), *probes], interval=1.0, timeout=2.0)
@@ -218,6 +199,40 @@ class ContextProcess:
                 stack.push_async_callback(health.stop)
             await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
             yield path
+
+    @asynccontextmanager
+    async def _server(
+        self,
+        store: PostgresEventStore,
+        path: CommandPath,
+        projections: ProjectionSupervisor,
+        client: Client,
+        probes: Sequence[Probe],
+    ) -> AsyncIterator[ContextServer]:
+        context, settings = self._context, self._settings
+        async with (
+            serving_consumers(store, context.name, self._metrics) as consumers,
+            self._reader() as reader,
+        ):
+            parts = ServiceParts(
+                context=context,
+                router=path.router,
+                store=store,
+                reader=reader,
+                read_side=projections,
+                operator=projections,
+                sagas=_sagas(context, client),
+                identities=_identities(settings),
+                tracer=CallObserver(self._metrics, self._tracing.calls),
+                probes=[*probes, _consumers_probe(consumers)],
+                consumers=consumers,
+            )
+            server = ContextServer(parts, _service(settings))
+            await server.start()
+            try:
+                yield server
+            finally:
+                await server.stop()
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[PostgresEventStore]:
@@ -276,15 +291,6 @@ class ContextProcess:
         finally:
             await endpoint.stop()
             await backlog.stop()
-
-
-@asynccontextmanager
-async def _serving(server: ContextServer) -> AsyncIterator[None]:
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop()
 
 
 def _backlog(client: Client, context: BoundContext) -> BacklogWatch:
