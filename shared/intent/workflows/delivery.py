@@ -121,7 +121,7 @@ class EventDelivery:
                 start_signal_args=[event],
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                task_timeout=names.WORKFLOW_TASK_TIMEOUT,
+                task_timeout=names.SAGA_TASK_TIMEOUT,
                 search_attributes=saga_attributes(
                     saga.context, event.tenant_id, event.correlation_id, status
                 ),

@@ -18,6 +18,7 @@ __all__ = [
     "SAGA_REPORT",
     "SAGA_RESUME",
     "SAGA_SIGNAL",
+    "SAGA_TASK_TIMEOUT",
     "WORKFLOW_TASK_TIMEOUT",
     "batch_workflow_prefix",
     "command_queue",
@@ -58,6 +59,9 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 
 Temporal's default of 10 s would keep commands in flight at a kill waiting for as long.
 """
+
+SAGA_TASK_TIMEOUT = timedelta(seconds=10)
+"""The same for sagas, for which nobody waits: under load a task that is taken for lost costs twice."""
 
 
 def command_queue(context: str) -> str:

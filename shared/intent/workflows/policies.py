@@ -8,7 +8,7 @@
 - **route** retries while Temporal or the store is away, without end, from 0.1 s doubling to 30 s. A
   saga that is over is no error: the event is late, not lost.
 - **route_command** is retried by the workflow that calls it, while the target is away; a rejection
-  is its outcome. A saga tries the quick way once, for 3 s, then the server's retries, without end,
+  is its outcome. A saga tries the quick way once, for 7 s, then the server's retries, without end,
   from 0.2 s doubling to 30 s.
 - **a port** of a context is called again until it answers, without end, from 0.5 s doubling to 60 s.
 
@@ -61,7 +61,7 @@ ROUTE_RETRY = RetryPolicy(
 ROUTE_TIMEOUT = timedelta(seconds=30)
 
 ONCE = RetryPolicy(maximum_attempts=1)
-QUICK_ROUTE_TIMEOUT = timedelta(seconds=3)
+QUICK_ROUTE_TIMEOUT = timedelta(seconds=7)
 
 SLOW_ROUTE_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),

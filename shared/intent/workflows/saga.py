@@ -218,7 +218,7 @@ class _Host:
                 id=workflow_id,
                 result_type=SagaReport,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                task_timeout=names.WORKFLOW_TASK_TIMEOUT,
+                task_timeout=names.SAGA_TASK_TIMEOUT,
                 search_attributes=saga_attributes(self._context, tenant, start.cause.correlation_id, running),
                 static_summary=saga_summary(type_, tenant, correlation),
                 priority=fair_to(tenant),
