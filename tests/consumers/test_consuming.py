@@ -270,7 +270,7 @@ async def test_a_process_without_its_lease_delivers_no_more(world: World) -> Non
     assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
     again = await world.joined(other)
     await again.has(lambda: len(again.partitions) == 8)
-    cut_off.crashed = True
+    cut_off.over = True
     await cut_off.served.close()
 
 

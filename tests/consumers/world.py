@@ -11,6 +11,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 from intent.consumers import ConsumerDatabase, ConsumerHost, ConsumerSettings
+from intent.service import ServiceSettings
 from intent.service.client import IntentClient
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent.store.postgres import PostgresEventStore
@@ -43,15 +44,16 @@ class Process:
         self.store = store
         self.host = host
         self.served = served
-        self.crashed = False
+        self.over = False
 
     @classmethod
-    async def started(cls, database: Database, settings: ConsumerSettings = QUICK) -> Process:
+    async def started(cls, database: Database, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
         store = await PostgresEventStore.open(database.service, database.context)
         consumers = ConsumerDatabase(store.pool, database.context)
         host = ConsumerHost(store, consumers, settings, tell=lambda: store.wake_ups.tell("consumers"))
         store.wake_ups.on("consumers", host.look)
-        served = Served(store=store, consumers=host)
+        limits = ServiceSettings(shutdown_grace=5.0, port=port)
+        served = Served(settings=limits, store=store, consumers=host)
         await served.start()
         await host.start()
         return cls(store, host, served)
@@ -65,14 +67,15 @@ class Process:
 
     async def stop(self) -> None:
         """Ends as on SIGTERM."""
-        if not self.crashed:
+        if not self.over:
+            self.over = True
             await self.served.close()
             await self.host.stop()
             await self.store.close()
 
     async def crash(self) -> None:
         """Ends as on SIGKILL: nothing more gets to the database, and its connections break."""
-        self.crashed = True
+        self.over = True
         await self.store.close()
         for task in self.host._tasks:
             task.cancel()
@@ -89,8 +92,8 @@ class World:
         self._versions: dict[Any, int] = {}
         self.store: PostgresEventStore
 
-    async def process(self, settings: ConsumerSettings = QUICK) -> Process:
-        process = await Process.started(self.database, settings)
+    async def process(self, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
+        process = await Process.started(self.database, settings, port)
         self._stack.push_async_callback(process.stop)
         return process
 

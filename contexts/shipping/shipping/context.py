@@ -6,6 +6,7 @@ from intent.context import Context
 
 from shipping.aggregates import OrderNote, Parcel
 from shipping.carrier import SimulatedCarrier
+from shipping.consumers import NoteOrders
 from shipping.ports import CARRIER, SIMULATION
 from shipping.projections import KnownOrders, ParcelViews
 from shipping.queries import ShippingQueries
@@ -21,5 +22,6 @@ context = Context(
     projections=[ParcelViews, KnownOrders],
     sagas=[BookParcel, SimulateCarrier],
     ports=[CARRIER.served_by(_carrier.book), SIMULATION.served_by(_carrier.plan)],
+    consumers=[NoteOrders],
     queries=ShippingQueries,
 )

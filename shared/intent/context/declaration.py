@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from intent.consuming import Consumer
 from intent.context.aggregates import bind_aggregates
+from intent.context.consumers import bind_consumers
 from intent.context.reads import check_projections, check_queries
 from intent.context.sagas import bind_sagas, check_ports
 from intent.contracts import Problems, Registry
@@ -30,6 +32,7 @@ class BoundContext:
         projections: Its projections.
         sagas: Its sagas, by the full names of their messages.
         ports: What answers its sagas' calls of the world outside, by the names of the ports.
+        consumers: Its consumers, each with the context whose events it takes.
         queries: The class that answers its queries, or None.
         upcasters: Its upcasters, chained.
         migrations: The folder of its own database migrations, or None.
@@ -41,6 +44,7 @@ class BoundContext:
     projections: Sequence[type[Projection[Any]]]
     sagas: Mapping[str, type[Saga]]
     ports: Mapping[str, Adapter]
+    consumers: Mapping[type[Consumer], str]
     queries: type[Queries] | None
     upcasters: Upcasters
     migrations: str | None
@@ -56,6 +60,7 @@ class Context:
         projections: Its projections.
         sagas: Its sagas.
         ports: What answers its sagas' calls of the world outside.
+        consumers: What it does with other contexts' events.
         queries: The class that answers its queries, or None.
         upcasters: Upcasters for its events and states, in any order.
         migrations: The folder of its own database migrations, or None.
@@ -66,6 +71,7 @@ class Context:
     projections: Sequence[type[Projection[Any]]] = ()
     sagas: Sequence[type[Saga]] = ()
     ports: Sequence[Adapter] = ()
+    consumers: Sequence[type[Consumer]] = ()
     queries: type[Queries] | None = None
     upcasters: Sequence[Upcaster[Any, Any]] = ()
     migrations: str | None = None
@@ -88,6 +94,7 @@ class Context:
         check_queries(self.name, self.queries, registry, problems)
         sagas = bind_sagas(self.name, self.sagas, registry, problems)
         ports = check_ports(self.name, self.ports, problems)
+        consumers = bind_consumers(self.consumers, registry, problems)
         problems.refuse()
         return BoundContext(
             name=self.name,
@@ -96,6 +103,7 @@ class Context:
             projections=tuple(self.projections),
             sagas=MappingProxyType(sagas),
             ports=MappingProxyType(ports),
+            consumers=MappingProxyType(consumers),
             queries=self.queries,
             upcasters=upcasters,
             migrations=self.migrations,

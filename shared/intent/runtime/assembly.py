@@ -21,7 +21,7 @@ from intent.runtime.backlog import BacklogWatch
 from intent.runtime.calls import CallObserver
 from intent.runtime.collector import tame_collector
 from intent.runtime.config import Settings
-from intent.runtime.consuming import serving_consumers
+from intent.runtime.consuming import running_consumers, serving_consumers
 from intent.runtime.devservices.ports import free_port
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
@@ -197,6 +197,9 @@ class ContextProcess:
                 health = HealthMonitor((), [store_probe(store), *probes], interval=1.0, timeout=2.0)
                 await health.start()
                 stack.push_async_callback(health.stop)
+            if self._work:
+                consuming = running_consumers(self._context, settings, path.router, self._metrics)
+                await stack.enter_async_context(consuming)
             await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
             yield path
 

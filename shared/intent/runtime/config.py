@@ -19,7 +19,7 @@ from intent.runtime.variables import PREFIX, SecretFiles, problems_of
 __all__ = ["Settings", "load_settings"]
 
 
-def _words(value: object) -> object:
+def _words(value: object) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
@@ -34,7 +34,17 @@ def _made_of(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _addresses(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [word.partition("=") for word in _words(value)]
+    if not all(name.strip() and address.strip() for name, _, address in pairs):
+        raise ValueError("must be like orders=127.0.0.1:7401,inventory=127.0.0.1:7402")
+    return {name.strip(): address.strip() for name, _, address in pairs}
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Addresses = Annotated[dict[str, str], NoDecode, BeforeValidator(_addresses)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 # What a label of Kubernetes may hold too.
@@ -135,6 +145,12 @@ class Settings(BaseSettings):
     drain_timeout: Seconds = Field(
         20.0,
         description="Longest wait for work in flight on SIGTERM, in seconds; below the grace period.",
+    )
+
+    context_addresses: Addresses = Field(
+        {},
+        description="Where other contexts are served, for the consumers of their events: "
+        "`orders=127.0.0.1:7401,…`.",
     )
 
     identity_mode: Literal["dev", "token"] = Field(

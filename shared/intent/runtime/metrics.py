@@ -14,6 +14,8 @@ Metrics (all begin with ``intent_``):
   the consumers of this context's events are; ``consumer_deliveries_total``,
   ``consumer_acknowledged_total``, ``consumer_failures_total``, ``consumer_parked_total``: this
   process's part
+- ``consuming_connected``, ``consuming_partitions``, ``consuming_handled_total``,
+  ``consuming_failures_total``: the consumers of other contexts' events that run here
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from prometheus_client.registry import Collector
 
 from intent.consumers import ConsumerCounters
 from intent.runtime.backlog import Backlog
+from intent.service.client import ConsumingFigures
 
 __all__ = ["CommandFigures", "Metrics", "ProjectionFigures"]
 
@@ -144,6 +147,10 @@ class Metrics:
         labels = {"consumer": lambda row: row.key.name, "tenant": lambda row: row.key.tenant}
         self.registry.register(_Figures(labels, _CONSUMERS, figures))
 
+    def watch_consuming(self, figures: Callable[[], Sequence[ConsumingFigures]]) -> None:
+        """Reads from now on the figures of the consumers that run in this process."""
+        self.registry.register(_Figures({"consumer": lambda row: row.name}, _CONSUMING, figures))
+
     def watch_backlog(self, latest: Callable[[], Backlog]) -> None:
         """Reads from now on what waits in Temporal."""
         self.registry.register(_Backlog(latest))
@@ -184,6 +191,13 @@ _CONSUMERS: Final = {
     "acknowledged": _Family(CounterMetricFamily, "intent_consumer_acknowledged", "Events dealt with."),
     "failures": _Family(CounterMetricFamily, "intent_consumer_failures", "Failed attempts."),
     "parked": _Family(CounterMetricFamily, "intent_consumer_parked", "Streams parked."),
+}
+
+_CONSUMING: Final = {
+    "connected": _Family(GaugeMetricFamily, "intent_consuming_connected", "1 while it takes part."),
+    "partitions": _Family(GaugeMetricFamily, "intent_consuming_partitions", "Partitions of its own."),
+    "handled": _Family(CounterMetricFamily, "intent_consuming_handled", "Events dealt with."),
+    "failures": _Family(CounterMetricFamily, "intent_consuming_failures", "Failed attempts."),
 }
 
 

@@ -25,6 +25,7 @@ __all__ = ["ContextService", "LocalPlatform"]
 
 _PASSWORDS = Passwords(owner="owner", service="service", query="query")
 _READY = 60.0
+_HOST = "127.0.0.1"
 
 
 class ContextService:
@@ -44,7 +45,7 @@ class ContextService:
     @property
     def target(self) -> str:
         """Where clients connect."""
-        return f"127.0.0.1:{self.port}"
+        return f"{_HOST}:{self.port}"
 
     def start(self) -> ContextService:
         """Starts the process and waits until it is ready.
@@ -111,6 +112,8 @@ class LocalPlatform:
         self.folder = folder or Path(self._temporary.name)
         # PostgreSQL does not run as root: its user must be able to get at its folder.
         self.folder.chmod(0o755)
+        self._ports: dict[str, int] = {}
+        self._served: set[str] = set()
         self.postgres = Postgres(self.folder / "postgres", durable=durable)
         self.temporal = TemporalServer(
             log=self.folder / "temporal.log",
@@ -132,6 +135,7 @@ class LocalPlatform:
 
     async def prepare(self, context: str) -> None:
         """Provisions and migrates a context; what is there already stays."""
+        self._ports.setdefault(context, free_port())
         bound = load_context(context).bind(Registry.load())
         await prepare_schema(
             bound, self.dsn(context, "owner"), admin_url=self.postgres.dsn, passwords=_PASSWORDS
@@ -157,6 +161,7 @@ class LocalPlatform:
             "owner_database_url": self.dsn(context, "owner"),
             "database_url": self.dsn(context, "service"),
             "query_database_url": self.dsn(context, "query"),
+            "context_addresses": ",".join(f"{name}={_HOST}:{port}" for name, port in self._ports.items()),
             **further,
         }
         return {
@@ -178,12 +183,13 @@ class LocalPlatform:
 
         Args:
             context: The context, prepared before.
-            port: Its gRPC port; None takes a free one.
+            port: Its gRPC port; None: where other contexts look for it, or for a second process a free
+                one.
             module: The module that is run with the arguments of the command line.
             environment: Variables besides the settings.
             further: More settings, by field name.
         """
-        port = port or free_port()
+        port = port or self._port(context)
         process = ManagedProcess(
             f"context {context}",
             [sys.executable, "-m", module, "serve", context],
@@ -196,3 +202,9 @@ class LocalPlatform:
             grace=60,
         )
         return ContextService(context, port, process)
+
+    def _port(self, context: str) -> int:
+        if context in self._served or context not in self._ports:
+            return free_port()
+        self._served.add(context)
+        return self._ports[context]

@@ -52,7 +52,7 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value is PydanticUndefined or value in ("", ()):
+    if value is PydanticUndefined or value in ("", (), {}):
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -1,5 +1,6 @@
-"""Helps to test contexts: given, when, then for aggregates, and rows of projections."""
+"""Helps to test contexts: given, when, then for aggregates, rows of projections, sagas, consumers."""
 
+from intent.testing.consuming import reactions as reactions
 from intent.testing.history import Stored as Stored
 from intent.testing.history import stored as stored
 from intent.testing.projecting import projected as projected
@@ -18,6 +19,7 @@ __all__ = [
     "Stored",
     "given",
     "projected",
+    "reactions",
     "scripted",
     "stored",
 ]

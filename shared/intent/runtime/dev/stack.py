@@ -173,6 +173,9 @@ class DevStack:
             "INTENT_METRICS_PORT": str(metrics),
             "INTENT_DATABASE_URL": self._dsn(context, "service"),
             "INTENT_QUERY_DATABASE_URL": self._dsn(context, "query"),
+            "INTENT_CONTEXT_ADDRESSES": ",".join(
+                f"{other}={LOOPBACK}:{port}" for other, port in self._layout.contexts.items()
+            ),
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_NAMESPACE": self._temporal.namespace,
         }

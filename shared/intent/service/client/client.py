@@ -26,12 +26,14 @@ from intent_contracts.intent.v1 import (
     SubscribeResponse,
 )
 
+from intent.consuming import Consumer, IntendedCommand
 from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
 from intent.service import metadata as keys
 from intent.service.client.channel import open_channel
 from intent.service.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
 from intent.service.client.consumers import ConsumersClient
+from intent.service.client.consuming import ConsumerRunner, SendCommand
 from intent.service.client.projections import ProjectionsClient
 from intent.service.client.retrying import RetryPolicy
 from intent.service.client.sagas import SagasClient
@@ -270,6 +272,36 @@ class IntentClient:
             follow=follow,
             from_now=from_now,
             where=where,
+        )
+
+    def consume(
+        self, consumer: Consumer, *, send: SendCommand | None = None, all_tenants: bool = False
+    ) -> ConsumerRunner:
+        """Returns what runs one instance of a consumer of the context's events.
+
+            runner = orders.consume(KnownOrders(), send=shipping.send)
+            await runner.run()
+
+        Args:
+            consumer: The consumer.
+            send: Sends the commands that follow, e.g. `send` of the client of another context; None:
+                none follow.
+            all_tenants: True: the events of every tenant, for which the caller needs a role.
+        """
+        return ConsumerRunner(consumer, self._connection, send, all_tenants=all_tenants)
+
+    async def send(self, intended: IntendedCommand) -> CommandResult:
+        """Sends a command that follows from an event, on behalf of the consumer.
+
+        Raises:
+            CommandError: It had no effect; see `execute`.
+        """
+        return await self.acting(tenant=intended.tenant, actor=intended.actor).execute(
+            intended.command,
+            command_id=intended.command_id,
+            correlation_id=intended.correlation_id,
+            causation_id=intended.causation_id,
+            applied_only=True,
         )
 
     async def read_stream(

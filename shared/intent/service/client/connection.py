@@ -113,6 +113,10 @@ class Connection:
         """Calls a method that answers with many messages; iterate over what it returns."""
         return self._callable(self.channel.unary_stream, method, response)(request, metadata=self.metadata())
 
+    def talk(self, method: str, response: type[Response]) -> Any:
+        """Calls a method that takes and answers many messages; write to and read from what it returns."""
+        return self._callable(self.channel.stream_stream, method, response)(metadata=self.metadata())
+
     def _callable(self, kind: Callable[..., Any], method: str, response: type[Message]) -> Any:
         """Returns what calls a method; making it is dear enough to keep it."""
         found = self._callables.get((method, response))

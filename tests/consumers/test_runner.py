@@ -1,0 +1,253 @@
+"""The Python helper: handlers found by type, commands with ids that repeat, and no end of reconnecting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from google.protobuf.message import Message
+from intent.consuming import Consumer, IntendedCommand, command_id_of, consumes
+from intent.errors import PermissionDenied, Rejected, Unavailable
+from intent.projections.projection import EventMetadata
+from intent.service.client import ConsumerRunner, IntentClient
+from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
+from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
+
+from .world import NAME, PATIENCE, Process, World, until
+
+
+class NoteOrders(Consumer):
+    name = NAME
+    concurrency = 4
+
+    @consumes
+    def placed(self, event: OrderPlaced, meta: EventMetadata) -> Sequence[Message]:
+        note = NoteOrder(order_id=meta.aggregate_id, customer_id=event.customer_id)
+        return [note, NoteOrderStatus(order_id=meta.aggregate_id, status="placed")]
+
+    @consumes
+    async def confirmed(self, event: OrderConfirmed, meta: EventMetadata) -> NoteOrderStatus:
+        return NoteOrderStatus(order_id=meta.aggregate_id, status="confirmed")
+
+
+class Sent:
+    """Takes the commands; `answer` may be replaced."""
+
+    def __init__(self) -> None:
+        self.commands: list[IntendedCommand] = []
+        self.under_way = self.most = 0
+        self._more = asyncio.Condition()
+        self.answer: Callable[[IntendedCommand], None] = lambda _: None
+
+    async def __call__(self, intended: IntendedCommand) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(0.01)
+            self.answer(intended)
+        finally:
+            self.under_way -= 1
+        async with self._more:
+            self.commands.append(intended)
+            self._more.notify_all()
+
+    async def has(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE), self._more:
+            await self._more.wait_for(lambda: len(self.commands) >= count)
+
+
+@asynccontextmanager
+async def running(client: IntentClient, consumer: Consumer, sent: Sent) -> AsyncIterator[ConsumerRunner]:
+    runner = client.consume(consumer, send=sent)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        async with asyncio.timeout(PATIENCE):
+            await task
+
+
+async def test_commands_follow_from_events_with_ids_of_their_own(world: World, process: Process) -> None:
+    await world.record("o-1", OrderPlaced(customer_id="ann"), "orders.v1.OrderConfirmed")
+    sent = Sent()
+    async with running(process.client(), NoteOrders(), sent) as runner:
+        await sent.has(3)
+        assert runner.figures.connected
+    (event, *_) = await world.store.read_log(0, 1)
+    note, *statuses = sent.commands
+    assert note.command == NoteOrder(order_id="o-1", customer_id="ann")
+    assert note.command_id == command_id_of(NAME, event.event_id, "1")
+    assert (note.tenant, note.correlation_id, note.causation_id) == ("acme", "story", str(event.event_id))
+    assert note.actor == f"consumer:{NAME}"
+    assert [sent.command.status for sent in statuses] == ["placed", "confirmed"]  # type: ignore[attr-defined]
+    assert len({command.command_id for command in sent.commands}) == 3
+    assert (runner.figures.handled, runner.figures.failures, runner.figures.connected) == (2, 0, False)
+
+
+async def test_a_redelivered_event_has_the_same_command_ids(world: World, process: Process) -> None:
+    await world.record("o-1", OrderPlaced(customer_id="ann"))
+    sent, ids = Sent(), []
+
+    def reject_once(intended: IntendedCommand) -> None:
+        ids.append(intended.command_id)
+        if len(ids) == 2:
+            raise Rejected("NOT_NOW", "not now")
+
+    sent.answer = reject_once
+    async with running(process.client(), NoteOrders(), sent) as runner:
+        await sent.has(3)
+        assert runner.figures.failures == 1
+    assert ids[:2] == ids[2:]
+
+
+async def test_progress_is_kept_when_it_stops(world: World, process: Process) -> None:
+    await world.record_many(orders=20, rounds=2)
+    sent = Sent()
+    async with running(process.client(), NoteOrders(), sent):
+        await sent.has(40)
+    await world.record("o-new")
+    async with running(process.client(), NoteOrders(), sent):
+        await sent.has(41)
+    assert len(sent.commands) == 41
+    assert sent.commands[-1].command == NoteOrderStatus(order_id="o-new", status="confirmed")
+
+
+async def test_it_handles_so_many_at_once_and_each_stream_in_order(world: World, process: Process) -> None:
+    await world.record_many(orders=12, rounds=3)
+    sent = Sent()
+    async with running(process.client(), NoteOrders(), sent):
+        await sent.has(36)
+    assert 1 < sent.most <= NoteOrders.concurrency
+    causes = [UUID(command.causation_id) for command in sent.commands]
+    log = {entry.event_id: entry for entry in await world.store.read_log(0, 100)}
+    for order in {entry.aggregate_id for entry in log.values()}:
+        versions = [log[cause].version for cause in causes if log[cause].aggregate_id == order]
+        assert versions == [1, 2, 3]
+
+
+async def test_what_is_away_is_waited_for_and_no_event_is_blamed(world: World, process: Process) -> None:
+    await world.record("o-1")
+    sent, asked = Sent(), 0
+
+    def away(_: IntendedCommand) -> None:
+        nonlocal asked
+        asked += 1
+        if asked < 4:
+            raise Unavailable("AWAY", "shipping is away")
+
+    sent.answer = away
+    async with running(process.client(), NoteOrders(), sent) as runner:
+        await sent.has(1)
+        assert (asked, runner.figures.failures) == (4, 0)
+
+
+async def test_a_handler_that_raises_parks_the_stream_with_its_words(world: World, process: Process) -> None:
+    class Broken(NoteOrders):
+        attempts = 2
+
+        @consumes
+        def cancelled(self, event: OrderCancelled) -> None:
+            raise ValueError("no such order")
+
+    await world.record("o-1", "orders.v1.OrderCancelled")
+    await world.record("o-2")
+    sent, client = Sent(), process.client()
+
+    async def is_parked() -> bool:
+        return len((await client.consumers.parked()).parked) == 1
+
+    async with running(client, Broken(), sent):
+        await sent.has(1)
+        await until(is_parked)
+    (event,) = (await client.consumers.parked()).parked
+    assert (event.error, event.attempts) == ("ValueError: no such order", 2)
+
+
+async def test_a_handler_that_takes_too_long_has_failed(world: World, process: Process) -> None:
+    class Slow(NoteOrders):
+        attempts = 1
+        timeout = 0.05
+
+        @consumes
+        async def cancelled(self, event: OrderCancelled) -> None:
+            await asyncio.Event().wait()
+
+    await world.record("o-1", "orders.v1.OrderCancelled")
+    client = process.client()
+
+    async def is_parked() -> bool:
+        found = (await client.consumers.parked()).parked
+        return len(found) == 1 and "longer than 0.05 s" in found[0].error
+
+    async with running(client, Slow(), Sent()):
+        await until(is_parked)
+
+
+async def test_it_joins_again_after_the_process_has_restarted(world: World) -> None:
+    first = await world.process()
+    port = first.served.server.port
+    await world.record_many(orders=3)
+    sent = Sent()
+    client = IntentClient.connect(first.target, tenant="acme", roles=["consumer"])
+    async with client, running(client, NoteOrders(), sent) as runner:
+        await sent.has(3)
+        await first.crash()
+        await world.record_many(orders=3)
+        await world.process(port=port)
+        recorded = {str(entry.event_id) for entry in await world.store.read_log(0, 100)}
+
+        async def all_handled() -> bool:
+            return {command.causation_id for command in sent.commands} == recorded
+
+        await until(all_handled)
+        assert runner.figures.connected
+
+
+async def test_two_runners_share_the_work(world: World, process: Process) -> None:
+    one, two = Sent(), Sent()
+    async with (
+        running(process.client(), NoteOrders(), one) as first,
+        running(process.client(), NoteOrders(), two) as second,
+    ):
+
+        async def shared() -> bool:
+            return first.figures.partitions == second.figures.partitions == 8
+
+        await until(shared)
+        await world.record_many(orders=40)
+
+        async def done() -> bool:
+            return len(one.commands) + len(two.commands) >= 40
+
+        await until(done)
+    assert one.commands
+    assert two.commands
+    assert len({command.command_id for command in [*one.commands, *two.commands]}) == 40
+
+
+async def test_who_is_refused_is_told(process: Process) -> None:
+    runner = process.client(roles=["customer"]).consume(NoteOrders())
+    with pytest.raises(PermissionDenied):
+        await runner.run()
+
+
+async def test_commands_without_a_sender_are_a_failure_that_says_so(world: World, process: Process) -> None:
+    class Once(NoteOrders):
+        attempts = 1
+
+    await world.record("o-1")
+    client = process.client()
+    runner = client.consume(Once())
+    task = asyncio.create_task(runner.run())
+
+    async def is_parked() -> bool:
+        found = (await client.consumers.parked()).parked
+        return len(found) == 1 and "give `send`" in found[0].error
+
+    await until(is_parked)
+    runner.stop()
+    await task
