@@ -31,7 +31,7 @@ from ..support.databases import Database
 
 CONSUME = "/intent.v1.Consumers/Consume"
 NAME = "shipping.known-orders"
-PATIENCE = 30.0
+PATIENCE = 90.0
 QUICK = ConsumerSettings(
     first_retry=0.01, longest_retry=0.02, lease=2.0, save_every=0.02, drain=0.5, progress_every=0.2
 )
