@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -194,12 +195,16 @@ async def parked(consumers: ConsumerDatabase, store: PostgresEventStore, on: Con
     return member
 
 
+async def positions_of(consumers: ConsumerDatabase, **narrowed: Any) -> list[int]:
+    return [row.entry.position for row in await consumers.parked(None, 10, **narrowed)]
+
+
 @pytest.mark.parametrize("on", [KEY, ALL])
 async def test_what_is_parked_is_listed_replayed_and_dropped(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore, on: ConsumerKey
 ) -> None:
     await parked(consumers, postgres_store, on)
-    rows = await consumers.parked(None, on.name, "", "", 10)
+    rows = await consumers.parked(None, 10, consumer=on.name)
     assert [(row.entry.position, row.attempts, row.error) for row in rows] == [
         (1, 2, "no"),
         (2, 0, ""),
@@ -213,13 +218,15 @@ async def test_what_is_parked_is_listed_replayed_and_dropped(
     assert not await consumers.drop(on, 2, "a test", "ann")
     assert not await consumers.drop(on, 3, "not parked", "ann")
     assert not await consumers.drop(on, 99, "no event", "ann")
-    assert [row.entry.position for row in await consumers.parked(None, "", "Order", "o-1", 10)] == [1, 4]
+    assert await positions_of(consumers, aggregate_type="Order", aggregate_id="o-1") == [1, 4]
+    assert await positions_of(consumers, position=4) == [4]
+    assert await positions_of(consumers, position=2) == []
     assert await consumers.replay(on, key("o-2")) is None
     assert await consumers.replay(on, key("o-1")) == 2
     (replayed,) = await consumers.aside(on, [0])
     assert (replayed.parked, replayed.attempts, replayed.position) == (False, 0, 1)
     assert replayed.dropped == {2}
-    assert await consumers.parked(None, "", "", "", 10) == []
+    assert await consumers.parked(None, 10) == []
     assert await consumers.replay(on, key("o-1")) is None
 
 
@@ -240,7 +247,7 @@ async def test_what_the_consumer_does_not_want_is_not_parked(
 ) -> None:
     await parked(consumers, postgres_store, KEY)
     await Member.joined(consumers, types=["orders.v1.OrderPlaced"])
-    rows = await consumers.parked(ACME, KEY.name, "", "", 10)
+    rows = await consumers.parked(ACME, 10, consumer=KEY.name)
     assert [row.entry.position for row in rows] == [1, 2]
     assert not await consumers.drop(KEY, 4, "not wanted", "ann")
 
@@ -257,7 +264,7 @@ async def test_consumers_of_the_same_name_are_apart(
         (GLOBEX, 0),
     ]
     assert [row.tenant for row in await consumers.list(GLOBEX)] == [GLOBEX]
-    assert await consumers.parked(GLOBEX, "", "", "", 10) == []
+    assert await consumers.parked(GLOBEX, 10) == []
     assert await consumers.replay(ALL, key("o-1")) is None
     assert not await consumers.drop(ConsumerKey(GLOBEX, KEY.name), 1, "theirs", "ann")
 

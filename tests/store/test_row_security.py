@@ -266,7 +266,7 @@ class TestConsumersBoundToATenant:
             "consumer_aside($1, 'watcher', '{0}')",
             "consumer_read(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
             "consumer_list(nullif($1, '*'))",
-            "consumer_parked(nullif($1, '*'), null, null, null, 10)",
+            "consumer_parked(nullif($1, '*'), null, null, null, null, 10)",
             "consumer_replay($1, 'watcher', 'globex', 'Order', 'o-1')",
             "consumer_drop($1, 'watcher', 2, 'a test', 'ann')",
             "consumer_remove($1, 'watcher')",

@@ -13,12 +13,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from intent.cli.commands import (
+    consumers,
     deploy,
     describe,
     dev,
     events,
     migrate,
     new,
+    parked,
     projections,
     query,
     redeliver,
@@ -96,6 +98,8 @@ for module in (
     trace,
     projections,
     sagas,
+    consumers,
+    parked,
     describe,
     new,
     deploy,

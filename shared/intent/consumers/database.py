@@ -209,10 +209,20 @@ class ConsumerDatabase:
         return [ConsumerRow._make(row) for row in await self._rows("consumer_list", tenant)]
 
     async def parked(
-        self, tenant: str | None, consumer: str, aggregate_type: str, aggregate_id: str, most: int
+        self,
+        tenant: str | None,
+        most: int,
+        *,
+        consumer: str = "",
+        aggregate_type: str = "",
+        aggregate_id: str = "",
+        position: int = 0,
     ) -> Sequence[ParkedRow]:
-        """Returns parked events of consumers of a tenant; what is None or empty does not narrow."""
-        narrowed = (consumer or None, aggregate_type or None, aggregate_id or None)
+        """Returns at most so many parked events of a tenant's consumers; None: of all.
+
+        What is empty or 0 does not narrow.
+        """
+        narrowed = (consumer or None, aggregate_type or None, aggregate_id or None, position or None)
         return [
             ParkedRow(
                 ConsumerKey(row["consumer_tenant"], row["consumer"]),

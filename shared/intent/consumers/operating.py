@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedRow
+from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import ConsumerKey
 from intent.errors import NotFound, Rejected
 from intent.records import StreamKey
@@ -15,7 +15,7 @@ __all__ = ["ConsumerOperator"]
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOperator:
-    """Shows and mends consumers; every method raises `StoreUnavailable` when the database is away.
+    """Mends consumers; every method raises `StoreUnavailable` when the database is away.
 
     Attributes:
         database: Keeps the consumers.
@@ -24,16 +24,6 @@ class ConsumerOperator:
 
     database: ConsumerDatabase
     changed: Callable[[], None]
-
-    async def list(self, tenant: str | None) -> Sequence[ConsumerRow]:
-        """Returns the consumers of a tenant; None: all."""
-        return await self.database.list(tenant)
-
-    async def parked(
-        self, tenant: str | None, consumer: str, aggregate_type: str, aggregate_id: str, most: int
-    ) -> Sequence[ParkedRow]:
-        """Returns at most so many parked events; see `ConsumerDatabase.parked`."""
-        return await self.database.parked(tenant, consumer, aggregate_type, aggregate_id, most)
 
     async def replay(self, key: ConsumerKey, stream: StreamKey) -> int:
         """Has a parked stream delivered again and returns how many events that are.

@@ -96,7 +96,7 @@ class ConsumersService:
 
     async def _list(self, data: bytes, call: Call) -> Message:
         read(ListConsumersRequest, data)
-        rows = await self._operator.list(_sight(call.identity))
+        rows = await self._host.database.list(_sight(call.identity))
         return ListConsumersResponse(consumers=map(_info, rows))
 
     async def _remove(self, data: bytes, call: Call) -> Message:
@@ -107,8 +107,13 @@ class ConsumersService:
     async def _parked(self, data: bytes, call: Call) -> Message:
         request = read(ListParkedRequest, data)
         limit = request.limit or _MOST
-        rows = await self._operator.parked(
-            _sight(call.identity), request.consumer, request.aggregate_type, request.aggregate_id, limit + 1
+        rows = await self._host.database.parked(
+            _sight(call.identity),
+            limit + 1,
+            consumer=request.consumer,
+            aggregate_type=request.aggregate_type,
+            aggregate_id=request.aggregate_id,
+            position=request.position,
         )
         return ListParkedResponse(parked=map(self._parked_event, rows[:limit]), more=len(rows) > limit)
 

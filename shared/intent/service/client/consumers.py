@@ -55,11 +55,21 @@ class ConsumersClient:
         await self._connection.call(f"{_CONSUMERS}/RemoveConsumer", request, RemoveConsumerResponse)
 
     async def parked(
-        self, consumer: str = "", *, aggregate_type: str = "", aggregate_id: str = "", limit: int = 0
+        self,
+        consumer: str = "",
+        *,
+        aggregate_type: str = "",
+        aggregate_id: str = "",
+        position: int = 0,
+        limit: int = 0,
     ) -> ListParkedResponse:
-        """Returns parked events, at most 1,000; what is empty does not narrow."""
+        """Returns parked events, at most 1,000; what is empty or 0 does not narrow."""
         request = ListParkedRequest(
-            consumer=consumer, aggregate_type=aggregate_type, aggregate_id=aggregate_id, limit=limit
+            consumer=consumer,
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            position=position,
+            limit=limit,
         )
         return await self._connection.call(f"{_CONSUMERS}/ListParked", request, ListParkedResponse)
 

@@ -18,7 +18,7 @@ end $$;
 
 -- Lists parked events: those that failed, and those that wait behind them.
 create function {schema}.consumer_parked(
-    only_tenant text, only_consumer text, only_type text, only_id text, most integer
+    only_tenant text, only_consumer text, only_type text, only_id text, only_position bigint, most integer
 ) returns table (consumer_tenant text, consumer text, attempts integer, error text, parked_at timestamptz,
                  event {schema}.events)
 language plpgsql stable {settings} as $$
@@ -36,6 +36,7 @@ begin
         select l as event from events l
         where l.tenant = s.tenant and l.aggregate_type = s.aggregate_type and l.aggregate_id = s.aggregate_id
           and l.version >= s.version and (cardinality(c.types) = 0 or l.type = any (c.types))
+          and (only_position is null or l.position = only_position)
           and not exists (
               select from consumer_drops d where d.consumer_tenant = s.consumer_tenant
                 and d.consumer = s.consumer and d.position = l.position)

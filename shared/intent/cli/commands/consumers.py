@@ -1,0 +1,145 @@
+"""``intent consumers``: who consumes the events of the contexts, and how far they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from intent.cli.options import (
+    Actor,
+    AsJson,
+    Caller,
+    ContextName,
+    Roles,
+    Target,
+    Tenant,
+    Timeout,
+    Tls,
+    Token,
+    with_client,
+    with_clients,
+)
+
+if TYPE_CHECKING:
+    from intent_contracts.intent.v1 import ConsumerInfo
+
+    from intent.service.client import IntentClient
+
+__all__ = ["register"]
+
+HELP = """Show the consumers of the contexts' events: how far each is, and who works for it.
+
+Without a command it lists them. The caller needs the role consumer, service or operator and sees the
+consumers of its tenant; with the role consumer-all, which everybody has in development, all.
+
+\b
+  intent consumers
+  intent consumers list --context orders
+  intent consumers remove shipping.old-orders --context orders
+
+What a consumer could not deal with is parked: `intent parked list`.
+"""
+_LIST = """List consumers with their lag, their instances, and how many streams they have parked."""
+_REMOVE = """Forget a consumer that nobody works for any more: its progress, and what is parked.
+
+If it comes back, it begins anew. A consumer that is not removed shows a growing lag for ever.
+"""
+
+_app = typer.Typer(name="consumers", help=HELP, rich_markup_mode="rich")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(_app)
+
+
+@_app.callback(invoke_without_command=True)
+def _root(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        list_()
+
+
+@_app.command("list", help=_LIST)
+def list_(
+    as_json: AsJson = False,
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 10.0,
+) -> None:
+    """Lists consumers."""
+    from intent.cli.messages import to_dict
+    from intent.contracts import Registry
+
+    async def work(client: IntentClient) -> Sequence[ConsumerInfo]:
+        return (await client.consumers.list()).consumers
+
+    caller = Caller(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
+    found, away = with_clients(caller, context, Registry.load(), work)
+    if as_json:
+        shown = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        _table(found)
+    for name, why in away.items():
+        typer.echo(f"{name} is not shown: {why}", err=True)
+
+
+@_app.command("remove", help=_REMOVE)
+def remove(
+    consumer: Annotated[str, typer.Argument(help="Its name, e.g. shipping.known-orders.")],
+    context: ContextName = "",
+    target: Target = "",
+    tenant: Tenant = "",
+    actor: Actor = "",
+    roles: Roles = "",
+    token: Token = "",
+    tls: Tls = False,
+    timeout: Timeout = 30.0,
+) -> None:
+    """Forgets a consumer: that of a tenant when one is given, else that of all tenants."""
+    from intent.contracts import Registry
+
+    async def work(client: IntentClient) -> None:
+        await client.consumers.remove(consumer, all_tenants=not tenant)
+
+    caller = Caller(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
+    with_client(caller, context, Registry.load(), work)
+    typer.echo(f"{consumer} is forgotten")
+
+
+def _table(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not any(found.values()):
+        typer.echo("no consumers")
+        return
+    table = Table()
+    table.add_column("Events of")
+    table.add_column("Consumer", no_wrap=True)
+    table.add_column("Tenant")
+    for heading in ("Position", "Lag", "Instances", "Parked streams"):
+        table.add_column(heading, justify="right")
+    for context, infos in found.items():
+        for info in infos:
+            nobody = "[red]0[/red]" if not info.instances else str(info.instances)
+            parked = f"[red]{info.parked_streams}[/red]" if info.parked_streams else "0"
+            table.add_row(
+                context,
+                escape(info.consumer),
+                escape(info.tenant_id) or "[dim]every[/dim]",
+                str(info.position),
+                str(info.lag),
+                nobody,
+                parked,
+            )
+    Console().print(table)
