@@ -43,7 +43,7 @@ def consume(dev: Dev, until: Callable[[], bool]) -> None:
             runner = client.consume(Failing())
             task = asyncio.create_task(runner.run())
             async with asyncio.timeout(90):
-                while not await asyncio.to_thread(until):
+                while not await asyncio.to_thread(until):  # noqa: ASYNC110 - nobody tells when
                     await asyncio.sleep(0.1)
             runner.stop()
             await task
