@@ -37,6 +37,7 @@ SET_BY_THE_CHART: Final = frozenset(
         "DRAIN_TIMEOUT",
         "IDENTITY_MODE",
         "PINNED_SAGAS",
+        "CONTEXT_ADDRESSES",
     )
 )
 """Settings that have values of their own; so has everything of Temporal."""

@@ -63,6 +63,19 @@ def test_a_context_may_call_only_contexts(context: str) -> None:
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
+def test_a_context_calls_those_whose_events_it_consumes(context: str, registry: Registry) -> None:
+    sources = set(load_context(context).bind(registry).consumers.values()) - {context}
+    assert set(FACTS[context]["calls"]) == sources
+    told = {
+        one["value"]
+        for c in _containers(rendered(context, "prod"))
+        for one in c["env"]
+        if one["name"] == "INTENT_CONTEXT_ADDRESSES"
+    }
+    assert told == ({",".join(f"{source}={source}:7400" for source in sorted(sources))} if sources else set())
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
 def test_the_name_of_the_context_is_that_of_the_code(context: str) -> None:
     assert load_context(context).name == context
     for environment in ("dev", "staging", "prod"):

@@ -87,6 +87,20 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- end -}}
 
 {{/* Variables of servers and workers; .temporal is false where a controller adds Temporal's. */}}
+{{/* Where the contexts are that this one calls; by default the Services of the same or of like releases. */}}
+{{- define "context.addresses" -}}
+{{- $root := . -}}
+{{- $own := include "context.fullname" . -}}
+{{- $found := list -}}
+{{- range (include "context.facts" . | fromYaml).calls -}}
+{{- $name := replace "_" "-" . -}}
+{{- $alike := ternary (replace (include "context.name" $root) $name $own) $name (contains (include "context.name" $root) $own) -}}
+{{- $default := printf "%s:%d" $alike (int $root.Values.service.port) -}}
+{{- $found = append $found (printf "%s=%s" . (get $root.Values.contextAddresses . | default $default)) -}}
+{{- end -}}
+{{- join "," $found -}}
+{{- end -}}
+
 {{- define "context.processEnvironment" -}}
 {{- $values := .root.Values -}}
 {{- $folder := printf "%s/database" (include "context.secrets" .root) -}}
@@ -103,6 +117,10 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
   value: {{ $values.identity.mode }}
 - name: INTENT_DRAIN_TIMEOUT
   value: {{ $values.shutdown.drainSeconds | quote }}
+{{- with include "context.addresses" .root }}
+- name: INTENT_CONTEXT_ADDRESSES
+  value: {{ . | quote }}
+{{- end }}
 - name: INTENT_DATABASE_URL_FILE
   value: {{ $folder }}/{{ $values.database.keys.service }}
 {{- with $values.database.keys.query }}
