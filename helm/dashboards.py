@@ -112,6 +112,26 @@ _CONTEXT: Final = (
         ),
     ),
     Row(
+        "Consumers of the events",
+        (
+            Panel(
+                "Positions behind the log",
+                "short",
+                {"{{consumer}} {{tenant}}": "max by (consumer, tenant) (intent_consumer_lag{OF})"},
+            ),
+            Panel(
+                "Events dealt with",
+                "ops",
+                {"{{consumer}}": _rate("intent_consumer_acknowledged_total", "consumer")},
+            ),
+            Panel(
+                "Parked streams",
+                "short",
+                {"{{consumer}} {{tenant}}": "max by (consumer, tenant) (intent_consumer_parked_streams{OF})"},
+            ),
+        ),
+    ),
+    Row(
         "Processes",
         (
             Panel(
