@@ -122,7 +122,7 @@ async def _orders(arguments: argparse.Namespace, console: Console, folder: Path)
 
 def _show(result: Result, console: Console) -> None:
     outcomes = ", ".join(f"{number} {outcome.value}" for outcome, number in result.outcomes.most_common())
-    console.print(f"{result.outcomes.total():,} orders: {outcomes}", highlight=False)
+    console.print(f"{result.outcomes.total():,} orders: {outcomes}", highlight=False, soft_wrap=True)
     console.print(
         f"{result.kills} kills, {result.sagas:,} sagas, {result.events:,} events; "
         f"quiet {result.quiet_after:.0f} s after everything ran again",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from intent.contracts import Registry
 from intent.runtime.platform import ContextService, LocalPlatform
 from intent.service.client import IntentClient
 from intent_contracts.intent.v1 import SagaInfo
 from payments.ledger import ProviderLedger
+from temporalio.client import Client
 
 from demo.books import Books, Outcome
 from demo.plan import SHARES, Fate, Plan, planned
@@ -26,12 +28,14 @@ from .verdict import Verdict
 
 __all__ = ["OrderStorm", "Result", "plan_of", "running"]
 
+T = TypeVar("T")
 PATIENCE = 300.0
 """Seconds without any change after which it is taken as stuck: longer than anything waits to try again."""
 _CALL_PATIENCE = 900.0
 _AT_ONCE = 32
 _LOOK = 0.5
 _ROLES = ("customer", "service", "operator")
+_NOT_WELL_OVER = 'ExecutionStatus NOT IN ("Completed", "ContinuedAsNew")'
 # More change their minds than in the demo.
 _SHARES = {**SHARES, Fate.REGRETTED: 10, Fate.REGRETTED_LATE: 24}
 _ENVIRONMENT = {
@@ -158,16 +162,40 @@ class OrderStorm:
 
     async def _sagas_over(self, world: World) -> list[SagaInfo]:
         """Waits until every saga is over, or nothing moves any more; returns them all."""
-        before: list[SagaInfo] = []
+
+        def left(sagas: list[SagaInfo]) -> int:
+            return sum(not saga.HasField("ended_at") for saga in sagas)
+
+        return await self._quiet_of("sagas", lambda: self._sagas(world), left)
+
+    async def _workflows_left(self) -> list[str]:
+        """Waits until no workflow of any kind runs, or nothing moves any more; says which do, or failed."""
+        client = await Client.connect(self.platform.temporal.address)
+
+        async def look() -> list[str]:
+            return [
+                f"workflow {found.id} is {'unknown' if found.status is None else found.status.name.lower()}"
+                async for found in client.list_workflows(
+                    'ExecutionStatus NOT IN ("Completed", "ContinuedAsNew")'
+                )
+            ]
+
+        return await self._quiet_of("workflows", look, len)
+
+    async def _quiet_of(
+        self, what: str, look: Callable[[], Awaitable[list[T]]], left_of: Callable[[list[T]], int]
+    ) -> list[T]:
+        """Looks until nothing is left to wait for, or nothing moves any more; returns what it saw last."""
+        before: list[T] = []
         moved = time.monotonic()
         while True:
-            sagas = await self._sagas(world)
-            left = sum(not saga.HasField("ended_at") for saga in sagas)
+            seen = await look()
+            left = left_of(seen)
             if not left or time.monotonic() - moved > PATIENCE:
-                return sagas
-            if sagas != before:
-                before, moved = sagas, time.monotonic()
-            self.tell(f"{left} of {len(sagas)} sagas run")
+                return seen
+            if seen != before:
+                before, moved = seen, time.monotonic()
+            self.tell(f"{left} {what} are not over")
             await asyncio.sleep(_LOOK)
 
     async def _sagas(self, world: World) -> list[SagaInfo]:
@@ -193,7 +221,7 @@ class OrderStorm:
         ledger = ProviderLedger(self.platform.folder / "payments-provider.sqlite3")
         verdict = Verdict(books, sagas, ledger.charges(), logs)
         return Result(
-            problems=[*verdict.problems(), *broken, *self._not_running()],
+            problems=[*verdict.problems(), *await self._workflows_left(), *broken, *self._not_running()],
             outcomes=sum((one.outcomes() for one in books), Counter[Outcome]()),
             kills=outages.kills,
             starts_failed=outages.starts_failed,
