@@ -19,7 +19,8 @@ from .verdict import Verdict, saga_of
 @pytest.mark.chaos
 async def test_orders_through_four_contexts_that_are_killed_add_up() -> None:
     plan = plan_of(seed=5, orders=24, tenants=2)
-    with LocalPlatform(durable=False) as platform:
+    # Not the quick PostgreSQL of other tests: it loses what it has just confirmed when it is killed.
+    with LocalPlatform(durable=True) as platform:
         async with running(platform) as services:
             storm = OrderStorm(platform, services, plan, seconds=6, kills=6, seed=5)
             result = await storm.blow()
