@@ -38,12 +38,6 @@ ROUTE_COMMAND = "route_command"
 
 SAGA_SIGNAL = "deliver"
 """The signal by which an event reaches a saga; its argument is a `RecordedEvent`."""
-SAGA_RESUME = "resume"
-"""The signal by which an operator has a stuck saga go on; its argument is a `ResumeSagaRequest`."""
-SAGA_CANCEL = "cancel"
-"""The signal by which an operator ends a saga; its argument is a `CancelSagaRequest`."""
-SAGA_REPORT = "report"
-"""The query by which a saga tells how far it is, as a `SagaReport`."""
 
 SAGA_RESUME = "resume"
 """The signal by which an operator resumes a stuck saga; its argument is a `ResumeSagaRequest`."""
