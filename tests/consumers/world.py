@@ -33,7 +33,7 @@ CONSUME = "/intent.v1.Consumers/Consume"
 NAME = "shipping.known-orders"
 PATIENCE = 90.0
 QUICK = ConsumerSettings(
-    first_retry=0.01, longest_retry=0.02, lease=2.0, save_every=0.02, drain=0.5, progress_every=0.2
+    first_retry=0.01, longest_retry=0.02, lease=8.0, save_every=0.02, drain=0.5, progress_every=0.2
 )
 
 
