@@ -1,0 +1,98 @@
+"""PostgreSQL goes away and comes back under a consumer: nothing is missed, and nobody has to help."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+from intent.errors import StoreUnavailable
+from intent.runtime.devservices import Postgres
+
+from ..support.databases import Database, create_database, prepare
+from .test_consuming import goes_on_in_order, orders_of
+from .world import Process, Worker, World, until, world_on
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    """A server that may be stopped and killed; what it has committed, it keeps."""
+    with tempfile.TemporaryDirectory(prefix="intent-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with Postgres(Path(folder) / "data", settings={"fsync": "off"}) as started:
+            yield started
+
+
+@pytest_asyncio.fixture
+async def own(server: Postgres) -> AsyncIterator[World]:
+    database = Database.of(server, await create_database(server), "orders")
+    await prepare(database)
+    async with world_on(database) as world:
+        yield world
+
+
+class Persistent:
+    """An instance that joins again whenever its call ends, and fails one event of each order once."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self._world = world
+        self._process = process
+        self._failed: set[str] = set()
+        self.seen: list[tuple[str, int]] = []
+
+    async def run(self) -> None:
+        while True:
+            worker = await self._world.joined(self._process, wait=False)
+            working = asyncio.create_task(self._work(worker))
+            assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
+            working.cancel()
+            await asyncio.sleep(0.05)
+
+    async def _work(self, worker: Worker) -> None:
+        while True:
+            delivery = await worker.take()
+            order, version = delivery.event.aggregate_id, delivery.event.version
+            if version == 2 and order not in self._failed:
+                self._failed.add(order)
+                await worker.fail(delivery)
+                continue
+            self.seen.append((order, version))
+            await worker.acknowledge(delivery)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_a_consumer_goes_on_after_the_database_was_away(server: Postgres, own: World, end: str) -> None:
+    process = await own.process()
+    instance = Persistent(own, process)
+    running = asyncio.create_task(instance.run())
+    for _ in range(2):
+        await own.record_many(orders=8, rounds=3)
+
+        async def some() -> bool:
+            return len(instance.seen) > 5
+
+        await until(some)
+        await asyncio.to_thread(getattr(server, end))
+        await asyncio.to_thread(server.restart)
+    last = await own.record_many(orders=8, rounds=1)
+
+    async def caught_up() -> bool:
+        assert not running.done(), running.exception()
+        try:
+            rows = await process.host.database.list("acme")
+        except StoreUnavailable:
+            return False
+        return [row.position for row in rows] == [last]
+
+    await until(caught_up)
+    running.cancel()
+    found = orders_of(instance.seen)
+    assert len(found) == 8
+    for order, versions in found.items():
+        assert goes_on_in_order(versions), (order, versions)
+        assert versions[-1] == 7
