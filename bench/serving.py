@@ -1,7 +1,7 @@
 """``python -m bench.serving serve CONTEXT``: a context whose only saga is the one that is measured.
 
 The sagas by which payments and shipping talk to their partners do as much again as the saga itself;
-here nothing listens to their events, so that four commands stand beside four activities.
+here nothing else listens to events, so that four commands stand beside four activities.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _bind = Context.bind
 
 def _bind_measured(self: Context, registry: Registry) -> BoundContext:
     sagas = {MEASURED: FulfilOrder} if self.name == "orders" else {}
-    return dataclasses.replace(_bind(self, registry), sagas=MappingProxyType(sagas))
+    return dataclasses.replace(
+        _bind(self, registry), sagas=MappingProxyType(sagas), consumers=MappingProxyType({})
+    )
 
 
 if __name__ == "__main__":
