@@ -13,7 +13,7 @@ from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 
 from .conftest import Dev
-from .running import ORDER, intent
+from .running import ORDER, intent, wait_until
 
 TENANT = "everywhere"
 
@@ -49,17 +49,25 @@ def _story(dev: Dev) -> tuple[str, str]:
 
 def test_a_story_is_traced_over_its_contexts(dev: Dev) -> None:
     correlation, command = _story(dev)
-    done = dev.run("trace", correlation, "-t", TENANT, "--fields")
+    trace = ("trace", correlation, "-t", TENANT, "--fields")
+    wait_until(lambda: "OrderNoted" in dev.run(*trace).out, 60, "shipping has noted the order")
+    done = dev.run(*trace)
     assert done.code == 0, done.err
-    heading, first, placed, second, received = done.out.splitlines()
-    assert heading.startswith(f"{correlation} of tenant {TENANT}: 2 events in 2 contexts, began ")
+    heading, first, placed, *rest = done.out.splitlines()
+    assert heading.startswith(f"{correlation} of tenant {TENANT}: 3 events in 3 contexts, began ")
     assert f"+0 ms orders command {command} by dev" in first
     assert f"+0 ms OrderPlaced orders Order/o-{correlation} v1" in placed
     assert '"customer_id": "ann"' in placed
+    # What followed from the order, in whichever order it came.
+    (second, received), (third, noted) = sorted([rest[:2], rest[2:]], key=lambda pair: "shipping" in pair[0])
     assert " inventory command " in second
     assert f" StockReceived inventory Warehouse/w-{correlation} v1" in received
-    indents = [line.index("+") for line in (first, placed, second, received)]
-    assert indents == sorted(set(indents))
+    assert " shipping command " in third
+    assert "by consumer:shipping.known-orders" in third
+    assert f" OrderNoted shipping OrderNote/o-{correlation} v1" in noted
+    for following in ((second, received), (third, noted)):
+        indents = [line.index("+") for line in (first, placed, *following)]
+        assert indents == sorted(set(indents))
 
 
 def test_a_story_without_a_correlation_of_its_own_has_the_id_of_its_first_command(dev: Dev) -> None:
@@ -116,13 +124,16 @@ def test_events_of_all_contexts_are_read_in_the_order_of_time(dev: Dev) -> None:
             *("send", "ReceiveStock", '{"warehouse_id": "w", "lines": [{"sku": "tea", "quantity": 1}]}'),
             *("-t", tenant),
         )
-    lines = dev.run("events", "-t", tenant).out.splitlines()
+    # Not of shipping, which notes the orders some time later.
+    targets = ",".join(f"{name}={dev.state.contexts[name].target}" for name in ("orders", "inventory"))
+    reading = ("events", "--target", targets, "-t", tenant)
+    lines = dev.run(*reading).out.splitlines()
     assert [line.split()[0] for line in lines] == ["orders", "inventory"] * 3
-    assert len(dev.run("events", "-t", tenant, "-n", "4").out.splitlines()) == 4
-    assert [
-        line.split()[0] for line in dev.run("events", "-t", tenant, "-n", "4", "-F").out.splitlines()
-    ] == (["orders", "inventory"] * 2)
-    done = dev.run("events", "-t", tenant, "--after", "1")
+    assert len(dev.run(*reading, "-n", "4").out.splitlines()) == 4
+    assert [line.split()[0] for line in dev.run(*reading, "-n", "4", "-F").out.splitlines()] == (
+        ["orders", "inventory"] * 2
+    )
+    done = dev.run(*reading, "--after", "1")
     assert done.code == 2
     assert "--after needs --context" in done.err
 
