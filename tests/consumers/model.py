@@ -113,6 +113,7 @@ class Instance:
         self.number = number
         self.saved = saved
         self.asked: list[Callable[[], None]] = []
+        self.looked: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
         policy = RetryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
         self.ledger = Ledger(TOTAL, policy, [WANTED])
@@ -166,6 +167,7 @@ class Instance:
             assert self.ledger.fail(position, "no", now)
 
     def save(self, now: float, works: bool = True) -> None:
+        self.operated()
         changes = self.ledger.changes(now)
         if works:
             assert self.saved.save(self.number, changes), "another one owns what this one works on"
@@ -176,8 +178,17 @@ class Instance:
     def _of_epoch(self, item: LogEntry) -> tuple[int, int]:
         return self.saved.epochs[partition_of(key_of(item), TOTAL)], item.position
 
-    def unpark(self, now: float) -> None:
-        self.ledger.unpark([self.saved._with_drops(m) for m in self.saved.aside.values()], now)
+    def look(self, now: float) -> None:
+        """Reads what an operator did; an instance does not save before it has heard the answer."""
+        self.operated()
+        marks = [self.saved._with_drops(m) for m in self.saved.aside.values()]
+        self.looked.append(partial(self.ledger.unpark, marks, self.ledger.parked, now))
+
+    def operated(self) -> None:
+        """Gets the answer, which may be old by now."""
+        looked, self.looked = self.looked, []
+        for tell in looked:
+            tell()
 
 
 def partitions_of(saved: Saved, owners: Collection[int | None]) -> Sequence[int]:

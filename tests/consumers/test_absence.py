@@ -48,8 +48,10 @@ class Persistent:
         while True:
             worker = await self._world.joined(self._process, wait=False)
             working = asyncio.create_task(self._work(worker))
-            assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
-            working.cancel()
+            try:
+                assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
+            finally:
+                working.cancel()
             await asyncio.sleep(0.05)
 
     async def _work(self, worker: Worker) -> None:

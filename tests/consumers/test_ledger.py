@@ -164,3 +164,21 @@ def test_what_was_read_before_a_partition_came_is_not_taken_for_it() -> None:
     assert books.cursor == 0
     take(books, entry(5, OTHER, 1), entry(11, TEA, 1))
     assert delivered(books) == [(11, 1), (5, 1)]
+
+
+def test_a_stream_that_is_parked_while_the_rows_are_read_stays_parked() -> None:
+    """The row of the attempt before says nothing of an operator, though it is not parked."""
+    policy = RetryPolicy(2, lambda attempts: 1.0)
+    books = ledger(entry(1, TEA, 1), policy=policy)
+    delivered(books)
+    books.fail(1, "no", now=0.0)
+    (before,) = books.changes(0.0).streams
+    parked = books.parked
+    delivered(books, now=1.0)
+    books.fail(1, "no", now=1.0)
+    books.unpark([before], parked, 1.0)
+    assert delivered(books, now=99.0) == []
+    (mark,) = books.changes(1.0).streams
+    assert (mark.parked, mark.attempts) == (True, 2)
+    books.unpark([before], books.parked, 2.0)
+    assert books.reads() is not None

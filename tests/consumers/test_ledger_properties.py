@@ -79,9 +79,11 @@ class Consuming:
             act = (self.saved.replay, self.saved.drop)[pick % 2]
             act(parked[pick % len(parked)])
 
-    def tell(self, instance: Instance, pick: int) -> None:
-        instance.save(self.now)
-        instance.unpark(self.now)
+    def look(self, instance: Instance, pick: int) -> None:
+        instance.look(self.now)
+
+    def operated(self, instance: Instance, pick: int) -> None:
+        instance.operated()
 
     def settle(self) -> None:
         """Lets all go well until nothing is left to do."""
@@ -101,7 +103,9 @@ class Consuming:
             instance.answer(position, True, self.now)
         while (item := instance.deliver(self.now)) is not None:
             instance.answer(item.position, True, self.now)
-        self.tell(instance, 0)
+        instance.save(self.now)
+        instance.look(self.now)
+        instance.operated()
 
     def _quiet(self) -> bool:
         return self.saved.checkpoints == [len(self.saved.log)] * TOTAL and all(
@@ -123,7 +127,8 @@ WEIGHTS = {
     "save": 8,
     "wait": 6,
     "claim": 5,
-    "tell": 3,
+    "look": 3,
+    "operated": 3,
     "operate": 2,
     "hand_over": 1,
     "vanish": 1,

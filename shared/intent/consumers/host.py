@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -82,7 +83,9 @@ class ConsumerHost:
     async def stop(self) -> None:
         """Ends all sessions, saves what they know and gives their partitions back."""
         self.close()
-        await self._quiet.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.drain + self.settings.lease):
+                await self._quiet.wait()
         await self._beat_safely()
         for task in self._tasks:
             task.cancel()

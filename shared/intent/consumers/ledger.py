@@ -83,9 +83,13 @@ class Ledger:
         return bool(self._unsaved) or any(p.leaving and not p.busy for p in self._partitions.values())
 
     @property
-    def parked(self) -> bool:
-        """Whether any stream is parked."""
-        return any(s.aside is not None and s.aside.parked for s in self._streams.values())
+    def parked(self) -> frozenset[StreamKey]:
+        """The streams that were saved as parked, so that an operator may have done something about them."""
+        return frozenset(
+            key
+            for key, stream in self._streams.items()
+            if stream.aside is not None and stream.aside.parked and key not in self._unsaved
+        )
 
     def claim(self, grant: Grant, aside: Iterable[StreamMark], now: float) -> None:
         """Takes up a partition where it was left.
@@ -185,11 +189,18 @@ class Ledger:
             self._make_ready(stream)
         return True
 
-    def unpark(self, marks: Iterable[StreamMark], now: float) -> None:
-        """Goes on with streams of which an operator said so; others stay as they are."""
+    def unpark(self, marks: Iterable[StreamMark], parked: Collection[StreamKey], now: float) -> None:
+        """Goes on with streams of which an operator said so; others stay as they are.
+
+        Args:
+            marks: What is saved of streams.
+            parked: What `parked` was before that was read. A stream that was parked only since is
+                not what an operator has seen.
+            now: The time.
+        """
         for mark in marks:
             stream = self._streams.get(mark.key)
-            if stream is None or stream.aside is None or not stream.aside.parked or mark.parked:
+            if mark.parked or mark.key not in parked or stream is None or stream.aside is None:
                 continue
             stream.aside = Aside.of(mark, stream.aside.passed, now)
             self._go_on(stream)

@@ -283,8 +283,8 @@ class Session:
             raise self._end
         if self._unshared:
             await self._share_work()
-        while await self._save():
-            pass
+        if await self._save():
+            self._due.set()
         if self._closing is not None and (not self._ledger.unanswered or _now() >= self._closing):
             raise ended("the service is shutting down")
 
@@ -303,9 +303,10 @@ class Session:
         if not ledger.held <= {grant.partition for grant in share.grants}:
             raise NotAMemberError
         new = [grant for grant in share.grants if grant.partition not in ledger.held]
-        if new or ledger.parked:
+        parked = ledger.parked
+        if new or parked:
             marks = await self._database.aside(self.key, [grant.partition for grant in share.grants])
-            ledger.unpark(marks, _now())
+            ledger.unpark(marks, parked, _now())
             for grant in new:
                 ledger.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
         surplus = ledger.surplus(len(ledger.partitions) - share.size)

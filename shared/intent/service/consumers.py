@@ -52,7 +52,6 @@ _ALL: Final = "consumer-all"
 _CONSUME: Final = frozenset({"consumer", "service", _ALL})
 _OPERATE: Final = _CONSUME | {"operator"}
 _MOST: Final = 1000
-_NUL: Final = "\x00"
 
 
 class ConsumersService:
@@ -186,7 +185,7 @@ class _Caller:
             if request.HasField("acknowledge"):
                 yield Answer(request.acknowledge.position)
             elif request.HasField("fail"):
-                yield Answer(request.fail.position, request.fail.error.replace(_NUL, "") or "no reason given")
+                yield Answer(request.fail.position, request.fail.error or "no reason given")
             else:
                 raise _out_of_turn("join is the first message only")
 

@@ -29,6 +29,8 @@ _log: Final = logging.getLogger("intent.consuming")
 _METHOD: Final = "/intent.v1.Consumers/Consume"
 _AWAY: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable)
 """What is waited out: something is away, and the event is not to blame."""
+_CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
+"""What gRPC raises when something is written to a call that has ended."""
 _LONGEST_ERROR: Final = 2000
 _FAREWELL: Final = 5.0
 """How long, in seconds, to wait for the context to end the call."""
@@ -123,7 +125,7 @@ class ConsumerRunner:
                 working.result()
         except grpc.aio.AioRpcError as error:
             return told_by(error)
-        except asyncio.InvalidStateError:
+        except _CALL_OVER:
             return _ended()
         finally:
             self.figures.connected, self.figures.partitions = False, 0
@@ -258,7 +260,7 @@ class _Participation:
     async def _answer(self, answer: ConsumeRequest) -> None:
         try:
             await self._write(answer)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        except (grpc.aio.AioRpcError, *_CALL_OVER):
             # The call has ended; the event comes again.
             return
 
@@ -317,4 +319,5 @@ def _ended() -> Unavailable:
 
 def _words(error: Exception) -> str:
     text = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
-    return text[:_LONGEST_ERROR]
+    # What a handler raises may hold anything; a message holds valid text only.
+    return text[:_LONGEST_ERROR].replace("\0", "").encode(errors="replace").decode()
