@@ -23,7 +23,7 @@ from intent.runtime.devservices import (
 )
 from intent.runtime.devservices import temporal as temporal_module
 from intent.runtime.devservices.account import closed_folder
-from intent.runtime.devservices.temporal import SEARCH_ATTRIBUTES
+from intent.workflows import SEARCH_ATTRIBUTES
 from temporalio.client import Client, WorkflowExecutionStatus
 
 _ORPHANS = """

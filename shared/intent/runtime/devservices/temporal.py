@@ -15,18 +15,9 @@ from types import TracebackType
 from intent.errors import ConfigurationError
 from intent.runtime.devservices.ports import LOOPBACK, free_port, require_free
 from intent.runtime.devservices.process import ManagedProcess
+from intent.workflows.attributes import SEARCH_ATTRIBUTES
 
-__all__ = ["SEARCH_ATTRIBUTES", "TemporalServer"]
-
-SEARCH_ATTRIBUTES: Mapping[str, str] = {
-    "IntentTenants": "KeywordList",
-    "IntentContext": "Keyword",
-    "IntentCommandTypes": "KeywordList",
-    "IntentCorrelationIds": "KeywordList",
-    "IntentSagaStatus": "Keyword",
-    "IntentSagaStep": "Keyword",
-}
-"""The search attributes of Intent's workflows: name and Temporal's type."""
+__all__ = ["TemporalServer"]
 
 _START_TIMEOUT = 60.0
 # The server's own choice, a rollback journal, makes it several times slower. What is committed
