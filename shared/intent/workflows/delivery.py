@@ -98,8 +98,10 @@ class EventDelivery:
             return []
         type_, message = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
         event = recorded_event(self._context.name, entry)
-        event.type, event.schema_version = type_, self._context.registry.events[type_].version
-        event.data = message.SerializeToString(deterministic=True)
+        version = self._context.registry.events[type_].version
+        if (type_, version) != (entry.type, entry.schema_version):
+            event.type, event.schema_version = type_, version
+            event.data = message.SerializeToString(deterministic=True)
         found = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
         # An event that names no process concerns none, such as a cancellation of what was never begun.
         return [_Target(saga, correlation, event) for saga, correlation in found if correlation]
