@@ -10,7 +10,7 @@ from intent_contracts.intent.v1 import RecordedEvent, ResumeSagaRequest, SagaInp
 from intent.errors import SagaFailure
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
-from intent.sagas.journal import Journal, stamp
+from intent.sagas.journal import Journal
 from intent.sagas.reporting import (
     COMPENSATED,
     COMPENSATING,
@@ -82,7 +82,6 @@ class SagaRun:
             events=self._inbox.events,
             journal=self._journal.entries,
             report=self._reporting.kept,
-            started_at=self._begun.started_at or stamp(self._host.now()),
             cancelled=self._stepping.cancelled,
         )
         if self._begun.HasField("child"):

@@ -124,17 +124,6 @@ class SagaWorkflow:
             tell(self._run)
 
 
-async def _recorded() -> None:
-    """Has what the saga knows by now recorded: the task ends, and no event can come before it any more.
-
-    Temporal's timers take up to a second, so this is for what is rare. Closing needs none: Temporal
-    refuses to close a workflow to which a signal has just come and has the task done again, but an
-    event that comes between changes nothing of what a saga sends.
-    """
-    with suppress(asyncio.CancelledError):
-        await asyncio.sleep(_MOMENT)
-
-
 def _input(args: Sequence[RawValue]) -> SagaInput:
     if not args:
         return SagaInput()
@@ -251,8 +240,13 @@ class _Host:
         return True
 
     async def recorded(self) -> None:
-        """Ends the workflow's task."""
-        await _recorded()
+        """Ends the workflow's task, so that no event can come before what the saga knows by now.
+
+        Temporal's timers take up to a second, so this is for what is rare. Closing needs none: Temporal
+        refuses to close a workflow to which a signal has just come and has the task done again, but an
+        event that comes between changes nothing of what a saga sends.
+        """
+        await asyncio.sleep(_MOMENT)
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
         """Sets the search attributes by which lists find it."""
