@@ -19,7 +19,7 @@ class Figure:
         unit: Of `value` and `baseline`.
         baseline: What the baseline reached in the same run, or None when there is none.
         ratio: `value` over `baseline`, or None.
-        bar: What is asked: of the ratio where there is one, else of the value.
+        bar: What is asked: of the ratio where there is one, else of the value; None: nothing.
         at_most: True when the bar is an upper bound.
         note: Further figures.
     """
@@ -27,7 +27,7 @@ class Figure:
     value: float
     unit: str
     baseline: float | None
-    bar: float
+    bar: float | None
     at_most: bool = False
     note: str = ""
 
@@ -37,6 +37,8 @@ class Figure:
 
     @property
     def held(self) -> bool:
+        if self.bar is None:
+            return True
         measured = self.value if self.ratio is None else self.ratio
         return measured <= self.bar if self.at_most else measured >= self.bar
 
@@ -65,8 +67,8 @@ def show(figures: dict[str, Figure], console: Console) -> None:
             f"{figure.value:,.4g} {figure.unit}",
             "" if figure.baseline is None else f"{figure.baseline:,.4g} {figure.unit}",
             ratio,
-            f"{'≤' if figure.at_most else '≥'} {figure.bar:,g}{unit}",
-            "[green]held[/]" if figure.held else "[red]missed[/]",
+            "" if figure.bar is None else f"{'≤' if figure.at_most else '≥'} {figure.bar:,g}{unit}",
+            "" if figure.bar is None else "[green]held[/]" if figure.held else "[red]missed[/]",
             figure.note,
         )
     console.print(table)
