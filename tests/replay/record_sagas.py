@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from intent.contracts import Registry, snake_case
-from intent.errors import CommandError
 from intent.runtime.platform import ContextService, LocalPlatform
 from intent.service.client import IntentClient
 from intent.workflows import data_converter
@@ -56,14 +55,8 @@ async def _tell_stories(orders: IntentClient, inventory: IntentClient) -> None:
         ReceiveStock(warehouse_id="w-1", lines=[StockLine(sku="tea", quantity=len(ORDERS))])
     )
     await asyncio.gather(*(orders.execute(place) for place in ORDERS))
-    await orders.execute(CancelOrder(order_id="cancelled-early", reason="changed my mind"))
-    await _until(lambda: _cancelled(orders, "cancelled-late"))
-
-
-async def _cancelled(orders: IntentClient, order_id: str) -> bool:
-    with suppress(CommandError):
+    for order_id in ("cancelled-early", "cancelled-late"):
         await orders.execute(CancelOrder(order_id=order_id, reason="changed my mind"))
-    return True
 
 
 async def _until(check: Callable[[], Awaitable[bool]]) -> None:
