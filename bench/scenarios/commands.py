@@ -18,7 +18,9 @@ from bench.platform import Platform, rss_mib
 from bench.report import Figure
 
 TENANTS = 16
-TURNS = 4
+TURNS = 3
+WINDOW = 8.0
+WARM = 2.0
 METADATA = [
     (("x-tenant-id", f"tenant-{number}"), ("x-actor", "bench"), ("x-roles", "customer,service"))
     for number in range(TENANTS)
@@ -64,14 +66,18 @@ def _lines() -> list[OrderLine]:
 async def _in_turns(
     platform: Platform, call: Callable[[int], Awaitable[object]], callers: int
 ) -> tuple[Load, Load]:
-    """Returns the loads of `call` and of the better no-op; they take turns to see the same machine."""
+    """Returns the loads of `call` and of the better no-op; they take turns to see the same machine.
+
+    A turn is long beside the latency of a no-op, which is over a second with 256 callers: all begin
+    at once, so their answers come in waves, and a short window counts a wave more or less.
+    """
     ours, eager, plain = Load(), Load(), Load()
     async with bare_worker(platform.temporal.address) as client:
         await no_op(client, callers=20, seconds=1.0, eager=True)
         for _ in range(TURNS):
-            eager += await no_op(client, callers=callers, seconds=2.0, warm=1.0, eager=True)
-            plain += await no_op(client, callers=callers, seconds=2.0, warm=1.0, eager=False)
-            ours += await closed_loop(call, callers=callers, seconds=3.0, warm=1.0)
+            eager += await no_op(client, callers=callers, seconds=WINDOW, warm=WARM, eager=True)
+            plain += await no_op(client, callers=callers, seconds=WINDOW, warm=WARM, eager=False)
+            ours += await closed_loop(call, callers=callers, seconds=WINDOW, warm=WARM)
     return ours, max(eager, plain, key=lambda load: load.rate)
 
 
