@@ -15,8 +15,9 @@ from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCo
 from intent.workflows.router import RouterSettings, WorkflowRouter
 from intent.workflows.saga import SagaWorkflow
 from intent.workflows.saga_directory import DirectorySettings, SagaDirectory
+from intent.workflows.saga_sandbox import saga_runner
 from intent.workflows.saga_types import know_sagas
-from intent.workflows.saga_worker import saga_runner, saga_worker
+from intent.workflows.saga_worker import saga_worker
 from intent.workflows.versioning import UNVERSIONED, Versioning
 from intent.workflows.worker import WorkerSettings, command_worker
 

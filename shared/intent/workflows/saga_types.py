@@ -14,6 +14,7 @@ from temporalio.common import VersioningBehavior
 
 from intent.context import BoundContext
 from intent.sagas import Saga
+from intent.workflows.saga_code import keep_code
 from intent.workflows.versioning import UNVERSIONED, Versioning
 
 __all__ = ["SagaType", "know_sagas", "saga_type"]
@@ -49,6 +50,7 @@ _types: dict[str, SagaType] = {}
 def know_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
     """Makes the sagas of a context known to the workflows of this process."""
     for type_, saga in context.sagas.items():
+        keep_code(saga.__module__)
         _types[type_] = SagaType(
             context=context.name,
             module=saga.__module__,

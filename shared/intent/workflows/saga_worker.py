@@ -11,33 +11,23 @@ from typing import Any
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
-from temporalio.workflow import SandboxImportNotificationPolicy
 
 from intent.context import BoundContext
 from intent.sagas import Adapter
 from intent.workflows import names, policies
 from intent.workflows.saga import SagaWorkflow
+from intent.workflows.saga_sandbox import saga_runner
 from intent.workflows.saga_types import know_sagas
 from intent.workflows.worker import WorkerSettings
 
-__all__ = ["activity_of", "saga_runner", "saga_worker"]
+__all__ = ["activity_of", "saga_worker"]
 
 _POLLS = 16
 """Polls for tasks at once, half of them for sagas that begin; by default it would be one for these."""
 
-_THREADS = 16
-"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock."""
-
-_SHARED = ("google", "intent", "intent_contracts", "protovalidate")
-"""What the sandbox takes from the process: the platform, the contracts and what they are made of."""
-
-
-def saga_runner() -> SandboxedWorkflowRunner:
-    """Returns the sandbox of sagas: their own modules are loaded anew for each, and restricted."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_SHARED)
-    silent = SandboxImportNotificationPolicy.SILENT
-    return SandboxedWorkflowRunner(restrictions=restrictions.with_import_notification_policy(silent))
+_THREADS = 2
+"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock; a
+second goes on while one is stuck, until the SDK ends what is stuck after two seconds."""
 
 
 def saga_worker(
