@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -112,6 +113,24 @@ async def began_on(handle: WorkflowHandle[object, object], build: str) -> None:
     assert await until(elsewhere, _LONGEST, print) == ""
 
 
+async def begun_on(
+    platform: LocalPlatform, calling: IntentClient, tenant: str, build: str
+) -> WorkflowHandle[object, object]:
+    """Checks out until a saga begins on a version: a promotion takes a moment to reach every task queue."""
+    async with asyncio.timeout(_LONGEST):
+        while True:
+            order_id = uuid4().hex
+            await calling.execute(checked_out(order_id))
+            handle = await saga(platform, tenant, order_id)
+            assert await until(partial(_waits, handle), _LONGEST, print) == ""
+            if await version_of(handle) == build:
+                return handle
+
+
+async def _waits(handle: WorkflowHandle[object, object]) -> str:
+    return "" if await version_of(handle) else f"{handle.id} has not begun"
+
+
 async def becomes(orders: WorkerDeployment, build: str, status: str) -> None:
     async def other() -> str:
         found = (await orders.version(build)).status
@@ -142,9 +161,7 @@ async def test_an_old_and_a_new_version_run_side_by_side(
             await promote(platform, builds["new"])
             async with connected(f"ipv4:{old.target},{new.target}", tenant) as calling:
                 await asyncio.gather(*(calling.execute(place(f"o-{n}")) for n in range(20)))
-                await calling.execute(checked_out("second"))
-            second = await saga(platform, tenant, "second")
-            await began_on(second, builds["new"])
+                second = await begun_on(platform, calling, tenant, builds["new"])
             if pinned:
                 assert (await orders.version(builds["old"])).status == "draining"
             with platform.service("inventory"):
