@@ -113,7 +113,7 @@ async def began_on(handle: WorkflowHandle[object, object], build: str) -> None:
     assert await until(elsewhere, _LONGEST, print) == ""
 
 
-async def begun_on(
+async def check_out_until_on(
     platform: LocalPlatform, calling: IntentClient, tenant: str, build: str
 ) -> WorkflowHandle[object, object]:
     """Checks out until a saga begins on a version: a promotion takes a moment to reach every task queue."""
@@ -122,12 +122,12 @@ async def begun_on(
             order_id = uuid4().hex
             await calling.execute(checked_out(order_id))
             handle = await saga(platform, tenant, order_id)
-            assert await until(partial(_waits, handle), _LONGEST, print) == ""
+            assert await until(partial(_not_begun, handle), _LONGEST, print) == ""
             if await version_of(handle) == build:
                 return handle
 
 
-async def _waits(handle: WorkflowHandle[object, object]) -> str:
+async def _not_begun(handle: WorkflowHandle[object, object]) -> str:
     return "" if await version_of(handle) else f"{handle.id} has not begun"
 
 
@@ -161,7 +161,7 @@ async def test_an_old_and_a_new_version_run_side_by_side(
             await promote(platform, builds["new"])
             async with connected(f"ipv4:{old.target},{new.target}", tenant) as calling:
                 await asyncio.gather(*(calling.execute(place(f"o-{n}")) for n in range(20)))
-                second = await begun_on(platform, calling, tenant, builds["new"])
+                second = await check_out_until_on(platform, calling, tenant, builds["new"])
             if pinned:
                 assert (await orders.version(builds["old"])).status == "draining"
             with platform.service("inventory"):
