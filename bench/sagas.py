@@ -6,6 +6,9 @@ from intent.sagas import Saga
 from intent_contracts.orders.v1 import CheckoutStarted
 from orders.fulfilment import Fulfilment
 
+MEASURED = "orders.v1.FulfilOrder"
+"""The type whose place it takes."""
+
 
 class FulfilOrder(Saga):
     """Takes the commands of an order's way to its parcel, without what the partners outside do."""

@@ -14,9 +14,7 @@ from intent.cli import main
 from intent.context import BoundContext, Context
 from intent.contracts import Registry
 
-from bench.sagas import FulfilOrder
-
-MEASURED = "orders.v1.FulfilOrder"
+from bench.sagas import MEASURED, FulfilOrder
 
 _bind = Context.bind
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from uuid import uuid4
 
+from intent.context import load_context
 from intent.contracts import Registry
+from intent.records import LogEntry
 from intent.runtime.platform import ContextService
 from intent.service.client import IntentClient
 from intent.workflows import data_converter, names
-from intent.workflows.attributes import saga_attributes
-from intent_contracts.intent.v1 import RecordedEvent, SagaReport, SagaStatus
+from intent.workflows.delivery import EventDelivery
+from intent_contracts.intent.v1 import SagaReport, SagaStatus
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 from intent_contracts.orders.v1 import Checkout, CheckoutStarted, Money, OrderLine, PlaceOrder, Receiver
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from bench.baseline import bare_worker, four_activities
 from bench.load import Load, closed_loop
 from bench.platform import Platform
 from bench.report import Figure
+from bench.sagas import MEASURED
 
 CONTEXTS = ("inventory", "orders", "payments", "shipping")
 CALLERS = 60
@@ -30,7 +35,6 @@ WINDOW = 8.0
 WARM = 3.0
 AHEAD = 5_000
 PER_WAREHOUSE = 100
-SAGA = "orders.v1.FulfilOrder"
 TENANT = "acme"
 SWIFT = {
     "PAYMENTS_PROVIDER_LATENCY_MS": "0",
@@ -51,13 +55,15 @@ class Shopper:
             IntentClient.connect(services[name].target, tenant=TENANT, roles=roles, registry=registry)
             for name in ("orders", "inventory")
         )
-        self._number = 0
+        self._delivery = EventDelivery(load_context("orders").bind(registry), client)
+        self._placed: Counter[int] = Counter()
         self._waiting: list[PlaceOrder] = []
 
-    async def place(self, _: int = 0) -> PlaceOrder:
-        """Places an order that is to be fulfilled; its goods are there."""
-        number, self._number = self._number, self._number + 1
-        warehouse = f"w-{number // PER_WAREHOUSE}"
+    async def place(self, caller: int) -> PlaceOrder:
+        """Places an order that is to be fulfilled; its goods are in a warehouse of its caller."""
+        number = self._placed[caller]
+        self._placed[caller] += 1
+        warehouse = f"w-{caller}-{number // PER_WAREHOUSE}"
         if number % PER_WAREHOUSE == 0:
             stock = [StockLine(sku="tea", quantity=PER_WAREHOUSE)]
             await self._inventory.execute(ReceiveStock(warehouse_id=warehouse, lines=stock))
@@ -68,40 +74,31 @@ class Shopper:
     async def place_ahead(self, count: int) -> None:
         """Places orders whose sagas `fulfil` starts."""
 
-        async def place(_: int) -> None:
-            self._waiting.append(await self.place())
+        async def place(caller: int) -> None:
+            self._waiting.append(await self.place(caller))
 
         await closed_loop(place, callers=CALLERS, calls=count)
 
-    async def fulfil(self, _: int) -> None:
+    async def fulfil(self, caller: int) -> None:
         """Starts the saga of an order that was placed ahead, as its context does, and waits for its end."""
-        order = self._waiting.pop()
-        handle = await self._client.start_workflow(
-            SAGA,
-            id=names.saga_workflow_id(SAGA, TENANT, order.order_id),
-            task_queue=names.saga_queue("orders"),
-            start_signal=names.SAGA_SIGNAL,
-            start_signal_args=[_checked_out(order)],
-            search_attributes=saga_attributes(
-                "orders", TENANT, order.order_id, SagaStatus.SAGA_STATUS_RUNNING
-            ),
-            task_timeout=names.SAGA_TASK_TIMEOUT,
-            result_type=SagaReport,
-        )
-        _require_completed(order, await handle.result())
+        order = self._waiting.pop() if self._waiting else await self.place(caller)
+        await self._delivery.deliver([_checked_out(order)])
+        _require_completed(order, await self._saga(order).result())
 
-    async def order(self, _: int) -> None:
+    async def order(self, caller: int) -> None:
         """Places an order and waits for the end of its saga, which begins a moment after the answer."""
-        order = await self.place()
-        workflow_id = names.saga_workflow_id(SAGA, TENANT, order.order_id)
-        handle = self._client.get_workflow_handle(workflow_id, result_type=SagaReport)
+        order = await self.place(caller)
         while True:
             try:
-                return _require_completed(order, await handle.result())
+                return _require_completed(order, await self._saga(order).result())
             except RPCError as error:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
                 await asyncio.sleep(0.05)
+
+    def _saga(self, order: PlaceOrder) -> WorkflowHandle[object, SagaReport]:
+        workflow_id = names.saga_workflow_id(MEASURED, TENANT, order.order_id)
+        return self._client.get_workflow_handle(workflow_id, result_type=SagaReport)
 
     async def close(self) -> None:
         await self._orders.close()
@@ -113,19 +110,28 @@ def _require_completed(order: PlaceOrder, report: SagaReport) -> None:
         raise AssertionError(f"the saga of order {order.order_id} did not complete: {report}")
 
 
-def _checked_out(order: PlaceOrder) -> RecordedEvent:
+def _checked_out(order: PlaceOrder) -> LogEntry:
+    """Returns the event that starts the saga, as the log has it."""
     price = order.lines[0].unit_price
     event = CheckoutStarted(
         customer_id=order.customer_id, lines=order.lines, total=price, checkout=order.checkout
     )
-    return RecordedEvent(
-        event_id=str(uuid4()),
-        type=event.DESCRIPTOR.full_name,
-        data=event.SerializeToString(),
-        tenant_id=TENANT,
+    return LogEntry(
+        position=1,
+        tenant=TENANT,
+        aggregate_type="Order",
         aggregate_id=order.order_id,
+        version=1,
+        event_id=uuid4(),
+        type=event.DESCRIPTOR.full_name,
+        schema_version=1,
+        data=event.SerializeToString(),
+        command_id=uuid4(),
         correlation_id=order.order_id,
+        causation_id="",
         actor="bench",
+        traceparent="",
+        recorded_at=datetime.now(UTC),
     )
 
 
