@@ -213,3 +213,14 @@ class Impure(Saga):
     async def run(self, started: CheckoutStarted) -> None:
         if datetime.now(UTC).year > 2000:
             await self.execute(CONFIRM)
+
+
+class Stuck(Saga):
+    """Never comes back, for some."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        while self.correlation.startswith("stuck"):
+            pass
+        await self.execute(RESERVE)

@@ -352,3 +352,18 @@ async def test_the_sandbox_refuses_what_is_not_deterministic(world: World) -> No
             await asyncio.sleep(0.05)
     assert "datetime.datetime.now" in failed[0].workflow_task_failed_event_attributes.failure.message
     await handle.terminate()
+
+
+@pytest.mark.parametrize("stuck", [1, 3])
+async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
+    world: World, skipping: WorkflowEnvironment, stuck: int
+) -> None:
+    await world.run(stories.Stuck)
+    lost = [await world.deliver(f"stuck-{correlation()}", stories.CHECKOUT) for _ in range(stuck)]
+    others = [await world.deliver(correlation(), stories.CHECKOUT) for _ in range(5)]
+    # The clock would jump over the tasks of those that are stuck.
+    with skipping.auto_time_skipping_disabled():
+        async with asyncio.timeout(30):
+            reports = await asyncio.gather(*(handle.result() for handle in others))
+    assert {report.status for report in reports} == {SagaStatus.SAGA_STATUS_COMPLETED}
+    await asyncio.gather(*(handle.terminate() for handle in lost))

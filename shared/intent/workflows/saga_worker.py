@@ -25,9 +25,10 @@ __all__ = ["activity_of", "saga_worker"]
 _POLLS = 16
 """Polls for tasks at once, half of them for sagas that begin; by default it would be one for these."""
 
-_THREADS = 2
-"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock; a
-second goes on while one is stuck, until the SDK ends what is stuck after two seconds."""
+_THREADS = 16
+"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock. Code
+that never comes back keeps one, until the SDK ends it after two seconds and for as long again when
+its task is retried; the others go on."""
 
 
 def saga_worker(
