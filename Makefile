@@ -22,6 +22,8 @@ INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
 GENERATED := proto/src/.generated
+# How many processes run tests, each with servers of its own; most of the time they wait.
+JOBS ?= 2
 # How `make image` builds, and the tag that the image gets; BUILD_ARGS are handed on.
 IMAGE_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || printf dev)
@@ -44,9 +46,9 @@ dev: install ## Run PostgreSQL, Temporal and every context on this machine
 demo: install ## Place orders on a running make dev and check that all adds up; ARGS=--help
 	@$(BIN)/python -m demo $(ARGS)
 
-test: lint tools ## Everything that a change must pass
+test: lint tools ## Everything that a change must pass; JOBS=1 runs one test after the other
 	@printf '\n== tests\n'
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: install ## Measure, beside baselines; SCENARIO=name runs one
 	@$(BIN)/python -m bench $(SCENARIO)
