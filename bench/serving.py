@@ -1,22 +1,26 @@
 """``python -m bench.serving serve CONTEXT``: a context whose only saga is the one that is measured.
 
 The sagas by which payments and shipping talk to their partners do as much again as the saga itself;
-here nothing listens to events, and the measured saga is started by the benchmark, so that four
-commands stand beside four activities.
+here nothing listens to events but what the benchmark has started, see `bench.starting`, so that
+four commands stand beside four activities.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from types import MappingProxyType
 
 from intent.cli import main
 from intent.context import BoundContext, Context
-from intent.contracts import Registry
+from intent.contracts import Registry, SagaContract
+from intent.runtime import assembly
 
 from bench.sagas import MEASURED, FulfilOrder
+from bench.starting import HEARD, StartingDelivery
 
 _bind = Context.bind
+_listeners = Registry.listeners
 
 
 def _bind_measured(self: Context, registry: Registry) -> BoundContext:
@@ -26,7 +30,13 @@ def _bind_measured(self: Context, registry: Registry) -> BoundContext:
     )
 
 
+def _heard_only(self: Registry, event_type: str) -> tuple[SagaContract, ...]:
+    return _listeners(self, event_type) if HEARD.get() else ()
+
+
 if __name__ == "__main__":
     Context.bind = _bind_measured  # type: ignore[method-assign]
-    Registry.listeners = lambda self, event_type: ()  # type: ignore[method-assign]
+    Registry.listeners = _heard_only  # type: ignore[method-assign]
+    if sys.argv[2] == "orders":
+        assembly.EventDelivery = StartingDelivery  # type: ignore[assignment, attr-defined]
     main()

@@ -6,19 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from intent.context import load_context
 from intent.contracts import Registry
-from intent.records import LogEntry
 from intent.runtime.platform import ContextService
 from intent.service.client import IntentClient
 from intent.workflows import data_converter, names
-from intent.workflows.delivery import EventDelivery
 from intent_contracts.intent.v1 import SagaReport, SagaStatus
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
-from intent_contracts.orders.v1 import Checkout, CheckoutStarted, Money, OrderLine, PlaceOrder, Receiver
+from intent_contracts.orders.v1 import Checkout, Money, OrderLine, PlaceOrder, Receiver
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,6 +25,7 @@ from bench.load import Load, closed_loop
 from bench.platform import Platform
 from bench.report import Figure
 from bench.sagas import MEASURED
+from bench.starting import SOCKET, Starter
 
 CONTEXTS = ("inventory", "orders", "payments", "shipping")
 CALLERS = 60
@@ -47,7 +46,7 @@ SWIFT = {
 class Shopper:
     """Places orders, and waits for the sagas that fulfil them."""
 
-    def __init__(self, services: dict[str, ContextService], client: Client) -> None:
+    def __init__(self, services: dict[str, ContextService], client: Client, starter: Starter) -> None:
         registry = Registry.load()
         roles = ("customer", "service")
         self._client = client
@@ -55,7 +54,7 @@ class Shopper:
             IntentClient.connect(services[name].target, tenant=TENANT, roles=roles, registry=registry)
             for name in ("orders", "inventory")
         )
-        self._delivery = EventDelivery(load_context("orders").bind(registry), client)
+        self._starter = starter
         self._placed: Counter[int] = Counter()
         self._waiting: list[PlaceOrder] = []
 
@@ -80,9 +79,9 @@ class Shopper:
         await closed_loop(place, callers=CALLERS, calls=count)
 
     async def fulfil(self, caller: int) -> None:
-        """Starts the saga of an order that was placed ahead, as its context does, and waits for its end."""
+        """Has the saga of an order that was placed ahead started, and waits for its end."""
         order = self._waiting.pop() if self._waiting else await self.place(caller)
-        await self._delivery.deliver([_checked_out(order)])
+        await self._starter.start(order)
         _require_completed(order, await self._saga(order).result())
 
     async def order(self, caller: int) -> None:
@@ -101,6 +100,7 @@ class Shopper:
         return self._client.get_workflow_handle(workflow_id, result_type=SagaReport)
 
     async def close(self) -> None:
+        await self._starter.close()
         await self._orders.close()
         await self._inventory.close()
 
@@ -108,31 +108,6 @@ class Shopper:
 def _require_completed(order: PlaceOrder, report: SagaReport) -> None:
     if report.status != SagaStatus.SAGA_STATUS_COMPLETED:
         raise AssertionError(f"the saga of order {order.order_id} did not complete: {report}")
-
-
-def _checked_out(order: PlaceOrder) -> LogEntry:
-    """Returns the event that starts the saga, as the log has it."""
-    price = order.lines[0].unit_price
-    event = CheckoutStarted(
-        customer_id=order.customer_id, lines=order.lines, total=price, checkout=order.checkout
-    )
-    return LogEntry(
-        position=1,
-        tenant=TENANT,
-        aggregate_type="Order",
-        aggregate_id=order.order_id,
-        version=1,
-        event_id=uuid4(),
-        type=event.DESCRIPTOR.full_name,
-        schema_version=1,
-        data=event.SerializeToString(),
-        command_id=uuid4(),
-        correlation_id=order.order_id,
-        causation_id="",
-        actor="bench",
-        traceparent="",
-        recorded_at=datetime.now(UTC),
-    )
 
 
 def _placing(order_id: str, warehouse: str) -> PlaceOrder:
@@ -152,14 +127,16 @@ async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
     for context in CONTEXTS:
         await platform.prepare(context)
     with ExitStack() as stack:
+        socket = Path(stack.enter_context(TemporaryDirectory(prefix="intent-bench-"))) / "starts"
+        environment = {**SWIFT, SOCKET: str(socket)}
         services = {
             context: stack.enter_context(
-                platform.service(context, module=module, environment=SWIFT, log_level="warning")
+                platform.service(context, module=module, environment=environment, log_level="warning")
             )
             for context in CONTEXTS
         }
         client = await Client.connect(platform.temporal.address, data_converter=data_converter)
-        shopper = Shopper(services, client)
+        shopper = Shopper(services, client, Starter(socket, TENANT))
         yield shopper
         await shopper.close()
 
@@ -167,7 +144,7 @@ async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
 async def order_saga_60(platform: Platform) -> Figure:
     """Four commands in four contexts, 60 sagas at once, against four no-op activities.
 
-    Both are started by the client, side by side in turns; the orders are placed ahead.
+    Side by side in turns; the orders are placed ahead, see `bench.starting`.
     """
     ours, bare = Load(), Load()
     async with (

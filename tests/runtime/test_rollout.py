@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from intent.errors import ConfigurationError
+from intent.runtime.current import CurrentVersion
 from intent.runtime.devservices import TemporalServer, free_port
 from intent.runtime.rollout import WorkerDeployment, prepare_namespace
 from intent.runtime.rollout.waiting import until
@@ -233,6 +235,64 @@ async def test_a_ramp_gives_a_share_and_ends_in_a_promotion(
         assert (await states(deployment))["v2"] == "current"
         with pytest.raises(ConfigurationError, match=r"knows no version v9 .*; its versions: v\d, v\d"):
             await deployment.version("v9")
+
+
+async def test_a_process_knows_whether_new_workflows_begin_on_its_version(
+    client: Client, deployment: WorkerDeployment, workers: Workers, name: str
+) -> None:
+    watches = {build: CurrentVersion(client, name, name, build, every=0.05) for build in ("v1", "v2")}
+
+    async def are(ours: dict[str, bool]) -> None:
+        async def other() -> str:
+            found = {build: watch.ours() for build, watch in watches.items()}
+            return "" if found == ours else f"{found} instead of {ours}"
+
+        assert await until(other, 60, print) == ""
+
+    async with AsyncExitStack() as stack:
+        for build in ("v1", "v2"):
+            await stack.enter_async_context(workers(build))
+            await deployment.await_workers(build, 1)
+            await stack.enter_async_context(watches[build].watched())
+        await are({"v1": False, "v2": False})
+        await deployment.make_current("v1")
+        await are({"v1": True, "v2": False})
+        await deployment.ramp("v2", 25)
+        await are({"v1": False, "v2": False})
+        await deployment.make_current("v2")
+        await are({"v1": False, "v2": True})
+
+
+async def test_without_versions_new_workflows_begin_here_and_temporal_is_not_asked(name: str) -> None:
+    nobody = Client.__new__(Client)
+    current = CurrentVersion(nobody, name, name, "")
+    async with current.watched():
+        assert current.ours()
+
+
+async def test_while_temporal_is_away_no_version_is_the_current_one(tmp_path: Path) -> None:
+    with TemporalServer(log=tmp_path / "log") as server:
+        client = await Client.connect(server.address)
+        deployment = WorkerDeployment(client, "payments", ["payments"], 30, print)
+        worker = Worker(
+            client,
+            task_queue="payments",
+            workflows=[Held],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            deployment_config=Versioning("payments", "v1").config,
+        )
+        current = CurrentVersion(client, "payments", "payments", "v1", every=0.05)
+
+        async def other(ours: bool) -> str:
+            return "" if current.ours() is ours else f"it is not {ours}"
+
+        async with current.watched():
+            async with worker:
+                await deployment.await_workers("v1", 1)
+                await deployment.make_current("v1")
+                assert await until(partial(other, True), 60, print) == ""
+            await asyncio.to_thread(server.stop)
+            assert await until(partial(other, False), 60, print) == ""
 
 
 async def test_a_version_that_serves_fewer_queues_is_refused_unless_that_is_meant(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 from intent.context import BoundContext
 from intent.contracts import EventContract, SagaContract
@@ -27,6 +28,7 @@ from intent_contracts.intent.v1 import (
     ProjectReply,
     ProjectRequest,
     RecordedEvent,
+    SagaInput,
 )
 from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed
 from temporalio import workflow
@@ -122,7 +124,9 @@ class Listening:
         self.seen: dict[str, str] = {}
 
     @workflow.run
-    async def run(self) -> list[str]:
+    async def run(self, begun: SagaInput | None = None) -> list[str]:
+        for event in begun.events if begun is not None else ():
+            self.deliver(event)
         await workflow.wait_condition(lambda: len(self.seen) == 2)
         return list(self.seen.values())
 
@@ -133,13 +137,10 @@ class Listening:
 
 @dataclass(frozen=True)
 class _Listened:
-    """The orders context, to whose events a saga of another context listens."""
+    """The orders context, to whose events a saga listens; under a name of its own."""
 
     bound: BoundContext
-
-    @property
-    def name(self) -> str:
-        return self.bound.name
+    name: str
 
     @property
     def registry(self) -> _Listened:
@@ -159,21 +160,53 @@ class _Listened:
         return [saga] if event_type in heard else []
 
 
-async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
-    path: CommandPath, request_of: Requests, client: Client, bound: BoundContext
-) -> None:
+@pytest.fixture
+async def entries(path: CommandPath, request_of: Requests) -> Sequence[LogEntry]:
+    """The events of an order that is placed and confirmed."""
     order_id = uuid4().hex
     await path.router.handle(request_of(place(order_id)))
     await path.router.handle(request_of(ConfirmOrder(order_id=order_id)))
-    entries: Sequence[LogEntry] = await path.store.read_log(0, 10)
-    delivery = EventDelivery(_Listened(bound), client)  # type: ignore[arg-type]
+    return await path.store.read_log(0, 10)
+
+
+@pytest.fixture
+async def listening(client: Client) -> AsyncIterator[None]:
+    """A worker of the saga that listens."""
     async with Worker(
         client, task_queue="test-sagas", workflows=[Listening], workflow_runner=UnsandboxedWorkflowRunner()
     ):
-        for entry in (*reversed(entries), *entries):
-            assert await delivery.deliver([entry]) == 1
-        handle = client.get_workflow_handle(f"test.v1.Listening/acme/{order_id}")
-        result = await handle.result()
-        assert sorted(result) == ["orders.v1.OrderConfirmed v2", "orders.v1.OrderPlaced v1"]
-        assert await delivery.deliver(entries) == 2
-        assert [w.id async for w in client.list_workflows(f"WorkflowId = '{handle.id}'")] == [handle.id]
+        yield
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("here", [False, True], ids=["elsewhere", "here"])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the start last"])
+async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
+    client: Client, bound: BoundContext, entries: Sequence[LogEntry], here: bool, late: bool
+) -> None:
+    delivery = EventDelivery(_Listened(bound, "test"), client, lambda: here)  # type: ignore[arg-type]
+    for entry in (*(reversed(entries) if late else entries), *entries):
+        assert await delivery.deliver([entry]) == 1
+    handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
+    result = await handle.result()
+    assert sorted(result) == ["orders.v1.OrderConfirmed v2", "orders.v1.OrderPlaced v1"]
+    assert await delivery.deliver(entries) == 2
+    assert [w.id async for w in client.list_workflows(f"WorkflowId = '{handle.id}'")] == [handle.id]
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize(
+    ("name", "here", "eager"),
+    [("test", True, True), ("test", False, False), ("orders", True, False)],
+    ids=["its own saga, here", "its own, elsewhere", "another context's"],
+)
+async def test_a_saga_begins_in_the_process_that_starts_it_where_it_may(
+    client: Client, bound: BoundContext, entries: Sequence[LogEntry], name: str, here: bool, eager: bool
+) -> None:
+    delivery = EventDelivery(_Listened(bound, name), client, lambda: here)  # type: ignore[arg-type]
+    await delivery.deliver(entries)
+    handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
+    await handle.result()
+    history = await handle.fetch_history()
+    started = history.events[0].workflow_execution_started_event_attributes
+    assert started.eager_execution_accepted is eager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from intent.runtime.calls import CallObserver
 from intent.runtime.collector import tame_collector
 from intent.runtime.config import Settings
 from intent.runtime.consuming import running_consumers, serving_consumers
+from intent.runtime.current import CurrentVersion
 from intent.runtime.devservices.ports import free_port
 from intent.runtime.endpoint import MetricsEndpoint
 from intent.runtime.metrics import Metrics
@@ -89,9 +90,11 @@ def command_path(
     observer: BatchObserver | None = None,
     *,
     work: bool = True,
+    begins_here: Callable[[], bool] = lambda: False,
 ) -> CommandPath:
     """Connects router, lanes, carriers and activities of one context.
 
+    `begins_here` tells whether sagas of the context may begin in this process at the moment.
     Without a worker in this process its own batches come back as those of other contexts do, by their
     workflows' results, for nobody here leaves outcomes for the carriers.
     """
@@ -113,7 +116,7 @@ def command_path(
 
     router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
     handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
-    delivery = EventDelivery(context, client)
+    delivery = EventDelivery(context, client, begins_here)
     activities = ContextActivities(context, store, handling, projections, router, delivery, deliveries)
     return CommandPath(store, router, activities)
 
@@ -178,8 +181,18 @@ class ContextProcess:
                 settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
             )
             await require_search_attributes(client)
+            current = self._current(client)
+            if self._work and self._context.sagas:
+                await stack.enter_async_context(current.watched())
             path = command_path(
-                settings, self._context, client, store, projections, self._metrics, work=self._work
+                settings,
+                self._context,
+                client,
+                store,
+                projections,
+                self._metrics,
+                work=self._work,
+                begins_here=current.ours,
             )
             self._metrics.watch_commands(path.router)
             if self._work:
@@ -202,6 +215,11 @@ class ContextProcess:
                 await stack.enter_async_context(consuming)
             await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
             yield path
+
+    def _current(self, client: Client) -> CurrentVersion:
+        settings = self._settings
+        queue = saga_queue(self._context.name)
+        return CurrentVersion(client, queue, settings.deployment, settings.build_id)
 
     @asynccontextmanager
     async def _server(

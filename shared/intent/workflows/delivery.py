@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import RecordedEvent, SagaStatus
+from intent_contracts.intent.v1 import RecordedEvent, SagaInput, SagaStatus
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -57,6 +57,10 @@ class _Target(NamedTuple):
     event: RecordedEvent
 
     @property
+    def starts(self) -> bool:
+        return self.event.type in self.saga.starts_on
+
+    @property
     def workflow_id(self) -> str:
         return names.saga_workflow_id(self.saga.type, self.event.tenant_id, self.correlation)
 
@@ -69,14 +73,22 @@ class EventDelivery:
     started again: its event came late and has been dealt with. Only one that events waited in vain
     to see started, and that failed for that reason, begins anew.
 
+    Where this process runs the sagas of the context itself, one that its own events start takes a
+    shorter way: it starts with its event and eagerly, so that its first task comes back with the
+    answer instead of over a task queue. When it is there already, the event is signalled after all.
+
     Args:
         context: The context whose events these are.
-        client: The Temporal client.
+        client: The Temporal client, shared with the worker of the context's sagas if there is one.
+        begins_here: Whether sagas of the context may begin in this process at the moment.
     """
 
-    def __init__(self, context: BoundContext, client: Client) -> None:
+    def __init__(
+        self, context: BoundContext, client: Client, begins_here: Callable[[], bool] = lambda: False
+    ) -> None:
         self._context = context
         self._client = client
+        self._begins_here = begins_here
 
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
         """Delivers events, each to every saga that listens; returns the number of deliveries.
@@ -88,7 +100,7 @@ class EventDelivery:
         for entry in entries:
             for target in self._targets(entry):
                 by_saga[target.workflow_id].append(target)
-        await asyncio.gather(*(self._signal_all(targets) for targets in by_saga.values()))
+        await asyncio.gather(*(self._bring_all(targets) for targets in by_saga.values()))
         return sum(map(len, by_saga.values()))
 
     def _targets(self, entry: LogEntry) -> list[_Target]:
@@ -106,29 +118,45 @@ class EventDelivery:
         # An event that names no process concerns none, such as a cancellation of what was never begun.
         return [_Target(saga, correlation, event) for saga, correlation in found if correlation]
 
-    async def _signal_all(self, targets: Sequence[_Target]) -> None:
+    async def _bring_all(self, targets: Sequence[_Target]) -> None:
         for target in targets:
-            await self._signal(target)
+            if not (self._may_begin_here(target) and await self._begun(target)):
+                await self._signal(target)
+
+    def _may_begin_here(self, target: _Target) -> bool:
+        return target.starts and target.saga.context == self._context.name and self._begins_here()
+
+    async def _begun(self, target: _Target) -> bool:
+        """Starts a saga with its event; returns False when it is there already, or is over."""
+        try:
+            await self._start(target, args=[SagaInput(events=[target.event])], request_eager_start=True)
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     async def _signal(self, target: _Target) -> None:
-        saga, correlation, event = target
-        starts = event.type in saga.starts_on
-        status = SagaStatus.SAGA_STATUS_RUNNING if starts else SagaStatus.SAGA_STATUS_UNSTARTED
         try:
-            await self._client.start_workflow(
-                saga.type,
-                id=target.workflow_id,
-                task_queue=names.saga_queue(saga.context),
+            await self._start(
+                target,
                 start_signal=names.SAGA_SIGNAL,
-                start_signal_args=[event],
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                start_signal_args=[target.event],
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                task_timeout=names.SAGA_TASK_TIMEOUT,
-                search_attributes=saga_attributes(
-                    saga.context, event.tenant_id, event.correlation_id, status
-                ),
-                static_summary=saga_summary(saga.type, event.tenant_id, correlation),
-                priority=fair_to(event.tenant_id),
             )
         except WorkflowAlreadyStartedError:
+            saga, correlation, event = target
             _log.info("event %s came after saga %s %s was over", event.event_id, saga.type, correlation)
+
+    async def _start(self, target: _Target, **how: Any) -> None:
+        saga, correlation, event = target
+        status = SagaStatus.SAGA_STATUS_RUNNING if target.starts else SagaStatus.SAGA_STATUS_UNSTARTED
+        await self._client.start_workflow(
+            saga.type,
+            id=target.workflow_id,
+            task_queue=names.saga_queue(saga.context),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            task_timeout=names.SAGA_TASK_TIMEOUT,
+            search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
+            static_summary=saga_summary(saga.type, event.tenant_id, correlation),
+            priority=fair_to(event.tenant_id),
+            **how,
+        )
