@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime, timedelta
 
 from intent.errors import ChildFailed, Interrupted, StepRejected, StepTimedOut
@@ -223,4 +224,14 @@ class Stuck(Saga):
     async def run(self, started: CheckoutStarted) -> None:
         while self.correlation.startswith("stuck"):
             pass
+        await self.execute(RESERVE)
+
+
+class LoadsLate(Saga):
+    """Loads a module when it is needed."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        importlib.import_module("tests.sagas.held")
         await self.execute(RESERVE)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
+import intent
 import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
@@ -367,3 +368,27 @@ async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
             reports = await asyncio.gather(*(handle.result() for handle in others))
     assert {report.status for report in reports} == {SagaStatus.SAGA_STATUS_COMPLETED}
     await asyncio.gather(*(handle.terminate() for handle in lost))
+
+
+async def _task_failed(handle: Handle) -> None:
+    while True:
+        history = await handle.fetch_history()
+        if any(e.HasField("workflow_task_failed_event_attributes") for e in history.events):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def test_sagas_go_on_after_loading_their_code_took_too_long_for_all_of_them(
+    world: World, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK ends such tasks from outside; one that waits for Python's lock of a module would keep it."""
+    await world.run(stories.LoadsLate)
+    with skipping.auto_time_skipping_disabled():
+        with monkeypatch.context() as held_up:
+            held_up.setattr(intent, "loading_is_held", True, raising=False)
+            handles = [await world.deliver(correlation(), stories.CHECKOUT) for _ in range(4)]
+            async with asyncio.timeout(30):
+                await asyncio.gather(*map(_task_failed, handles))
+        async with asyncio.timeout(60):
+            reports = await asyncio.gather(*(handle.result() for handle in handles))
+    assert {report.status for report in reports} == {SagaStatus.SAGA_STATUS_COMPLETED}

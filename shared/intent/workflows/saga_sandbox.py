@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 from temporalio.converter import StorageDriverStoreContext
@@ -14,6 +16,8 @@ __all__ = ["saga_runner"]
 _SHARED = ("google", "intent", "intent_contracts", "protovalidate")
 """What the sandbox takes from the process: the platform, the contracts and what they are made of."""
 
+_IMPORTING = "<frozen importlib._bootstrap>"
+"""The file of Python's own code that imports, and that holds the locks of modules."""
 
 _NOWHERE = StorageDriverStoreContext(target=None)
 
@@ -39,14 +43,20 @@ class _SagaRunner(SandboxedWorkflowRunner):
 
 
 class _SagaInstance(WorkflowInstance):
-    """A sandboxed workflow whose payloads need no context."""
+    """A sandboxed workflow whose payloads need no context, and that survives being given up.
+
+    The SDK gives a task up that takes two seconds, with all the time that it waited for a thread or
+    for other threads: it interrupts the thread, and drops the workflow without waiting for it.
+    """
 
     def __init__(self, sandboxed: WorkflowInstance) -> None:
         self._sandboxed = sandboxed
+        self._activating = threading.Lock()
 
     def activate(self, act: Any) -> Any:
-        """Goes on in the sandbox."""
-        return self._sandboxed.activate(act)
+        """Goes on in the sandbox, when what was given up has ended: two at once would end neither."""
+        with self._activating:
+            return self._sandboxed.activate(act)
 
     def get_serialization_context(self, command_info: Any) -> None:
         """Returns none."""
@@ -60,5 +70,20 @@ class _SagaInstance(WorkflowInstance):
         return self._sandboxed.get_info()
 
     def get_thread_id(self) -> int | None:
-        """Returns the thread that it runs in."""
-        return self._sandboxed.get_thread_id()
+        """Returns the thread that may be interrupted when its task takes too long.
+
+        None while it imports: an exception that comes out of nowhere leaves a module's lock taken, and
+        no saga that loads the module would ever go on in this process. The import is waited for.
+        """
+        thread = self._sandboxed.get_thread_id()
+        return None if thread is None or _imports(thread) else thread
+
+
+def _imports(thread: int) -> bool:
+    """Tells whether a thread is within an import."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
