@@ -115,16 +115,22 @@ async def began_on(handle: WorkflowHandle[object, object], build: str) -> None:
 
 async def check_out_until_on(
     platform: LocalPlatform, calling: IntentClient, tenant: str, build: str
-) -> WorkflowHandle[object, object]:
-    """Checks out until a saga begins on a version: a promotion takes a moment to reach every task queue."""
+) -> list[WorkflowHandle[object, object]]:
+    """Checks out until a saga begins on a version: a promotion takes a moment to reach every process.
+
+    Returns:
+        The sagas of all these orders; the last is on the version.
+    """
+    begun: list[WorkflowHandle[object, object]] = []
     async with asyncio.timeout(_LONGEST):
         while True:
             order_id = uuid4().hex
             await calling.execute(checked_out(order_id))
             handle = await saga(platform, tenant, order_id)
             assert await until(partial(_not_begun, handle), _LONGEST, print) == ""
+            begun.append(handle)
             if await version_of(handle) == build:
-                return handle
+                return begun
 
 
 async def _not_begun(handle: WorkflowHandle[object, object]) -> str:
@@ -161,13 +167,14 @@ async def test_an_old_and_a_new_version_run_side_by_side(
             await promote(platform, builds["new"])
             async with connected(f"ipv4:{old.target},{new.target}", tenant) as calling:
                 await asyncio.gather(*(calling.execute(place(f"o-{n}")) for n in range(20)))
-                second = await check_out_until_on(platform, calling, tenant, builds["new"])
+                later = await check_out_until_on(platform, calling, tenant, builds["new"])
             if pinned:
                 assert (await orders.version(builds["old"])).status == "draining"
             with platform.service("inventory"):
-                await asyncio.gather(first.result(), second.result())
+                # A saga that still began on the old version keeps it, when it is pinned.
+                await asyncio.gather(*(handle.result() for handle in (first, *later)))
             assert await version_of(first) == builds[ends_on]
-            assert await version_of(second) == builds["new"]
+            assert await version_of(later[-1]) == builds["new"]
             await becomes(orders, builds["old"], "drained")
             old.stop()
             assert old.process.exit_code == 0
