@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from intent.context import BoundContext
@@ -43,12 +42,11 @@ class StartingDelivery(EventDelivery):
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         HEARD.set(True)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while line := await reader.readline():
                 tenant, order_id, event = line.split()
                 await self.deliver([_entry(tenant.decode(), order_id.decode(), b64decode(event))])
                 writer.write(b"\n")
-        writer.close()
 
 
 class Starter:
@@ -91,18 +89,20 @@ def _event(order: PlaceOrder) -> str:
 
 def _entry(tenant: str, order_id: str, event: bytes) -> LogEntry:
     """Returns the event as the log has it."""
-    fixed: dict[str, Any] = {"position": 1, "version": 1, "schema_version": 1, "causation_id": ""}
     return LogEntry(
+        position=1,
         tenant=tenant,
         aggregate_type="Order",
         aggregate_id=order_id,
+        version=1,
         event_id=uuid4(),
         type=CheckoutStarted.DESCRIPTOR.full_name,
+        schema_version=1,
         data=event,
         command_id=uuid4(),
         correlation_id=order_id,
+        causation_id="",
         actor="bench",
         traceparent="",
         recorded_at=datetime.now(UTC),
-        **fixed,
     )
