@@ -341,17 +341,21 @@ async def test_a_long_saga_goes_on_in_new_runs(world: World, skipping: WorkflowE
     await replay(last)
 
 
+async def _task_failed(handle: Handle) -> str:
+    """Waits until a task of a saga has failed; returns why."""
+    async with asyncio.timeout(30):
+        while True:
+            history = await handle.fetch_history()
+            for event in history.events:
+                if event.HasField("workflow_task_failed_event_attributes"):
+                    return event.workflow_task_failed_event_attributes.failure.message
+            await asyncio.sleep(0.05)
+
+
 async def test_the_sandbox_refuses_what_is_not_deterministic(world: World) -> None:
     await world.run(stories.Impure)
     handle = await world.deliver(correlation(), stories.CHECKOUT)
-    async with asyncio.timeout(20):
-        while True:
-            history = await handle.fetch_history()
-            failed = [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
-            if failed:
-                break
-            await asyncio.sleep(0.05)
-    assert "datetime.datetime.now" in failed[0].workflow_task_failed_event_attributes.failure.message
+    assert "datetime.datetime.now" in await _task_failed(handle)
     await handle.terminate()
 
 
@@ -370,14 +374,6 @@ async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
     await asyncio.gather(*(handle.terminate() for handle in lost))
 
 
-async def _task_failed(handle: Handle) -> None:
-    while True:
-        history = await handle.fetch_history()
-        if any(e.HasField("workflow_task_failed_event_attributes") for e in history.events):
-            return
-        await asyncio.sleep(0.05)
-
-
 async def test_sagas_go_on_after_loading_their_code_took_too_long_for_all_of_them(
     world: World, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,8 +383,7 @@ async def test_sagas_go_on_after_loading_their_code_took_too_long_for_all_of_the
         with monkeypatch.context() as held_up:
             held_up.setattr(intent, "loading_is_held", True, raising=False)
             handles = [await world.deliver(correlation(), stories.CHECKOUT) for _ in range(4)]
-            async with asyncio.timeout(30):
-                await asyncio.gather(*map(_task_failed, handles))
+            await asyncio.gather(*map(_task_failed, handles))
         async with asyncio.timeout(60):
             reports = await asyncio.gather(*(handle.result() for handle in handles))
     assert {report.status for report in reports} == {SagaStatus.SAGA_STATUS_COMPLETED}
