@@ -268,6 +268,7 @@ async def test_without_versions_new_workflows_begin_here_and_temporal_is_not_ask
     current = CurrentVersion(nobody, name, name, "")
     async with current.watched():
         assert current.ours()
+        assert "current version" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_while_temporal_is_away_no_version_is_the_current_one(tmp_path: Path) -> None:

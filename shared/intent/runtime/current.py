@@ -38,8 +38,8 @@ class CurrentVersion:
     ) -> None:
         self._client = client
         self._queue = queue
-        self._version = (deployment, build)
-        self._versioned = bool(build)
+        self._deployment = deployment
+        self._build = build
         self._every = every
         self._ours = not build
 
@@ -50,7 +50,7 @@ class CurrentVersion:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Asks in the background while the context manager is entered."""
-        if not self._versioned:
+        if not self._build:
             yield
             return
         task = asyncio.create_task(self._run(), name="current version")
@@ -75,7 +75,10 @@ class CurrentVersion:
         routing = found.versioning_info
         current = routing.current_deployment_version
         shared = routing.ramping_version_percentage > 0
-        return not shared and (current.deployment_name, current.build_id) == self._version
+        return not shared and (current.deployment_name, current.build_id) == (
+            self._deployment,
+            self._build,
+        )
 
     async def _run(self) -> None:
         while True:
