@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,10 +19,14 @@ from intent.runtime.devservices import TemporalServer, free_port
 from intent.runtime.rollout import WorkerDeployment, prepare_namespace
 from intent.runtime.rollout.waiting import until
 from intent.workflows import SEARCH_ATTRIBUTES, Versioning
-from temporalio import workflow
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio import activity, workflow
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, RemoveSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeWorkerDeploymentVersionRequest,
+)
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -54,6 +58,11 @@ class Held:
         self._free = True
 
 
+@activity.defn
+async def nothing() -> None:
+    """Is there to be served."""
+
+
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
     # Temporal looks for versions that are drained every few minutes; here every second.
@@ -80,12 +89,15 @@ def name() -> str:
 @pytest.fixture
 def workers(temporal: TemporalServer, name: str) -> Workers:
     @asynccontextmanager
-    async def version(build: str, queue: str = "") -> AsyncIterator[Worker]:
+    async def version(
+        build: str, queue: str = "", activities: Sequence[Callable[..., object]] = ()
+    ) -> AsyncIterator[Worker]:
         client = await Client.connect(temporal.address, identity=f"{build}@{uuid4().hex}")
         async with Worker(
             client,
             task_queue=queue or name,
             workflows=[Held],
+            activities=activities,
             workflow_runner=UnsandboxedWorkflowRunner(),
             deployment_config=Versioning(name, build).config,
         ) as worker:
@@ -309,6 +321,36 @@ async def test_a_version_that_serves_fewer_queues_is_refused_unless_that_is_mean
         with pytest.raises(ConfigurationError, match="missing active task queues"):
             await deployment.make_current("v2")
         assert await deployment.make_current("v2", missing_queues=True)
+
+
+async def serves_activities(client: Client, name: str, build: str) -> None:
+    version = WorkerDeploymentVersion(deployment_name=name, build_id=build)
+    request = DescribeWorkerDeploymentVersionRequest(namespace="default", deployment_version=version)
+
+    async def not_yet() -> str:
+        found = await client.workflow_service.describe_worker_deployment_version(request)
+        kinds = {queue.type for queue in found.version_task_queues}
+        return "" if TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY in kinds else f"{build} serves {kinds}"
+
+    assert await until(not_yet, 60, print) == ""
+
+
+async def test_workers_are_there_once_all_they_have_to_serve_is_counted(
+    client: Client, deployment: WorkerDeployment, workers: Workers, name: str
+) -> None:
+    impatient = WorkerDeployment(client, name, [name], 0, print)
+    async with workers("v1", activities=[nothing]), workers("v2"):
+        for build in ("v1", "v2"):
+            await deployment.await_workers(build, 1)
+        await deployment.make_current("v1")
+        await serves_activities(client, name, "v1")
+        uncounted = rf"version v2: {name} is not yet counted as served \(activities\); look"
+        with pytest.raises(ConfigurationError, match=uncounted):
+            await impatient.await_workers("v2", 1)
+        await impatient.await_workers("v2", 1, missing_queues=True)
+        async with workers("v2", activities=[nothing]):
+            await deployment.await_workers("v2", 1)
+            assert await deployment.make_current("v2")
 
 
 async def test_several_who_promote_at_once_do_not_get_in_each_others_way(

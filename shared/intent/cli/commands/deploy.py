@@ -160,7 +160,7 @@ def promote(
 
     async def work(versions: WorkerDeployment) -> bool:
         if ramp != 0:
-            await versions.await_workers(build, processes)
+            await versions.await_workers(build, processes, missing_queues=allow_missing_queues)
         if ramp is None:
             return await versions.make_current(build, missing_queues=allow_missing_queues)
         return await versions.ramp(build, ramp, missing_queues=allow_missing_queues)

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.deployment.v1 import WorkerDeploymentInfo
+from temporalio.api.deployment.v1 import WorkerDeploymentInfo, WorkerDeploymentVersion
 from temporalio.api.enums.v1 import TaskQueueType, WorkerDeploymentVersionStatus
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentResponse,
+    DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     SetWorkerDeploymentRampingVersionRequest,
 )
@@ -31,6 +32,8 @@ T = TypeVar("T")
 _RECENT = timedelta(seconds=90)
 """Since a worker last asked for tasks; one that lives asks at least once a minute."""
 _STATUS = "WORKER_DEPLOYMENT_VERSION_STATUS_"
+_WORKFLOWS = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+_KINDS = {_WORKFLOWS: "workflows", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY: "activities"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class WorkerDeployment:
             request = DescribeTaskQueueRequest(
                 namespace=self._client.namespace,
                 task_queue=TaskQueue(name=queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                task_queue_type=_WORKFLOWS,
             )
             described = await self._service.describe_task_queue(request)
             found += [
@@ -123,8 +126,16 @@ class WorkerDeployment:
             ]
         return found
 
-    async def await_workers(self, build: str, processes: int) -> None:
+    async def await_workers(self, build: str, processes: int, *, missing_queues: bool = False) -> None:
         """Waits until enough processes of a version serve every task queue.
+
+        Temporal shows a worker that polls a moment before it counts the queue among the version's, and until
+        then refuses to promote it in place of one that serves that queue; so that is waited for as well.
+
+        Args:
+            build: The version.
+            processes: How many of them.
+            missing_queues: Whether it need not serve what the current version serves on these queues.
 
         Raises:
             ConfigurationError: They do not in time; says which queues lack how many.
@@ -134,6 +145,7 @@ class WorkerDeployment:
             pollers = await self._patiently(lambda: self.pollers(build))
             there = {queue: len({p.identity for p in pollers if p.queue == queue}) for queue in self._queues}
             few = [f"{queue} has {n} of {processes}" for queue, n in there.items() if n < processes]
+            few = few or await self._patiently(lambda: self._uncounted(build, missing_queues))
             return f"workers of version {build}: {', '.join(few)}" if few else ""
 
         lacking = await until(missing, self._wait, self._tell)
@@ -156,7 +168,7 @@ class WorkerDeployment:
 
         async def change() -> bool:
             found = await self._required()
-            if found.worker_deployment_info.routing_config.current_deployment_version.build_id == build:
+            if _current(found) == build:
                 return False
             await self._service.set_worker_deployment_current_version(
                 SetWorkerDeploymentCurrentVersionRequest(
@@ -228,17 +240,48 @@ class WorkerDeployment:
 
     async def _describe(self) -> DescribeWorkerDeploymentResponse | None:
         request = DescribeWorkerDeploymentRequest(namespace=self._client.namespace, deployment_name=self.name)
-        try:
-            return await self._service.describe_worker_deployment(request)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        return await _unless_unknown(self._service.describe_worker_deployment(request))
+
+    async def _uncounted(self, build: str, missing_queues: bool) -> list[str]:
+        """Tells which queues Temporal does not yet count as served by a version, of those it has to serve."""
+        needed = {(queue, _WORKFLOWS) for queue in self._queues}
+        current = "" if missing_queues else await self._current()
+        if current:
+            needed |= {served for served in await self._served(current) if served[0] in self._queues}
+        lacking = sorted(needed - await self._served(build))
+        return [f"{queue} is not yet counted as served ({_KINDS.get(kind, kind)})" for queue, kind in lacking]
+
+    async def _current(self) -> str:
+        found = await self._describe()
+        return _current(found) if found else ""
+
+    async def _served(self, build: str) -> set[tuple[str, TaskQueueType.ValueType]]:
+        """Returns the task queues that Temporal counts as a version's, each with its type."""
+        version = WorkerDeploymentVersion(deployment_name=self.name, build_id=build)
+        request = DescribeWorkerDeploymentVersionRequest(
+            namespace=self._client.namespace, deployment_version=version
+        )
+        found = await _unless_unknown(self._service.describe_worker_deployment_version(request))
+        return {(queue.name, queue.type) for queue in found.version_task_queues} if found else set()
 
     def _is_worker(self, info: PollerInfo, build: str) -> bool:
         options = info.deployment_options
         mine = (options.deployment_name, options.build_id) == (self.name, build)
         return mine and datetime.now(UTC) - _time(info.last_access_time) < _RECENT
+
+
+async def _unless_unknown(asked: Awaitable[T]) -> T | None:
+    """Returns the answer, None when Temporal does not know what is asked for."""
+    try:
+        return await asked
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+def _current(found: DescribeWorkerDeploymentResponse) -> str:
+    return found.worker_deployment_info.routing_config.current_deployment_version.build_id
 
 
 def _versions(info: WorkerDeploymentInfo) -> Sequence[Version]:
