@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -66,6 +69,23 @@ async def test_killed_under_load_every_caller_is_answered_and_every_effect_is_si
         last = max(answer.position for answer in answers)
         listed = await calling.query(ListOrders(page_size=500), OrderList, min_position=last)
         assert len(listed.orders) == CALLERS * COMMANDS
+
+
+def policies(pid: int) -> dict[str, int]:
+    """Returns how the kernel schedules the threads of a process, by their names."""
+    found = {}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[(thread / "comm").read_text().strip()] = os.sched_getscheduler(int(thread.name))
+    return found
+
+
+def test_the_threads_of_grpc_do_not_interrupt_the_event_loop(context: ContextService) -> None:
+    assert context.process.pid
+    threads = policies(context.process.pid)
+    assert threads["event_engine"] == os.SCHED_BATCH
+    assert threads["tokio-rt-worker"] == os.SCHED_OTHER
+    assert os.sched_getscheduler(context.process.pid) == os.SCHED_OTHER
 
 
 async def test_one_reads_ones_own_writes(context: ContextService) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from intent.errors import ConfigurationError
+from intent.service.threads import patient_threads
 
 __all__ = ["Listeners", "address"]
 
@@ -29,7 +30,8 @@ class Listeners:
         self, count: int, arguments: Sequence[tuple[str, int]], equip: Callable[[grpc.aio.Server], None]
     ) -> None:
         options = [*arguments, ("grpc.so_reuseport", int(count > 1))]
-        self._servers = [grpc.aio.server(options=options) for _ in range(count)]
+        with patient_threads():
+            self._servers = [grpc.aio.server(options=options) for _ in range(count)]
         for server in self._servers:
             equip(server)
 

@@ -1,0 +1,42 @@
+"""How gRPC's threads share the processors with the event loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["patient_threads"]
+
+_log: Final = logging.getLogger("intent.service")
+
+
+@contextmanager
+def patient_threads() -> Iterator[None]:
+    """Has the threads that are started meanwhile wait for their turn when they wake.
+
+    gRPC's threads wake several times for each call, for microseconds, and by Linux's normal policy
+    each time interrupt whoever runs, which on a busy machine is the event loop. Under SCHED_BATCH
+    (sched(7)) a thread has the same share of the processors but interrupts nobody; it takes no
+    privilege. A policy that somebody else has chosen stays, and so does the normal one where the
+    kernel refuses.
+    """
+    normal = os.sched_getscheduler(0) == os.SCHED_OTHER
+    changed = normal and _schedule(os.SCHED_BATCH)
+    try:
+        yield
+    finally:
+        if changed:
+            _schedule(os.SCHED_OTHER)
+
+
+def _schedule(policy: int) -> bool:
+    """Sets the policy of this thread; returns whether the kernel did."""
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(0))
+    except OSError as error:
+        _log.debug("the scheduling policy stays as it is: %s", error)
+        return False
+    return True

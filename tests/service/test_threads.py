@@ -1,0 +1,56 @@
+"""How gRPC's threads share the processors with the event loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from threading import Thread
+
+import pytest
+from intent.service.threads import patient_threads
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
+    """Returns the policies of threads that were started meanwhile and after, and of their starter."""
+    seen: dict[str, int] = {}
+
+    def note(name: str) -> None:
+        in_a_thread(lambda: seen.update({name: os.sched_getscheduler(0)}))
+
+    def starter() -> None:
+        if chosen is not None:
+            os.sched_setscheduler(0, chosen, os.sched_param(0))
+        with patient_threads():
+            note("meanwhile")
+        note("after")
+        seen["starter"] = os.sched_getscheduler(0)
+
+    in_a_thread(starter)
+    return seen
+
+
+def test_threads_that_are_started_meanwhile_interrupt_nobody() -> None:
+    assert seen_by_threads() == {
+        "meanwhile": os.SCHED_BATCH,
+        "after": os.SCHED_OTHER,
+        "starter": os.SCHED_OTHER,
+    }
+
+
+def test_a_policy_that_somebody_has_chosen_stays() -> None:
+    idle = os.SCHED_IDLE
+    assert seen_by_threads(idle) == {"meanwhile": idle, "after": idle, "starter": idle}
+
+
+def test_where_the_kernel_refuses_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert set(seen_by_threads().values()) == {os.SCHED_OTHER}
