@@ -11,10 +11,11 @@ from intent.context import BoundContext
 from intent.contracts import Registry
 from intent.domain import handles
 from intent.errors import StoreUnavailable
-from intent.records import StreamKey
+from intent.records import CommandKey, StreamKey
 from intent.store.memory import MemoryEventStore
-from intent.store.port import AppendResult, StreamAppend
+from intent.store.port import AppendResult, Conflict, Loaded, StreamAppend
 from intent.workflows import AggregateCache, CommandHandling, Handled
+from intent.workflows.openings import Openings
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind
 from intent_contracts.orders.v1 import (
     CancelOrder,
@@ -58,9 +59,34 @@ def context() -> BoundContext:
     return orders.bind(Registry.load())
 
 
+@pytest.fixture(params=["looks", "guesses"], autouse=True)
+def guessing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds also when every aggregate is taken for new, rightly or not."""
+    if request.param == "guesses":
+        monkeypatch.setattr(Openings, "likely", lambda *_: True)
+
+
+class CountingStore(MemoryEventStore):
+    """Counts how often it is asked for aggregates, and how many it refuses to append to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads = 0
+        self.conflicts = 0
+
+    async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
+        self.loads += bool(streams)
+        return await super().load(streams, commands)
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        result = await super().append(streams)
+        self.conflicts += sum(isinstance(outcome, Conflict) for outcome in result.outcomes)
+        return result
+
+
 @pytest.fixture
-def store() -> MemoryEventStore:
-    return MemoryEventStore()
+def store() -> CountingStore:
+    return CountingStore()
 
 
 @pytest.fixture
@@ -174,6 +200,36 @@ async def test_a_stale_copy_is_decided_anew(
     assert told(handled) == ["ORDER_NOT_OPEN"]
     expecting = await handling.handle([envelope(CancelOrder(order_id="o-1", reason="late"), expected=3)])
     assert told(expecting) == ["v4"]
+
+
+async def test_commands_that_begin_aggregates_soon_do_without_a_look_at_the_store(
+    handling: CommandHandling, store: CountingStore
+) -> None:
+    for number in range(40):
+        assert told(await handling.handle([envelope(place(f"o-{number}"))])) == ["v1"]
+    before = store.loads
+    batch = [envelope(place(f"p-{number}")) for number in range(40)]
+    assert told(await handling.handle(batch)) == ["v1"] * 40
+    assert (store.loads, store.conflicts) == (before, 0)
+
+
+async def test_an_aggregate_wrongly_taken_for_new_is_looked_up_after_all(
+    context: BoundContext, store: CountingStore
+) -> None:
+    async def experienced() -> CommandHandling:
+        handling = CommandHandling(context, store, AggregateCache(0))
+        await handling.handle([envelope(place(uuid4().hex)) for _ in range(40)])
+        return handling
+
+    first = envelope(place("theirs"))
+    other_process = await experienced()
+    assert told(await other_process.handle([first])) == ["v1"]
+    batch = [envelope(place("theirs")), envelope(place("mine"))]
+    assert told(await (await experienced()).handle(batch)) == ["ORDER_ALREADY_PLACED", "v1"]
+    assert told(await (await experienced()).handle([first])) == ["v1*"]
+    change = envelope(ChangeLine(order_id="theirs", line_id="1", quantity=2))
+    placed_and_changed = [envelope(place("theirs")), change]
+    assert told(await (await experienced()).handle(placed_and_changed)) == ["ORDER_ALREADY_PLACED", "v2"]
 
 
 class _Raising(Order):

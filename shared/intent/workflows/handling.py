@@ -32,6 +32,7 @@ from intent.store.port import (
 )
 from intent.workflows import outcomes
 from intent.workflows.cache import AggregateCache
+from intent.workflows.openings import Openings
 from intent.workflows.requests import CommandRequest
 from intent.workflows.work import Group, Work
 
@@ -81,6 +82,7 @@ class CommandHandling:
         self._context = context
         self._store = store
         self._cache = cache
+        self._openings = Openings()
         self._appended = appended
         self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
 
@@ -135,7 +137,7 @@ class CommandHandling:
     async def _handle(
         self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
     ) -> Handled:
-        run = _Run(self._context, self._store, self._cache, workflow_id)
+        run = _Run(self._context, self._store, self._cache, self._openings, workflow_id)
         position = await run.complete(batch, validated)
         if position:
             self._appended(position)
@@ -164,11 +166,17 @@ class _Run:
     """One batch on its way."""
 
     def __init__(
-        self, context: BoundContext, store: EventStore, cache: AggregateCache, workflow_id: str
+        self,
+        context: BoundContext,
+        store: EventStore,
+        cache: AggregateCache,
+        openings: Openings,
+        workflow_id: str,
     ) -> None:
         self._context = context
         self._store = store
         self._cache = cache
+        self._openings = openings
         self._workflow_id = workflow_id
         self._order: list[Work | CommandOutcome] = []
         self._position = 0
@@ -238,9 +246,11 @@ class _Run:
 
     def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:
-            cached = self._cache.take(group.key)
-            if cached is not None:
-                group.start(cached, fresh=False)
+            copy = self._cache.take(group.key)
+            if copy is None and self._openings.likely(group.opening):
+                copy = group.new()
+            if copy is not None:
+                group.start(copy, fresh=False)
         return group.aggregate is None
 
     async def _load(self, groups: Sequence[Group]) -> None:
@@ -250,13 +260,15 @@ class _Run:
             [group.key for group in groups], [work.command_key for group in groups for work in group.works]
         )
         for group in groups:
+            stream = loaded.streams[group.key]
+            self._openings.met(group.opening, new=not stream.version)
             self._recall(group, loaded)
-            group.start(await self._restored(group, loaded.streams[group.key]), fresh=True)
+            group.start(await self._restored(group, stream), fresh=True)
 
     async def _restored(self, group: Group, stream: LoadedStream) -> Aggregate[Any]:
         tenant, _, aggregate_id = group.key
         if not stream.version:
-            return group.kind.new(tenant, aggregate_id)
+            return group.new()
         if stream.snapshot is not None and not group.kind.usable(stream.snapshot):
             stream = await self._store.load_full(group.key)
         return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
@@ -288,7 +300,7 @@ class _Run:
         return None
 
     def _again(self, group: Group) -> None:
-        """Has the group decided anew on a loaded copy: this one came from the cache.
+        """Has the group decided anew on a loaded copy: this one was kept, or a guess.
 
         An outcome that the append does not check against the store must not rest on it.
         """

@@ -114,7 +114,7 @@ class Group:
         key: The aggregate.
         kind: Its type.
         works: Its commands that have no outcome yet.
-        fresh: Whether the copy is loaded in this round, rather than taken from the cache.
+        fresh: Whether the copy is loaded in this round, rather than kept from before or taken for new.
         base: The version of the copy before the round.
         aggregate: The copy, or None when it must be loaded.
         writes: What was decided in this round.
@@ -127,6 +127,15 @@ class Group:
     base: int = 0
     aggregate: Aggregate[Any] | None = None
     writes: list[tuple[Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
+
+    @property
+    def opening(self) -> str:
+        """The type of its first command."""
+        return self.works[0].contract.type
+
+    def new(self) -> Aggregate[Any]:
+        """Returns the aggregate as it is before its first event."""
+        return self.kind.new(self.key.tenant, self.key.aggregate_id)
 
     def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
         """Begins a round on a copy."""
