@@ -64,6 +64,32 @@ async def test_an_idle_lane_sends_the_first_command_at_once_and_the_rest_togethe
     assert recorder.names() == [["1"], ["2", "3", "4"]]
 
 
+async def test_after_a_crowd_a_lane_waits_for_more_until_a_batch_is_full() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(batch_commands=4, crowd=2, pause=1e9, longest_pause=60))
+    for name in "12":
+        lane.offer(pending("acme", name))
+    await recorder.sent.wait()
+    lane.offer(pending("acme", "3"))
+    recorder.let_go()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    for name in "456":
+        lane.offer(pending("acme", name))
+    await asyncio.wait_for(lane.drained(), 30)
+    assert recorder.names() == [["1", "2"], ["3", "4", "5", "6"]]
+
+
+async def test_a_batch_that_left_some_behind_is_followed_by_the_next_at_once() -> None:
+    recorder = Recorder()
+    recorder.let_go()
+    lane = Lane(recorder.send, LaneLimits(batch_commands=2, crowd=2, pause=1e9, longest_pause=60))
+    for name in "12345":
+        lane.offer(pending("acme", name))
+    await asyncio.wait_for(lane.drained(), 30)
+    assert recorder.names() == [["1", "2"], ["3", "4"], ["5"]]
+
+
 async def test_tenants_take_turns_so_that_a_long_queue_does_not_starve_a_short_one() -> None:
     recorder = Recorder()
     lane = Lane(recorder.send, LaneLimits(batch_commands=4))
@@ -122,7 +148,13 @@ async def test_a_command_that_nobody_waits_for_any_more_is_not_started() -> None
 @settings(max_examples=60, deadline=None)
 @given(
     offers=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 400)), max_size=60),
-    limits=st.builds(LaneLimits, batch_commands=st.integers(1, 8), batch_bytes=st.integers(1, 600)),
+    limits=st.builds(
+        LaneLimits,
+        batch_commands=st.integers(1, 8),
+        batch_bytes=st.integers(1, 600),
+        crowd=st.integers(1, 9),
+        longest_pause=st.just(0.001),
+    ),
 )
 def test_every_command_is_sent_once_in_order_per_tenant_within_the_limits(
     offers: list[tuple[str, int]], limits: LaneLimits
