@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from os import sched_getscheduler
 from threading import Thread
 
 import pytest
@@ -21,7 +22,7 @@ def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
     seen: dict[str, int] = {}
 
     def note(name: str) -> None:
-        in_a_thread(lambda: seen.update({name: os.sched_getscheduler(0)}))
+        in_a_thread(lambda: seen.update({name: sched_getscheduler(0)}))
 
     def starter() -> None:
         if chosen is not None:
@@ -29,7 +30,7 @@ def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
         with patient_threads():
             note("meanwhile")
         note("after")
-        seen["starter"] = os.sched_getscheduler(0)
+        seen["starter"] = sched_getscheduler(0)
 
     in_a_thread(starter)
     return seen
@@ -48,9 +49,10 @@ def test_a_policy_that_somebody_has_chosen_stays() -> None:
     assert seen_by_threads(idle) == {"meanwhile": idle, "after": idle, "starter": idle}
 
 
-def test_where_the_kernel_refuses_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["sched_getscheduler", "sched_setscheduler"])
+def test_where_the_kernel_refuses_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, call, refuse)
     assert set(seen_by_threads().values()) == {os.SCHED_OTHER}

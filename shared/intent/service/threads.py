@@ -23,19 +23,20 @@ def patient_threads() -> Iterator[None]:
     privilege. A policy that somebody else has chosen stays, and so does the normal one where the
     kernel refuses.
     """
-    normal = os.sched_getscheduler(0) == os.SCHED_OTHER
-    changed = normal and _schedule(os.SCHED_BATCH)
+    changed = _change(os.SCHED_OTHER, os.SCHED_BATCH)
     try:
         yield
     finally:
         if changed:
-            _schedule(os.SCHED_OTHER)
+            _change(os.SCHED_BATCH, os.SCHED_OTHER)
 
 
-def _schedule(policy: int) -> bool:
-    """Sets the policy of this thread; returns whether the kernel did."""
+def _change(old: int, new: int) -> bool:
+    """Replaces the policy of this thread, if it is the old one; returns whether it did."""
     try:
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        if os.sched_getscheduler(0) != old:
+            return False
+        os.sched_setscheduler(0, new, os.sched_param(0))
     except OSError as error:
         _log.debug("the scheduling policy stays as it is: %s", error)
         return False
