@@ -232,6 +232,19 @@ async def test_an_aggregate_wrongly_taken_for_new_is_looked_up_after_all(
     assert told(await (await experienced()).handle(placed_and_changed)) == ["ORDER_ALREADY_PLACED", "v2"]
 
 
+@pytest.mark.parametrize("guessing", ["looks"], indirect=True)
+async def test_one_wrong_guess_is_enough_even_when_it_was_a_repeated_command(
+    context: BoundContext, store: CountingStore
+) -> None:
+    handling = CommandHandling(context, store, AggregateCache(0))
+    placed = [envelope(place(f"o-{number}")) for number in range(40)]
+    await handling.handle(placed)
+    assert told(await handling.handle(placed[:1])) == ["v1*"]
+    assert store.conflicts == 1
+    assert told(await handling.handle(placed[1:2])) == ["v1*"]
+    assert store.conflicts == 1
+
+
 class _Raising(Order):
     """An order whose confirmation is defective."""
 

@@ -373,6 +373,8 @@ class _Run:
 
     def _contested(self, group: Group, conflict: Conflict) -> None:
         """Another process was faster, or some of the commands were applied before."""
+        if not group.base and conflict.version:
+            self._openings.met(group.opening, new=False)
         for work, _, _ in group.writes:
             stored = conflict.duplicates.get(work.command_id)
             if stored is not None:
