@@ -97,7 +97,7 @@ proto: install ## Generate the contracts' code anew
 	@touch $(GENERATED)
 
 docs: install ## Write the pages that are made from code
-	@$(BIN)/python -m intent.runtime.settings_table > docs/settings.md
+	@$(BIN)/python -m intent.settings.table > docs/settings.md
 	@$(BIN)/python helm/generate.py
 
 baseline: install ## Take the contracts as they are for the release that must not break

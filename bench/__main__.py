@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import uvloop
-from intent.runtime.collector import tame_collector
+from intent.process.garbage_collection import tame_collector
 from rich.console import Console
 
 from bench import report

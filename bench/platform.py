@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
-from intent.runtime.platform import ContextService, LocalPlatform
+from intent.dev.platform import ContextService, LocalPlatform
 
 CONTEXT = "orders"
 

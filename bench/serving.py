@@ -11,10 +11,10 @@ import dataclasses
 import sys
 from types import MappingProxyType
 
-from intent.cli import main
-from intent.context import BoundContext, Context
+from intent.cli.app import main
 from intent.contracts import Registry, SagaContract
-from intent.runtime import assembly
+from intent.model import BoundContext, Context
+from intent.process import assembly
 
 from bench.sagas import MEASURED, FulfilOrder
 from bench.starting import HEARD, StartingDelivery

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from intent.context import BoundContext
+from intent.model import BoundContext
 from intent.records import LogEntry
-from intent.workflows import EventDelivery
+from intent.saga_host import EventDelivery
 from intent_contracts.orders.v1 import CheckoutStarted, PlaceOrder
 from temporalio.client import Client
 

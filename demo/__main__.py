@@ -8,8 +8,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from intent.dev.state import dev_folder
 from intent.errors import ConfigurationError, IntentError
-from intent.runtime.dev.state import dev_folder
 from rich.console import Console
 from rich.progress import Progress
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from google.protobuf.message import Message
+from intent.client import IntentClient
 from intent.contracts import Registry
+from intent.dev import DevState
 from intent.errors import ConfigurationError, NotFound
-from intent.runtime.dev import DevState
-from intent.service.client import IntentClient
 from intent_contracts.inventory.v1 import ListStock, StockItem, StockList
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderView
 from intent_contracts.payments.v1 import GetPayment, PaymentView

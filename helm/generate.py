@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import yaml
 from dashboards import DASHBOARDS, dashboard_json
-from intent.runtime.config import Settings
-from intent.runtime.variables import variable_of
+from intent.settings.config import Settings
+from intent.settings.variables import variable_of
 
 HERE: Final = Path(__file__).parent
 _LINE: Final = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z][A-Za-z0-9_]*):(?P<rest> .*|$)")

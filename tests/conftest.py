@@ -1,17 +1,21 @@
-"""Real PostgreSQL for every test that asks for it."""
+"""Real PostgreSQL, and a context's real command path, for every test that asks for them."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from intent.runtime.devservices import Postgres
+from intent.dev.services import Postgres
 from intent.store.postgres import PostgresEventStore
 
+from .support.command_path import bound, path, request_of, running, settings, temporal
 from .support.databases import Database, create_database, drop_database, prepare
+
+__all__ = ["bound", "path", "request_of", "running", "settings", "temporal"]
 
 CONTEXT = "orders"
 
@@ -58,3 +62,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
     ]
     return report
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, such as PostgreSQL's own; pytest's are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="intent-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

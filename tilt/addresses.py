@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from intent.runtime.dev import ContextAddress, DevState
+from intent.dev import ContextAddress, DevState
 
 HOST = "127.0.0.1"
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import yaml
 from google.protobuf.json_format import ParseDict
+from intent.client import IntentClient
 from intent.contracts import Registry
-from intent.runtime.dev import DevState
-from intent.service.client import IntentClient
+from intent.dev import DevState
 
 FACTS = Path(__file__).parents[1] / "helm" / "context" / "contexts"
 TENANT = "tilt-check"

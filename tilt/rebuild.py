@@ -7,9 +7,9 @@ import asyncio
 import sys
 from pathlib import Path
 
+from intent.client import IntentClient
 from intent.contracts import Registry
-from intent.runtime.dev import DevState
-from intent.service.client import IntentClient
+from intent.dev import DevState
 
 
 def main() -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from intent.client import IntentClient
 from intent.contracts import Registry
-from intent.runtime.platform import ContextService
-from intent.service.client import IntentClient
-from intent.workflows import data_converter, names
+from intent.dev.platform import ContextService
+from intent.temporal import data_converter, names
 from intent_contracts.intent.v1 import SagaReport, SagaStatus
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 from intent_contracts.orders.v1 import Checkout, Money, OrderLine, PlaceOrder, Receiver

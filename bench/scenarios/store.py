@@ -11,13 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from intent.context import BoundContext, load_context
+from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry
+from intent.model import BoundContext, load_context
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.records import StreamKey
 from intent.store import StreamAppend
 from intent.store.postgres import PostgresEventStore
-from intent.workflows import AggregateCache, CommandHandling
 from intent_contracts.intent.v1 import CommandEnvelope
 from intent_contracts.orders.v1 import ChangeLine, Money, OrderLine, PlaceOrder
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from intent.runtime.platform import LocalPlatform
+from intent.dev.platform import LocalPlatform
 from rich.console import Console
 
 from .orders import OrderStorm, Result, plan_of, running

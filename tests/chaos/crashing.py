@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from intent.cli import main
+from intent.cli.app import main
 from intent.store import AppendResult, StreamAppend
 from intent.store.postgres import PostgresEventStore
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
-from intent.service.client import IntentClient
+from intent.client import IntentClient
 
 __all__ = ["Log", "check_log", "check_read_models", "fetched"]
 

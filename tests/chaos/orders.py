@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from intent.client import IntentClient
 from intent.contracts import Registry
-from intent.runtime.platform import ContextService, LocalPlatform
-from intent.service.client import IntentClient
+from intent.dev.platform import ContextService, LocalPlatform
 from intent_contracts.intent.v1 import SagaInfo
 from payments.ledger import ProviderLedger
 from temporalio.client import Client

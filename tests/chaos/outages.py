@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from intent.runtime.devservices import ServiceFailed
-from intent.runtime.platform import ContextService, LocalPlatform
+from intent.dev.platform import ContextService, LocalPlatform
+from intent.dev.services import ServiceFailed
 
 __all__ = ["Outage", "Outages", "outages_planned", "victims"]
 

@@ -11,10 +11,10 @@ from typing import Protocol
 from uuid import UUID
 
 from google.protobuf.message import Message
+from intent.client import IntentClient
 from intent.contracts import Registry
+from intent.dev.platform import LocalPlatform
 from intent.errors import CommandError, Rejected, Unavailable
-from intent.runtime.platform import LocalPlatform
-from intent.service.client import IntentClient
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder, Money, OrderLine, PlaceOrder
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from intent.runtime.platform import LocalPlatform
+from intent.dev.platform import LocalPlatform
 from intent_contracts.intent.v1 import SagaInfo, SagaStatus
 from intent_contracts.inventory.v1 import StockReserved
 from intent_contracts.orders.v1 import Money, OrderStatus, OrderView

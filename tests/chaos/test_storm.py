@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from intent.runtime.platform import LocalPlatform
+from intent.dev.platform import LocalPlatform
 from intent_contracts.intent.v1 import CommandResult
 
 from .storm import Storm, _place

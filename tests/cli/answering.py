@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from intent.runtime.platform import LocalPlatform
+from intent.dev.platform import LocalPlatform
 
 from .running import intent
 

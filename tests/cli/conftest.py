@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
-from intent.runtime.dev import DevState
+from intent.dev import DevState
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,

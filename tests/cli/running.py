@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from intent.cli import main
+from intent.cli.app import main
 
 ORDER: dict[str, Any] = {
     "order_id": "o-1",

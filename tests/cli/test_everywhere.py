@@ -8,7 +8,7 @@ import socket
 from typing import Any
 from uuid import uuid4
 
-from intent.service.client import IntentClient
+from intent.client import IntentClient
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from intent.cli.scaffold import ScaffoldNames, ScaffoldPlan, Workspace
+from intent.cli.scaffold.names import ScaffoldNames
+from intent.cli.scaffold.plan import ScaffoldPlan
+from intent.cli.scaffold.workspace import Workspace
 
 from .running import Done, environment, intent
 

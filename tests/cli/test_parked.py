@@ -9,8 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from intent.consuming import Consumer, consumes
-from intent.service.client import IntentClient
+from intent.client import IntentClient
+from intent.model import Consumer, consumes
 from intent_contracts.orders.v1 import OrderCancelled, OrderPlaced
 
 from .conftest import Dev

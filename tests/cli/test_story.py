@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from intent.cli.showing import span
+from intent.cli.formatting import span
+from intent.cli.render_story import as_dict, as_tree, saga_tree
 from intent.cli.story import Kind, Node, Story, tell
-from intent.cli.telling import as_dict, as_tree, saga_tree
 from intent.contracts import Registry
 from intent_contracts.intent.v1 import (
     GetSagaResponse,

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from intent.consumers.changes import Changes, Grant, StreamMark
 from intent.consumers.keys import partition_of
-from intent.consumers.ledger import Ledger
+from intent.consumers.progress import Ledger
 from intent.consumers.settings import RetryPolicy
 from intent.records import LogEntry, StreamKey
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 import pytest_asyncio
+from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
-from intent.runtime.devservices import Postgres
 
 from ..support.databases import Database, create_database, prepare
 from .test_consuming import goes_on_in_order, orders_of

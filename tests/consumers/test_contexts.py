@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from intent.client import IntentClient, RetryPolicy
+from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import NotFound
-from intent.runtime.platform import ContextService, LocalPlatform
-from intent.service.client import IntentClient, RetryPolicy
 from intent_contracts.intent.v1 import ConsumerInfo
 from intent_contracts.orders.v1 import CancelOrder
 from intent_contracts.shipping.v1 import GetKnownOrder, KnownOrder

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from intent.client import IntentClient
 from intent.consumers import ConsumerKey
-from intent.errors import InvalidCommand, NotFound, PermissionDenied, Rejected, Unauthenticated
-from intent.service.client import IntentClient
+from intent.errors import (
+    InvalidCommand,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Unauthenticated,
+)
 from intent_contracts.intent.v1 import ConsumerInfo, Delivery, ParkedEvent
 
 from ..store.making import ACME, GLOBEX

@@ -9,10 +9,9 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.message import Message
-from intent.consuming import Consumer, IntendedCommand, command_id_of, consumes
+from intent.client import ConsumerRunner, IntentClient
 from intent.errors import PermissionDenied, Rejected, Unavailable
-from intent.projections.projection import EventMetadata
-from intent.service.client import ConsumerRunner, IntentClient
+from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of, consumes
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 

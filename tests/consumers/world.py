@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.message import Message
+from intent.client import IntentClient
 from intent.consumers import ConsumerDatabase, ConsumerHost, ConsumerSettings
 from intent.service import ServiceSettings
-from intent.service.client import IntentClient
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent.store.postgres import PostgresEventStore
 from intent_contracts.intent.v1 import (

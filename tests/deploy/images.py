@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intent.runtime.devservices import ManagedProcess
+from intent.dev.services import ManagedProcess
 
 from .charts import ROOT
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from intent.runtime.platform import LocalPlatform
+from intent.dev.platform import LocalPlatform
 
 from .charts import CHART, KUBECTL, ROOT, VALUES, Manifest, helm, options
 from .cluster import Cluster

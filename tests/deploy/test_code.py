@@ -11,11 +11,11 @@ import pytest
 import yaml
 from google.protobuf.json_format import ParseDict
 from intent.cli.app import app
-from intent.context import load_context
 from intent.contracts import Registry, validate
-from intent.runtime.config import Settings, load_settings
-from intent.runtime.variables import unknown_variables
-from intent.workflows.names import command_queue, saga_queue
+from intent.model import load_context
+from intent.settings.config import Settings, load_settings
+from intent.settings.variables import unknown_variables
+from intent.temporal.names import command_queue, saga_queue
 from typer.testing import CliRunner
 
 from .charts import CHART, CONTEXTS, OVERLAYS, ROOT, Manifest, objects, pod_of, rendered, template, workloads

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from intent.client import IntentClient
 from intent.contracts import Registry
-from intent.runtime.devservices import ManagedProcess, free_ports
-from intent.runtime.platform import LocalPlatform
-from intent.service.client import IntentClient
+from intent.dev.platform import LocalPlatform
+from intent.dev.services import ManagedProcess
+from intent.process.sockets import free_ports
 from intent_contracts.orders.v1 import GetOrder, Money, OrderLine, OrderView, PlaceOrder
 
 from .charts import CONTEXTS, ROOT

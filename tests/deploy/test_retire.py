@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
-from intent.runtime.devservices import TemporalServer
-from intent.runtime.rollout import WorkerDeployment
-from intent.runtime.rollout.waiting import until
-from intent.workflows import Versioning
+from intent.dev.services import TemporalServer
+from intent.rollout import WorkerDeployment
+from intent.rollout.waiting import until
+from intent.temporal import Versioning
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import starlark
-from intent.runtime.dev import DevLayout, DevState
+from intent.dev import DevLayout, DevState
 
 from .charts import CONTEXTS, ROOT, hooks_of, pod_of, release_of, workloads
 from .tiltfile import Tilt, TiltError

@@ -16,12 +16,13 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
-from intent.context import BoundContext, discover
+from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry, SagaContract
+from intent.envelopes import recorded_event
+from intent.model import BoundContext, discover
 from intent.records import StreamKey
 from intent.sagas import Identity, NeverStarted, Port, Saga, SagaRun
 from intent.store.memory import MemoryEventStore
-from intent.workflows import AggregateCache, CommandHandling, recorded_event
 from intent_contracts.intent.v1 import (
     ChildStart,
     CommandEnvelope,

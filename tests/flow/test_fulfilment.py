@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from intent.client import IntentClient
 from intent.contracts import Registry
+from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import Rejected
-from intent.runtime.platform import ContextService, LocalPlatform
-from intent.service.client import IntentClient
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 from intent_contracts.orders.v1 import (
     CancelOrder,

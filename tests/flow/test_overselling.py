@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import pytest_asyncio
+from intent.client import IntentClient
 from intent.contracts import Registry
+from intent.dev.platform import LocalPlatform
 from intent.errors import Rejected
-from intent.runtime.platform import LocalPlatform
-from intent.service.client import IntentClient
 from intent_contracts.inventory.v1 import GetStock, ReceiveStock, ReserveStock, StockItem, StockLine
 
 ORDERS = 1_000

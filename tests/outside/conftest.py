@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from intent.runtime.platform import ContextService, LocalPlatform
+from intent.dev.platform import ContextService, LocalPlatform
 
 SWIFT = {
     "PAYMENTS_PROVIDER_LATENCY_MS": "0",

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
+from intent.client import IntentClient
 from intent.contracts import Registry
+from intent.dev.platform import ContextService
 from intent.errors import NotFound
-from intent.runtime.platform import ContextService
-from intent.service.client import IntentClient
 
 V = TypeVar("V", bound=Message)
 PATIENCE = 60.0

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from intent.client import IntentClient
+from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import Rejected
-from intent.runtime.platform import ContextService, LocalPlatform
-from intent.service.client import IntentClient
 from intent_contracts.payments.v1 import (
     AuthorizePayment,
     CancelPayment,

@@ -9,7 +9,7 @@ import asyncpg
 from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary
 
-from .models import Counting
+from .examples import Counting
 from .world import World, arrive, bound, changed, confirmed, placed
 
 # The trigger kills the server's process when rows and checkpoint are both written, right

@@ -6,7 +6,7 @@ import pytest
 from intent.errors import InvalidCommand, NotFound
 from intent_contracts.orders.v1 import OrderSummary
 
-from .models import Fragile
+from .examples import Fragile
 from .world import ACME, World, arrive, bound, changed, placed, status, until_failing
 
 NAME = "OrderSummaries"

@@ -8,10 +8,10 @@ from typing import Any
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from intent.projections.definition import Definition, definitions_of
-from intent.projections.folding import Folder, RowId, StoredRow
-from intent.projections.projection import DELETE, EventMetadata, Projection, projects
+from intent.model import DELETE, EventMetadata, Projection, projects
 from intent.projections.supervisor import ProjectionSettings
+from intent.read_models.definition import Definition, definitions_of
+from intent.read_models.folding import Folder, RowId, StoredRow
 from intent.records import LogEntry
 from intent_contracts.orders.v1 import (
     LineChanged,

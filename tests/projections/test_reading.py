@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from intent.contracts import Registry
 from intent.errors import InvalidCommand, NotFound
-from intent.projections.definition import definitions_of
-from intent.projections.paging import Cursor, listing_digest, parse_token, token
-from intent.projections.reading import Page
-from intent.queries import QueryContext
+from intent.model import Page, QueryContext
+from intent.read_models.definition import definitions_of
+from intent.read_models.paging import Cursor, listing_digest, parse_token, token
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
 from orders.queries import OrderQueries
 

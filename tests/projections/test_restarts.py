@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
+from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
-from intent.runtime.devservices import Postgres
 from intent_contracts.orders.v1 import OrderSummary
 
 from ..conftest import CONTEXT
 from ..support.databases import Database, prepare
-from .models import Counting
+from .examples import Counting
 from .world import World, arrive, bound, changed, placed
 
 

@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 from intent.errors import ConfigurationError
 from intent.projections.database import ProjectionDatabase
-from intent.projections.definition import definitions_of
 from intent.projections.state import read_state
 from intent.projections.tables import ensure_tables
+from intent.read_models.definition import definitions_of
 from intent.store.migrations import migrate
 
 from ..support.databases import Database
-from .models import Second
+from .examples import Second
 from .world import World, bound
 
 DECLARED = "select name, version, generation from orders.projections order by name"

@@ -12,9 +12,8 @@ from uuid import uuid4
 
 import asyncpg
 from google.protobuf.message import Message
-from intent.context import BoundContext
 from intent.contracts import ReadModelContract, Registry
-from intent.projections.projection import Projection
+from intent.model import BoundContext, Projection
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSettings, ProjectionSupervisor
 from intent.projections.tables import ensure_tables

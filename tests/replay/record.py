@@ -12,12 +12,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from google.protobuf.message import Message
-from intent.context import load_context
+from intent.commands import CommandRequest
 from intent.contracts import Registry
-from intent.runtime.assembly import CommandPath, ContextProcess
-from intent.runtime.config import load_settings
-from intent.runtime.platform import LocalPlatform
-from intent.workflows import CommandRequest, data_converter
+from intent.dev.platform import LocalPlatform
+from intent.model import load_context
+from intent.process.assembly import CommandPath, ContextProcess
+from intent.settings.config import load_settings
+from intent.temporal import data_converter
 from intent_contracts.orders.v1 import CancelOrder, ConfirmOrder, Money, OrderLine, PlaceOrder
 from temporalio.client import Client
 

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from intent.client import IntentClient
 from intent.contracts import Registry, snake_case
-from intent.runtime.platform import ContextService, LocalPlatform
-from intent.service.client import IntentClient
-from intent.workflows import data_converter
+from intent.dev.platform import ContextService, LocalPlatform
+from intent.temporal import data_converter
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 from intent_contracts.orders.v1 import CancelOrder, Checkout, Money, OrderLine, PlaceOrder, Receiver
 from temporalio.client import Client, WorkflowExecutionStatus

@@ -6,9 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from intent.context import load_context
+from intent.commands import ProcessCommands
 from intent.contracts import Registry, snake_case
-from intent.workflows import ProcessCommands, SagaWorkflow, data_converter, know_sagas, saga_runner
+from intent.model import load_context
+from intent.saga_host import SagaWorkflow, know_sagas, saga_runner
+from intent.temporal import data_converter
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 

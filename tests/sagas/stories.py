@@ -233,5 +233,5 @@ class LoadsLate(Saga):
     name = "FulfilOrder"
 
     async def run(self, started: CheckoutStarted) -> None:
-        importlib.import_module("tests.sagas.held")
+        importlib.import_module("tests.saga_host.held")
         await self.execute(RESERVE)

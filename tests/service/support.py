@@ -11,22 +11,27 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
+from intent.client import IntentClient, RetryPolicy
+from intent.commands import AggregateCache, CommandHandling
+from intent.commands.outcomes import restored
+from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.consumers import ConsumerHost
-from intent.context import BoundContext
 from intent.contracts import Registry
 from intent.errors import NotFound, Rejected, Unavailable, error_of
-from intent.projections.folding import Folder, RowId, StoredRow, Upsert
-from intent.projections.reading import Page
-from intent.projections.shape import TableShape
+from intent.model import BoundContext, Page
+from intent.read_models.folding import Folder, RowId, StoredRow, Upsert
+from intent.read_models.shape import TableShape
 from intent.records import CommandKey
-from intent.service import ContextServer, DevIdentityProvider, Probe, ServiceParts, ServiceSettings
-from intent.service.client import IntentClient, RetryPolicy
-from intent.service.tracing import CallSpan, CallTracer, NoTracer
+from intent.service import (
+    ContextServer,
+    DevIdentityProvider,
+    Probe,
+    ServiceParts,
+    ServiceSettings,
+)
+from intent.store.event_store import EventStore
 from intent.store.memory import MemoryEventStore
-from intent.store.port import EventStore
-from intent.workflows import AggregateCache, CommandHandling
-from intent.workflows.outcomes import restored
-from intent.workflows.requests import CommandReport, CommandRequest, SubmittedCommand
+from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
 from intent_contracts.intent.v1 import (
     CancelSagaRequest,
     CommandEnvelope,

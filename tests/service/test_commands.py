@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import grpc
 import pytest
+from intent.commands.requests import CommandRequest
 from intent.errors import Overloaded, StoreUnavailable
 from intent.service import DevIdentityProvider
-from intent.workflows.requests import CommandRequest
 from intent_contracts.intent.v1 import (
     CommandResult,
     CommandStatus,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from intent.errors import ConfigurationError, InvalidCommand, PermissionDenied, Unauthenticated
+from intent.errors import (
+    ConfigurationError,
+    InvalidCommand,
+    PermissionDenied,
+    Unauthenticated,
+)
 from intent.service import EVERY_ROLE, DevIdentityProvider, Identity
 from intent.service.identity import authorize
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from intent.errors import InvalidCommand, NotFound, PermissionDenied, Rejected, Unauthenticated
+from intent.errors import (
+    InvalidCommand,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Unauthenticated,
+)
 from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaReport, SagaStatus, SagaStep
 
 from .support import Served

@@ -10,9 +10,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from intent.commands.requests import CommandRequest
 from intent.errors import ConfigurationError, NotFound, PermissionDenied
-from intent.service import CallSpan, Probe, ServiceSettings
-from intent.workflows.requests import CommandRequest
+from intent.service import Probe, ServiceSettings
+from intent.telemetry.spans import CallSpan
 from intent_contracts.intent.v1 import CommandResult
 
 from .support import MemoryRouter, Served, place, served

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
 from intent.records import CommandKey
-from intent.runtime.devservices import Postgres
 from intent.store import Appended, EventStore, StreamAppend
 from intent.store.postgres import PostgresEventStore, WakeUps
 

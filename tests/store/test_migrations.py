@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from intent.dev.services import Postgres
 from intent.errors import ConfigurationError
-from intent.runtime.devservices import Postgres, free_port
-from intent.store.migrations import Passwords, migrate, provision
+from intent.process.sockets import free_port
+from intent.store.migrations import migrate
+from intent.store.migrations.provisioning import Passwords, provision
 from intent.store.postgres import PostgresEventStore
 from intent.store.roles import RoleNames
 

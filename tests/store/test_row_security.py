@@ -12,12 +12,13 @@ import pytest_asyncio
 from intent.consumers.changes import Changes, PartitionMark, StreamMark
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import ConsumerKey
-from intent.context import BoundContext
 from intent.contracts import Registry
+from intent.model import BoundContext
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.projections.tables import ensure_tables
 from intent.records import Snapshot
-from intent.store.migrations import Passwords, migrate, provision
+from intent.store.migrations import migrate
+from intent.store.migrations.provisioning import Passwords, provision
 from intent.store.postgres import PostgresEventStore
 from intent.store.postgres.append import append_arguments, append_statement
 from intent.store.roles import RoleNames

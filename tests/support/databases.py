@@ -7,8 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
-from intent.runtime.devservices import Postgres
-from intent.store.migrations import Passwords, migrate, provision
+from intent.dev.services import Postgres
+from intent.store.migrations import migrate
+from intent.store.migrations.provisioning import Passwords, provision
 from intent.store.roles import RoleNames
 
 PASSWORD = "secret"

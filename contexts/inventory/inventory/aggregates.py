@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from intent.domain import Aggregate, applies, handles
+from intent.model import Aggregate, applies, handles
 from intent_contracts.inventory.v1 import (
     LowStockLevelSet,
     ReceiveStock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.context import Context
+from intent.model import Context
 
 from inventory.aggregates import Warehouse
 from inventory.projections import StockItems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.queries import Queries, answers
+from intent.model import Queries, answers
 from intent_contracts.inventory.v1 import GetStock, ListStock, StockItem, StockList
 
 __all__ = ["StockQueries"]

@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from intent.contracts import Registry
-from intent.domain import Aggregate, AggregateType, CommandMetadata
 from intent.errors import CommandError
+from intent.model import Aggregate, AggregateType, CommandMetadata
 from intent.records import StoredEvent
 from intent.testing import projected
 from intent_contracts.inventory.v1 import StockItem, StockRanLow, WarehouseState

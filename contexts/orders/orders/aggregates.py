@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.domain import Aggregate, applies, handles
+from intent.model import Aggregate, applies, handles
 from intent_contracts.orders.v1 import (
     AbandonOrder,
     CancellationRequested,

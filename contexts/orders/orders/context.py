@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.context import Context
+from intent.model import Context
 
 from orders.aggregates import Order
 from orders.projections import OrderSummaries, OrderViews

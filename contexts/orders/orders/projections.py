@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.projections.projection import EventMetadata, Projection, projects
+from intent.model import EventMetadata, Projection, projects
 from intent_contracts.orders.v1 import (
     CancellationRequested,
     CheckoutStarted,

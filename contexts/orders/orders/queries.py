@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.queries import Queries, answers
+from intent.model import Queries, answers
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderSummary, OrderView
 
 __all__ = ["OrderQueries"]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from google.protobuf.message import Message
 from intent.errors import Interrupted, SagaFailure, StepRejected, StepTimedOut
-from intent.sagas import Compensation, Saga
+from intent.model import Compensation, Saga
 from intent_contracts.orders.v1 import CancellationRequested, CheckoutStarted, OrderCancelled
 from intent_contracts.payments.v1 import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentVoided
 from intent_contracts.shipping.v1 import ParcelCancelled, ParcelDelivered, ParcelHandedOver, ParcelReturned

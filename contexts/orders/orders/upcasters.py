@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.domain import upcasts
+from intent.model import upcasts
 from intent_contracts.orders.v1 import OrderPlaced
 
 from orders.values import sum_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from intent.domain import Aggregate, applies, handles
+from intent.model import Aggregate, applies, handles
 from intent_contracts.payments.v1 import (
     AuthorizationRequested,
     AuthorizePayment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.sagas import Port
+from intent.model import Port
 from intent_contracts.payments.v1 import ChargeAnswer, ChargeCall
 
 __all__ = ["CHARGE"]

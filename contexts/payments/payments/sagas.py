@@ -8,7 +8,7 @@ second effect, and an authorization can be voided before its answer is known.
 from __future__ import annotations
 
 from google.protobuf.message import Message
-from intent.sagas import Saga
+from intent.model import Saga
 from intent_contracts.payments.v1 import (
     AuthorizationRequested,
     CaptureRequested,

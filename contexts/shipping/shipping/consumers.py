@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from google.protobuf.message import Message
-from intent.consuming import Consumer, consumes
-from intent.projections.projection import EventMetadata
+from intent.model import Consumer, EventMetadata, consumes
 from intent_contracts.orders.v1 import (
     CheckoutStarted,
     OrderCancelled,

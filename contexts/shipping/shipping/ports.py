@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.sagas import Port
+from intent.model import Port
 from intent_contracts.shipping.v1 import CarrierAnswer, CarrierCall, SimulationCall, SimulationPlan
 
 __all__ = ["CARRIER", "SIMULATION"]

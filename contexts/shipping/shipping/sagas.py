@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from google.protobuf.message import Message
 from intent.errors import StepRejected
-from intent.sagas import Saga
+from intent.model import Saga
 from intent_contracts.shipping.v1 import (
     CarrierCall,
     DeliverParcel,

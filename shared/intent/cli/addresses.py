@@ -55,7 +55,7 @@ def address_of(target: str, context: str) -> str:
 
 
 def _running() -> Mapping[str, str]:
-    from intent.runtime.dev.state import DevState, dev_folder
+    from intent.dev.state import DevState, dev_folder
 
     state = DevState.read(dev_folder())
     if state is None:

@@ -13,8 +13,8 @@ from intent.cli.addresses import address_of, addresses
 from intent.cli.exits import UsageError
 
 if TYPE_CHECKING:
+    from intent.client import IntentClient
     from intent.contracts import Registry
-    from intent.service.client import IntentClient
 
 __all__ = [
     "Actor",
@@ -161,7 +161,7 @@ class Caller:
         """
         import grpc
 
-        from intent.service.client import IntentClient
+        from intent.client import IntentClient
 
         return IntentClient.connect(
             address,

@@ -12,8 +12,8 @@ from uuid import UUID
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
-from intent.consumers.ledger import Ledger
-from intent.consumers.reading import LogSource
+from intent.consumers.log_source import LogSource
+from intent.consumers.progress import Ledger
 from intent.consumers.settings import ConsumerSettings, RetryPolicy
 from intent.consumers.streams import Delivered
 from intent.errors import StoreUnavailable, Unavailable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from intent.projections.database import ProjectionDatabase
-from intent.projections.folding import Decode
-from intent.store.port import EventStore
+from intent.read_models.folding import Decode
+from intent.store.event_store import EventStore
 
 __all__ = ["Environment"]
 

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import asyncpg
 from google.protobuf.message import Message
 
-from intent.context import BoundContext
 from intent.errors import Unavailable
-from intent.projections.definition import definitions_of
-from intent.projections.paging import Cursor, listing_digest, parse_token, token
-from intent.projections.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
-from intent.projections.shape import TableShape, column_value
+from intent.model import BoundContext, Page
+from intent.model.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from intent.read_models.definition import definitions_of
+from intent.read_models.paging import Cursor, listing_digest, parse_token, token
+from intent.read_models.shape import TableShape, column_value
 from intent.store.postgres.connections import unavailable
 from intent.store.roles import quoted
 

@@ -11,11 +11,11 @@ from intent_contracts.intent.v1 import RebuildProjectionResponse
 
 from intent.errors import Rejected, StoreUnavailable, Unavailable
 from intent.projections.counters import ProjectionCounters
-from intent.projections.definition import Definition
 from intent.projections.environment import Environment
 from intent.projections.pace import Pace
 from intent.projections.state import read_state
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
+from intent.read_models.definition import Definition
 from intent.records import LogEntry
 from intent.store.roles import quoted
 

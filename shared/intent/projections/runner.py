@@ -10,11 +10,11 @@ from typing import Final
 
 from intent.errors import ConfigurationError, StoreUnavailable
 from intent.projections.counters import ProjectionCounters
-from intent.projections.definition import Definition
 from intent.projections.environment import Environment
 from intent.projections.pace import Pace
 from intent.projections.state import ProjectionState, read_state
 from intent.projections.writer import Applied, GenerationGoneError, GenerationWriter, backoff
+from intent.read_models.definition import Definition
 from intent.store.feed import LogFeed
 
 __all__ = ["ProjectionRunner"]

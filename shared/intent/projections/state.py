@@ -11,7 +11,7 @@ from intent_contracts.intent.v1 import ProjectionStatus, SkippedEvent
 
 from intent.errors import ConfigurationError
 from intent.projections.database import ProjectionDatabase
-from intent.projections.definition import Definition
+from intent.read_models.definition import Definition
 from intent.store.roles import quoted
 
 __all__ = ["ProjectionState", "read_state", "read_statuses"]

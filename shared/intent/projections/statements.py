@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from intent.projections.folding import Changes, RowId
-from intent.projections.shape import TableShape
+from intent.read_models.folding import Changes, RowId
+from intent.read_models.shape import TableShape
 from intent.store.roles import quoted
 
 __all__ = ["key_arguments", "load_statement", "row_arguments", "write_statement"]

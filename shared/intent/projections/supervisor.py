@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import asyncpg
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
-from intent.context import BoundContext
 from intent.errors import NotFound
+from intent.model import BoundContext
 from intent.projections.counters import ProjectionCounters
 from intent.projections.database import ProjectionDatabase
-from intent.projections.definition import Definition, definitions_of
 from intent.projections.environment import Environment
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.skips import note_skip
 from intent.projections.state import read_statuses
+from intent.read_models.definition import Definition, definitions_of
+from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
-from intent.store.port import EventStore
 
 __all__ = ["ProjectionSettings", "ProjectionSupervisor"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from intent.context import BoundContext
-from intent.projections.definition import definitions_of
+from intent.model import BoundContext
+from intent.read_models.definition import definitions_of
 from intent.store.roles import quoted
 
 __all__ = ["ensure_tables"]

@@ -13,10 +13,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
-from intent.projections.definition import Definition
 from intent.projections.environment import Environment
-from intent.projections.folding import EventFailure, Folded, Folder, Plan, RowId, StoredRow
 from intent.projections.statements import key_arguments, load_statement, row_arguments, write_statement
+from intent.read_models.definition import Definition
+from intent.read_models.folding import EventFailure, Folded, Folder, Plan, RowId, StoredRow
 from intent.records import LogEntry
 
 __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]

@@ -11,19 +11,12 @@ from intent.errors import SagaFailure
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
 from intent.sagas.journal import Journal
-from intent.sagas.reporting import (
-    COMPENSATED,
-    COMPENSATING,
-    COMPLETED,
-    ONGOING,
-    UNSTARTED,
-    Reporting,
-)
+from intent.sagas.outbox import Identity, Sending
+from intent.sagas.report import COMPENSATED, COMPENSATING, COMPLETED, ONGOING, UNSTARTED, Reporting
 from intent.sagas.saga import Saga, start_types
 from intent.sagas.scope import Scope, entered
-from intent.sagas.sending import Identity, Sending
-from intent.sagas.stepping import Stepping
-from intent.sagas.undoing import Undoing
+from intent.sagas.steps import Stepping
+from intent.sagas.undo import Undoing
 
 __all__ = ["NeverStarted", "SagaRun"]
 

@@ -16,7 +16,7 @@ from intent.annotations import parameter_names
 from intent.errors import SagaGaveUp
 from intent.sagas.compensation import Undo
 from intent.sagas.port import Port
-from intent.sagas.stepping import Stepping
+from intent.sagas.steps import Stepping
 
 __all__ = ["Saga", "start_types"]
 

@@ -20,10 +20,10 @@ from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand
 from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
-from intent.service.metadata import COMMAND_ID, traceparent
-from intent.service.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
-from intent.service.statuses import code_of, command_error, shortened, trailers_of
-from intent.service.tracing import CallSpan, CallTracer, NoTracer
+from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
+from intent.wire.metadata import COMMAND_ID, traceparent
+from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
+from intent.wire.statuses import code_of, command_error, shortened, trailers_of
 
 __all__ = ["AnyMethod", "BidiMethod", "Call", "CallHost", "Method", "StreamMethod", "read"]
 

@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar
 from google.protobuf.message import Message
 
 from intent.errors import Rejected, Unavailable
-from intent.projections.reading import DEFAULT_PAGE_SIZE, Page, ReadModelReader
-from intent.service.ports import ReadSide
+from intent.model import Page, ReadModelReader
+from intent.model.reading import DEFAULT_PAGE_SIZE
+from intent.service.protocols import ReadSide
 
 __all__ = ["ConsistentReader"]
 

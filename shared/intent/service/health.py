@@ -14,7 +14,7 @@ from typing import Final
 
 from grpc_health.v1 import health, health_pb2
 
-from intent.store.port import EventStore
+from intent.store.event_store import EventStore
 
 __all__ = ["HealthMonitor", "Probe", "store_probe"]
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from intent.errors import ConfigurationError, PermissionDenied, Unauthenticated
-from intent.service.metadata import malformed
+from intent.wire.metadata import malformed
 
 __all__ = ["EVERY_ROLE", "DevIdentityProvider", "Identity", "IdentityProvider", "authorize", "require_tenant"]
 

@@ -10,7 +10,7 @@ import grpc
 
 from intent.errors import UnknownType
 from intent.service.calls import AnyMethod, BidiMethod, CallHost, Method
-from intent.service.statuses import code_of, trailers_of
+from intent.wire.statuses import code_of, trailers_of
 
 __all__ = ["MethodTable", "UnknownMethods", "service_names"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
+from intent.commands.requests import CommandRequest
 from intent.contracts import CommandContract
 from intent.service.calls import Call
-from intent.service.metadata import (
+from intent.wire.metadata import (
     CAUSATION_ID,
     CORRELATION_ID,
     EXPECTED_VERSION,
@@ -15,7 +16,6 @@ from intent.service.metadata import (
     label,
     number,
 )
-from intent.workflows.requests import CommandRequest
 
 __all__ = ["command_request"]
 

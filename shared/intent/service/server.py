@@ -14,23 +14,29 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection
 
 from intent.consumers import ConsumerHost
-from intent.projections.reading import ReadModelReader
+from intent.model import ReadModelReader
 from intent.service.calls import AnyMethod, CallHost
-from intent.service.commands import CommandsService
-from intent.service.consumers import ConsumersService
-from intent.service.describe import describe
-from intent.service.events import EventsService
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
 from intent.service.listeners import Listeners, address
 from intent.service.methods import MethodTable, UnknownMethods, service_names
-from intent.service.ports import CommandRouter, ProjectionOperator, ReadSide, SagaOperator, ServedContext
-from intent.service.projections import ProjectionsService
-from intent.service.sagas import SagasService
+from intent.service.protocols import (
+    CommandRouter,
+    ProjectionOperator,
+    ReadSide,
+    SagaOperator,
+    ServedContext,
+)
+from intent.service.servicers.commands import CommandsService
+from intent.service.servicers.consumers import ConsumersService
+from intent.service.servicers.describe import describe
+from intent.service.servicers.events import EventsService
+from intent.service.servicers.projections import ProjectionsService
+from intent.service.servicers.sagas import SagasService
 from intent.service.settings import ServiceSettings
-from intent.service.tracing import CallTracer, NoTracer
 from intent.service.typed import TypedMethods
-from intent.store.port import EventStore
+from intent.store.event_store import EventStore
+from intent.telemetry.spans import CallTracer, NoTracer
 
 __all__ = ["ContextServer", "ServiceParts"]
 

@@ -10,14 +10,13 @@ from google.protobuf.message import Message
 
 from intent.contracts import CommandContract, QueryContract
 from intent.errors import ContractError
-from intent.projections.reading import ReadModelReader
-from intent.queries import QueryContext
+from intent.model import QueryContext, ReadModelReader
 from intent.service.calls import Answer, Call, Method, read
 from intent.service.consistency import ConsistentReader
-from intent.service.metadata import MIN_POSITION, POSITION, number
-from intent.service.ports import CommandRouter, ReadSide, ServedContext
+from intent.service.protocols import CommandRouter, ReadSide, ServedContext
 from intent.service.requests import command_request
 from intent.service.settings import ServiceSettings
+from intent.wire.metadata import MIN_POSITION, POSITION, number
 
 __all__ = ["TypedMethods"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from intent.errors import StoreUnavailable
 from intent.records import LogEntry
-from intent.store.port import EventStore
+from intent.store.event_store import EventStore
 
 __all__ = ["LogFeed"]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
-from intent.store.port import (
+from intent.store.event_store import (
     Appended,
     AppendResult,
     CommandWrite,
@@ -27,7 +27,7 @@ __all__ = ["MemoryEventStore"]
 
 
 class MemoryEventStore:
-    """Keeps a log in memory; fulfils `intent.store.port.EventStore`."""
+    """Keeps a log in memory; fulfils `intent.store.event_store.EventStore`."""
 
     def __init__(self) -> None:
         self._log: list[LogEntry] = []

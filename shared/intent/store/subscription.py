@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from intent.records import LogEntry
-from intent.store.port import EventStore, LogFilter
+from intent.store.event_store import EventStore, LogFilter
 
 __all__ = ["LogPage", "follow_log"]
 

@@ -22,7 +22,7 @@ from intent.contracts import Registry, SagaContract
 from intent.sagas import Identity, Port, Saga
 from intent.testing.differences import difference
 from intent.testing.history import installed
-from intent.testing.sagahost import ScriptedHost
+from intent.testing.scripted_host import ScriptedHost
 
 __all__ = ["SagaOutcome", "SagaScript", "scripted"]
 

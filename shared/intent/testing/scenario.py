@@ -8,10 +8,17 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from intent.context.aggregates import bind_aggregate
 from intent.contracts import Problems, Registry, validate
-from intent.domain import Aggregate, AggregateType, CommandMetadata, DecidedEvent, Upcaster, Upcasters
 from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected
+from intent.model import (
+    Aggregate,
+    AggregateType,
+    CommandMetadata,
+    DecidedEvent,
+    Upcaster,
+    Upcasters,
+)
+from intent.model.binding.aggregates import bind_aggregate
 from intent.records import StoredEvent
 from intent.testing.differences import difference, shown
 from intent.testing.history import COMMAND_ID, RECEIVED_AT, Stored, installed, stored_events

@@ -26,7 +26,7 @@ from intent.cli.options import (
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ConsumerInfo
 
-    from intent.service.client import IntentClient
+    from intent.client import IntentClient
 
 __all__ = ["register"]
 

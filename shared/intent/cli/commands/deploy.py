@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from intent.runtime.config import Settings
-    from intent.runtime.rollout import Version, WorkerDeployment
+    from intent.rollout import Version, WorkerDeployment
+    from intent.settings.config import Settings
 
 __all__ = ["register"]
 
@@ -116,8 +116,8 @@ def temporal_setup(
     """Sets up the Temporal namespace."""
     from datetime import timedelta
 
-    from intent.runtime.config import load_settings
-    from intent.runtime.rollout import connect_patiently, prepare_namespace
+    from intent.rollout import connect_patiently, prepare_namespace
+    from intent.settings.config import load_settings
 
     settings = load_settings()
     retention = None if retention_days is None else timedelta(days=retention_days)
@@ -195,7 +195,7 @@ def drained(
     wait: Wait = 0.0,
 ) -> None:
     """Tells whether versions may go."""
-    from intent.runtime.rollout.waiting import until
+    from intent.rollout.waiting import until
 
     async def work(versions: WorkerDeployment) -> Sequence[Version]:
         busy: Sequence[Version] = ()
@@ -230,7 +230,7 @@ def retire(
     wait: Wait = 10.0,
 ) -> None:
     """Ends the Deployments of drained versions."""
-    from intent.runtime.rollout import KeptDeployments
+    from intent.rollout import KeptDeployments
 
     settings = _settings(context, deployment, "")
     kept = KeptDeployments(context, settings.deployment, namespace)
@@ -249,15 +249,15 @@ def retire(
 
 
 def _settings(context: str, deployment: str, build: str) -> Settings:
-    from intent.runtime.config import load_settings
+    from intent.settings.config import load_settings
 
     return load_settings(context=context, deployment_name=deployment, build_id=build)
 
 
 def _with_deployment(settings: Settings, wait: float, work: Callable[[WorkerDeployment], Awaitable[T]]) -> T:
-    from intent.context import load_context
-    from intent.runtime.rollout import WorkerDeployment, connect_patiently
-    from intent.workflows.names import command_queue, saga_queue
+    from intent.model import load_context
+    from intent.rollout import WorkerDeployment, connect_patiently
+    from intent.temporal.names import command_queue, saga_queue
 
     queues = [command_queue(settings.context)]
     if load_context(settings.context).sagas:

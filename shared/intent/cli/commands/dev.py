@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from intent.runtime.dev import DevStack
+    from intent.dev import DevStack
 
 __all__ = ["register"]
 
@@ -64,9 +64,9 @@ def dev(
 
     from rich.console import Console
 
+    from intent.dev import DevLayout, DevStack
+    from intent.dev.state import DEFAULT_FOLDER
     from intent.errors import ConfigurationError
-    from intent.runtime.dev import DevLayout, DevStack
-    from intent.runtime.dev.state import DEFAULT_FOLDER
 
     contexts = sorted(entry.name for entry in entry_points(group="intent.contexts"))
     if not contexts:

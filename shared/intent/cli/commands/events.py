@@ -12,24 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from intent.cli.exits import UsageError
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    Caller,
-    ContextName,
-    Roles,
-    Target,
-    Tenant,
-    Tls,
-    Token,
-)
+from intent.cli.options import Actor, AsJson, Caller, ContextName, Roles, Target, Tenant, Tls, Token
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
 
-    from intent.cli.merging import Log
+    from intent.cli.merged_logs import Log
+    from intent.client import IntentClient
     from intent.contracts import Registry
-    from intent.service.client import IntentClient
 
 __all__ = ["register"]
 
@@ -122,7 +112,7 @@ class _Reading:
     _shown: int = 0
 
     async def run(self, caller: Caller, places: Mapping[str, str], registry: Registry) -> None:
-        from intent.cli.merging import coming, past
+        from intent.cli.merged_logs import coming, past
 
         async with AsyncExitStack() as stack:
             clients = {name: caller.client(address, registry) for name, address in places.items()}
@@ -195,8 +185,8 @@ class _Printer:
         """Writes one event."""
         from rich.markup import escape
 
+        from intent.cli.formatting import clock
         from intent.cli.messages import event_fields, event_to_dict
-        from intent.cli.showing import clock
 
         if self._as_json:
             typer.echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))

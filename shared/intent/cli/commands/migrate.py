@@ -35,10 +35,10 @@ def migrate(
     """Brings the schema of a context up to date."""
     import asyncio
 
-    from intent.context import load_context
     from intent.contracts import Registry
-    from intent.runtime.config import load_settings
-    from intent.runtime.databases import passwords_of, prepare_schema
+    from intent.model import load_context
+    from intent.process.schema import passwords_of, prepare_schema
+    from intent.settings.config import load_settings
 
     settings = load_settings(context=context)
     if not settings.owner_database_url:

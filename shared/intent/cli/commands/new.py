@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from intent.cli.scaffold import ScaffoldPlan
+    from intent.cli.scaffold.plan import ScaffoldPlan
 
 __all__ = ["register"]
 
@@ -56,7 +56,8 @@ def context(
     """Makes a context."""
     from pathlib import Path
 
-    from intent.cli.scaffold import ScaffoldPlan, Workspace
+    from intent.cli.scaffold.plan import ScaffoldPlan
+    from intent.cli.scaffold.workspace import Workspace
 
     plan = ScaffoldPlan.of(Workspace.around(Path.cwd()), name, aggregate)
     if not dry_run:

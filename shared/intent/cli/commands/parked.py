@@ -27,8 +27,8 @@ from intent.cli.options import (
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ParkedEvent
 
+    from intent.client import IntentClient
     from intent.contracts import Registry
-    from intent.service.client import IntentClient
 
 __all__ = ["register"]
 
@@ -274,7 +274,7 @@ def _table(found: Mapping[_Stream, list[ParkedEvent]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from intent.cli.showing import clock
+    from intent.cli.formatting import clock
 
     if not found:
         typer.echo("nothing is parked")
@@ -303,8 +303,8 @@ def _print_stream(of: _Stream, events: list[ParkedEvent], registry: Registry) ->
     from rich.console import Console
     from rich.markup import escape
 
+    from intent.cli.formatting import clock
     from intent.cli.messages import event_fields
-    from intent.cli.showing import clock
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{escape(str(of))}[/bold] of tenant {escape(of.tenant)}, {escape(of.consumer)}")

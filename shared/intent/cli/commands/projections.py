@@ -25,8 +25,8 @@ from intent.cli.options import (
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
 
+    from intent.client import IntentClient
     from intent.contracts import Registry
-    from intent.service.client import IntentClient
 
 __all__ = ["register"]
 

@@ -12,7 +12,7 @@ from intent.cli.options import Actor, Caller, Roles, Target, Tenant, Timeout, Tl
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from intent.service.client import IntentClient
+    from intent.client import IntentClient
 
 __all__ = ["register"]
 

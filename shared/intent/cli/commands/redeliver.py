@@ -39,10 +39,10 @@ def redeliver(
     from rich.console import Console
     from rich.progress import Progress
 
-    from intent.context import load_context
     from intent.contracts import Registry
-    from intent.runtime.config import load_settings
-    from intent.runtime.redelivery import redeliver as deliver
+    from intent.model import load_context
+    from intent.process.redelivery import redeliver as deliver
+    from intent.settings.config import load_settings
 
     settings = load_settings(context=context)
     bound = load_context(context).bind(Registry.load())

@@ -28,7 +28,7 @@ from intent.cli.options import (
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStatus
 
-    from intent.service.client import IntentClient
+    from intent.client import IntentClient
 
 __all__ = ["register"]
 
@@ -151,9 +151,9 @@ def show(
     timeout: Timeout = 30.0,
 ) -> None:
     """Shows one saga."""
+    from intent.cli.formatting import print_tree
     from intent.cli.messages import to_json
-    from intent.cli.showing import print_tree
-    from intent.cli.telling import saga_tree
+    from intent.cli.render_story import saga_tree
 
     async def work(client: IntentClient) -> GetSagaResponse:
         return await client.sagas.get(saga)
@@ -279,7 +279,7 @@ def _table(sagas: list[SagaInfo]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from intent.cli.showing import span, status_text
+    from intent.cli.formatting import span, status_text
 
     if not sagas:
         typer.echo("no sagas")

@@ -8,12 +8,23 @@ from uuid import UUID
 
 import typer
 
-from intent.cli.options import Actor, AsJson, Caller, Roles, Target, Tenant, Timeout, Tls, Token, with_client
+from intent.cli.options import (
+    Actor,
+    AsJson,
+    Caller,
+    Roles,
+    Target,
+    Tenant,
+    Timeout,
+    Tls,
+    Token,
+    with_client,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from intent.service.client import IntentClient
+    from intent.client import IntentClient
 
 __all__ = ["register"]
 

@@ -57,12 +57,12 @@ def _run(name: str, overrides: dict[str, object], *, serve: bool, work: bool) ->
 
     import uvloop
 
-    from intent.context import load_context
     from intent.contracts import Registry
-    from intent.runtime.assembly import ContextProcess
-    from intent.runtime.config import Settings, load_settings
-    from intent.runtime.logs import setup_logging
-    from intent.runtime.variables import unknown_variables
+    from intent.model import load_context
+    from intent.process.assembly import ContextProcess
+    from intent.settings.config import Settings, load_settings
+    from intent.settings.variables import unknown_variables
+    from intent.telemetry.logs import setup_logging
 
     settings = load_settings(context=name, **overrides)
     setup_logging(settings)

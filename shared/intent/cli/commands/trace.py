@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    Caller,
-    Roles,
-    Target,
-    Tenant,
-    Tls,
-    Token,
-    with_clients,
-)
+from intent.cli.options import Actor, AsJson, Caller, Roles, Target, Tenant, Tls, Token, with_clients
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
 
     from intent.cli.story import Story
-    from intent.service.client import IntentClient
+    from intent.client import IntentClient
 
 __all__ = ["register"]
 
@@ -66,9 +56,9 @@ def trace(
     ] = _TIMEOUT,
 ) -> None:
     """Shows all that followed from one request."""
-    from intent.cli.showing import print_tree
+    from intent.cli.formatting import print_tree
+    from intent.cli.render_story import as_dict, as_tree
     from intent.cli.story import Story, tell
-    from intent.cli.telling import as_dict, as_tree
     from intent.contracts import Registry
 
     registry = Registry.load()

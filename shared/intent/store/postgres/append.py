@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from intent.store.port import (
+from intent.store.event_store import (
     Appended,
     AppendResult,
     CommandWrite,

@@ -10,7 +10,14 @@ import asyncpg
 
 from intent.errors import ConfigurationError, StoreUnavailable
 from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
-from intent.store.port import AppendResult, Loaded, LoadedStream, LogFilter, StoredCommand, StreamAppend
+from intent.store.event_store import (
+    AppendResult,
+    Loaded,
+    LoadedStream,
+    LogFilter,
+    StoredCommand,
+    StreamAppend,
+)
 from intent.store.postgres.append import append_arguments, append_result, append_statement
 from intent.store.postgres.connections import open_pool, storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entries
@@ -25,7 +32,7 @@ _CAREFUL: Final = 0.2
 
 
 class PostgresEventStore:
-    """Keeps the log of one context in its schema; fulfils `intent.store.port.EventStore`.
+    """Keeps the log of one context in its schema; fulfils `intent.store.event_store.EventStore`.
 
     All access goes through functions of the schema, each in one round trip. Open it with `open`.
 

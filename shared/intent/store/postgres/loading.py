@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
-from intent.store.port import Loaded, LoadedStream, StoredCommand
+from intent.store.event_store import Loaded, LoadedStream, StoredCommand
 
 __all__ = ["load_arguments", "loaded", "log_entries"]
 

@@ -1,0 +1,24 @@
+"""The client of a context: what other programs install.
+
+Importing it loads neither the Temporal SDK nor a database driver.
+"""
+
+from intent.client.client import IntentClient
+from intent.client.connection import Caller
+from intent.client.consumer_runner import ConsumerRunner, ConsumingFigures, SendCommand
+from intent.client.consumers import ConsumersClient
+from intent.client.projections import ProjectionsClient
+from intent.client.retries import RetryPolicy
+from intent.client.sagas import SagasClient
+
+__all__ = [
+    "Caller",
+    "ConsumerRunner",
+    "ConsumersClient",
+    "ConsumingFigures",
+    "IntentClient",
+    "ProjectionsClient",
+    "RetryPolicy",
+    "SagasClient",
+    "SendCommand",
+]

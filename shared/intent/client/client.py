@@ -1,0 +1,349 @@
+"""The client of a context: typed, and safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self, TypeVar, overload
+from uuid import UUID, uuid4
+
+import grpc
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    CommandResult,
+    DescribeRequest,
+    DescribeResponse,
+    EventFilter,
+    ExecuteRequest,
+    GetCommandRequest,
+    GetCommandResponse,
+    ReadStreamRequest,
+    ReadStreamResponse,
+    RecordedEvent,
+    SubmitRequest,
+    SubmitResponse,
+    SubscribeResponse,
+)
+
+from intent.client.channel import open_channel
+from intent.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
+from intent.client.consumer_runner import ConsumerRunner, SendCommand
+from intent.client.consumers import ConsumersClient
+from intent.client.projections import ProjectionsClient
+from intent.client.retries import RetryPolicy
+from intent.client.sagas import SagasClient
+from intent.client.subscription import subscribe
+from intent.contracts import QueryContract, Registry
+from intent.errors import CommandError, UnknownType
+from intent.model import Consumer, IntendedCommand
+from intent.wire import metadata as keys
+
+__all__ = ["IntentClient"]
+
+Response = TypeVar("Response", bound=Message)
+
+_COMMANDS: Final = "/intent.v1.Commands"
+_EVENTS: Final = "/intent.v1.Events"
+
+
+class IntentClient:
+    """Calls one context on behalf of one caller.
+
+    Calls that meet a context which is away, restarting or overloaded are repeated within
+    their timeout, commands with the same command id, so that each has one effect.
+
+    Attributes:
+        projections: Shows and mends the projections, for operators.
+        sagas: Shows and mends the sagas.
+        consumers: Shows and mends the consumers of the context's events.
+    """
+
+    def __init__(self, connection: Connection, registry: Registry) -> None:
+        self._connection = connection
+        self._registry = registry
+        self.projections = ProjectionsClient(connection)
+        self.sagas = SagasClient(connection)
+        self.consumers = ConsumersClient(connection)
+
+    @classmethod
+    def connect(
+        cls,
+        target: str,
+        *,
+        tenant: str = "",
+        actor: str | None = None,
+        roles: Sequence[str] | None = None,
+        token: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        policy: RetryPolicy | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        registry: Registry | None = None,
+        traceparent: Callable[[], str] = str,
+    ) -> Self:
+        """Returns a client; the connection itself is made with the first call.
+
+        Args:
+            target: Where the context is served, e.g. ``127.0.0.1:7400``.
+            tenant: The tenant on whose data to act.
+            actor: Who asks; only a development identity believes it.
+            roles: What the caller may do; only a development identity believes it.
+            token: The value of the metadata ``authorization``.
+            timeout: Seconds that a call may take in all.
+            policy: When to try again.
+            credentials: For TLS; None speaks plain text.
+            registry: The contracts; None: all that are installed.
+            traceparent: Returns the W3C traceparent of the current trace, or an empty string.
+        """
+        caller = Caller(tenant, actor, None if roles is None else tuple(roles), token)
+        channel = open_channel(target, credentials)
+        connection = Connection(channel, caller, policy or RetryPolicy(), timeout, traceparent)
+        return cls(connection, registry or Registry.load())
+
+    def acting(
+        self, *, tenant: str | None = None, actor: str | None = None, roles: Sequence[str] | None = None
+    ) -> IntentClient:
+        """Returns a client over the same connection for another tenant, actor or roles."""
+        caller = self._connection.caller
+        caller = replace(
+            caller,
+            tenant=caller.tenant if tenant is None else tenant,
+            actor=caller.actor if actor is None else actor,
+            roles=caller.roles if roles is None else tuple(roles),
+        )
+        return IntentClient(self._connection.acting(caller), self._registry)
+
+    async def close(self) -> None:
+        """Closes the connection, for every client that acts over it."""
+        await self._connection.channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def execute(
+        self,
+        command: Message,
+        *,
+        command_id: UUID | str | None = None,
+        expected_version: int | None = None,
+        correlation_id: str = "",
+        causation_id: str = "",
+        applied_only: bool = False,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Runs a command and returns its result.
+
+        Args:
+            command: The command.
+            command_id: Its id; None makes one. Repeating an id has no second effect.
+            expected_version: The version that the aggregate must have; 0: it must not exist.
+            correlation_id: The id that everything which follows shares; empty: the command's.
+            causation_id: The command or event that caused this one.
+            applied_only: True to be answered at the append, without waiting for read models.
+            timeout: Seconds in all; None: the client's.
+
+        Raises:
+            CommandError: It had no effect; for `DeadlineExceeded` and `Unavailable`, none that
+                is known: ask again with the id in ``metadata["command_id"]``.
+        """
+        own_id = str(command_id or uuid4())
+        pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, applied_only)
+        contract = self._registry.commands.get(command.DESCRIPTOR.full_name)
+        method, request = f"{_COMMANDS}/Execute", command
+        if contract is not None and contract.method:
+            method = contract.method
+        else:
+            request = ExecuteRequest()
+            request.command.Pack(command)
+        return await self._commanded(own_id, method, request, CommandResult, pairs, timeout)
+
+    async def submit(
+        self,
+        command: Message,
+        *,
+        command_id: UUID | str | None = None,
+        expected_version: int | None = None,
+        correlation_id: str = "",
+        causation_id: str = "",
+        timeout: float | None = None,
+    ) -> SubmitResponse:
+        """Has a command accepted durably and returns its handle at once; see `execute`."""
+        own_id = str(command_id or uuid4())
+        pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, False)
+        request = SubmitRequest()
+        request.command.Pack(command)
+        return await self._commanded(own_id, f"{_COMMANDS}/Submit", request, SubmitResponse, pairs, timeout)
+
+    async def get_command(
+        self, command_id: UUID | str, *, handle: str = "", timeout: float | None = None
+    ) -> GetCommandResponse:
+        """Tells what became of a command.
+
+        Raises:
+            NotFound: It is not known; without a handle only finished commands are found.
+        """
+        request = GetCommandRequest(command_id=str(command_id), handle=handle)
+        return await self._connection.call(
+            f"{_COMMANDS}/GetCommand", request, GetCommandResponse, timeout=timeout
+        )
+
+    async def describe(self, *, timeout: float | None = None) -> DescribeResponse:
+        """Returns the contracts that the context serves."""
+        return await self._connection.call(
+            f"{_COMMANDS}/Describe", DescribeRequest(), DescribeResponse, timeout=timeout
+        )
+
+    @overload
+    async def query(
+        self, query: Message, *, min_position: int = ..., timeout: float | None = ...
+    ) -> Message: ...
+
+    @overload
+    async def query(
+        self, query: Message, returns: type[Response], *, min_position: int = ..., timeout: float | None = ...
+    ) -> Response: ...
+
+    async def query(
+        self,
+        query: Message,
+        returns: type[Message] | None = None,
+        *,
+        min_position: int = 0,
+        timeout: float | None = None,
+    ) -> Message:
+        """Answers a query.
+
+        Args:
+            query: The query.
+            returns: The class of the answer, for the type checker; the contract knows it.
+            min_position: The read model is to be at this position of the log at least; pass a
+                result's position to read your own writes.
+            timeout: Seconds in all; None: the client's.
+
+        Raises:
+            UnknownType: There is no such query, or no method that takes it.
+            CommandError: What the server answered.
+        """
+        contract: QueryContract = self._registry.query(query.DESCRIPTOR.full_name)
+        if not contract.method:
+            raise UnknownType("NO_METHOD", f"no service has a method that takes {contract.type}")
+        pairs: Pairs = ((keys.MIN_POSITION, str(min_position)),) if min_position else ()
+        return await self._connection.call(
+            contract.method, query, returns or contract.response, metadata=pairs, timeout=timeout
+        )
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        follow: bool = True,
+        from_now: bool = False,
+        types: Sequence[str] = (),
+        aggregate_type: str = "",
+        aggregate_id: str = "",
+        correlation_id: str = "",
+    ) -> AsyncIterator[RecordedEvent]:
+        """Yields the tenant's events in order, each once, resuming by itself.
+
+        Args:
+            after: The position after which to begin; 0: the beginning of the log.
+            follow: True to go on with new events, false to end at the head of the log.
+            from_now: True to begin at the head of the log.
+            types: Only these events, by the full names of their messages.
+            aggregate_type: Only this kind of aggregate.
+            aggregate_id: Only this aggregate.
+            correlation_id: Only this correlation.
+        """
+        where = EventFilter(
+            types=types,
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            correlation_id=correlation_id,
+        )
+        return subscribe(
+            lambda request: self._connection.stream(f"{_EVENTS}/Subscribe", request, SubscribeResponse),
+            self._connection.policy,
+            after=after,
+            follow=follow,
+            from_now=from_now,
+            where=where,
+        )
+
+    def consume(
+        self, consumer: Consumer, *, send: SendCommand | None = None, all_tenants: bool = False
+    ) -> ConsumerRunner:
+        """Returns what runs one instance of a consumer of the context's events.
+
+            runner = orders.consume(KnownOrders(), send=shipping.send)
+            await runner.run()
+
+        Args:
+            consumer: The consumer.
+            send: Sends the commands that follow, e.g. `send` of the client of another context; None:
+                none follow.
+            all_tenants: True: the events of every tenant, for which the caller needs a role.
+        """
+        return ConsumerRunner(consumer, self._connection, send, all_tenants=all_tenants)
+
+    async def send(self, intended: IntendedCommand) -> CommandResult:
+        """Sends a command that follows from an event, on behalf of the consumer.
+
+        Raises:
+            CommandError: It had no effect; see `execute`.
+        """
+        return await self.acting(tenant=intended.tenant, actor=intended.actor).execute(
+            intended.command,
+            command_id=intended.command_id,
+            correlation_id=intended.correlation_id,
+            causation_id=intended.causation_id,
+            applied_only=True,
+        )
+
+    async def read_stream(
+        self, aggregate_type: str, aggregate_id: str, *, after_version: int = 0, limit: int = 0
+    ) -> ReadStreamResponse:
+        """Reads the events of one aggregate, at most 1,000 at once."""
+        request = ReadStreamRequest(
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            after_version=after_version,
+            limit=limit,
+        )
+        return await self._connection.call(f"{_EVENTS}/ReadStream", request, ReadStreamResponse)
+
+    async def _commanded(
+        self,
+        own_id: str,
+        method: str,
+        request: Message,
+        response: type[Response],
+        pairs: Pairs,
+        timeout: float | None,
+    ) -> Response:
+        try:
+            return await self._connection.call(method, request, response, metadata=pairs, timeout=timeout)
+        except CommandError as error:
+            error.metadata.setdefault("command_id", own_id)
+            raise
+
+
+def _command_pairs(
+    command_id: str,
+    expected_version: int | None,
+    correlation_id: str,
+    causation_id: str,
+    applied_only: bool,
+) -> Pairs:
+    pairs = {
+        keys.COMMAND_ID: command_id,
+        keys.EXPECTED_VERSION: None if expected_version is None else str(expected_version),
+        keys.CORRELATION_ID: correlation_id or None,
+        keys.CAUSATION_ID: causation_id or None,
+        keys.CONSISTENCY: "applied" if applied_only else None,
+    }
+    return tuple((key, value) for key, value in pairs.items() if value is not None)

@@ -1,0 +1,131 @@
+"""Calls over one channel on behalf of one caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from intent.client.retries import RetryPolicy, retrying
+from intent.wire.metadata import TRACEPARENT
+
+__all__ = ["Caller", "Connection", "Pairs"]
+
+Response = TypeVar("Response", bound=Message)
+
+DEFAULT_TIMEOUT: Final = 30.0
+"""Seconds that a call may take in all by default."""
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Metadata of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf the calls are.
+
+    Attributes:
+        tenant: The tenant.
+        actor: Who asks, e.g. ``user:ann``; None: what the server takes by default.
+        roles: What it may do; None: what the server takes by default.
+        token: The value of the metadata ``authorization``, when there is one.
+    """
+
+    tenant: str = ""
+    actor: str | None = None
+    roles: tuple[str, ...] | None = None
+    token: str | None = None
+
+    def metadata(self) -> Pairs:
+        """Returns what tells the server who calls."""
+        pairs = {
+            "x-tenant-id": self.tenant or None,
+            "x-actor": self.actor,
+            "x-roles": None if self.roles is None else ",".join(self.roles),
+            "authorization": self.token,
+        }
+        return tuple((key, value) for key, value in pairs.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A channel, a caller and how calls are repeated.
+
+    Attributes:
+        channel: The channel.
+        caller: On whose behalf.
+        policy: When to try again.
+        timeout: Seconds that a call may take in all when it says nothing else.
+        traceparent: Returns the W3C traceparent of the caller's trace, or an empty string.
+    """
+
+    channel: grpc.aio.Channel
+    caller: Caller
+    policy: RetryPolicy
+    timeout: float
+    traceparent: Callable[[], str]
+    _callables: dict[tuple[str, type[Message]], Any] = field(default_factory=dict)
+
+    def acting(self, caller: Caller) -> Connection:
+        """Returns a connection over the same channel on behalf of another caller."""
+        return replace(self, caller=caller)
+
+    def metadata(self, extra: Pairs = ()) -> Pairs:
+        """Returns the metadata of a call."""
+        pairs = (*self.caller.metadata(), *extra)
+        trace = self.traceparent()
+        return (*pairs, (TRACEPARENT, trace)) if trace else pairs
+
+    async def call(
+        self,
+        method: str,
+        request: Message,
+        response: type[Response],
+        *,
+        metadata: Pairs = (),
+        timeout: float | None = None,
+    ) -> Response:
+        """Calls a method that answers with one message, repeating it as `retrying` does.
+
+        Args:
+            method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
+            request: The request.
+            response: The class of the answer.
+            metadata: What goes along besides the caller.
+            timeout: Seconds in all; None: the connection's.
+
+        Raises:
+            CommandError: What the server answered, or that it did not in time.
+        """
+        send = self._callable(self.channel.unary_unary, method, response)
+        pairs = self.metadata(metadata)
+
+        async def attempt(left: float) -> Response:
+            answer: Response = await send(request, timeout=left, metadata=pairs)
+            return answer
+
+        return await retrying(attempt, self.timeout if timeout is None else timeout, self.policy, method)
+
+    def stream(self, method: str, request: Message, response: type[Response]) -> Any:
+        """Calls a method that answers with many messages; iterate over what it returns."""
+        return self._callable(self.channel.unary_stream, method, response)(request, metadata=self.metadata())
+
+    def talk(self, method: str, response: type[Response]) -> Any:
+        """Calls a method that takes and answers many messages; write to and read from what it returns."""
+        return self._callable(self.channel.stream_stream, method, response)(metadata=self.metadata())
+
+    def _callable(self, kind: Callable[..., Any], method: str, response: type[Message]) -> Any:
+        """Returns what calls a method; making it is dear enough to keep it."""
+        found = self._callables.get((method, response))
+        if found is None:
+            found = self._callables[method, response] = kind(
+                method, request_serializer=_serialized, response_deserializer=response.FromString
+            )
+        return found
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -1,0 +1,323 @@
+"""Runs a consumer: joins, handles what comes, answers, and joins again whenever the call ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import grpc
+from intent_contracts.intent.v1 import Acknowledge, ConsumeRequest, ConsumeResponse, Delivery, Fail, Join
+
+from intent.client.connection import Connection
+from intent.client.retries import told_by
+from intent.errors import (
+    CommandError,
+    DeadlineExceeded,
+    HandlerFailed,
+    Overloaded,
+    StoreUnavailable,
+    Unavailable,
+)
+from intent.model import Consumer, IntendedCommand, react
+
+__all__ = ["ConsumerRunner", "ConsumingFigures", "SendCommand"]
+
+_log: Final = logging.getLogger("intent.client")
+_METHOD: Final = "/intent.v1.Consumers/Consume"
+_AWAY: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable)
+"""What is waited out: something is away, and the event is not to blame."""
+_CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
+"""What gRPC raises when something is written to a call that has ended."""
+_LONGEST_ERROR: Final = 2000
+_FAREWELL: Final = 5.0
+"""How long, in seconds, to wait for the context to end the call."""
+
+SendCommand: TypeAlias = Callable[[IntendedCommand], Awaitable[object]]
+"""Sends a command; raises a `CommandError` when it has no effect."""
+
+
+@dataclass(slots=True)
+class ConsumingFigures:
+    """How a consumer runs in this process; the counts only grow.
+
+    Attributes:
+        name: The consumer's name.
+        connected: Whether it takes part now.
+        partitions: How many partitions are its own now.
+        handled: How many events were dealt with.
+        failures: How often an event could not be dealt with.
+        trouble: Why it takes no part; empty when it does.
+    """
+
+    name: str
+    connected: bool = False
+    partitions: int = 0
+    handled: int = 0
+    failures: int = 0
+    trouble: str = ""
+
+
+class ConsumerRunner:
+    """Runs one instance of a consumer.
+
+    Args:
+        consumer: The consumer.
+        connection: The context whose events it takes.
+        send: Sends the commands that follow; None: it must not return any.
+        all_tenants: True: the events of every tenant, not only of the caller's.
+        grace: How many seconds handlers may go on when it is to stop.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        connection: Connection,
+        send: SendCommand | None = None,
+        *,
+        all_tenants: bool = False,
+        grace: float = 10.0,
+    ) -> None:
+        self.figures = ConsumingFigures(consumer.name)
+        self._consumer = consumer
+        self._connection = connection
+        self._send = send or _send_nothing
+        self._all_tenants = all_tenants
+        self._grace = grace
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Has it finish what is under way and leave; `run` then returns."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Runs until it is stopped; while the context is away it tries again.
+
+        Raises:
+            CommandError: The context refuses it, which trying again would not change.
+        """
+        failures = 0
+        while not self._stopping.is_set():
+            participation = _Participation(self._consumer, self._send, self.figures)
+            error = await self._take_part(participation)
+            if self._stopping.is_set():
+                return
+            failures = 1 if participation.joined else failures + 1
+            self._lost(error, failures)
+            if not isinstance(error, (*_AWAY, HandlerFailed)):
+                raise error
+            await self._pause(self._connection.policy.wait(failures, error))
+
+    async def _take_part(self, participation: _Participation) -> CommandError:
+        """Takes part until the call ends or this is stopped; returns why the call ended."""
+        call = self._connection.talk(_METHOD, ConsumeResponse)
+        working = asyncio.create_task(participation.run(call, self._join()), name=f"{self._consumer.name}")
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await participation.leave(self._grace)
+                # The context ends the call once it has saved the answers.
+                await asyncio.wait([working], timeout=_FAREWELL)
+            if working.done():
+                working.result()
+        except grpc.aio.AioRpcError as error:
+            return told_by(error)
+        except _CALL_OVER:
+            return _ended()
+        finally:
+            self.figures.connected, self.figures.partitions = False, 0
+            stopping.cancel()
+            working.cancel()
+            await asyncio.wait([working])
+            call.cancel()
+        return _ended()
+
+    def _join(self) -> Join:
+        consumer = self._consumer
+        return Join(
+            consumer=consumer.name,
+            types=sorted(consumer.handlers),
+            from_now=consumer.from_now,
+            # The next ones are at hand when a handler is done.
+            in_flight=min(1000, 2 * consumer.concurrency),
+            attempts=consumer.attempts,
+            all_tenants=self._all_tenants,
+        )
+
+    def _lost(self, error: CommandError, failures: int) -> None:
+        self.figures.trouble = str(error)
+        level = logging.INFO if failures == 1 else logging.DEBUG
+        _log.log(level, "consumer %s takes no part for now: %s", self._consumer.name, error)
+
+    async def _pause(self, seconds: float) -> None:
+        await _wait_for(self._stopping, seconds)
+
+
+class _Participation:
+    """One call of `Consume`, and the handlers that work on what it delivers."""
+
+    def __init__(self, consumer: Consumer, send: SendCommand, figures: ConsumingFigures) -> None:
+        self.joined = False
+        self._consumer = consumer
+        self._send = send
+        self._figures = figures
+        self._call: Any = None
+        self._slots = asyncio.Semaphore(consumer.concurrency)
+        self._writing = asyncio.Lock()
+        self._handling: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+        """Set when what is not done yet is no longer to be done."""
+
+    async def run(self, call: Any, join: Join) -> None:
+        """Joins and handles what comes until the call ends."""
+        self._call = call
+        try:
+            await self._write(ConsumeRequest(join=join))
+            async for response in _responses(call):
+                if response.HasField("assignment"):
+                    self._assigned(len(response.assignment.partitions))
+                elif not self._over.is_set():
+                    self._begin(response.delivery)
+        except asyncio.CancelledError:
+            self._cancel_handlers()
+            raise
+        finally:
+            # The events come again, perhaps here: their handlers must have ended before.
+            self._over.set()
+            await self._finish()
+
+    async def leave(self, grace: float) -> None:
+        """Begins nothing more, answers what is done in time, and ends the call."""
+        self._over.set()
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=grace)
+            self._cancel_handlers()
+            await self._finish()
+        await self._call.done_writing()
+
+    def _assigned(self, partitions: int) -> None:
+        if not self.joined:
+            _log.info("consumer %s takes part", self._consumer.name)
+        self.joined = self._figures.connected = True
+        self._figures.partitions, self._figures.trouble = partitions, ""
+
+    def _begin(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._handle(delivery))
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+
+    def _cancel_handlers(self) -> None:
+        for task in self._handling:
+            task.cancel()
+
+    async def _finish(self) -> None:
+        if self._handling:
+            await asyncio.wait(self._handling)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        position = delivery.event.position
+        async with self._slots:
+            if self._over.is_set():
+                return
+            try:
+                await self._deal_with(delivery)
+            except _OverError:
+                return
+            except Exception as error:
+                self._failed(delivery, error)
+                answer = ConsumeRequest(fail=Fail(position=position, error=_words(error)))
+            else:
+                self._figures.handled += 1
+                answer = ConsumeRequest(acknowledge=Acknowledge(position=position))
+            await self._answer(answer)
+
+    async def _deal_with(self, delivery: Delivery) -> None:
+        for intended in await self._outwaiting(lambda: self._react(delivery)):
+            await self._outwaiting(lambda intended=intended: self._send(intended))  # type: ignore[misc]
+
+    async def _react(self, delivery: Delivery) -> Any:
+        try:
+            async with asyncio.timeout(self._consumer.timeout):
+                return await react(self._consumer, delivery.event)
+        except TimeoutError as error:
+            raise _TooLongError(f"it took longer than {self._consumer.timeout:g} s") from error
+
+    async def _outwaiting(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Does something, again and again while what it needs is away."""
+        pause = 0.1
+        while True:
+            try:
+                return await work()
+            except _AWAY as error:
+                _log.debug("consumer %s waits: %s", self._consumer.name, error)
+            if await _wait_for(self._over, pause):
+                raise _OverError
+            pause = min(5.0, 2 * pause)
+
+    async def _answer(self, answer: ConsumeRequest) -> None:
+        try:
+            await self._write(answer)
+        except (grpc.aio.AioRpcError, *_CALL_OVER):
+            # The call has ended; the event comes again.
+            return
+
+    async def _write(self, request: ConsumeRequest) -> None:
+        async with self._writing:
+            await self._call.write(request)
+
+    def _failed(self, delivery: Delivery, error: Exception) -> None:
+        self._figures.failures += 1
+        event = delivery.event
+        _log.warning(
+            "consumer %s could not deal with %s of %s/%s (position %d, attempt %d): %s",
+            self._consumer.name,
+            event.type,
+            event.aggregate_type,
+            event.aggregate_id,
+            event.position,
+            delivery.attempt,
+            error,
+            exc_info=None if isinstance(error, CommandError) else error,
+        )
+
+
+class _OverError(Exception):
+    """The call is over; what waits is given up and comes again."""
+
+
+class _TooLongError(Exception):
+    """A handler took too long."""
+
+
+async def _responses(call: Any) -> AsyncIterator[ConsumeResponse]:
+    while (response := await call.read()) is not grpc.aio.EOF:
+        yield response
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for an event, so many seconds at most; tells whether it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+async def _send_nothing(intended: IntendedCommand) -> None:
+    raise TypeError(
+        f"a consumer returned {intended.command.DESCRIPTOR.full_name}, but nothing sends its commands: "
+        "give `send` when you make its runner"
+    )
+
+
+def _ended() -> Unavailable:
+    return Unavailable("CONNECTION_LOST", "the call ended")
+
+
+def _words(error: Exception) -> str:
+    text = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+    # What a handler raises may hold anything; a message holds valid text only.
+    return text[:_LONGEST_ERROR].replace("\0", "").encode(errors="replace").decode()

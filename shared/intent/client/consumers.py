@@ -1,0 +1,122 @@
+"""The client's part for those who operate consumers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from intent_contracts.intent.v1 import (
+    DropParkedRequest,
+    DropParkedResponse,
+    ListConsumersRequest,
+    ListConsumersResponse,
+    ListParkedRequest,
+    ListParkedResponse,
+    RemoveConsumerRequest,
+    RemoveConsumerResponse,
+    ReplayParkedRequest,
+    ReplayParkedResponse,
+)
+
+from intent.client.connection import Connection
+
+__all__ = ["ConsumersClient"]
+
+_CONSUMERS: Final = "/intent.v1.Consumers"
+
+
+class ConsumersClient:
+    """Shows and mends the consumers of a context's events.
+
+    The caller needs the role ``consumer``, ``service`` or ``operator`` and sees the consumers of its
+    tenant; with the role ``consumer-all``, all.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self) -> ListConsumersResponse:
+        """Returns how far each consumer is."""
+        return await self._connection.call(
+            f"{_CONSUMERS}/ListConsumers", ListConsumersRequest(), ListConsumersResponse
+        )
+
+    async def remove(self, consumer: str, *, all_tenants: bool = False) -> None:
+        """Forgets a consumer.
+
+        Args:
+            consumer: Its name.
+            all_tenants: True: the consumer of every tenant, not that of the caller's own.
+
+        Raises:
+            NotFound: There is no such consumer.
+            Rejected: Instances work for it.
+        """
+        request = RemoveConsumerRequest(consumer=consumer, all_tenants=all_tenants)
+        await self._connection.call(f"{_CONSUMERS}/RemoveConsumer", request, RemoveConsumerResponse)
+
+    async def parked(
+        self,
+        consumer: str = "",
+        *,
+        aggregate_type: str = "",
+        aggregate_id: str = "",
+        position: int = 0,
+        limit: int = 0,
+    ) -> ListParkedResponse:
+        """Returns parked events, at most 1,000; what is empty or 0 does not narrow."""
+        request = ListParkedRequest(
+            consumer=consumer,
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            position=position,
+            limit=limit,
+        )
+        return await self._connection.call(f"{_CONSUMERS}/ListParked", request, ListParkedResponse)
+
+    async def replay(
+        self,
+        consumer: str,
+        aggregate_type: str,
+        aggregate_id: str,
+        *,
+        tenant: str = "",
+        all_tenants: bool = False,
+    ) -> int:
+        """Has a parked stream delivered again and returns how many events that are.
+
+        Args:
+            consumer: The consumer's name.
+            aggregate_type: The aggregate's short name.
+            aggregate_id: The aggregate's id.
+            tenant: The tenant to which the aggregate belongs; empty: the caller's own.
+            all_tenants: True: of the consumer of every tenant, not that of the caller's own.
+
+        Raises:
+            NotFound: It is not parked.
+        """
+        request = ReplayParkedRequest(
+            consumer=consumer,
+            aggregate_type=aggregate_type,
+            aggregate_id=aggregate_id,
+            tenant_id=tenant,
+            all_tenants=all_tenants,
+        )
+        response = await self._connection.call(f"{_CONSUMERS}/ReplayParked", request, ReplayParkedResponse)
+        return response.events
+
+    async def drop(self, consumer: str, position: int, reason: str, *, all_tenants: bool = False) -> None:
+        """Gives up a parked event; the reason is recorded.
+
+        Args:
+            consumer: The consumer's name.
+            position: The event's position.
+            reason: Why.
+            all_tenants: True: of the consumer of every tenant, not that of the caller's own.
+
+        Raises:
+            NotFound: It is not parked.
+        """
+        request = DropParkedRequest(
+            consumer=consumer, position=position, reason=reason, all_tenants=all_tenants
+        )
+        await self._connection.call(f"{_CONSUMERS}/DropParked", request, DropParkedResponse)

@@ -1,0 +1,66 @@
+"""The client's part for operators."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import grpc
+from intent_contracts.intent.v1 import (
+    ListProjectionsRequest,
+    ListProjectionsResponse,
+    ProjectionStatus,
+    RebuildProjectionRequest,
+    RebuildProjectionResponse,
+    SkipEventRequest,
+    SkipEventResponse,
+)
+
+from intent.client.connection import Connection
+from intent.client.retries import told_by
+
+__all__ = ["ProjectionsClient"]
+
+_PROJECTIONS: Final = "/intent.v1.Projections"
+
+
+class ProjectionsClient:
+    """Shows and mends the projections of a context; the caller needs the role ``operator``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self) -> ListProjectionsResponse:
+        """Returns the status of each projection and the position of the log."""
+        return await self._connection.call(
+            f"{_PROJECTIONS}/ListProjections", ListProjectionsRequest(), ListProjectionsResponse
+        )
+
+    async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
+        """Rebuilds a projection and yields how far it is, until it is done.
+
+        Raises:
+            NotFound: There is no such projection.
+            CommandError: The connection was lost or the rebuild failed; it is not repeated.
+        """
+        request = RebuildProjectionRequest(name=name)
+        call = self._connection.stream(
+            f"{_PROJECTIONS}/RebuildProjection", request, RebuildProjectionResponse
+        )
+        try:
+            async for progress in call:
+                yield progress
+        except grpc.aio.AioRpcError as error:
+            raise told_by(error) from None
+        finally:
+            call.cancel()
+
+    async def skip(self, name: str, position: int, reason: str) -> ProjectionStatus:
+        """Makes a projection pass over the event at a position; the reason is recorded.
+
+        Raises:
+            CommandError: There is no such projection, or it does not fail there.
+        """
+        request = SkipEventRequest(name=name, position=position, reason=reason)
+        response = await self._connection.call(f"{_PROJECTIONS}/SkipEvent", request, SkipEventResponse)
+        return response.status

@@ -1,0 +1,70 @@
+"""Following the events of a context without holes and without repeats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+from intent_contracts.intent.v1 import EventFilter, RecordedEvent, SubscribeRequest, SubscribeResponse
+
+from intent.client.retries import RetryPolicy, told_by
+from intent.errors import Overloaded, Unavailable
+
+__all__ = ["subscribe"]
+
+Opener = Callable[[SubscribeRequest], Any]
+
+
+async def subscribe(
+    opened: Opener,
+    policy: RetryPolicy,
+    *,
+    after: int,
+    follow: bool,
+    from_now: bool,
+    where: EventFilter | None,
+) -> AsyncIterator[RecordedEvent]:
+    """Yields events in order, each once, resuming after each lost connection.
+
+    Args:
+        opened: Opens the stream of one subscription.
+        policy: When to try again; a lost connection is tried again for ever.
+        after: The position after which to begin.
+        follow: True to go on with new events, false to end at the head of the log.
+        from_now: True to begin at the head of the log.
+        where: Which events; None: all of the tenant.
+
+    Raises:
+        CommandError: An answer that repeating would not change.
+    """
+    position, failures = after, 0
+    while True:
+        request = SubscribeRequest(after_position=position, follow=follow, filter=where, from_now=from_now)
+        try:
+            async for response in _responses(opened(request)):
+                # The first message tells where "now" was; a resumption begins there.
+                failures, from_now = 0, False
+                if response.position > position:
+                    position = response.position
+                    if response.HasField("event"):
+                        yield response.event
+        except grpc.aio.AioRpcError as rpc_error:
+            error = told_by(rpc_error)
+            if not isinstance(error, Unavailable | Overloaded):
+                raise error from None
+            failures += 1
+            await asyncio.sleep(policy.wait(failures, error))
+        else:
+            if not follow:
+                return
+
+
+async def _responses(call: Any) -> AsyncIterator[SubscribeResponse]:
+    """Yields a stream's messages and gives the stream up when it is left early."""
+    try:
+        async for response in call:
+            yield response
+    finally:
+        call.cancel()

@@ -1,0 +1,34 @@
+"""The durable command path: lanes, batches, the workflow that carries them and its activities."""
+
+from intent.commands.activities import ContextActivities
+from intent.commands.cache import AggregateCache
+from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings, Deliveries, Projections
+from intent.commands.handling import CommandHandling, Handled
+from intent.commands.lane import Lane, LaneLimits
+from intent.commands.process_commands import ProcessCommands
+from intent.commands.reports import CommandReports
+from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
+from intent.commands.router import RouterSettings, WorkflowRouter
+from intent.commands.worker import command_worker
+
+__all__ = [
+    "AggregateCache",
+    "BatchObserver",
+    "Carrier",
+    "CarrierSettings",
+    "CommandHandling",
+    "CommandReport",
+    "CommandReports",
+    "CommandRequest",
+    "ContextActivities",
+    "Deliveries",
+    "Handled",
+    "Lane",
+    "LaneLimits",
+    "ProcessCommands",
+    "Projections",
+    "RouterSettings",
+    "SubmittedCommand",
+    "WorkflowRouter",
+    "command_worker",
+]

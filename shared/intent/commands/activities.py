@@ -1,0 +1,186 @@
+"""The activities that every worker registers.
+
+`handle_commands` is the handle step of `ProcessCommands`. The five others stand on their own,
+for workflows that people write themselves. All pass positions and ids, never events or the
+state of an aggregate, through workflow history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from intent_contracts.intent.v1 import (
+    ApplyReply,
+    ApplyRequest,
+    BatchHandled,
+    CommandBatch,
+    CommandEnvelope,
+    CommandOutcome,
+    FailureKind,
+    LoadReply,
+    LoadRequest,
+    ProjectReply,
+    ProjectRequest,
+    RouteReply,
+    RouteRequest,
+)
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from intent.commands.applying import apply_decided
+from intent.commands.carrier import Deliveries, Projections
+from intent.commands.handling import CommandHandling, Handled
+from intent.commands.outcomes import failed
+from intent.commands.requests import CommandRequest
+from intent.commands.router import WorkflowRouter
+from intent.contracts import parse, validate
+from intent.errors import CommandError
+from intent.model import BoundContext
+from intent.records import StreamKey
+from intent.saga_host.delivery import EventDelivery
+from intent.store.event_store import EventStore
+from intent.temporal import names
+
+__all__ = ["ContextActivities"]
+
+_PROJECT_WAIT = 5.0
+
+
+class ContextActivities:
+    """The activities of one context.
+
+    Args:
+        context: The context, bound to its contracts.
+        store: Its event store.
+        handling: What handles its commands.
+        projections: Its read models.
+        router: Sends commands to any context.
+        delivery: Brings its events to sagas.
+        deliveries: Where callers in this process wait for outcomes.
+    """
+
+    def __init__(
+        self,
+        context: BoundContext,
+        store: EventStore,
+        handling: CommandHandling,
+        projections: Projections,
+        router: WorkflowRouter,
+        delivery: EventDelivery,
+        deliveries: Deliveries,
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._handling = handling
+        self._projections = projections
+        self._router = router
+        self._delivery = delivery
+        self._deliveries = deliveries
+
+    @property
+    def all(self) -> Sequence[Callable[..., Any]]:
+        """Every activity, to register with a worker."""
+        return [
+            self.handle_commands,
+            self.load_aggregate,
+            self.apply_events,
+            self.project_events,
+            self.route_event,
+            self.route_command,
+        ]
+
+    @activity.defn(name=names.HANDLE_COMMANDS)
+    async def handle_commands(self, batch: CommandBatch) -> BatchHandled:
+        """Loads, decides and appends a batch; each command gets its own outcome."""
+        self._check(batch.context)
+        workflow_id = activity.info().workflow_id or ""
+        handled = await self._handling.handle(
+            batch.commands, workflow_id, self._deliveries.requests(workflow_id)
+        )
+        self._deliveries.publish(workflow_id, handled.outcomes)
+        return BatchHandled(
+            outcomes=handled.outcomes if batch.reply_outcomes else _unrecorded(handled),
+            position=handled.position,
+            routed_positions=handled.routed_positions,
+        )
+
+    @activity.defn(name=names.LOAD_AGGREGATE)
+    async def load_aggregate(self, request: LoadRequest) -> LoadReply:
+        """Tells an aggregate's version, and where the log stands."""
+        key = StreamKey(request.tenant_id, request.aggregate_type, request.aggregate_id)
+        position = await self._store.position()
+        loaded = await self._store.load([key], [])
+        return LoadReply(version=loaded.streams[key].version, position=position)
+
+    @activity.defn(name=names.APPLY_EVENTS)
+    async def apply_events(self, request: ApplyRequest) -> ApplyReply:
+        """Appends events that a workflow decided itself, once per command id."""
+        return ApplyReply(outcome=await apply_decided(self._context, self._store, request))
+
+    @activity.defn(name=names.PROJECT_EVENTS)
+    async def project_events(self, request: ProjectRequest) -> ProjectReply:
+        """Brings the read models to a position, or tells which are behind."""
+        self._check(request.context)
+        behind = await self._projections.reach(request.position, _PROJECT_WAIT)
+        return ProjectReply(position=request.position, behind=behind)
+
+    @activity.defn(name=names.ROUTE_EVENT)
+    async def route_event(self, request: RouteRequest) -> RouteReply:
+        """Brings recorded events to the sagas that listen to them."""
+        self._check(request.context)
+        entries = await self._store.read_positions(list(request.positions))
+        return RouteReply(deliveries=await self._delivery.deliver(entries))
+
+    @activity.defn(name=names.ROUTE_COMMAND)
+    async def route_command(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Sends a command to its context, whichever that is, and returns its outcome.
+
+        Raises:
+            ApplicationError: Its context is away; the workflow's retry policy applies.
+        """
+        try:
+            result = await self._router.handle(self._request(envelope))
+        except CommandError as error:
+            if error.kind in _TRANSIENT:
+                raise ApplicationError(str(error), type=error.reason) from error
+            return failed(envelope.tenant_id, envelope.command_id, error)
+        return CommandOutcome(command_id=envelope.command_id, tenant_id=envelope.tenant_id, result=result)
+
+    def _request(self, envelope: CommandEnvelope) -> CommandRequest:
+        contract = self._context.registry.command(envelope.type)
+        command = parse(contract.message, envelope.data)
+        validate(command)
+        return CommandRequest(
+            contract=contract,
+            command=command,
+            tenant=envelope.tenant_id,
+            command_id=UUID(envelope.command_id),
+            correlation_id=envelope.correlation_id,
+            causation_id=envelope.causation_id,
+            actor=envelope.actor,
+            expected_version=envelope.expected_version if envelope.HasField("expected_version") else None,
+            traceparent=envelope.traceparent,
+            applied_only=True,
+        )
+
+    def _check(self, context: str) -> None:
+        if context and context != self._context.name:
+            raise ApplicationError(
+                f"this worker serves {self._context.name}, not {context}; check the task queue",
+                non_retryable=True,
+            )
+
+
+_TRANSIENT = {
+    FailureKind.FAILURE_KIND_EXHAUSTED,
+    FailureKind.FAILURE_KIND_UNAVAILABLE,
+    FailureKind.FAILURE_KIND_DEADLINE,
+}
+
+
+def _unrecorded(handled: Handled) -> list[CommandOutcome]:
+    return [
+        outcome for outcome, recorded in zip(handled.outcomes, handled.recorded, strict=True) if not recorded
+    ]

@@ -1,0 +1,85 @@
+"""Appends events that a workflow decided itself, with the same guarantees as a command."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from intent_contracts.intent.v1 import ApplyRequest, CommandOutcome
+
+from intent.commands import outcomes
+from intent.contracts import parse
+from intent.errors import CommandError, InvalidCommand, VersionConflict
+from intent.model import BoundContext, DecidedEvent
+from intent.records import StreamKey
+from intent.store.event_store import Appended, CommandWrite, EventStore, StreamAppend
+
+__all__ = ["apply_decided"]
+
+
+async def apply_decided(context: BoundContext, store: EventStore, request: ApplyRequest) -> CommandOutcome:
+    """Appends the events of a request, once per command id.
+
+    Raises:
+        StoreUnavailable: The store is away; repeating is harmless.
+    """
+    command = request.command
+    try:
+        return await _apply(context, store, request)
+    except CommandError as error:
+        return outcomes.failed(command.tenant_id, command.command_id, error)
+
+
+async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest) -> CommandOutcome:
+    command = request.command
+    key = StreamKey(command.tenant_id, request.aggregate_type, request.aggregate_id)
+    events = outcomes.event_writes(_checked(context, request))
+    version = request.expected_version + len(events)
+    outcome = outcomes.applied(context.name, key, command.command_id, version, events)
+    digest = outcomes.fingerprint("ApplyRequest", _contents(request))
+    write = CommandWrite(
+        command_id=UUID(command.command_id),
+        fingerprint=digest,
+        outcome=outcome.SerializeToString(),
+        events=events,
+        correlation_id=command.correlation_id,
+        causation_id=command.causation_id,
+        actor=command.actor,
+        traceparent=command.traceparent,
+    )
+    result = await store.append([StreamAppend(key, request.expected_version, [write])])
+    made = result.outcomes[0]
+    if isinstance(made, Appended):
+        return outcomes.with_position(outcome, made.positions[0])
+    stored = made.duplicates.get(write.command_id)
+    if stored is None:
+        raise VersionConflict(
+            "VERSION_CONFLICT",
+            f"{key} is at version {made.version}, not {request.expected_version}",
+            metadata={"actual_version": str(made.version)},
+        )
+    if stored.fingerprint != digest:
+        raise outcomes.id_reused(command.command_id)
+    return outcomes.as_duplicate(outcomes.restored(stored))
+
+
+def _checked(context: BoundContext, request: ApplyRequest) -> list[DecidedEvent]:
+    """Returns the events, each known to the contracts as one of the aggregate."""
+    decided = []
+    for event in request.events:
+        contract = context.registry.event(event.type)
+        if (contract.context, contract.aggregate) != (context.name, request.aggregate_type):
+            raise InvalidCommand(
+                "EVENT_OF_ANOTHER_AGGREGATE",
+                f"{event.type} is recorded by {contract.context}.{contract.aggregate}, "
+                f"not by {context.name}.{request.aggregate_type}",
+            )
+        parse(contract.message, event.data)
+        decided.append(DecidedEvent(event.type, contract.version, event.data))
+    return decided
+
+
+def _contents(request: ApplyRequest) -> bytes:
+    contents = ApplyRequest()
+    contents.CopyFrom(request)
+    contents.ClearField("command")
+    return contents.SerializeToString(deterministic=True)

@@ -1,0 +1,339 @@
+"""Carries batches: starts their workflows and brings the outcomes to the callers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import uuid4
+
+from intent_contracts.intent.v1 import BatchHandled, CommandBatch, CommandOutcome
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from intent.commands import outcomes
+from intent.commands.pending import Pending, wanting_projection
+from intent.commands.requests import CommandRequest
+from intent.errors import CommandError, StoreError, Unavailable
+from intent.records import CommandKey
+from intent.store.event_store import EventStore
+from intent.temporal import names
+from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
+
+__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "Deliveries", "Projections"]
+
+_log = logging.getLogger(__name__)
+
+
+class Projections(Protocol):
+    """What the command path asks of the read models."""
+
+    async def reach(self, position: int, timeout: float) -> Sequence[str]:
+        """Waits until all are at a position; returns the names of those that are not in time."""
+        ...
+
+
+class BatchObserver(Protocol):
+    """Sees every batch, for metrics and traces."""
+
+    def batch_sent(self, context: str, commands: int, queued: int) -> None:
+        """A batch was formed while `queued` commands stayed behind."""
+        ...
+
+    def batch_applied(self, context: str, commands: int, seconds: float) -> None:
+        """The outcomes of a batch are known, so long after it was formed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierSettings:
+    """Times of the command path, in seconds.
+
+    Attributes:
+        project_wait: How long an answer waits for the read models at most.
+        unavailable_after: How long starting a batch is tried before its callers are told.
+        follow_after: How long to wait for outcomes from a worker in this process before asking
+            the workflow itself, which may be carried by another process.
+        start_timeout: How long one attempt to start a workflow may take.
+    """
+
+    project_wait: float = 2.0
+    unavailable_after: float = 10.0
+    follow_after: float = 1.0
+    start_timeout: float = 5.0
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """A batch in flight.
+
+    Attributes:
+        id: The id of its workflow.
+        pendings: Its commands.
+        published: Gets the outcomes, one per command, once they are known.
+    """
+
+    id: str
+    pendings: list[Pending]
+    published: asyncio.Future[Sequence[CommandOutcome]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def publish(self, made: Sequence[CommandOutcome]) -> None:
+        """Makes the outcomes known; the first time counts."""
+        if not self.published.done():
+            self.published.set_result(made)
+
+
+class Deliveries:
+    """Where the handle step finds the batches whose callers wait in its own process."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, Batch] = {}
+
+    def expect(self, batch: Batch) -> None:
+        """Notes a batch whose outcomes are awaited."""
+        self._batches[batch.id] = batch
+
+    def forget(self, batch: Batch) -> None:
+        """Drops a batch."""
+        self._batches.pop(batch.id, None)
+
+    def requests(self, workflow_id: str) -> list[CommandRequest]:
+        """Returns the commands of a batch as this process took them in; none when it did not."""
+        batch = self._batches.get(workflow_id)
+        return [pending.request for pending in batch.pendings] if batch is not None else []
+
+    def publish(self, workflow_id: str, made: Sequence[CommandOutcome]) -> None:
+        """Makes the outcomes of a batch known, when its callers wait here."""
+        batch = self._batches.get(workflow_id)
+        if batch is not None:
+            batch.publish(made)
+
+
+class Carrier:
+    """Carries the batches of one target context.
+
+    Args:
+        context: The context that handles the commands.
+        client: The Temporal client, shared with the worker for eager start.
+        store: The context's event store, or None when it is another process's.
+        projections: The context's read models, or None when they are another process's.
+        deliveries: Where a worker in this process leaves outcomes.
+        settings: Times.
+        observer: Sees every batch.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        client: Client,
+        *,
+        store: EventStore | None,
+        projections: Projections | None,
+        deliveries: Deliveries,
+        settings: CarrierSettings,
+        observer: BatchObserver | None = None,
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._store = store
+        self._projections = projections
+        self._deliveries = deliveries
+        self._settings = settings
+        self._observer = observer
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def carry(self, pendings: list[Pending], queued: int = 0) -> None:
+        """Carries a batch until its outcomes are known; answers go out by themselves."""
+        started = asyncio.get_running_loop().time()
+        batch = Batch(f"{names.batch_workflow_prefix(self._context)}{uuid4().hex}", pendings)
+        if self._observer is not None:
+            self._observer.batch_sent(self._context, len(pendings), queued)
+        self._deliveries.expect(batch)
+        try:
+            made = await self._outcomes(batch)
+        except CommandError as error:
+            return _refuse(pendings, error)
+        except Exception:
+            _log.exception("batch %s could not be carried", batch.id)
+            return _refuse(pendings, Unavailable("BATCH_FAILED", "ask again with the same command id"))
+        finally:
+            self._deliveries.forget(batch)
+        if self._observer is not None:
+            seconds = asyncio.get_running_loop().time() - started
+            self._observer.batch_applied(self._context, len(pendings), seconds)
+        return self._answer(pendings, made)
+
+    async def drained(self) -> None:
+        """Waits until every answer is out."""
+        while self._answering:
+            await asyncio.wait(set(self._answering))
+
+    async def _outcomes(self, batch: Batch) -> Sequence[CommandOutcome]:
+        handle = await self._start(batch)
+        for pending in batch.pendings:
+            pending.accept(batch.id)
+        if self._store is not None:
+            done, _ = await asyncio.wait([batch.published], timeout=self._settings.follow_after)
+            if done:
+                return batch.published.result()
+        return await self._follow(batch, handle)
+
+    async def _start(self, batch: Batch) -> WorkflowHandle[object, BatchHandled]:
+        """Starts the workflow, trying again with the same id while Temporal is away.
+
+        Raises:
+            Unavailable: Temporal stayed away.
+        """
+        message = CommandBatch(
+            context=self._context,
+            commands=[pending.envelope for pending in batch.pendings],
+            traceparent=batch.pendings[0].envelope.traceparent,
+            reply_outcomes=self._store is None,
+        )
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.unavailable_after
+        while True:
+            try:
+                return await self._start_once(batch.id, message)
+            except WorkflowAlreadyStartedError:
+                return self._client.get_workflow_handle(batch.id, result_type=BatchHandled)
+            except RPCError as error:
+                _check_startable(error)
+                if loop.time() > until:
+                    raise _temporal_away(error) from error
+                _log.warning("cannot start a batch, trying again: %s", error.message)
+                await asyncio.sleep(0.2)
+
+    async def _start_once(self, batch_id: str, message: CommandBatch) -> WorkflowHandle[object, BatchHandled]:
+        return await self._client.start_workflow(
+            names.PROCESS_COMMANDS,
+            message,
+            id=batch_id,
+            task_queue=names.command_queue(self._context),
+            result_type=BatchHandled,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=names.WORKFLOW_TASK_TIMEOUT,
+            request_eager_start=self._store is not None,
+            search_attributes=batch_attributes(self._context, message.commands),
+            static_summary=batch_summary(message.commands),
+            priority=batch_priority(message.commands),
+            rpc_timeout=timedelta(seconds=self._settings.start_timeout),
+        )
+
+    async def _follow(
+        self, batch: Batch, handle: WorkflowHandle[object, BatchHandled]
+    ) -> Sequence[CommandOutcome]:
+        """Waits for the workflow itself, unless the outcomes are published first."""
+        result = asyncio.ensure_future(self._result(handle))
+        try:
+            either: list[asyncio.Future[Any]] = [result, batch.published]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if batch.published.done():
+                return batch.published.result()
+            return await self._collect(batch, result.result())
+        finally:
+            result.cancel()
+
+    async def _result(self, handle: WorkflowHandle[object, BatchHandled]) -> BatchHandled:
+        while True:
+            try:
+                return await handle.result()
+            except WorkflowFailureError as error:
+                raise Unavailable(
+                    "BATCH_ENDED",
+                    f"the workflow {handle.id} was ended from outside ({error.cause}); "
+                    "ask again with the same command id",
+                    retry_after_ms=1000,
+                ) from error
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    raise _temporal_away(error) from error
+                await asyncio.sleep(0.5)
+
+    async def _collect(self, batch: Batch, handled: BatchHandled) -> Sequence[CommandOutcome]:
+        """Puts the outcomes together from the workflow and, for those it keeps, the store."""
+        told = {(outcome.tenant_id, outcome.command_id): outcome for outcome in handled.outcomes}
+        made = []
+        for pending in batch.pendings:
+            outcome = told.get((pending.envelope.tenant_id, pending.envelope.command_id))
+            made.append(outcome if outcome is not None else await self._stored(pending.key, pending))
+        return made
+
+    async def _stored(self, key: CommandKey, pending: Pending) -> CommandOutcome:
+        try:
+            stored = await self._store.command(key) if self._store is not None else None
+        except StoreError as error:
+            return pending.fail(
+                Unavailable("STORE_UNAVAILABLE", f"{error}; ask again with the same command id")
+            )
+        if stored is None:
+            return pending.fail(
+                Unavailable("OUTCOME_UNKNOWN", "the outcome is not known; ask again with the same command id")
+            )
+        return outcomes.restored(stored)
+
+    def _answer(self, pendings: Sequence[Pending], made: Sequence[CommandOutcome]) -> None:
+        """Answers those who need not wait for the read models, and the others when those are there."""
+        later: list[tuple[Pending, CommandOutcome]] = []
+        for pending, outcome in zip(pendings, made, strict=True):
+            if self._projections is None or not outcome.HasField("result"):
+                pending.answer(outcome)
+            else:
+                pending.answer(outcome, applied_only=True)
+                later.append((pending, outcome))
+        if later and wanting_projection([pending for pending, _ in later]):
+            task = asyncio.get_running_loop().create_task(self._answer_projected(later))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _answer_projected(self, later: Sequence[tuple[Pending, CommandOutcome]]) -> None:
+        assert self._projections is not None
+        position = max(outcome.result.position for _, outcome in later)
+        try:
+            behind = await self._projections.reach(position, self._settings.project_wait)
+        except StoreError as error:
+            _log.warning("answering without the read models: %s", error)
+            behind = ["?"]
+        for pending, outcome in later:
+            outcome.result.projected = not behind
+            pending.answer(outcome, applied_only=False)
+
+
+def _refuse(pendings: Sequence[Pending], error: CommandError) -> None:
+    for pending in pendings:
+        pending.refuse(error)
+
+
+def _check_startable(error: RPCError) -> None:
+    """Raises when starting again cannot help."""
+    if error.status in _TRANSIENT:
+        return
+    raise Unavailable(
+        "TEMPORAL_REFUSED", f"Temporal refused the batch: {error.message}", retry_after_ms=5000
+    ) from error
+
+
+_TRANSIENT = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.UNKNOWN,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+def _temporal_away(error: RPCError) -> Unavailable:
+    return Unavailable(
+        "TEMPORAL_UNAVAILABLE",
+        f"Temporal is away ({error.message}); nothing is lost, ask again with the same command id",
+        retry_after_ms=1000,
+    )

@@ -1,0 +1,111 @@
+"""Outcomes of commands: made, stored without positions, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef
+
+from intent.errors import CommandError, CommandIdReused, HandlerFailed, failure_of
+from intent.model import DecidedEvent
+from intent.records import StreamKey
+from intent.store.event_store import EventWrite, StoredCommand
+
+__all__ = [
+    "applied",
+    "as_duplicate",
+    "defect",
+    "event_writes",
+    "failed",
+    "fingerprint",
+    "id_reused",
+    "restored",
+    "with_position",
+]
+
+
+def fingerprint(type_name: str, data: bytes) -> bytes:
+    """Returns a digest that tells a repeated command from another under the same id."""
+    return hashlib.blake2b(data, digest_size=16, key=type_name.encode()[:64]).digest()
+
+
+def event_writes(decided: Sequence[DecidedEvent]) -> list[EventWrite]:
+    """Returns decided events with new ids, ready to append."""
+    return [EventWrite(uuid4(), event.type, event.schema_version, event.data) for event in decided]
+
+
+def applied(
+    context: str, key: StreamKey, command_id: str, version: int, events: Sequence[EventWrite]
+) -> CommandOutcome:
+    """Returns the outcome of a command that brought its aggregate to `version`.
+
+    Positions are not known before the append; `with_position` sets them.
+    """
+    first = version - len(events) + 1
+    return CommandOutcome(
+        command_id=command_id,
+        tenant_id=key.tenant,
+        result=CommandResult(
+            command_id=command_id,
+            context=context,
+            aggregate_type=key.aggregate_type,
+            aggregate_id=key.aggregate_id,
+            version=version,
+            events=[
+                EventRef(event_id=str(event.event_id), type=event.type, version=first + index)
+                for index, event in enumerate(events)
+            ],
+        ),
+    )
+
+
+def failed(tenant: str, command_id: str, error: CommandError) -> CommandOutcome:
+    """Returns the outcome of a command that had no effect."""
+    return CommandOutcome(command_id=command_id, tenant_id=tenant, failure=failure_of(error))
+
+
+def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:
+    """Sets the positions of a result whose last event has `position`; returns the outcome."""
+    if outcome.HasField("result"):
+        result = outcome.result
+        result.position = position
+        first = position - len(result.events) + 1
+        for index, event in enumerate(result.events):
+            event.position = first + index
+    return outcome
+
+
+def restored(stored: StoredCommand) -> CommandOutcome:
+    """Returns the outcome that the store keeps."""
+    return with_position(CommandOutcome.FromString(stored.outcome), stored.position)
+
+
+def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:
+    """Returns a copy marked as the answer of an earlier call."""
+    copy = CommandOutcome()
+    copy.CopyFrom(outcome)
+    if copy.HasField("result"):
+        copy.result.duplicate = True
+    else:
+        copy.failure.duplicate = True
+    return copy
+
+
+def id_reused(command_id: str | UUID) -> CommandIdReused:
+    """Returns the error for a command id that belongs to a command with other contents."""
+    return CommandIdReused(
+        "COMMAND_ID_REUSED",
+        f"command id {command_id} was used for a command with other contents; use a new id",
+        metadata={"command_id": str(command_id)},
+    )
+
+
+def defect(error_id: str) -> HandlerFailed:
+    """Returns the error for a handler that raised, without telling the caller its innards."""
+    return HandlerFailed(
+        "INTERNAL",
+        f"the command could not be handled because of a defect; it is in the log as {error_id}",
+        metadata={"error_id": error_id},
+    )

@@ -1,0 +1,107 @@
+"""Commands between their arrival and their answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
+
+from intent.commands.outcomes import as_duplicate, failed
+from intent.commands.requests import CommandRequest
+from intent.errors import CommandError
+from intent.records import CommandKey
+
+__all__ = ["Pending", "Waiter", "wanting_projection"]
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One caller that waits for a command.
+
+    Attributes:
+        future: Gets the outcome, marked as a duplicate for all but the first caller.
+        since: When it began to wait, on the event loop's clock.
+        applied_only: True when it wants its answer at the append.
+        joined: True when another caller brought the command.
+    """
+
+    future: asyncio.Future[CommandOutcome]
+    since: float
+    applied_only: bool
+    joined: bool
+
+    def answer(self, outcome: CommandOutcome) -> None:
+        """Gives the caller its outcome, unless it has gone."""
+        if not self.future.done():
+            self.future.set_result(as_duplicate(outcome) if self.joined else outcome)
+
+    def refuse(self, error: CommandError) -> None:
+        """Gives the caller an error, unless it has gone."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """One command that is queued or under way.
+
+    Attributes:
+        envelope: The command.
+        key: Its tenant and id.
+        fingerprint: The digest of its contents.
+        size: Its size in a batch, in bytes.
+        request: The command as its first caller gave it, validated.
+        waiters: The callers that wait for it; several when an id is repeated meanwhile.
+        accepted: Gets the handle once a workflow carries the command; only when asked for.
+        dropped: True once its lane passed over it because nobody waited any more.
+    """
+
+    envelope: CommandEnvelope
+    key: CommandKey
+    fingerprint: bytes
+    size: int
+    request: CommandRequest
+    waiters: list[Waiter] = field(default_factory=list)
+    accepted: asyncio.Future[str] | None = None
+    handle: str = ""
+    dropped: bool = False
+
+    @property
+    def abandoned(self) -> bool:
+        """True when nobody waits any more, so that it need not be started."""
+        waiting = any(not waiter.future.done() for waiter in self.waiters)
+        return not waiting and (self.accepted is None or self.accepted.done())
+
+    def accept(self, handle: str) -> None:
+        """Notes the workflow that carries the command."""
+        self.handle = handle
+        if self.accepted is not None and not self.accepted.done():
+            self.accepted.set_result(handle)
+
+    def answer(self, outcome: CommandOutcome, *, applied_only: bool | None = None) -> None:
+        """Answers the callers; with `applied_only`, only those that wait for as much."""
+        for waiter in self.waiters:
+            if applied_only is None or waiter.applied_only == applied_only:
+                waiter.answer(outcome)
+
+    def refuse(self, error: CommandError) -> None:
+        """Answers every caller with an error."""
+        for waiter in self.waiters:
+            waiter.refuse(error)
+        if self.accepted is not None and not self.accepted.done():
+            self.accepted.set_exception(error)
+
+    def fail(self, error: CommandError) -> CommandOutcome:
+        """Returns an outcome for this command that says it had no effect."""
+        return failed(self.key.tenant, self.envelope.command_id, error)
+
+
+def wanting_projection(pendings: Sequence[Pending]) -> bool:
+    """Returns whether a caller of these commands waits for the read models."""
+    return any(
+        not waiter.applied_only and not waiter.future.done()
+        for pending in pendings
+        for waiter in pending.waiters
+    )

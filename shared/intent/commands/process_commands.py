@@ -1,0 +1,111 @@
+"""The workflow that carries a batch of commands through load, decide, append, project and route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from google.protobuf.message import Message
+    from intent_contracts.intent.v1 import (
+        BatchHandled,
+        CommandBatch,
+        ProjectReply,
+        ProjectRequest,
+        RouteReply,
+        RouteRequest,
+    )
+
+    from intent.temporal import names, policies
+
+__all__ = ["ProcessCommands"]
+
+
+@workflow.defn(name=names.PROCESS_COMMANDS)
+class ProcessCommands:
+    """Handles a batch of commands of one context, durably.
+
+    The handle step loads the aggregates, decides and appends, in one local activity. When it
+    has appended something, the read models and the sagas follow side by side. Only positions
+    and ids pass through the workflow's history.
+    """
+
+    @workflow.run
+    async def run(self, batch: CommandBatch) -> BatchHandled:
+        """Runs the batch.
+
+        Args:
+            batch: The commands, in the order in which they are handled.
+
+        Returns:
+            The position of the log, and the outcomes that the store does not keep.
+        """
+        handled = await _handle(batch)
+        followers: list[Awaitable[None]] = []
+        if handled.position:
+            followers.append(_project(batch.context, handled.position))
+        if handled.routed_positions:
+            followers.append(_route(batch, list(handled.routed_positions)))
+        if followers:
+            await asyncio.gather(*followers)
+        return handled
+
+
+async def _handle(batch: CommandBatch) -> BatchHandled:
+    handled: BatchHandled = await _insisting(
+        names.HANDLE_COMMANDS,
+        batch,
+        BatchHandled,
+        batch,
+        start_to_close_timeout=policies.HANDLE_TIMEOUT,
+        retry_policy=policies.HANDLE_RETRY,
+    )
+    return handled
+
+
+async def _insisting(
+    name: str, request: Message, reply: type[Message], batch: CommandBatch, **how: Any
+) -> Any:
+    """Runs a step until it is done, however long that takes.
+
+    A local activity that retries for hours lets the history grow with every heartbeat; before it
+    is too long the batch begins anew, which its command ids and event ids make harmless.
+    """
+    while True:
+        try:
+            return await workflow.execute_local_activity(
+                name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **how
+            )
+        except FailureError as error:
+            workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause or error)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(batch)
+
+
+async def _project(context: str, position: int) -> None:
+    """Brings the read models to a position; their own loop goes on where this gives up."""
+    try:
+        await workflow.execute_local_activity(
+            names.PROJECT_EVENTS,
+            ProjectRequest(context=context, position=position),
+            result_type=ProjectReply,
+            start_to_close_timeout=policies.PROJECT_TIMEOUT,
+            retry_policy=policies.PROJECT_RETRY,
+        )
+    except FailureError as error:
+        workflow.logger.warning("read models lag behind position %d: %s", position, error)
+
+
+async def _route(batch: CommandBatch, positions: list[int]) -> None:
+    await _insisting(
+        names.ROUTE_EVENT,
+        RouteRequest(context=batch.context, positions=positions),
+        RouteReply,
+        batch,
+        start_to_close_timeout=policies.ROUTE_TIMEOUT,
+        retry_policy=policies.ROUTE_RETRY,
+    )

@@ -1,0 +1,96 @@
+"""Tells what became of a command: from the store, or from the workflow that carries it."""
+
+from __future__ import annotations
+
+from intent_contracts.intent.v1 import BatchHandled, CommandOutcome, CommandStatus
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from intent.commands import outcomes
+from intent.commands.requests import CommandReport
+from intent.errors import NotFound, Unavailable
+from intent.records import CommandKey
+from intent.store.event_store import EventStore
+from intent.temporal import names
+from intent.temporal.attributes import TENANTS
+
+__all__ = ["CommandReports"]
+
+_PENDING = CommandReport(CommandStatus.COMMAND_STATUS_PENDING)
+
+
+class CommandReports:
+    """Finds the outcomes of one context's commands.
+
+    Args:
+        context: The context.
+        client: The Temporal client.
+        store: The context's event store.
+    """
+
+    def __init__(self, context: str, client: Client, store: EventStore) -> None:
+        self._context = context
+        self._client = client
+        self._store = store
+
+    async def report(self, key: CommandKey, handle: str, *, in_flight: bool) -> CommandReport:
+        """Tells how far a command is.
+
+        Args:
+            key: The command.
+            handle: The handle that `submit` gave, or empty.
+            in_flight: True when this process knows it to be under way.
+
+        Raises:
+            NotFound: The command is not known, or its handle is not one of this context.
+        """
+        stored = await self._store.command(key)
+        if stored is not None:
+            return _finished(outcomes.restored(stored))
+        if in_flight:
+            return _PENDING
+        if handle.startswith(names.batch_workflow_prefix(self._context)):
+            return await self._carried(key, handle)
+        raise _unknown(key)
+
+    async def _carried(self, key: CommandKey, handle: str) -> CommandReport:
+        workflow = self._client.get_workflow_handle(handle, result_type=BatchHandled)
+        try:
+            description = await workflow.describe()
+            # Long lists of tenants are shortened to prefixes: see `intent.temporal.attributes`.
+            tenants = description.typed_search_attributes.get(TENANTS) or ()
+            if not any(key.tenant.startswith(tenant) for tenant in tenants):
+                raise _unknown(key)
+            if description.status == WorkflowExecutionStatus.RUNNING:
+                return _PENDING
+            handled = await workflow.result()
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                raise _unknown(key) from error
+            raise Unavailable(
+                "TEMPORAL_UNAVAILABLE", f"Temporal is away: {error.message}", retry_after_ms=1000
+            ) from error
+        return await self._closed(key, handled)
+
+    async def _closed(self, key: CommandKey, handled: BatchHandled) -> CommandReport:
+        for outcome in handled.outcomes:
+            if (outcome.tenant_id, outcome.command_id) == (key.tenant, str(key.command_id)):
+                return _finished(outcome)
+        stored = await self._store.command(key)
+        if stored is None:
+            raise _unknown(key)
+        return _finished(outcomes.restored(stored))
+
+
+def _finished(outcome: CommandOutcome) -> CommandReport:
+    applied = outcome.HasField("result")
+    status = CommandStatus.COMMAND_STATUS_APPLIED if applied else CommandStatus.COMMAND_STATUS_FAILED
+    return CommandReport(status, outcome)
+
+
+def _unknown(key: CommandKey) -> NotFound:
+    return NotFound(
+        "COMMAND_NOT_FOUND",
+        f"command {key.command_id} is not known here; a command under way is found by its handle only",
+        metadata={"command_id": str(key.command_id)},
+    )

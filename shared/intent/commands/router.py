@@ -1,0 +1,232 @@
+"""The WorkflowRouter: sends commands to the context whose contracts they are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+from zlib import crc32
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandResult
+
+from intent.commands import outcomes
+from intent.commands.carrier import Carrier
+from intent.commands.lane import Lane, LaneLimits
+from intent.commands.pending import Pending, Waiter
+from intent.commands.reports import CommandReports
+from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
+from intent.errors import ConfigurationError, Unavailable, error_of
+from intent.records import CommandKey
+
+__all__ = ["RouterSettings", "WorkflowRouter"]
+
+_SWEEP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSettings:
+    """How the router forms batches and how long callers wait.
+
+    Attributes:
+        lanes: Lanes per context; commands of one aggregate share a lane.
+        limits: The bounds of each lane.
+        unavailable_after: Seconds after which a caller is told to ask again.
+    """
+
+    lanes: int = 1
+    limits: LaneLimits = field(default_factory=LaneLimits)
+    unavailable_after: float = 10.0
+
+
+class WorkflowRouter:
+    """Sends commands through the lanes of their context and brings back the results.
+
+    Args:
+        carrier_of: Returns the carrier for a context, by name.
+        reports: Tells what became of commands of this context.
+        settings: Lanes and times.
+    """
+
+    def __init__(
+        self,
+        carrier_of: Callable[[str], Carrier],
+        reports: CommandReports,
+        settings: RouterSettings | None = None,
+    ) -> None:
+        self._carrier_of = carrier_of
+        self._reports = reports
+        self._settings = settings or RouterSettings()
+        self._lanes: dict[str, list[Lane]] = {}
+        self._carriers: dict[str, Carrier] = {}
+        self._in_flight: dict[CommandKey, Pending] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def handle(self, request: CommandRequest) -> CommandResult:
+        """Runs a command and returns its result.
+
+        A caller that goes away does not undo an accepted command; asking again with the same
+        command id gives its result.
+
+        Raises:
+            CommandError: The command had no effect, or, for `Unavailable`, none that is known yet.
+        """
+        pending = self._enter(request)
+        waiter = self._wait(pending, request.applied_only)
+        return _result(await waiter.future)
+
+    async def submit(self, request: CommandRequest) -> SubmittedCommand:
+        """Accepts a command durably, without waiting for its result.
+
+        Raises:
+            CommandError: It was not accepted.
+        """
+        pending = self._enter(request)
+        if not pending.handle:
+            if pending.accepted is None:
+                pending.accepted = asyncio.get_running_loop().create_future()
+            await asyncio.shield(pending.accepted)
+        return SubmittedCommand(request.command_id, pending.handle)
+
+    async def outcome(self, tenant: str, command_id: UUID, handle: str | None = None) -> CommandReport:
+        """Tells what became of a command of this context.
+
+        Raises:
+            NotFound: The command is not known.
+        """
+        key = CommandKey(tenant, command_id)
+        return await self._reports.report(key, handle or "", in_flight=key in self._in_flight)
+
+    @property
+    def depth(self) -> int:
+        """How many commands queue."""
+        return sum(lane.depth for lanes in self._lanes.values() for lane in lanes)
+
+    @property
+    def in_flight(self) -> int:
+        """How many commands wait for their outcome, those that queue among them."""
+        return len(self._in_flight)
+
+    def close(self) -> None:
+        """Refuses new commands from now on; what was taken goes on."""
+        self._closed = True
+
+    async def drain(self, timeout: float) -> bool:
+        """Waits until what was taken is answered, at most `timeout` seconds; returns whether it is."""
+        try:
+            await asyncio.wait_for(self._drained(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _drained(self) -> None:
+        for lanes in self._lanes.values():
+            for lane in lanes:
+                await lane.drained()
+        for carrier in self._carriers.values():
+            await carrier.drained()
+
+    def _enter(self, request: CommandRequest) -> Pending:
+        """Queues a command, or joins the same one that is under way."""
+        if self._closed:
+            raise Unavailable(
+                "SHUTTING_DOWN",
+                "this process is shutting down; ask again with the same command id",
+                retry_after_ms=200,
+            )
+        key = CommandKey(request.tenant, request.command_id)
+        data = request.command.SerializeToString(deterministic=True)
+        digest = outcomes.fingerprint(request.contract.type, data)
+        known = self._in_flight.get(key)
+        if known is not None and not known.dropped:
+            if known.fingerprint != digest:
+                raise outcomes.id_reused(request.command_id)
+            return known
+        pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
+        self._lane(request).offer(pending)
+        self._in_flight[key] = pending
+        return pending
+
+    def _wait(self, pending: Pending, applied_only: bool) -> Waiter:
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(loop.create_future(), loop.time(), applied_only, joined=bool(pending.waiters))
+        pending.waiters.append(waiter)
+        if self._sweeper is None:
+            self._sweeper = loop.create_task(self._sweep(), name="router-sweep")
+        return waiter
+
+    def _lane(self, request: CommandRequest) -> Lane:
+        context = request.contract.context
+        lanes = self._lanes.get(context)
+        if lanes is None:
+            lanes = self._lanes[context] = self._open(context)
+        if len(lanes) == 1:
+            return lanes[0]
+        stream = f"{request.tenant}/{request.contract.aggregate_id(request.command)}"
+        return lanes[crc32(stream.encode()) % len(lanes)]
+
+    def _open(self, context: str) -> list[Lane]:
+        if self._settings.lanes < 1:
+            raise ConfigurationError("a context needs at least one lane")
+        carrier = self._carriers[context] = self._carrier_of(context)
+
+        async def send(batch: list[Pending]) -> None:
+            try:
+                await carrier.carry(batch, self.depth)
+            finally:
+                for pending in batch:
+                    self._forget(pending)
+
+        return [Lane(send, self._settings.limits) for _ in range(self._settings.lanes)]
+
+    async def _sweep(self) -> None:
+        """Tells callers that have waited for too long, while anything is under way."""
+        while self._in_flight:
+            await asyncio.sleep(_SWEEP)
+            oldest = asyncio.get_running_loop().time() - self._settings.unavailable_after
+            for pending in list(self._in_flight.values()):
+                for waiter in pending.waiters:
+                    if waiter.since < oldest:
+                        waiter.refuse(_still_waiting(pending))
+                if pending.dropped:
+                    self._forget(pending)
+        self._sweeper = None
+
+    def _forget(self, pending: Pending) -> None:
+        if self._in_flight.get(pending.key) is pending:
+            del self._in_flight[pending.key]
+
+
+def _envelope(request: CommandRequest, data: bytes) -> CommandEnvelope:
+    seconds, nanos = divmod(time.time_ns(), 10**9)
+    return CommandEnvelope(
+        tenant_id=request.tenant,
+        command_id=str(request.command_id),
+        type=request.contract.type,
+        data=data,
+        correlation_id=request.correlation_id,
+        causation_id=request.causation_id,
+        actor=request.actor,
+        expected_version=request.expected_version,
+        traceparent=request.traceparent,
+        received_at=Timestamp(seconds=seconds, nanos=nanos),
+    )
+
+
+def _result(outcome: CommandOutcome) -> CommandResult:
+    if outcome.HasField("failure"):
+        raise error_of(outcome.failure)
+    return outcome.result
+
+
+def _still_waiting(pending: Pending) -> Unavailable:
+    state = "accepted and goes on" if pending.handle else "not accepted yet"
+    return Unavailable(
+        "STILL_WAITING",
+        f"the command is {state}; something it needs is away; ask again with the same command id",
+        metadata={"accepted": "true" if pending.handle else "false"},
+        retry_after_ms=1000,
+    )

@@ -1,0 +1,159 @@
+"""The commands of a batch on their way to their outcomes, grouped by aggregate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
+
+from intent.commands import outcomes
+from intent.contracts import CommandContract
+from intent.errors import CommandError, VersionConflict
+from intent.model import Aggregate, AggregateType, CommandMetadata
+from intent.records import CommandKey, Snapshot, StreamKey
+from intent.store.event_store import CommandWrite, StoredCommand, StreamAppend
+
+__all__ = ["Group", "Work"]
+
+
+@dataclass(slots=True)
+class Work:
+    """One command of a batch.
+
+    Attributes:
+        envelope: The command as it came.
+        contract: Its contract.
+        command: Its message.
+        key: The aggregate that it addresses.
+        command_id: Its id.
+        fingerprint: The digest of its contents.
+        outcome: What became of it, once that is known.
+        recorded: Whether the store keeps the outcome.
+        repeats: The same command id, again in the batch.
+    """
+
+    envelope: CommandEnvelope
+    contract: CommandContract
+    command: Message
+    key: StreamKey
+    command_id: UUID
+    fingerprint: bytes
+    outcome: CommandOutcome | None = None
+    recorded: bool = False
+    repeats: list[Work] = field(default_factory=list)
+
+    @property
+    def command_key(self) -> CommandKey:
+        """The command's tenant and id."""
+        return CommandKey(self.key.tenant, self.command_id)
+
+    @property
+    def metadata(self) -> CommandMetadata:
+        """What the command's handler may know besides the command."""
+        envelope = self.envelope
+        received = envelope.received_at
+        return CommandMetadata(
+            tenant=envelope.tenant_id,
+            command_id=self.command_id,
+            actor=envelope.actor,
+            correlation_id=envelope.correlation_id,
+            received_at=datetime.fromtimestamp(received.seconds + received.nanos / 1e9, tz=UTC),
+        )
+
+    def expect(self, actual: int) -> None:
+        """Checks the version that the caller expects, if any.
+
+        Raises:
+            VersionConflict: The aggregate is at another.
+        """
+        envelope = self.envelope
+        if envelope.HasField("expected_version") and envelope.expected_version != actual:
+            raise VersionConflict(
+                "VERSION_CONFLICT",
+                f"{self.key.aggregate_type} {self.key.aggregate_id} is at version {actual}, "
+                f"not {envelope.expected_version}; read it again and decide anew",
+                metadata={
+                    "expected_version": str(envelope.expected_version),
+                    "actual_version": str(actual),
+                },
+            )
+
+    def fail(self, error: CommandError) -> None:
+        """Gives the command an outcome that says it had no effect."""
+        self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
+
+    def recall(self, stored: StoredCommand) -> None:
+        """Gives a command that was applied before its first outcome."""
+        if stored.fingerprint != self.fingerprint:
+            self.fail(outcomes.id_reused(self.envelope.command_id))
+            return
+        self.outcome = outcomes.as_duplicate(outcomes.restored(stored))
+        self.recorded = True
+
+    def settled(self) -> CommandOutcome:
+        """Returns the outcome, having given it to the repeats in the batch."""
+        outcome = self.outcome
+        assert outcome is not None
+        for repeat in self.repeats:
+            if repeat.fingerprint != self.fingerprint:
+                repeat.fail(outcomes.id_reused(self.envelope.command_id))
+            else:
+                repeat.outcome, repeat.recorded = outcomes.as_duplicate(outcome), self.recorded
+        return outcome
+
+
+@dataclass(slots=True)
+class Group:
+    """The commands of one aggregate.
+
+    Attributes:
+        key: The aggregate.
+        kind: Its type.
+        works: Its commands that have no outcome yet.
+        fresh: Whether the copy is loaded in this round, rather than kept from before or taken for new.
+        base: The version of the copy before the round.
+        aggregate: The copy, or None when it must be loaded.
+        writes: What was decided in this round.
+    """
+
+    key: StreamKey
+    kind: AggregateType
+    works: list[Work]
+    fresh: bool = False
+    base: int = 0
+    aggregate: Aggregate[Any] | None = None
+    writes: list[tuple[Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
+
+    @property
+    def opening(self) -> str:
+        """The type of its first command."""
+        return self.works[0].contract.type
+
+    def new(self) -> Aggregate[Any]:
+        """Returns the aggregate as it is before its first event."""
+        return self.kind.new(self.key.tenant, self.key.aggregate_id)
+
+    def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
+        """Begins a round on a copy."""
+        self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
+        self.writes = []
+
+    def reset(self) -> None:
+        """Forgets what was decided on a copy that may be stale; the next round loads."""
+        self.aggregate, self.writes = None, []
+
+    def stream_append(self) -> StreamAppend:
+        """Returns what was decided, as one append."""
+        return StreamAppend(
+            self.key, self.base, [write for _, write, _ in self.writes], snapshot=self._snapshot()
+        )
+
+    def _snapshot(self) -> Snapshot | None:
+        aggregate = self.aggregate
+        if aggregate is None or not self.kind.snapshot_due(self.base, aggregate.version):
+            return None
+        return self.kind.snapshot(aggregate)

@@ -1,0 +1,12 @@
+"""Everything of Intent on one machine, for development: what `intent dev` runs."""
+
+from intent.dev.layout import DevLayout
+from intent.dev.stack import DevStack
+from intent.dev.state import ContextAddress, DevState
+
+__all__ = [
+    "ContextAddress",
+    "DevLayout",
+    "DevStack",
+    "DevState",
+]

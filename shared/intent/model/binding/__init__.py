@@ -1,0 +1,1 @@
+"""Checks what a context declares against its contracts."""

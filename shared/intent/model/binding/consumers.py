@@ -1,0 +1,48 @@
+"""Checks consumers against the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from intent.contracts import Problems, Registry
+from intent.model.consumer import Consumer
+
+__all__ = ["bind_consumers"]
+
+
+def bind_consumers(
+    consumers: Iterable[type[Consumer]], registry: Registry, problems: Problems
+) -> dict[type[Consumer], str]:
+    """Returns for each consumer the context whose events it takes, noting what does not fit."""
+    bound: dict[type[Consumer], str] = {}
+    names: dict[str, type[Consumer]] = {}
+    for consumer in consumers:
+        first = names.setdefault(consumer.name, consumer)
+        if first is not consumer:
+            fault = f"is named {consumer.name}, as {first.__module__}.{first.__qualname__} is already"
+            _add(consumer, fault, "give it a name of its own", problems)
+        source = _source(consumer, registry, problems)
+        if source:
+            bound[consumer] = source
+    return bound
+
+
+def _source(consumer: type[Consumer], registry: Registry, problems: Problems) -> str:
+    contexts: dict[str, str] = {}
+    for type_, handler in consumer.handlers.items():
+        event = registry.events.get(type_)
+        if event is None:
+            fault = f"takes {type_} in {handler.method.__name__}, which is no event"
+            _add(consumer, fault, "mark the message with (intent.v1.event)", problems)
+        else:
+            contexts.setdefault(event.context, type_)
+    if not consumer.handlers:
+        _add(consumer, "takes no event", "add a method with @consumes", problems)
+    if len(contexts) > 1:
+        fault = f"takes events of several contexts: {', '.join(contexts.values())}"
+        _add(consumer, fault, "cut it into one consumer for each", problems)
+    return next(iter(contexts), "")
+
+
+def _add(consumer: type[Consumer], fault: str, mend: str, problems: Problems) -> None:
+    problems.add(consumer.__module__, consumer.__qualname__, fault, mend)

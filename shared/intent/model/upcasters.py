@@ -1,0 +1,166 @@
+"""Chains upcasters, so that whatever was stored is read at its current schema version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError, Message
+
+from intent.contracts import Problems, Registry
+from intent.errors import StoreError, UnknownType
+from intent.model.upcasting import SchemaVersion, Upcaster
+
+__all__ = ["Upcasters"]
+
+
+class _Plan(NamedTuple):
+    """How to read one schema version.
+
+    Attributes:
+        message: The class in which the bytes are read.
+        steps: The upcasters to run, in order.
+        type: The full name of what comes out.
+    """
+
+    message: type[Message]
+    steps: Sequence[Callable[[Any], Message]]
+    type: str
+
+
+class Upcasters:
+    """The upcasters of a context.
+
+    Args:
+        upcasters: The upcasters, in any order.
+        registry: Tells the current schema versions.
+        problems: Where to note upcasters that do not fit the contracts; without it they raise.
+
+    Raises:
+        ContractError: An upcaster does not fit the contracts, and `problems` was not given.
+    """
+
+    def __init__(
+        self, upcasters: Iterable[Upcaster[Any, Any]], registry: Registry, problems: Problems | None = None
+    ) -> None:
+        found = Problems() if problems is None else problems
+        self._registry = registry
+        self._current = {contract.type: contract.version for contract in registry.events.values()}
+        self._current |= {contract.type: contract.version for contract in registry.states.values()}
+        self._steps: dict[tuple[str, int], tuple[Upcaster[Any, Any], SchemaVersion]] = {}
+        self._plans: dict[tuple[str, int], _Plan] = {}
+        for upcaster in upcasters:
+            self._add(upcaster, found)
+        if problems is None:
+            found.refuse()
+
+    def event(self, type: str, version: int, data: bytes) -> tuple[str, Message]:  # noqa: A002
+        """Returns an event's full name and message at the current schema version.
+
+        Args:
+            type: The full name that it was stored with.
+            version: The schema version that it was stored with.
+            data: The message, as proto bytes.
+
+        Raises:
+            UnknownType: Neither a contract nor a chain knows this schema version.
+            StoreError: The bytes do not encode such a message.
+        """
+        plan = self._plans.get((type, version)) or self._plan(type, version)
+        if plan is None:
+            raise UnknownType(
+                "UNKNOWN_EVENT_VERSION",
+                f"{type} version {version} is not known here; a newer release may have recorded it",
+                metadata={"type": type, "schema_version": str(version)},
+            )
+        return plan.type, _read(plan, data)
+
+    def state(self, type: str, version: int, data: bytes) -> Message | None:  # noqa: A002
+        """Returns a state at the current schema version; None when no chain leads there.
+
+        Raises:
+            StoreError: The bytes do not encode such a message.
+        """
+        plan = self._plans.get((type, version)) or self._plan(type, version)
+        return None if plan is None else _read(plan, data)
+
+    def knows(self, type: str, version: int) -> bool:  # noqa: A002
+        """Returns whether a schema version is the current one, or upcasters lead there from it."""
+        return self._plan(type, version) is not None
+
+    def retired(self, type: str) -> bool:  # noqa: A002
+        """Returns whether an event is upcast to another even at its contract's version."""
+        return (type, self._current.get(type, 0)) in self._steps
+
+    def check(self, context: str, problems: Problems) -> None:
+        """Notes each older version of a context's events from which no chain leads to the current one.
+
+        A state without a chain is no contradiction: its snapshots are rebuilt from the events.
+        """
+        for contract in self._registry.events.values():
+            if contract.context != context:
+                continue
+            gaps = [str(v) for v in range(1, contract.version) if not self.knows(contract.type, v)]
+            if gaps:
+                fault = (
+                    f"is at version {contract.version}, but no upcaster leads there from {', '.join(gaps)}"
+                )
+                mend = "declare an upcaster from each older version and name it in the context's upcasters"
+                problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+
+    def _plan(self, type_: str, version: int) -> _Plan | None:
+        """Follows the chain from a schema version to the current one, and remembers it."""
+        steps: list[Upcaster[Any, Any]] = []
+        at = SchemaVersion(type_, version)
+        while (step := self._steps.get(at)) is not None and len(steps) <= len(self._steps):
+            steps.append(step[0])
+            at = step[1]
+        if step is not None or self._current.get(at.type) != at.version:
+            return None
+        contract = self._registry.events.get(at.type) or self._registry.states[at.type]
+        message = steps[0].taken if steps else contract.message
+        plan = _Plan(message, tuple(upcaster.function for upcaster in steps), at.type)
+        self._plans[type_, version] = plan
+        return plan
+
+    def _add(self, upcaster: Upcaster[Any, Any], problems: Problems) -> None:
+        file, name = upcaster.function.__module__, upcaster.function.__qualname__
+        try:
+            source, target = upcaster.source, upcaster.target
+        except TypeError as error:
+            mend = "annotate the function with the message that it takes and the one that it returns"
+            problems.add(file, name, f"does not tell what it upcasts ({error})", mend)
+            return
+        contradictions = list(self._contradictions(upcaster, source, target))
+        for fault, mend in contradictions:
+            problems.add(file, name, fault, mend)
+        if not contradictions:
+            self._steps[source] = upcaster, target
+
+    def _contradictions(
+        self, upcaster: Upcaster[Any, Any], source: SchemaVersion, target: SchemaVersion
+    ) -> Iterable[tuple[str, str]]:
+        current = self._current.get(target.type)
+        if source in self._steps:
+            yield f"upcasts {source}, which another upcaster takes already", "remove one of the two"
+        if current is None:
+            yield f"makes {target.type}, which is no event or state", "return a message of the contracts"
+        elif target.version > current:
+            mend = f"raise the version of {target.type} in its contract, or remove the upcaster"
+            yield f"makes {target}, but the contract is at version {current}", mend
+        if source.type != target.type:
+            if upcaster.to_version is None:
+                yield f"renames {source.type} but not to which version of {target.type}", "set `to_version`"
+        elif target.version <= source.version:
+            yield f"leads from {source} back to version {target.version}", "let it lead to a later version"
+
+
+def _read(plan: _Plan, data: bytes) -> Message:
+    try:
+        message: Message = plan.message.FromString(data)
+    except DecodeError as error:
+        name = plan.message.DESCRIPTOR.full_name
+        raise StoreError(f"what is stored as {name} cannot be read: {error}") from error
+    for step in plan.steps:
+        message = step(message)
+    return message

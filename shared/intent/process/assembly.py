@@ -1,0 +1,373 @@
+"""Puts a context process together: store, read models, router, worker and gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from intent.commands import (
+    AggregateCache,
+    BatchObserver,
+    Carrier,
+    CarrierSettings,
+    CommandHandling,
+    CommandReports,
+    ContextActivities,
+    Deliveries,
+    LaneLimits,
+    RouterSettings,
+    WorkflowRouter,
+)
+from intent.consumers import ConsumerHost
+from intent.errors import ConfigurationError
+from intent.model import BoundContext
+from intent.process.consumers import running_consumers, serving_consumers
+from intent.process.garbage_collection import tame_collector
+from intent.process.sockets import free_port
+from intent.process.workers import running_workers
+from intent.projections.reader import ReadModels
+from intent.projections.supervisor import ProjectionSupervisor
+from intent.saga_host import EventDelivery, SagaDirectory
+from intent.service import (
+    ContextServer,
+    DevIdentityProvider,
+    HealthMonitor,
+    IdentityProvider,
+    Probe,
+    ServiceParts,
+    ServiceSettings,
+    store_probe,
+)
+from intent.service.servicers.consumers import CONSUMERS
+from intent.settings.config import Settings
+from intent.store.postgres import PostgresEventStore, open_pool
+from intent.telemetry.calls import CallObserver
+from intent.telemetry.endpoint import MetricsEndpoint
+from intent.telemetry.metrics import Metrics
+from intent.telemetry.tracing import setup_tracing
+from intent.temporal.backlog import BacklogWatch
+from intent.temporal.connection import connect_temporal, require_search_attributes, temporal_problem
+from intent.temporal.current_version import CurrentVersion
+from intent.temporal.names import command_queue, saga_queue
+
+__all__ = ["CommandPath", "ContextProcess", "command_path"]
+
+_log = logging.getLogger(__name__)
+
+_STALLED = 30.0
+"""Seconds without progress after which read models count as stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPath:
+    """What carries commands from the router to the log.
+
+    Attributes:
+        store: The event store.
+        router: Takes the commands.
+        activities: What a worker of the context registers.
+    """
+
+    store: PostgresEventStore
+    router: WorkflowRouter
+    activities: ContextActivities
+
+
+def command_path(
+    settings: Settings,
+    context: BoundContext,
+    client: Client,
+    store: PostgresEventStore,
+    projections: ProjectionSupervisor,
+    observer: BatchObserver | None = None,
+    *,
+    work: bool = True,
+    begins_here: Callable[[], bool] = lambda: False,
+) -> CommandPath:
+    """Connects router, lanes, carriers and activities of one context.
+
+    `begins_here` tells whether sagas of the context may begin in this process at the moment.
+    Without a worker in this process its own batches come back as those of other contexts do, by their
+    workflows' results, for nobody here leaves outcomes for the carriers.
+    """
+    deliveries = Deliveries()
+
+    def carrier_of(name: str) -> Carrier:
+        own = name == context.name
+        return Carrier(
+            name,
+            client,
+            store=store if own and work else None,
+            projections=projections if own else None,
+            deliveries=deliveries,
+            settings=CarrierSettings(
+                project_wait=settings.project_wait, unavailable_after=settings.unavailable_after
+            ),
+            observer=observer,
+        )
+
+    router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
+    handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
+    delivery = EventDelivery(context, client, begins_here)
+    activities = ContextActivities(context, store, handling, projections, router, delivery, deliveries)
+    return CommandPath(store, router, activities)
+
+
+def _router(settings: Settings) -> RouterSettings:
+    limits = LaneLimits(
+        batch_commands=settings.batch_max_commands,
+        batch_bytes=settings.batch_max_bytes,
+        capacity=settings.lane_capacity,
+    )
+    return RouterSettings(settings.lanes, limits, settings.unavailable_after)
+
+
+class ContextProcess:
+    """One process of a context: a gRPC server, a worker, or both.
+
+    Args:
+        settings: The settings.
+        context: The context, bound to its contracts.
+        serve: Whether it answers gRPC calls.
+        work: Whether it works on the context's task queue.
+    """
+
+    def __init__(
+        self, settings: Settings, context: BoundContext, *, serve: bool = True, work: bool = True
+    ) -> None:
+        if not serve and not work:
+            raise ConfigurationError("a process must serve, work, or both")
+        self._settings = settings
+        self._context = context
+        self._serve = serve
+        self._work = work
+        self._metrics = Metrics()
+        self._tracing = setup_tracing(settings)
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT, then finishes what is under way.
+
+        Raises:
+            ConfigurationError: PostgreSQL or Temporal does not answer, or a port is taken.
+            BaseExceptionGroup: The worker ended by itself.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        async with self.started():
+            tame_collector()
+            await stop.wait()
+            _log.info("stopping: finishing what is under way")
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[CommandPath]:
+        """Runs the process while the context manager is entered."""
+        async with AsyncExitStack() as stack:
+            settings = self._settings
+            stack.callback(self._tracing.close)
+            store = await stack.enter_async_context(self._store())
+            projections = await stack.enter_async_context(self._projections(store))
+            temporal_metrics = _temporal_metrics_address(settings)
+            client = await connect_temporal(
+                settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
+            )
+            await require_search_attributes(client)
+            current = self._current(client)
+            if self._work and self._context.sagas:
+                await stack.enter_async_context(current.watched())
+            path = command_path(
+                settings,
+                self._context,
+                client,
+                store,
+                projections,
+                self._metrics,
+                work=self._work,
+                begins_here=current.ours,
+            )
+            self._metrics.watch_commands(path.router)
+            if self._work:
+                working = running_workers(client, self._context, path.activities, settings)
+                workers = await stack.enter_async_context(working)
+            else:
+                workers = []
+            probes = _probes(client, workers, projections)
+            if self._serve:
+                server = await stack.enter_async_context(
+                    self._server(store, path, projections, client, probes)
+                )
+                health = server.health
+            else:
+                health = HealthMonitor((), [store_probe(store), *probes], interval=1.0, timeout=2.0)
+                await health.start()
+                stack.push_async_callback(health.stop)
+            if self._work:
+                consuming = running_consumers(self._context, settings, path.router, self._metrics)
+                await stack.enter_async_context(consuming)
+            await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
+            yield path
+
+    def _current(self, client: Client) -> CurrentVersion:
+        settings = self._settings
+        queue = saga_queue(self._context.name)
+        return CurrentVersion(client, queue, settings.deployment, settings.build_id)
+
+    @asynccontextmanager
+    async def _server(
+        self,
+        store: PostgresEventStore,
+        path: CommandPath,
+        projections: ProjectionSupervisor,
+        client: Client,
+        probes: Sequence[Probe],
+    ) -> AsyncIterator[ContextServer]:
+        context, settings = self._context, self._settings
+        async with (
+            serving_consumers(store, context.name, self._metrics) as consumers,
+            self._reader() as reader,
+        ):
+            parts = ServiceParts(
+                context=context,
+                router=path.router,
+                store=store,
+                reader=reader,
+                read_side=projections,
+                operator=projections,
+                sagas=_sagas(context, client),
+                identities=_identities(settings),
+                tracer=CallObserver(self._metrics, self._tracing.calls),
+                probes=[*probes, _consumers_probe(consumers)],
+                consumers=consumers,
+            )
+            server = ContextServer(parts, _service(settings))
+            await server.start()
+            try:
+                yield server
+            finally:
+                await server.stop()
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[PostgresEventStore]:
+        store = await PostgresEventStore.open(
+            self._settings.database_url,
+            self._context.name,
+            connections=self._settings.database_connections,
+        )
+        try:
+            yield self._tracing.watch(store, "postgresql", "append", "load", "read_log")
+        finally:
+            await store.close()
+
+    @asynccontextmanager
+    async def _projections(self, store: PostgresEventStore) -> AsyncIterator[ProjectionSupervisor]:
+        supervisor = ProjectionSupervisor(self._context, store, store.pool)
+        self._metrics.watch_projections(supervisor.counters)
+        await supervisor.start()
+        try:
+            yield supervisor
+        finally:
+            await supervisor.stop()
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[ReadModels]:
+        settings = self._settings
+        pool = await open_pool(
+            settings.query_database_url or settings.database_url, connections=settings.query_connections
+        )
+        try:
+            yield self._tracing.watch(ReadModels(pool, self._context), "postgresql", "get", "list")
+        finally:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def _endpoint(
+        self, health: HealthMonitor, client: Client, temporal: str | None
+    ) -> AsyncIterator[None]:
+        settings = self._settings
+        if settings.metrics_port is None:
+            yield
+            return
+        backlog = _backlog(client, self._context)
+        self._metrics.watch_backlog(lambda: backlog.latest)
+        endpoint = MetricsEndpoint(
+            self._metrics.text,
+            lambda: health.problems,
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            temporal=temporal,
+        )
+        await endpoint.start()
+        await backlog.start()
+        try:
+            yield
+        finally:
+            await endpoint.stop()
+            await backlog.stop()
+
+
+def _backlog(client: Client, context: BoundContext) -> BacklogWatch:
+    queues = [command_queue(context.name), *([saga_queue(context.name)] if context.sagas else [])]
+    return BacklogWatch(client, context.name, queues, sagas=bool(context.sagas))
+
+
+def _temporal_metrics_address(settings: Settings) -> str | None:
+    """Returns where the SDK serves its metrics, which the process's own endpoint passes on."""
+    return None if settings.metrics_port is None else f"127.0.0.1:{free_port()}"
+
+
+def _probes(client: Client, workers: Sequence[Worker], projections: ProjectionSupervisor) -> list[Probe]:
+    async def temporal() -> str:
+        return await temporal_problem(client)
+
+    async def working() -> str:
+        stopped = [worker.task_queue for worker in workers if not worker.is_running]
+        return f"the worker of {', '.join(stopped)} has stopped" if stopped else ""
+
+    async def projecting() -> str:
+        return projections.stalled(_STALLED)
+
+    return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
+
+
+def _consumers_probe(consumers: ConsumerHost) -> Probe:
+    async def leasing() -> str:
+        return consumers.stalled(_STALLED)
+
+    return Probe("consumers", leasing, services=(CONSUMERS,))
+
+
+def _identities(settings: Settings) -> IdentityProvider:
+    if settings.identity_mode == "dev":
+        return DevIdentityProvider(
+            dev_mode=settings.dev, enabled=True, default_roles=frozenset(settings.dev_roles)
+        )
+    raise ConfigurationError(
+        "tokens are not supported yet: set INTENT_IDENTITY_MODE=dev where only trusted callers reach the port"
+    )
+
+
+def _sagas(context: BoundContext, client: Client) -> SagaDirectory:
+    own = (saga.type for saga in context.registry.sagas.values() if saga.context == context.name)
+    return SagaDirectory(context.name, own, client)
+
+
+def _service(settings: Settings) -> ServiceSettings:
+    return ServiceSettings(
+        host=settings.host,
+        port=settings.port,
+        listeners=settings.grpc_listeners,
+        transport_bytes=settings.grpc_max_message_bytes,
+        shutdown_grace=settings.drain_timeout,
+        keepalive_time=settings.grpc_keepalive_time,
+        keepalive_timeout=settings.grpc_keepalive_timeout,
+        max_connection_age=settings.grpc_max_connection_age,
+        max_connection_age_grace=settings.grpc_max_connection_age_grace,
+    )

@@ -1,0 +1,127 @@
+"""Consumers in a context's process: those that it serves, and those that it runs itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from intent.client import ConsumerRunner, IntentClient, SendCommand
+from intent.commands import CommandRequest, WorkflowRouter
+from intent.consumers import ConsumerDatabase, ConsumerHost
+from intent.contracts import Registry, validate
+from intent.errors import ConfigurationError
+from intent.model import BoundContext, Consumer, IntendedCommand
+from intent.settings.config import Settings
+from intent.store.postgres import PostgresEventStore
+from intent.telemetry.metrics import Metrics
+
+__all__ = ["running_consumers", "serving_consumers"]
+
+_log: Final = logging.getLogger(__name__)
+_ROLES: Final = ("consumer", "consumer-all")
+_REFUSED: Final = 30.0
+"""Seconds after which a consumer that was refused asks again: the other context may be mended."""
+_WORD: Final = "consumers"
+"""What processes tell each other when they have something to look at."""
+
+
+@asynccontextmanager
+async def serving_consumers(
+    store: PostgresEventStore, context: str, metrics: Metrics
+) -> AsyncIterator[ConsumerHost]:
+    """Serves consumers while the context manager is entered."""
+    database = ConsumerDatabase(store.pool, context)
+    host = ConsumerHost(store, database, tell=lambda: store.wake_ups.tell(_WORD))
+    store.wake_ups.on(_WORD, host.look)
+    metrics.watch_consumers(host.counters)
+    await host.start()
+    try:
+        yield host
+    finally:
+        await host.stop()
+
+
+@asynccontextmanager
+async def running_consumers(
+    context: BoundContext, settings: Settings, router: WorkflowRouter, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Runs the consumers that a context declares while the context manager is entered.
+
+    Raises:
+        ConfigurationError: It is not set where a context is served whose events they take.
+    """
+    async with AsyncExitStack() as stack:
+        runners = []
+        for consumer, address in _addressed(context, settings):
+            actor = f"service:{context.name}"
+            client = IntentClient.connect(address, actor=actor, roles=_ROLES, registry=context.registry)
+            stack.push_async_callback(client.close)
+            runners.append(
+                client.consume(consumer(), send=_sender(context.registry, router), all_tenants=True)
+            )
+        metrics.watch_consuming(lambda: [runner.figures for runner in runners])
+        tasks = [asyncio.create_task(_persist(runner), name=runner.figures.name) for runner in runners]
+        try:
+            yield
+        finally:
+            await _stop(runners, tasks, settings.drain_timeout)
+
+
+def _addressed(context: BoundContext, settings: Settings) -> Iterator[tuple[type[Consumer], str]]:
+    """Yields the consumers and where each takes its events from."""
+    known = {context.name: f"{settings.host}:{settings.port}", **settings.context_addresses}
+    for consumer, source in context.consumers.items():
+        if source in known:
+            yield consumer, known[source]
+            continue
+        missing = (
+            f"the consumer {consumer.name} takes the events of {source}; tell where that is served: "
+            f"INTENT_CONTEXT_ADDRESSES={source}=host:port"
+        )
+        if not settings.dev:
+            raise ConfigurationError(missing)
+        _log.warning("%s", missing)
+
+
+def _sender(registry: Registry, router: WorkflowRouter) -> SendCommand:
+    async def send(intended: IntendedCommand) -> None:
+        contract = registry.command(intended.command.DESCRIPTOR.full_name)
+        validate(intended.command)
+        await router.handle(
+            CommandRequest(
+                contract=contract,
+                command=intended.command,
+                tenant=intended.tenant,
+                command_id=intended.command_id,
+                correlation_id=intended.correlation_id,
+                causation_id=intended.causation_id,
+                actor=intended.actor,
+                traceparent=intended.traceparent,
+                applied_only=True,
+            )
+        )
+
+    return send
+
+
+async def _persist(runner: ConsumerRunner) -> None:
+    """Runs a consumer until it is stopped, whatever the other context answers."""
+    while True:
+        try:
+            return await runner.run()
+        except Exception as error:
+            _log.exception("the consumer %s is refused: %s", runner.figures.name, error)
+        await asyncio.sleep(_REFUSED)
+
+
+async def _stop(runners: list[ConsumerRunner], tasks: list[asyncio.Task[None]], patience: float) -> None:
+    for runner in runners:
+        runner.stop()
+    if tasks:
+        await asyncio.wait(tasks, timeout=patience)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,46 @@
+"""Tells sagas again what the log of a context recorded, after Temporal's data was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from intent.model import BoundContext
+from intent.saga_host import EventDelivery
+from intent.settings.config import Settings
+from intent.store.postgres import PostgresEventStore
+from intent.temporal.connection import connect_temporal, require_search_attributes
+
+__all__ = ["redeliver"]
+
+_PAGE = 500
+
+
+async def redeliver(
+    settings: Settings, context: BoundContext, after: int, tell: Callable[[int, int], None]
+) -> int:
+    """Delivers a context's events to every saga that listens, in the order of the log.
+
+    Args:
+        settings: Where PostgreSQL and Temporal are.
+        context: The context whose log it is.
+        after: The position after which to begin.
+        tell: Gets the position reached and the last one.
+
+    Returns:
+        The number of deliveries.
+
+    Raises:
+        ConfigurationError: PostgreSQL or Temporal does not answer, or is not prepared.
+    """
+    async with AsyncExitStack() as stack:
+        store = await PostgresEventStore.open(settings.database_url, context.name, connections=1)
+        stack.push_async_callback(store.close)
+        client = await connect_temporal(settings)
+        await require_search_attributes(client)
+        delivery, last, delivered = EventDelivery(context, client), await store.position(), 0
+        while after < last and (entries := await store.read_log(after, _PAGE)):
+            delivered += await delivery.deliver(entries)
+            after = entries[-1].position
+            tell(after, last)
+        return delivered

@@ -1,0 +1,44 @@
+"""Makes a context's schema ready; imported by tools, never by a serving process."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from intent.model import BoundContext
+from intent.projections.tables import ensure_tables
+from intent.settings.config import Settings
+from intent.store.migrations import migrate
+from intent.store.migrations.provisioning import Passwords, provision
+
+__all__ = ["passwords_of", "prepare_schema"]
+
+
+def passwords_of(settings: Settings) -> Passwords:
+    """Returns the passwords that the roles' URLs carry; None for a URL without one."""
+    urls = (settings.owner_database_url, settings.database_url, settings.query_database_url)
+    return Passwords(*(unquote(found) if (found := urlsplit(url).password) else None for url in urls))
+
+
+async def prepare_schema(
+    context: BoundContext, owner_url: str, *, admin_url: str = "", passwords: Passwords | None = None
+) -> None:
+    """Brings a context's schema and the tables of its read models up to date.
+
+    Args:
+        context: The context.
+        owner_url: Connects as the context's owner.
+        admin_url: Connects as a role that may create roles and schemas, to do that first;
+            empty: they are there.
+        passwords: Passwords to give the roles then.
+
+    Raises:
+        ConfigurationError: PostgreSQL does not answer, or refuses.
+    """
+    if admin_url:
+        await provision(admin_url, context.name, passwords)
+
+    async def tables(connection: Any) -> None:
+        await ensure_tables(connection, context)
+
+    await migrate(owner_url, context.name, folder=context.migrations, prepare=tables)

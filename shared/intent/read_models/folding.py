@@ -1,0 +1,287 @@
+"""Folds events into rows, in memory: the one engine behind live, catch-up and rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from intent.model import DELETE, EventMetadata, Projection, ProjectionHandler
+from intent.model.projection import RowKey
+from intent.read_models.shape import TableShape
+from intent.records import LogEntry
+
+__all__ = ["Changes", "Decode", "EventFailure", "Folded", "Folder", "Plan", "RowId", "StoredRow", "Upsert"]
+
+Row = TypeVar("Row", bound=Message)
+
+Decode: TypeAlias = Callable[[str, int, bytes], tuple[str, Message]]
+"""Parses an event of any schema version: (type, schema version, data) to (current type, message)."""
+
+
+class RowId(NamedTuple):
+    """Names a row.
+
+    Attributes:
+        tenant: The tenant's id.
+        key: The values of the key's columns.
+    """
+
+    tenant: str
+    key: tuple[Any, ...]
+
+
+class StoredRow(NamedTuple):
+    """A row as the table holds it.
+
+    Attributes:
+        data: The row's message, as proto bytes.
+        created_position: The position of the event that created it.
+    """
+
+    data: bytes
+    created_position: int
+
+
+class Upsert(NamedTuple):
+    """A row to write.
+
+    Attributes:
+        id: Which row.
+        indexed: The values of the indexed columns.
+        data: The row's message, as proto bytes.
+        created_position: The position of the event that created it.
+        updated_position: The position of the event that changed it last.
+    """
+
+    id: RowId
+    indexed: Sequence[Any]
+    data: bytes
+    created_position: int
+    updated_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a page of events does to a table.
+
+    Attributes:
+        upserts: The rows to write.
+        deletes: The rows to remove.
+    """
+
+    upserts: Sequence[Upsert]
+    deletes: Sequence[RowId]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFailure:
+    """An event that a projection cannot handle.
+
+    Attributes:
+        position: The event's position.
+        error: What was raised.
+    """
+
+    position: int
+    error: Exception
+
+
+class _Step(NamedTuple):
+    position: int
+    rows: Sequence[RowId]
+    method: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A page of events, decoded, with the rows that it needs.
+
+    Attributes:
+        steps: The events that concern the projection.
+        rows: The rows that they concern, each once, with the values of their key fields.
+        start: The position before the page.
+        end: The position up to which it reaches: its last, or the one before a failure.
+        failure: The first event that cannot even be decoded, or None.
+    """
+
+    steps: Sequence[_Step]
+    rows: Mapping[RowId, RowKey]
+    start: int
+    end: int
+    failure: EventFailure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What became of a plan.
+
+    Attributes:
+        changes: What to write.
+        position: The position up to which events are contained.
+        failure: The event after that position which failed, or None.
+        events: How many events were applied.
+    """
+
+    changes: Changes
+    position: int
+    failure: EventFailure | None
+    events: int
+
+
+@dataclass(slots=True)
+class _Slot(Generic[Row]):
+    row: Row | None
+    created: int
+    stored: bool
+    updated: int = 0
+
+
+@dataclass(slots=True)
+class Folder:
+    """Folds the events of the log into the rows of one projection.
+
+    Attributes:
+        projection: The projection.
+        shape: The table of its read model.
+        decode: Parses the events.
+    """
+
+    projection: Projection[Any]
+    shape: TableShape
+    decode: Decode
+    _handlers: dict[tuple[str, int], ProjectionHandler | None] = field(default_factory=dict)
+
+    def plan(self, start: int, entries: Sequence[LogEntry], skipped: Container[int] = ()) -> Plan:
+        """Decodes a page and finds the rows that it needs.
+
+        Args:
+            start: The position before the page.
+            entries: The page, in order, without a hole.
+            skipped: Positions to pass over.
+        """
+        steps: list[_Step] = []
+        rows: dict[RowId, RowKey] = {}
+        end = start
+        failure = None
+        for entry in entries:
+            if entry.position not in skipped:
+                try:
+                    step = self._step(entry, rows)
+                except Exception as error:
+                    failure = EventFailure(entry.position, error)
+                    break
+                if step is not None:
+                    steps.append(step)
+            end = entry.position
+        return Plan(steps, rows, start, end, failure)
+
+    def fold(self, plan: Plan, stored: Mapping[RowId, StoredRow]) -> Folded:
+        """Applies a plan to the rows as they are stored; a failing event ends it before that event."""
+        slots: dict[RowId, _Slot[Any]] = {}
+        for done, step in enumerate(plan.steps):
+            try:
+                self._apply(step, plan.rows, slots, stored)
+            except Exception as error:
+                # The failing handler may have left its row half changed: fold again up to it.
+                failure = EventFailure(step.position, error)
+                before = Plan(plan.steps[:done], plan.rows, plan.start, step.position - 1, failure)
+                return self.fold(before, stored)
+        return Folded(self._changes(slots), plan.end, plan.failure, len(plan.steps))
+
+    def _step(self, entry: LogEntry, rows: dict[RowId, RowKey]) -> _Step | None:
+        kind = (entry.type, entry.schema_version)
+        handler = self._handlers.get(kind, _UNSEEN)
+        if handler is None:
+            return None
+        type_, event = self.decode(entry.type, entry.schema_version, entry.data)
+        if handler is _UNSEEN:
+            handler = self._handlers[kind] = self.projection.handlers.get(type_)
+            if handler is None:
+                return None
+        concerned: Sequence[RowId]
+        if handler.keys is None:
+            meta = _metadata(entry, type_) if handler.takes_metadata else None
+            concerned = (self._row(entry.tenant, (entry.aggregate_id,), rows),)
+        else:
+            meta = _metadata(entry, type_)
+            keys = _keys(handler.keys(event, meta))
+            concerned = [self._row(entry.tenant, key, rows) for key in keys]
+        arguments = (event, meta) if handler.takes_metadata else (event,)
+        return _Step(entry.position, concerned, handler.method, arguments)
+
+    def _row(self, tenant: str, key: RowKey, rows: dict[RowId, RowKey]) -> RowId:
+        """Returns the row with a key, and notes that the page needs it."""
+        id_ = RowId(tenant, self.shape.key_values(key))
+        rows.setdefault(id_, key)
+        return id_
+
+    def _apply(
+        self,
+        step: _Step,
+        keys: Mapping[RowId, RowKey],
+        slots: dict[RowId, _Slot[Any]],
+        stored: Mapping[RowId, StoredRow],
+    ) -> None:
+        for id_ in step.rows:
+            slot = slots.get(id_)
+            if slot is None:
+                slot = slots[id_] = self._slot(stored.get(id_))
+            if slot.row is None:
+                slot.row = self._new_row(keys[id_])
+                slot.created = step.position
+            if step.method(self.projection, slot.row, *step.arguments) is DELETE:
+                slot.row = None
+            slot.updated = step.position
+
+    def _slot(self, stored: StoredRow | None) -> _Slot[Any]:
+        if stored is None:
+            return _Slot(None, 0, stored=False)
+        return _Slot(self.shape.model.FromString(stored.data), stored.created_position, stored=True)
+
+    def _new_row(self, key: RowKey) -> Message:
+        row = self.shape.model()
+        for column, value in zip(self.shape.key, key, strict=True):
+            setattr(row, column.name, value)
+        return row
+
+    def _changes(self, slots: Mapping[RowId, _Slot[Any]]) -> Changes:
+        indexed_values = self.shape.indexed_values
+        upserts = [
+            Upsert(id_, indexed_values(slot.row), slot.row.SerializeToString(), slot.created, slot.updated)
+            for id_, slot in slots.items()
+            if slot.row is not None
+        ]
+        deletes = [id_ for id_, slot in slots.items() if slot.row is None and slot.stored]
+        return Changes(upserts, deletes)
+
+
+_UNSEEN: Any = object()
+
+
+def _metadata(entry: LogEntry, type_: str) -> EventMetadata:
+    return EventMetadata(
+        entry.position,
+        entry.tenant,
+        entry.aggregate_type,
+        entry.aggregate_id,
+        entry.version,
+        entry.event_id,
+        type_,
+        entry.recorded_at,
+        entry.correlation_id,
+        entry.causation_id,
+        entry.command_id,
+        entry.actor,
+    )
+
+
+def _keys(found: str | RowKey | Iterable[str | RowKey]) -> Iterable[RowKey]:
+    if isinstance(found, str):
+        return ((found,),)
+    if isinstance(found, tuple):
+        return (found,)
+    return [(key,) if isinstance(key, str) else key for key in found]

@@ -1,0 +1,18 @@
+"""Sagas on Temporal: their workflow, worker and sandbox, and how events are delivered to them."""
+
+from intent.saga_host.delivery import EventDelivery
+from intent.saga_host.directory import DirectorySettings, SagaDirectory
+from intent.saga_host.sandbox import saga_runner
+from intent.saga_host.types import know_sagas
+from intent.saga_host.worker import saga_worker
+from intent.saga_host.workflow import SagaWorkflow
+
+__all__ = [
+    "DirectorySettings",
+    "EventDelivery",
+    "SagaDirectory",
+    "SagaWorkflow",
+    "know_sagas",
+    "saga_runner",
+    "saga_worker",
+]

@@ -1,0 +1,138 @@
+"""Brings recorded events to the sagas that listen to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from intent_contracts.intent.v1 import RecordedEvent, SagaInput, SagaStatus
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from intent.contracts import SagaContract
+from intent.envelopes import recorded_event
+from intent.model import BoundContext
+from intent.records import LogEntry
+from intent.temporal import names
+from intent.temporal.attributes import fair_to, saga_attributes, saga_summary
+
+__all__ = ["EventDelivery"]
+
+_log = logging.getLogger(__name__)
+
+
+class _Target(NamedTuple):
+    """A saga that an event is for."""
+
+    saga: SagaContract
+    correlation: str
+    event: RecordedEvent
+
+    @property
+    def starts(self) -> bool:
+        return self.event.type in self.saga.starts_on
+
+    @property
+    def workflow_id(self) -> str:
+        return names.saga_workflow_id(self.saga.type, self.event.tenant_id, self.correlation)
+
+
+class EventDelivery:
+    """Signals events to sagas, starting those that are not there yet.
+
+    Signal-with-start makes "start, or tell the one that runs" one step of the server, so that a
+    saga exists once per correlation whichever event comes first. A saga that is over is not
+    started again: its event came late and has been dealt with. Only one that events waited in vain
+    to see started, and that failed for that reason, begins anew.
+
+    Where this process runs the sagas of the context itself, one that its own events start takes a
+    shorter way: it starts with its event and eagerly, so that its first task comes back with the
+    answer instead of over a task queue. When it is there already, the event is signalled after all.
+
+    Args:
+        context: The context whose events these are.
+        client: The Temporal client, shared with the worker of the context's sagas if there is one.
+        begins_here: Whether sagas of the context may begin in this process at the moment.
+    """
+
+    def __init__(
+        self, context: BoundContext, client: Client, begins_here: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._begins_here = begins_here
+
+    async def deliver(self, entries: Sequence[LogEntry]) -> int:
+        """Delivers events, each to every saga that listens; returns the number of deliveries.
+
+        Those for one saga go in the order of the log. Delivering again is harmless: a saga drops
+        an event whose id it has seen.
+        """
+        by_saga: dict[str, list[_Target]] = defaultdict(list)
+        for entry in entries:
+            for target in self._targets(entry):
+                by_saga[target.workflow_id].append(target)
+        await asyncio.gather(*(self._bring_all(targets) for targets in by_saga.values()))
+        return sum(map(len, by_saga.values()))
+
+    def _targets(self, entry: LogEntry) -> list[_Target]:
+        """Returns the sagas that listen, with the event as its contract is now."""
+        listeners = self._context.registry.listeners(entry.type)
+        if not listeners:
+            return []
+        type_, message = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
+        event = recorded_event(self._context.name, entry)
+        version = self._context.registry.events[type_].version
+        if (type_, version) != (entry.type, entry.schema_version):
+            event.type, event.schema_version = type_, version
+            event.data = message.SerializeToString(deterministic=True)
+        found = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
+        # An event that names no process concerns none, such as a cancellation of what was never begun.
+        return [_Target(saga, correlation, event) for saga, correlation in found if correlation]
+
+    async def _bring_all(self, targets: Sequence[_Target]) -> None:
+        for target in targets:
+            if not (self._may_begin_here(target) and await self._begun(target)):
+                await self._signal(target)
+
+    def _may_begin_here(self, target: _Target) -> bool:
+        return target.starts and target.saga.context == self._context.name and self._begins_here()
+
+    async def _begun(self, target: _Target) -> bool:
+        """Starts a saga with its event; returns False when it is there already, or is over."""
+        try:
+            await self._start(target, args=[SagaInput(events=[target.event])], request_eager_start=True)
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def _signal(self, target: _Target) -> None:
+        try:
+            await self._start(
+                target,
+                start_signal=names.SAGA_SIGNAL,
+                start_signal_args=[target.event],
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except WorkflowAlreadyStartedError:
+            saga, correlation, event = target
+            _log.info("event %s came after saga %s %s was over", event.event_id, saga.type, correlation)
+
+    async def _start(self, target: _Target, **how: Any) -> None:
+        saga, correlation, event = target
+        status = SagaStatus.SAGA_STATUS_RUNNING if target.starts else SagaStatus.SAGA_STATUS_UNSTARTED
+        await self._client.start_workflow(
+            saga.type,
+            id=target.workflow_id,
+            task_queue=names.saga_queue(saga.context),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            task_timeout=names.SAGA_TASK_TIMEOUT,
+            search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
+            static_summary=saga_summary(saga.type, event.tenant_id, correlation),
+            priority=fair_to(event.tenant_id),
+            **how,
+        )

@@ -1,0 +1,311 @@
+"""Finds the sagas of a context in Temporal, tells how far they are, and passes on what operators want."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
+    GetSagaResponse,
+    ListSagasRequest,
+    ListSagasResponse,
+    ResumeSagaRequest,
+    SagaInfo,
+    SagaReport,
+    SagaStatus,
+)
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable
+from intent.temporal import names
+from intent.temporal.attributes import CONTEXT, CORRELATION_IDS, SAGA_STATUS, SAGA_STEP, TENANTS
+
+__all__ = ["DirectorySettings", "SagaDirectory"]
+
+_PAGE: Final = 50
+_RETRY_MS: Final = 1000
+_STATUSES: Final = {names.saga_status(number): number for number in SagaStatus.values()}
+_RUNNING: Final = 'ExecutionStatus = "Running"'
+_FAILED: Final = 'ExecutionStatus IN ("Failed", "Terminated", "Canceled", "TimedOut")'
+_OVER: Final = frozenset({SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED})
+_UNDOING: Final = frozenset({SagaStatus.SAGA_STATUS_COMPENSATING, SagaStatus.SAGA_STATUS_STUCK})
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySettings:
+    """How long to wait, in seconds.
+
+    Attributes:
+        temporal: For Temporal itself.
+        report: For a worker of the context to tell a saga's steps.
+    """
+
+    temporal: float = 5.0
+    report: float = 3.0
+
+
+class SagaDirectory:
+    """The sagas of one context.
+
+    Lists come from Temporal's visibility, which is some moments behind; a single saga is asked
+    itself.
+
+    Args:
+        context: The context.
+        types: The full names of its sagas' messages.
+        client: The Temporal client.
+        settings: How long to wait.
+    """
+
+    def __init__(
+        self, context: str, types: Iterable[str], client: Client, settings: DirectorySettings | None = None
+    ) -> None:
+        self._context = context
+        self._types = tuple(sorted(types))
+        self._client = client
+        self._settings = settings or DirectorySettings()
+
+    async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
+        """Returns a page of a tenant's sagas, the newest first.
+
+        Raises:
+            InvalidCommand: The page token is none of these.
+            Unavailable: Temporal is away.
+        """
+        types = [type_ for type_ in self._types if request.type in ("", type_)]
+        if not types:
+            return ListSagasResponse()
+        query = _query(self._context, types, tenant, request)
+        listing = self._client.list_workflows(
+            query,
+            page_size=request.page_size or _PAGE,
+            next_page_token=_within(query, request.page_token),
+        )
+        async with self._asking():
+            await listing.fetch_next_page()
+        sagas = [_info(execution) for execution in listing.current_page or ()]
+        token = listing.next_page_token
+        return ListSagasResponse(sagas=sagas, next_page_token=_mark(query) + token if token else b"")
+
+    async def get(self, tenant: str, id_: str) -> GetSagaResponse:
+        """Returns a saga with its steps, or with a note that says why they are not known.
+
+        Raises:
+            NotFound: There is no such saga of this tenant in this context.
+            Unavailable: Temporal is away.
+        """
+        execution = await self._found(tenant, id_)
+        found = GetSagaResponse(saga=_info(execution))
+        if execution.status == WorkflowExecutionStatus.COMPLETED:
+            async with self._asking():
+                found.report.CopyFrom(await self._handle(id_).result() or SagaReport())
+        else:
+            await self._ask_report(id_, found)
+        if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
+            await self._tell_failure(id_, found.report)
+        # The saga itself knows earlier than the list where it stands.
+        if found.report.status and found.saga.status != SagaStatus.SAGA_STATUS_FAILED:
+            found.saga.status = found.report.status
+        found.report.status = found.saga.status
+        return found
+
+    async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
+        """Has a stuck saga go on; who decided it is recorded with the reason.
+
+        Raises:
+            NotFound: There is no such saga of this tenant in this context.
+            Rejected: It is not stuck.
+            Unavailable: Temporal is away.
+        """
+        found = await self.get(tenant, request.id)
+        if found.saga.status != SagaStatus.SAGA_STATUS_STUCK:
+            raise _refused("SAGA_NOT_STUCK", found.saga, "not stuck; there is nothing to resume")
+        told = ResumeSagaRequest(id=request.id, skip=request.skip, reason=_by(actor, request.reason))
+        await self._signal(request.id, names.SAGA_RESUME, told)
+
+    async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
+        """Ends a saga at its next step; who decided it is recorded with the reason.
+
+        Raises:
+            NotFound: There is no such saga of this tenant in this context.
+            Rejected: It is over, or being undone already.
+            Unavailable: Temporal is away.
+        """
+        found = await self.get(tenant, request.id)
+        if found.saga.status in _UNDOING:
+            raise _refused(
+                "SAGA_BEING_UNDONE", found.saga, "being undone already; resume it when it is stuck"
+            )
+        if found.saga.HasField("ended_at") or found.saga.status in _OVER:
+            raise _refused("SAGA_OVER", found.saga, "over; there is nothing to cancel")
+        told = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
+        await self._signal(request.id, names.SAGA_CANCEL, told)
+
+    async def _found(self, tenant: str, id_: str) -> WorkflowExecution:
+        type_, _, rest = id_.partition("/")
+        if type_ not in self._types or not rest.startswith(f"{tenant}/"):
+            raise _not_found(id_)
+        async with self._asking(id_):
+            execution: WorkflowExecution = await self._handle(id_).describe()
+            return execution
+
+    async def _ask_report(self, id_: str, found: GetSagaResponse) -> None:
+        """Asks a worker for the report; when none answers in time, notes that."""
+        limit = self._settings.report
+        try:
+            async with asyncio.timeout(limit):
+                report = await self._handle(id_).query(
+                    names.SAGA_REPORT, result_type=SagaReport, rpc_timeout=timedelta(seconds=limit)
+                )
+        except (TimeoutError, RPCError):
+            found.note = (
+                f"no worker of {self._context} told the steps within {limit:g} s; "
+                "the saga itself is safe and goes on when one runs"
+            )
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            found.note = f"the saga cannot tell its steps: {error}"
+        else:
+            found.report.CopyFrom(report)
+
+    async def _tell_failure(self, id_: str, report: SagaReport) -> None:
+        """Fills in why a saga ended without a report of its own."""
+        async with self._asking(id_):
+            try:
+                await self._handle(id_).result()
+            except WorkflowFailureError as error:
+                report.failure_reason, report.failure_detail = _failure(error.cause)
+
+    async def _signal(self, id_: str, signal: str, argument: Message) -> None:
+        async with self._asking(id_):
+            await self._handle(id_).signal(signal, argument)
+
+    def _handle(self, id_: str) -> Any:
+        return self._client.get_workflow_handle(id_, result_type=SagaReport)
+
+    @asynccontextmanager
+    async def _asking(self, id_: str = "") -> AsyncIterator[None]:
+        """Turns what goes wrong with Temporal into answers to the caller."""
+        try:
+            async with asyncio.timeout(self._settings.temporal):
+                yield
+        except TimeoutError as error:
+            raise _away(f"no answer within {self._settings.temporal:g} s") from error
+        except RPCError as error:
+            if id_ and error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                raise _not_found(id_) from error
+            raise _away(error.message) from error
+
+
+def _query(context: str, types: Collection[str], tenant: str, request: ListSagasRequest) -> str:
+    """Returns the visibility query of a list."""
+    parts = [
+        f"{CONTEXT.name} = {_quoted(context)}",
+        f"{TENANTS.name} = {_quoted(tenant)}",
+        f"WorkflowType IN ({', '.join(map(_quoted, types))})",
+        'ExecutionStatus != "ContinuedAsNew"',
+    ]
+    if request.correlation_id:
+        parts.append(f"{CORRELATION_IDS.name} = {_quoted(request.correlation_id)}")
+    if request.status:
+        parts.append(_standing(request.status))
+    return " AND ".join(parts)
+
+
+def _mark(query: str) -> bytes:
+    """Returns what a page token begins with, so that it is taken with its own list only."""
+    return hashlib.sha256(query.encode()).digest()[:8]
+
+
+def _within(query: str, token: bytes) -> bytes | None:
+    """Returns Temporal's own page token; None for the first page.
+
+    Raises:
+        InvalidCommand: The token is of another list, or of none.
+    """
+    mark = _mark(query)
+    if token and not token.startswith(mark):
+        raise InvalidCommand("PAGE_TOKEN_INVALID", "the page token is none that this list ended with")
+    return token.removeprefix(mark) or None
+
+
+def _standing(status: SagaStatus.ValueType) -> str:
+    """Returns what narrows a list to sagas that stand somewhere."""
+    if status == SagaStatus.SAGA_STATUS_FAILED:
+        return _FAILED
+    named = f"{SAGA_STATUS.name} = {_quoted(names.saga_status(status))}"
+    if status == SagaStatus.SAGA_STATUS_RUNNING:
+        # One that has not been delayed yet has not said where it stands.
+        return f"{_RUNNING} AND ({named} OR {SAGA_STATUS.name} IS NULL)"
+    return named if status in _OVER else f"{_RUNNING} AND {named}"
+
+
+def _quoted(text: str) -> str:
+    """Returns a text as a visibility query has it; not every store of Temporal's can escape in it."""
+    return '"' + text.replace("\\", "").replace('"', "") + '"'
+
+
+def _info(execution: WorkflowExecution) -> SagaInfo:
+    type_, tenant, correlation = (*execution.id.split("/", 2), "", "")[:3]
+    attributes = execution.typed_search_attributes
+    info = SagaInfo(
+        id=execution.id,
+        type=type_,
+        tenant_id=tenant,
+        correlation=correlation,
+        status=_status(execution),
+        step=(attributes.get(SAGA_STEP) or "").strip("-"),
+        correlation_id=next(iter(attributes.get(CORRELATION_IDS) or ()), ""),
+    )
+    info.started_at.FromDatetime(execution.start_time)
+    if execution.close_time is not None:
+        info.ended_at.FromDatetime(execution.close_time)
+    return info
+
+
+def _status(execution: WorkflowExecution) -> SagaStatus.ValueType:
+    if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
+        return SagaStatus.SAGA_STATUS_FAILED
+    told = _STATUSES.get(execution.typed_search_attributes.get(SAGA_STATUS) or "")
+    if execution.status == WorkflowExecutionStatus.COMPLETED:
+        return told if told in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
+    return told or SagaStatus.SAGA_STATUS_RUNNING
+
+
+def _failure(cause: BaseException) -> tuple[str, str]:
+    if isinstance(cause, ApplicationError):
+        return cause.type or "DEFECT", cause.message
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    return type(cause).__name__.removesuffix("Error").upper(), message
+
+
+def _by(actor: str, reason: str) -> str:
+    return f"{actor}: {reason}" if reason else actor
+
+
+def _not_found(id_: str) -> NotFound:
+    return NotFound("SAGA_NOT_FOUND", f"there is no saga {id_} here", metadata={"id": id_[:200]})
+
+
+def _refused(reason: str, saga: SagaInfo, why: str) -> Rejected:
+    status = names.saga_status(saga.status)
+    return Rejected(reason, f"the saga {saga.id} ({status}) is {why}", metadata={"status": status})
+
+
+def _away(why: str) -> Unavailable:
+    return Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal is away: {why}", retry_after_ms=_RETRY_MS)

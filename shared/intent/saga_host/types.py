@@ -1,0 +1,73 @@
+"""The sagas that workers of this process run, by the type of their workflow.
+
+A sandbox loads a saga's module anew for each workflow, so that what it must not do is refused. It
+cannot be given the class itself; it finds here, in a module that it shares with the process, where
+to load the class from.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from temporalio.common import VersioningBehavior
+
+from intent.model import BoundContext
+from intent.saga_host.code import keep_code
+from intent.sagas import Saga
+from intent.temporal.versioning import UNVERSIONED, Versioning
+
+__all__ = ["SagaType", "know_sagas", "saga_type"]
+
+
+@dataclass(frozen=True, slots=True)
+class SagaType:
+    """What running a saga needs, besides its class.
+
+    Attributes:
+        context: The context that runs it.
+        module: The module of its class.
+        name: The class's name.
+        sends: The full names of the commands that it may send.
+        behavior: Which version of the code goes on with it.
+    """
+
+    context: str
+    module: str
+    name: str
+    sends: tuple[str, ...]
+    behavior: VersioningBehavior
+
+    def load(self) -> type[Saga]:
+        """Imports the class, in the sandbox when called there."""
+        found: type[Saga] = getattr(importlib.import_module(self.module), self.name)
+        return found
+
+
+_types: dict[str, SagaType] = {}
+
+
+def know_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
+    """Makes the sagas of a context known to the workflows of this process."""
+    for type_, saga in context.sagas.items():
+        keep_code(saga.__module__)
+        _types[type_] = SagaType(
+            context=context.name,
+            module=saga.__module__,
+            name=saga.__qualname__,
+            sends=context.registry.sagas[type_].sends,
+            behavior=versioning.behavior(saga.name),
+        )
+
+
+def saga_type(type_: str) -> SagaType:
+    """Returns a saga by the type of its workflow.
+
+    Raises:
+        RuntimeError: This process does not run it; its task is tried again, elsewhere or later.
+    """
+    found = _types.get(type_)
+    if found is None:
+        known = ", ".join(sorted(_types)) or "none"
+        raise RuntimeError(f"this process runs no saga {type_}; it runs: {known}")
+    return found

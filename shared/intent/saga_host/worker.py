@@ -1,0 +1,88 @@
+"""The Temporal worker of a context's sagas."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from intent.model import BoundContext
+from intent.saga_host.sandbox import saga_runner
+from intent.saga_host.types import know_sagas
+from intent.saga_host.workflow import SagaWorkflow
+from intent.sagas import Adapter
+from intent.temporal import names, policies
+from intent.temporal.worker_settings import WorkerSettings
+
+__all__ = ["activity_of", "saga_worker"]
+
+_POLLS = 16
+"""Polls for tasks at once, half of them for sagas that begin; by default it would be one for these."""
+
+_THREADS = 16
+"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock. Code
+that never comes back keeps one, until the SDK ends it after two seconds and for as long again when
+its task is retried; the others go on."""
+
+
+def saga_worker(
+    client: Client,
+    context: BoundContext,
+    route_command: Callable[..., Any],
+    settings: WorkerSettings | None = None,
+) -> Worker:
+    """Returns the worker of a context's saga queue, not yet running.
+
+    Args:
+        client: The Temporal client.
+        context: The context.
+        route_command: The activity that sends commands to any context.
+        settings: Sizes, and the version of the code.
+    """
+    sizes = settings or WorkerSettings()
+    know_sagas(context, sizes.versioning)
+    ports = [activity_of(context.name, adapter) for adapter in context.ports.values()]
+    return Worker(
+        client,
+        task_queue=names.saga_queue(context.name),
+        workflows=[SagaWorkflow],
+        activities=[route_command, *ports],
+        workflow_runner=saga_runner(),
+        max_concurrent_workflow_tasks=sizes.saga_commands,
+        workflow_task_executor=ThreadPoolExecutor(_THREADS, "saga-task"),
+        max_concurrent_local_activities=sizes.saga_commands,
+        max_concurrent_activities=sizes.saga_commands,
+        max_concurrent_workflow_task_polls=_POLLS,
+        nonsticky_to_sticky_poll_ratio=0.5,
+        max_cached_workflows=sizes.cached_workflows,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
+        graceful_shutdown_timeout=timedelta(seconds=sizes.drain),
+        deployment_config=sizes.versioning.config,
+    )
+
+
+def activity_of(context: str, adapter: Adapter) -> Callable[..., Any]:
+    """Returns an adapter as an activity under the name of its port."""
+
+    async def call(request: Any) -> Any:
+        beating = asyncio.create_task(_beat())
+        try:
+            return await adapter.function(request)
+        finally:
+            beating.cancel()
+
+    call.__annotations__ = {"request": adapter.port.request, "return": adapter.port.answer}
+    return activity.defn(name=names.port_activity(context, adapter.port.name))(call)
+
+
+async def _beat() -> None:
+    """Tells the server that the call goes on: when this process dies, it need not wait for the time-out."""
+    while True:
+        await asyncio.sleep(policies.PORT_HEARTBEAT.total_seconds() / 3)
+        activity.heartbeat()

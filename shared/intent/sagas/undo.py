@@ -1,0 +1,92 @@
+"""Undoes what a failed saga did: its compensations, the last first."""
+
+from __future__ import annotations
+
+from intent_contracts.intent.v1 import CommandOutcome, ResumeSagaRequest, SagaStep, SagaStepKind
+
+from intent.sagas.compensation import Compensations, Registered
+from intent.sagas.host import SagaHost
+from intent.sagas.journal import DONE, PARKED, RUNNING, SKIPPED
+from intent.sagas.outbox import Sending
+from intent.sagas.report import COMPENSATING, STUCK, Reporting
+
+__all__ = ["Undoing"]
+
+
+class Undoing:
+    """Runs compensations until each is done, or left behind by an operator.
+
+    A compensation waits for its context as any command does. One that is rejected cannot be
+    mended by trying: it is parked, the saga is stuck and says so, and an operator, who knows
+    more, has it tried again or leaves it behind.
+
+    Args:
+        host: Runs what is durable.
+        reporting: The saga's report.
+        sending: Sends its commands.
+    """
+
+    def __init__(self, host: SagaHost, reporting: Reporting, sending: Sending) -> None:
+        self._host = host
+        self._reporting = reporting
+        self._sending = sending
+        self._parked = False
+        self._resumed: ResumeSagaRequest | None = None
+
+    @property
+    def parked(self) -> bool:
+        """True while a compensation waits for an operator."""
+        return self._parked
+
+    def resume(self, request: ResumeSagaRequest) -> None:
+        """Has the parked compensation go on; without one it does nothing."""
+        if self._parked:
+            self._resumed = request
+
+    async def undo(self, compensations: Compensations) -> None:
+        """Runs the compensations, the last first."""
+        for registered in compensations.reversed():
+            await self._compensate(registered)
+
+    async def _compensate(self, registered: Registered) -> None:
+        command = registered.compensation.command
+        step = self._reporting.begin(
+            registered.path,
+            SagaStepKind.SAGA_STEP_KIND_COMMAND,
+            command.DESCRIPTOR.full_name,
+            compensates=registered.step,
+        )
+        while step.status == RUNNING:
+            envelope = self._sending.envelope(registered.path, command, step.attempts)
+            step.command_id = envelope.command_id
+            outcome = await self._sending.decided(envelope)
+            if self._done(registered, outcome):
+                self._reporting.end(step, DONE, outcome.failure.reason, outcome.failure.message)
+                return
+            await self._park(step, outcome)
+
+    def _done(self, registered: Registered, outcome: CommandOutcome) -> bool:
+        if not outcome.HasField("failure"):
+            return True
+        return outcome.failure.reason in registered.compensation.accepts
+
+    async def _park(self, step: SagaStep, outcome: CommandOutcome) -> None:
+        """Waits for an operator."""
+        step.status, step.reason, step.detail = PARKED, outcome.failure.reason, outcome.failure.message
+        request = await self._told(step)
+        if request.skip:
+            self._reporting.end(step, SKIPPED, step.reason, request.reason or step.detail)
+            return
+        step.status = RUNNING
+        step.attempts += 1
+
+    async def _told(self, step: SagaStep) -> ResumeSagaRequest:
+        self._parked = True
+        self._reporting.enter(STUCK)
+        self._host.show(STUCK, step.name.rpartition(".")[2])
+        await self._host.wait(lambda: self._resumed is not None, None)
+        request, self._resumed, self._parked = self._resumed, None, False
+        self._reporting.enter(COMPENSATING)
+        self._host.show(COMPENSATING, step.name.rpartition(".")[2])
+        assert request is not None
+        return request

@@ -1,0 +1,1 @@
+"""The services of the platform itself, served by every context."""

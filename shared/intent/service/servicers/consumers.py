@@ -1,0 +1,228 @@
+"""The service intent.v1.Consumers: durable consumers of the context's events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    Assignment,
+    ConsumeRequest,
+    ConsumeResponse,
+    ConsumerInfo,
+    Delivery,
+    DropParkedRequest,
+    DropParkedResponse,
+    Join,
+    ListConsumersRequest,
+    ListConsumersResponse,
+    ListParkedRequest,
+    ListParkedResponse,
+    ParkedEvent,
+    RecordedEvent,
+    RemoveConsumerRequest,
+    RemoveConsumerResponse,
+    ReplayParkedRequest,
+    ReplayParkedResponse,
+)
+
+from intent.consumers import (
+    EVERY_TENANT,
+    Answer,
+    ConsumerHost,
+    ConsumerKey,
+    ConsumerOperator,
+    ConsumerRow,
+    Delivered,
+    ParkedRow,
+    Terms,
+)
+from intent.envelopes import recorded_event
+from intent.errors import InvalidCommand, StoreError, UnknownType, Violation
+from intent.records import LogEntry, StreamKey
+from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
+from intent.service.identity import EVERY_ROLE, Identity, authorize, require_tenant
+from intent.service.protocols import ServedContext
+
+__all__ = ["CONSUMERS", "ConsumersService"]
+
+CONSUMERS: Final = "intent.v1.Consumers"
+_ALL: Final = "consumer-all"
+_CONSUME: Final = frozenset({"consumer", "service", _ALL})
+_OPERATE: Final = _CONSUME | {"operator"}
+_MOST: Final = 1000
+
+
+class ConsumersService:
+    """Lets other services consume the log, and shows and mends what is parked.
+
+    Args:
+        context: The context.
+        host: Serves the consumers.
+    """
+
+    def __init__(self, context: ServedContext, host: ConsumerHost) -> None:
+        self._envelopes = _Envelopes(context)
+        self._host = host
+        self._operator = ConsumerOperator(host.database, host.changed)
+
+    def methods(self) -> Iterator[AnyMethod]:
+        """Yields the methods of the service."""
+        # The role "consumer-all" needs no tenant, so each method sees to the tenant itself.
+        yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, _CONSUME, needs_tenant=False)
+        for name, answer in (
+            ("ListConsumers", self._list),
+            ("RemoveConsumer", self._remove),
+            ("ListParked", self._parked),
+            ("ReplayParked", self._replay),
+            ("DropParked", self._drop),
+        ):
+            yield Method(f"/{CONSUMERS}/{name}", answer, _OPERATE, needs_tenant=False)
+
+    async def _consume(self, requests: AsyncIterator[bytes], call: Call) -> None:
+        join = await _join(requests)
+        key = _key(join.consumer, join.all_tenants, call)
+        settings = self._host.settings
+        terms = Terms(
+            types=tuple(join.types),
+            from_now=join.from_now,
+            in_flight=join.in_flight or settings.in_flight,
+            attempts=join.attempts or settings.attempts,
+            partitions=join.partitions or settings.partitions,
+        )
+        await self._host.consume(key, terms, _Caller(requests, call.rpc, self._envelopes))
+
+    async def _list(self, data: bytes, call: Call) -> Message:
+        read(ListConsumersRequest, data)
+        rows = await self._host.database.list(_sight(call.identity))
+        return ListConsumersResponse(consumers=map(_info, rows))
+
+    async def _remove(self, data: bytes, call: Call) -> Message:
+        request = read(RemoveConsumerRequest, data)
+        await self._operator.remove(_key(request.consumer, request.all_tenants, call))
+        return RemoveConsumerResponse()
+
+    async def _parked(self, data: bytes, call: Call) -> Message:
+        request = read(ListParkedRequest, data)
+        limit = request.limit or _MOST
+        rows = await self._host.database.parked(
+            _sight(call.identity),
+            limit + 1,
+            consumer=request.consumer,
+            aggregate_type=request.aggregate_type,
+            aggregate_id=request.aggregate_id,
+            position=request.position,
+        )
+        return ListParkedResponse(parked=map(self._parked_event, rows[:limit]), more=len(rows) > limit)
+
+    async def _replay(self, data: bytes, call: Call) -> Message:
+        request = read(ReplayParkedRequest, data)
+        key = _key(request.consumer, request.all_tenants, call)
+        tenant = request.tenant_id if request.all_tenants else key.tenant
+        stream = StreamKey(tenant or call.identity.tenant, request.aggregate_type, request.aggregate_id)
+        return ReplayParkedResponse(events=await self._operator.replay(key, stream))
+
+    async def _drop(self, data: bytes, call: Call) -> Message:
+        request = read(DropParkedRequest, data)
+        key = _key(request.consumer, request.all_tenants, call)
+        await self._operator.drop(key, request.position, request.reason, call.identity.actor)
+        return DropParkedResponse()
+
+    def _parked_event(self, row: ParkedRow) -> ParkedEvent:
+        parked = ParkedEvent(
+            consumer=row.consumer.name,
+            event=self._envelopes.of(row.entry),
+            attempts=row.attempts,
+            error=row.error,
+            all_tenants=row.consumer.tenant == EVERY_TENANT,
+        )
+        parked.parked_at.FromDatetime(row.parked_at)
+        return parked
+
+
+class _Envelopes:
+    """Puts log entries into envelopes, at the current schema version of their contracts."""
+
+    def __init__(self, context: ServedContext) -> None:
+        self._name = context.name
+        self._upcast = context.upcasters.event
+        self._contracts = context.registry.events
+
+    def of(self, entry: LogEntry) -> RecordedEvent:
+        event = recorded_event(self._name, entry)
+        contract = self._contracts.get(entry.type)
+        if contract is not None and contract.version != entry.schema_version:
+            try:
+                type_, message = self._upcast(entry.type, entry.schema_version, entry.data)
+            except (StoreError, UnknownType):
+                # As it was written: whoever gets it may know more than this process.
+                return event
+            event.type, event.data = type_, message.SerializeToString()
+            event.schema_version = self._contracts[type_].version
+        return event
+
+
+class _Caller:
+    """The caller as a session's other end."""
+
+    def __init__(self, requests: AsyncIterator[bytes], rpc: Any, envelopes: _Envelopes) -> None:
+        self._requests = requests
+        self._rpc = rpc
+        self._envelopes = envelopes
+
+    async def deliver(self, delivered: Delivered) -> None:
+        delivery = Delivery(event=self._envelopes.of(delivered.entry), attempt=delivered.attempt)
+        await self._rpc.write(ConsumeResponse(delivery=delivery).SerializeToString())
+
+    async def assign(self, partitions: Sequence[int], total: int) -> None:
+        assignment = Assignment(partitions=partitions, total=total)
+        await self._rpc.write(ConsumeResponse(assignment=assignment).SerializeToString())
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        async for data in self._requests:
+            request = read(ConsumeRequest, data)
+            if request.HasField("acknowledge"):
+                yield Answer(request.acknowledge.position)
+            elif request.HasField("fail"):
+                yield Answer(request.fail.position, request.fail.error or "no reason given")
+            else:
+                raise _out_of_turn("join is the first message only")
+
+
+async def _join(requests: AsyncIterator[bytes]) -> Join:
+    async for data in requests:
+        request = read(ConsumeRequest, data)
+        if request.HasField("join"):
+            join: Join = request.join
+            return join
+        break
+    raise _out_of_turn("the first message must be join")
+
+
+def _out_of_turn(rule: str) -> InvalidCommand:
+    return InvalidCommand("OUT_OF_TURN", rule, violations=[Violation("told", rule)])
+
+
+def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
+    """Returns the consumer that a caller means, if it may."""
+    if all_tenants:
+        authorize(call.identity, frozenset({_ALL}), f"{call.method} for all tenants")
+        return ConsumerKey(EVERY_TENANT, consumer)
+    return ConsumerKey(require_tenant(call.identity), consumer)
+
+
+def _sight(identity: Identity) -> str | None:
+    """Returns the tenant whose consumers a caller sees; None: all."""
+    return None if identity.roles & {_ALL, EVERY_ROLE} else require_tenant(identity)
+
+
+def _info(row: ConsumerRow) -> ConsumerInfo:
+    return ConsumerInfo(
+        consumer=row.name,
+        position=row.position,
+        lag=max(0, row.head - row.position),
+        instances=row.instances,
+        parked_streams=row.parked,
+        tenant_id="" if row.tenant == EVERY_TENANT else row.tenant,
+    )

@@ -1,0 +1,141 @@
+"""The service intent.v1.Events: the caller's tenant's part of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    EventFilter,
+    ReadStreamRequest,
+    ReadStreamResponse,
+    SubscribeRequest,
+    SubscribeResponse,
+)
+
+from intent.envelopes import recorded_event
+from intent.errors import Unavailable
+from intent.records import StreamKey
+from intent.service.calls import Call, Method, StreamMethod, read
+from intent.service.settings import ServiceSettings
+from intent.store.event_store import EventStore, LogFilter
+from intent.store.subscription import follow_log
+
+__all__ = ["EVENTS", "EventsService", "log_filter"]
+
+EVENTS: Final = "intent.v1.Events"
+_PAGE: Final = 200
+_MOST: Final = 1000
+_RESUME_MS: Final = 100
+
+
+class EventsService:
+    """Reads streams and follows the log, always for the caller's tenant only.
+
+    Args:
+        context: The context's name.
+        store: Its event store.
+        settings: Roles and intervals.
+    """
+
+    def __init__(self, context: str, store: EventStore, settings: ServiceSettings) -> None:
+        self._context = context
+        self._store = store
+        self._settings = settings
+        self._open: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def methods(self) -> Iterator[Method | StreamMethod]:
+        """Yields the methods of the service."""
+        roles = self._settings.event_roles
+        yield StreamMethod(f"/{EVENTS}/Subscribe", self._subscribe, roles)
+        yield Method(f"/{EVENTS}/ReadStream", self._read_stream, roles)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """Ends every subscription with UNAVAILABLE, so that its client resumes elsewhere."""
+        self._closed = True
+        for task in self._open:
+            task.cancel()
+
+    async def _read_stream(self, data: bytes, call: Call) -> Message:
+        request = read(ReadStreamRequest, data)
+        key = StreamKey(call.identity.tenant, request.aggregate_type, request.aggregate_id)
+        limit = request.limit or _MOST
+        entries = await self._store.read_stream(key, request.after_version, limit)
+        if entries and len(entries) < limit:
+            version = entries[-1].version
+        else:
+            version = (await self._store.load([key], [])).streams[key].version
+        events = [recorded_event(self._context, entry) for entry in entries]
+        return ReadStreamResponse(events=events, version=version)
+
+    async def _subscribe(self, data: bytes, call: Call) -> None:
+        request = read(SubscribeRequest, data)
+        with self._ending_on_close():
+            after = request.after_position
+            if request.from_now:
+                after = await self._store.position()
+                await call.rpc.write(SubscribeResponse(position=after).SerializeToString())
+            await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
+
+    async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
+        """Sends page by page; `write` waits for a slow reader, so at most a page is held."""
+        clock = asyncio.get_running_loop().time
+        every = self._settings.progress_every
+        reached = told = after
+        told_at = clock()
+        async for page in follow_log(self._store, after, where, follow=follow, page_size=_PAGE, pause=every):
+            reached = page.position
+            for entry in page.entries:
+                event = SubscribeResponse(event=recorded_event(self._context, entry), position=entry.position)
+                await call.rpc.write(event.SerializeToString())
+                told = entry.position
+            if reached > told and clock() - told_at >= every:
+                await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
+                told, told_at = reached, clock()
+        if reached > told:
+            await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
+
+    @contextmanager
+    def _ending_on_close(self) -> Iterator[None]:
+        """Turns the cancellation by `close` into UNAVAILABLE; any other goes on."""
+        if self._closed:
+            raise _shutting_down()
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._closed or task.uncancel() > 0:
+                raise
+            raise _shutting_down() from None
+        finally:
+            self._open.discard(task)
+
+
+def log_filter(tenant: str, asked: EventFilter) -> LogFilter:
+    """Returns what a subscription may see: its tenant's events that pass the filter."""
+    return LogFilter(
+        tenant=tenant,
+        types=tuple(asked.types),
+        aggregate_type=asked.aggregate_type or None,
+        aggregate_id=asked.aggregate_id or None,
+        correlation_id=asked.correlation_id or None,
+    )
+
+
+def _shutting_down() -> Unavailable:
+    return Unavailable(
+        "SHUTTING_DOWN",
+        "the service is shutting down; resume after the last position received",
+        retry_after_ms=_RESUME_MS,
+    )

@@ -1,0 +1,58 @@
+"""The service intent.v1.Projections: for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    ListProjectionsRequest,
+    ListProjectionsResponse,
+    RebuildProjectionRequest,
+    SkipEventRequest,
+    SkipEventResponse,
+)
+
+from intent.service.calls import Call, Method, StreamMethod, read
+from intent.service.protocols import ProjectionOperator
+
+__all__ = ["PROJECTIONS", "ProjectionsService"]
+
+PROJECTIONS: Final = "intent.v1.Projections"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionsService:
+    """Shows and mends the projections; they serve all tenants, so no tenant is asked for.
+
+    Attributes:
+        operator: Does it.
+        head: Returns the position of the log.
+        roles: A caller needs one of these.
+    """
+
+    operator: ProjectionOperator
+    head: Callable[[], Awaitable[int]]
+    roles: frozenset[str]
+
+    def methods(self) -> Iterator[Method | StreamMethod]:
+        """Yields the methods of the service."""
+        yield Method(f"/{PROJECTIONS}/ListProjections", self._list, self.roles, needs_tenant=False)
+        yield StreamMethod(f"/{PROJECTIONS}/RebuildProjection", self._rebuild, self.roles, needs_tenant=False)
+        yield Method(f"/{PROJECTIONS}/SkipEvent", self._skip, self.roles, needs_tenant=False)
+
+    async def _list(self, data: bytes, call: Call) -> Message:
+        read(ListProjectionsRequest, data)
+        return ListProjectionsResponse(projections=await self.operator.statuses(), head=await self.head())
+
+    async def _rebuild(self, data: bytes, call: Call) -> None:
+        request = read(RebuildProjectionRequest, data)
+        async for progress in self.operator.rebuild(request.name):
+            await call.rpc.write(progress.SerializeToString())
+
+    async def _skip(self, data: bytes, call: Call) -> Message:
+        request = read(SkipEventRequest, data)
+        status = await self.operator.skip(request.name, request.position, request.reason, call.identity.actor)
+        return SkipEventResponse(status=status)

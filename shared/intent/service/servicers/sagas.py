@@ -1,0 +1,62 @@
+"""The service intent.v1.Sagas: for operators, and for services that follow a story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import Message
+from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
+    CancelSagaResponse,
+    GetSagaRequest,
+    ListSagasRequest,
+    ResumeSagaRequest,
+    ResumeSagaResponse,
+)
+
+from intent.service.calls import Call, Method, read
+from intent.service.protocols import SagaOperator
+
+__all__ = ["SAGAS", "SagasService"]
+
+SAGAS: Final = "intent.v1.Sagas"
+
+
+@dataclass(frozen=True, slots=True)
+class SagasService:
+    """Shows and mends sagas, always of the caller's tenant only.
+
+    Attributes:
+        operator: Does it.
+        readers: Who reads needs one of these roles.
+        operators: Who mends needs one of these roles.
+    """
+
+    operator: SagaOperator
+    readers: frozenset[str]
+    operators: frozenset[str]
+
+    def methods(self) -> Iterator[Method]:
+        """Yields the methods of the service."""
+        yield Method(f"/{SAGAS}/ListSagas", self._list, self.readers)
+        yield Method(f"/{SAGAS}/GetSaga", self._get, self.readers)
+        yield Method(f"/{SAGAS}/ResumeSaga", self._resume, self.operators)
+        yield Method(f"/{SAGAS}/CancelSaga", self._cancel, self.operators)
+
+    async def _list(self, data: bytes, call: Call) -> Message:
+        return await self.operator.page(call.identity.tenant, read(ListSagasRequest, data))
+
+    async def _get(self, data: bytes, call: Call) -> Message:
+        return await self.operator.get(call.identity.tenant, read(GetSagaRequest, data).id)
+
+    async def _resume(self, data: bytes, call: Call) -> Message:
+        identity = call.identity
+        await self.operator.resume(identity.tenant, read(ResumeSagaRequest, data), identity.actor)
+        return ResumeSagaResponse()
+
+    async def _cancel(self, data: bytes, call: Call) -> Message:
+        identity = call.identity
+        await self.operator.cancel(identity.tenant, read(CancelSagaRequest, data), identity.actor)
+        return CancelSagaResponse()

@@ -1,0 +1,193 @@
+"""Records traces with OpenTelemetry; imported only when an endpoint is set."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
+
+import grpc
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+
+from intent.telemetry.interceptors import TracingInterceptor
+from intent.telemetry.spans import CallSpan, CallTracer
+from intent.telemetry.traceparents import context_of, traceparent_of
+
+__all__ = ["OtelTracing", "current_traceparents"]
+
+T = TypeVar("T")
+
+_FAULTS: Final = {
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+}
+"""Statuses that say the server failed; with others it did what it should."""
+
+_current: ContextVar[Sequence[SpanContext]] = ContextVar("intent_current_spans", default=())
+"""The spans, one a trace, under which the running task works."""
+
+
+class OtelTracing:
+    """Records traces; see `intent.telemetry.tracing.Tracing`."""
+
+    enabled: bool = True
+
+    def __init__(self, processor: SpanProcessor, *, service: str, ratio: float = 1.0) -> None:
+        """Takes what gets the finished spans.
+
+        Args:
+            processor: Gets the spans.
+            service: The name under which the process shows.
+            ratio: Share of traces kept when the caller sends no decision, 0 to 1.
+        """
+        self._provider = TracerProvider(
+            resource=Resource.create({"service.name": service}),
+            sampler=ParentBased(TraceIdRatioBased(ratio)),
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("intent")
+        self.calls: CallTracer = _Calls(self._tracer)
+
+    @classmethod
+    def to_endpoint(cls, endpoint: str, *, service: str, ratio: float) -> OtelTracing:
+        """Returns what sends traces to an OTLP/gRPC endpoint, in the background."""
+        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https"))
+        return cls(BatchSpanProcessor(exporter), service=service, ratio=ratio)
+
+    def step(
+        self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
+    ) -> AbstractContextManager[None]:
+        """Records what happens inside; see `Tracing.step`."""
+        return self._step(name, _current.get() if parents is None else _sampled(parents), attributes)
+
+    @contextmanager
+    def _step(
+        self, name: str, parents: Sequence[SpanContext], attributes: Mapping[str, Any] | None
+    ) -> Iterator[None]:
+        spans = [
+            self._tracer.start_span(
+                name, trace.set_span_in_context(NonRecordingSpan(parent)), attributes=attributes
+            )
+            for parent in parents
+        ]
+        token = _current.set([span.get_span_context() for span in spans])
+        try:
+            yield
+        except Exception as error:
+            for span in spans:
+                span.record_exception(error)
+                span.set_status(StatusCode.ERROR, str(error))
+            raise
+        finally:
+            _current.reset(token)
+            for span in spans:
+                span.end()
+
+    def watch(self, target: T, system: str, *methods: str) -> T:
+        """Returns the target with a span around each call of these methods."""
+        return cast("T", _Watched(self, target, system, methods))
+
+    def interceptors(self) -> list[Any]:
+        """Returns the interceptor for the Temporal client and so for its workers."""
+        return [TracingInterceptor(self.step, current_traceparents)]
+
+    def close(self) -> None:
+        """Sends what was recorded and ends."""
+        self._provider.shutdown()
+
+
+def current_traceparents() -> list[str]:
+    """Returns the traceparents of the spans under which the running task works."""
+    return [traceparent_of(context) for context in _current.get()]
+
+
+def _sampled(traceparents: Iterable[str]) -> list[SpanContext]:
+    contexts = (context_of(text) for text in dict.fromkeys(traceparents) if text)
+    return [context for context in contexts if context is not None and context.trace_flags.sampled]
+
+
+class _Watched:
+    """Passes everything on; calls of some methods are recorded."""
+
+    def __init__(self, tracing: OtelTracing, target: object, system: str, methods: Sequence[str]) -> None:
+        self._target = target
+        for name in methods:
+            setattr(self, name, self._recorded(tracing, getattr(target, name), name, system))
+
+    @staticmethod
+    def _recorded(tracing: OtelTracing, method: Any, name: str, system: str) -> Any:
+        facts = {"db.system.name": system, "db.operation.name": name}
+
+        @functools.wraps(method)
+        async def recorded(*args: Any, **kwargs: Any) -> Any:
+            with tracing.step(name, attributes=facts):
+                return await method(*args, **kwargs)
+
+        return recorded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+
+class _Calls:
+    """Starts the spans of gRPC calls."""
+
+    def __init__(self, tracer: trace.Tracer) -> None:
+        self._tracer = tracer
+
+    def start(self, method: str, traceparent: str) -> CallSpan:
+        """Starts the span of a call, and makes it the one under which its task works."""
+        service, _, name = method.lstrip("/").partition("/")
+        parent = context_of(traceparent) if traceparent else None
+        span = self._tracer.start_span(
+            method.lstrip("/"),
+            None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent)),
+            kind=SpanKind.SERVER,
+            attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
+        )
+        return _Call(span)
+
+
+class _Call:
+    """The span of one call; see `CallSpan`."""
+
+    __slots__ = ("_span", "traceparent")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        context = span.get_span_context()
+        self.traceparent = traceparent_of(context)
+        # The call's task ends with the call, so nothing is reset.
+        _current.set([context] if context.trace_flags.sampled else [])
+
+    def caller(self, tenant: str, actor: str) -> None:
+        """Notes on whose behalf the call is."""
+        self._span.set_attribute("intent.tenant", tenant)
+        self._span.set_attribute("intent.actor", actor)
+
+    def command(self, command_id: str, correlation_id: str) -> None:
+        """Notes which command the call carries."""
+        self._span.set_attribute("intent.command_id", command_id)
+        self._span.set_attribute("intent.correlation_id", correlation_id)
+
+    def finish(self, code: grpc.StatusCode, reason: str) -> None:
+        """Ends the span."""
+        self._span.set_attribute("rpc.grpc.status_code", code.value[0])
+        if reason:
+            self._span.set_attribute("error.type", reason)
+        if code in _FAULTS:
+            self._span.set_status(StatusCode.ERROR, reason)
+        self._span.end()

@@ -1,0 +1,136 @@
+"""What the Temporal UI shows of a batch, and what its workflows are found by.
+
+A batch mixes tenants, commands and stories, so the attributes are lists. Temporal limits one
+attribute to 2 KiB; where the correlation ids of a large batch do not fit, each is shortened to
+a prefix that still finds the workflow (`correlation_query` asks for both forms).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from intent_contracts.intent.v1 import CommandEnvelope, SagaStatus
+from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from intent.temporal.names import saga_status
+
+__all__ = [
+    "COMMAND_TYPES",
+    "CONTEXT",
+    "CORRELATION_IDS",
+    "SAGA_STATUS",
+    "SAGA_STEP",
+    "SEARCH_ATTRIBUTES",
+    "TENANTS",
+    "batch_attributes",
+    "batch_priority",
+    "batch_summary",
+    "correlation_query",
+    "fair_to",
+    "saga_attributes",
+    "saga_summary",
+]
+
+TENANTS = SearchAttributeKey.for_keyword_list("IntentTenants")
+CONTEXT = SearchAttributeKey.for_keyword("IntentContext")
+COMMAND_TYPES = SearchAttributeKey.for_keyword_list("IntentCommandTypes")
+CORRELATION_IDS = SearchAttributeKey.for_keyword_list("IntentCorrelationIds")
+SAGA_STATUS = SearchAttributeKey.for_keyword("IntentSagaStatus")
+"""Where a saga stands: a `SagaStatus` in lower case, without its prefix."""
+SAGA_STEP = SearchAttributeKey.for_keyword("IntentSagaStep")
+"""The step that a saga is on."""
+
+SEARCH_ATTRIBUTES = {
+    TENANTS.name: "KeywordList",
+    CONTEXT.name: "Keyword",
+    COMMAND_TYPES.name: "KeywordList",
+    CORRELATION_IDS.name: "KeywordList",
+    SAGA_STATUS.name: "Keyword",
+    SAGA_STEP.name: "Keyword",
+}
+"""The attributes that a Temporal namespace must have, by name, with their types."""
+
+_LIMIT = 2000
+_PREFIXES = (12, 8, 6, 5)
+
+
+def _json_size(values: Sequence[str]) -> int:
+    return sum(map(len, values)) + 3 * len(values) + 2
+
+
+def _fitting(values: Iterable[str]) -> list[str]:
+    """Returns the distinct values, all shortened alike where they would not fit."""
+    distinct = list(dict.fromkeys(v for v in values if v))
+    if _json_size(distinct) <= _LIMIT:
+        return distinct
+    for length in _PREFIXES:
+        short = list(dict.fromkeys(v[:length] for v in distinct))
+        if _json_size(short) <= _LIMIT:
+            return short
+    return short[: _LIMIT // (_PREFIXES[-1] + 3)]
+
+
+def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> TypedSearchAttributes:
+    """Returns the search attributes of a batch."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(CONTEXT, context),
+            SearchAttributePair(TENANTS, _fitting(c.tenant_id for c in commands)),
+            SearchAttributePair(COMMAND_TYPES, _fitting(_short(c.type) for c in commands)),
+            SearchAttributePair(CORRELATION_IDS, _fitting(c.correlation_id for c in commands)),
+        ]
+    )
+
+
+def fair_to(tenant: str) -> Priority:
+    """Returns the priority of what is done for a tenant: tenants take turns on a task queue.
+
+    Temporal takes keys of up to 64 bytes; longer ids share one by their first.
+    """
+    return Priority(fairness_key=tenant.encode()[:64].decode(errors="ignore"))
+
+
+def batch_priority(commands: Sequence[CommandEnvelope]) -> Priority:
+    """Returns the priority of a batch: its tenant's, or of nobody's when it mixes tenants fairly."""
+    tenants = {command.tenant_id for command in commands}
+    return fair_to(tenants.pop()) if len(tenants) == 1 else Priority.default
+
+
+def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
+    """Returns one line for a person, e.g. ``3 PlaceOrder, 1 CancelOrder (2 tenants)``."""
+    counts = Counter(_short(c.type) for c in commands)
+    shown = ", ".join(f"{n} {name}" for name, n in counts.most_common(5))
+    tenants = {c.tenant_id for c in commands}
+    whose = next(iter(tenants)) if len(tenants) == 1 else f"{len(tenants)} tenants"
+    return f"{shown} ({whose})"[:200]
+
+
+def saga_attributes(
+    context: str, tenant: str, correlation_id: str, status: SagaStatus.ValueType
+) -> TypedSearchAttributes:
+    """Returns the search attributes that a saga starts with."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(CONTEXT, context),
+            SearchAttributePair(TENANTS, [tenant]),
+            SearchAttributePair(CORRELATION_IDS, [correlation_id]),
+            SearchAttributePair(SAGA_STATUS, saga_status(status)),
+        ]
+    )
+
+
+def saga_summary(type_name: str, tenant: str, correlation: str) -> str:
+    """Returns one line for a person, e.g. ``FulfilOrder o-1 (acme)``."""
+    return f"{_short(type_name)} {correlation} ({tenant})"[:200]
+
+
+def correlation_query(correlation_id: str) -> str:
+    """Returns the visibility query that finds every workflow of a correlation."""
+    forms = dict.fromkeys([correlation_id, *(correlation_id[:n] for n in _PREFIXES)])
+    quoted = ", ".join('"' + form.replace('"', "") + '"' for form in forms)
+    return f"{CORRELATION_IDS.name} IN ({quoted})"
+
+
+def _short(type_name: str) -> str:
+    return type_name.rpartition(".")[2]

@@ -1,0 +1,129 @@
+"""Connects to Temporal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import RPCError, TLSConfig
+
+from intent.errors import ConfigurationError
+from intent.settings.config import Settings
+from intent.temporal.attributes import SEARCH_ATTRIBUTES
+from intent.temporal.converter import data_converter
+
+__all__ = ["connect_temporal", "require_search_attributes", "temporal_problem"]
+
+_log = logging.getLogger(__name__)
+
+_CHECK = timedelta(seconds=2)
+
+
+async def connect_temporal(
+    settings: Settings, *, metrics_address: str | None = None, interceptors: Sequence[Any] = ()
+) -> Client:
+    """Connects to Temporal as the settings say.
+
+    Args:
+        settings: The settings.
+        metrics_address: Where the SDK serves its own metrics, ``host:port``, or None.
+        interceptors: See every call; workers of this client have them too.
+
+    Raises:
+        ConfigurationError: Temporal does not answer, or refuses.
+    """
+    try:
+        return await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            api_key=settings.temporal_api_key or None,
+            tls=_tls(settings),
+            data_converter=data_converter,
+            interceptors=list(interceptors),
+            runtime=_runtime(metrics_address),
+        )
+    except (RPCError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"Temporal does not answer at {settings.temporal_address}; start it, or set TEMPORAL_ADDRESS "
+            f"({_first_line(error)})"
+        ) from error
+
+
+async def temporal_problem(client: Client) -> str:
+    """Returns what is wrong with Temporal in a few words, or an empty string."""
+    try:
+        well = await client.service_client.check_health(timeout=_CHECK)
+    except RPCError as error:
+        return f"Temporal is away: {error.message}"
+    return "" if well else "Temporal is not healthy"
+
+
+async def require_search_attributes(client: Client) -> None:
+    """Checks that the namespace has the platform's search attributes.
+
+    Raises:
+        ConfigurationError: Some are missing, which would have every batch refused.
+    """
+    try:
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace), timeout=_CHECK
+        )
+    except RPCError as error:
+        # Where the service may not ask, as on Temporal Cloud, whoever set the namespace up has to know.
+        _log.info("the search attributes of the namespace are not checked: %s", error.message)
+        return
+    missing = sorted(SEARCH_ATTRIBUTES.keys() - known.custom_attributes.keys())
+    if missing:
+        creates = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
+        raise ConfigurationError(
+            f"the Temporal namespace {client.namespace} lacks search attributes; create them with "
+            f"`temporal operator search-attribute create {creates}`"
+        )
+
+
+def _runtime(metrics_address: str | None) -> Runtime | None:
+    if metrics_address is None:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=metrics_address,
+        counters_total_suffix=True,
+        unit_suffix=True,
+        durations_as_seconds=True,
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    paths = (
+        settings.temporal_tls_server_ca_cert_path,
+        settings.temporal_tls_client_cert_path,
+        settings.temporal_tls_client_key_path,
+    )
+    if not any(paths) and not settings.temporal_tls_server_name:
+        return settings.temporal_tls
+    authority, certificate, key = (_bytes(path) for path in paths)
+    return TLSConfig(
+        server_root_ca_cert=authority,
+        client_cert=certificate,
+        client_private_key=key,
+        domain=settings.temporal_tls_server_name or None,
+    )
+
+
+def _bytes(path: str) -> bytes | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path} for Temporal: {error.strerror}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

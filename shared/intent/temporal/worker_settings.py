@@ -1,0 +1,31 @@
+"""Sizes of a Temporal worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intent.temporal.versioning import UNVERSIONED, Versioning
+
+__all__ = ["WorkerSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Sizes of a worker, and the version it is.
+
+    Attributes:
+        workflow_tasks: Workflow tasks handled at once.
+        activities: Activities, local and other, handled at once.
+        saga_commands: Commands and calls of sagas under way at once. A task of a saga's workflow
+            holds its slot while its commands are under way, so as many are handled at once.
+        cached_workflows: Workflows kept in memory between their tasks.
+        drain: Seconds that work in flight may take at shutdown.
+        versioning: The version of the code that the worker runs.
+    """
+
+    workflow_tasks: int = 50
+    activities: int = 100
+    saga_commands: int = 1000
+    cached_workflows: int = 500
+    drain: float = 20.0
+    versioning: Versioning = UNVERSIONED

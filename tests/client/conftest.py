@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from ..service.conftest import orders
+
+__all__ = ["orders"]

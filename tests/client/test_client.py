@@ -1,0 +1,189 @@
+"""The client: repeats with the same command id, waits as asked, raises what the server meant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+from intent.client import IntentClient, RetryPolicy
+from intent.commands.requests import CommandRequest
+from intent.contracts import Registry
+from intent.errors import (
+    DeadlineExceeded,
+    InvalidCommand,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    Rejected,
+    Unavailable,
+    VersionConflict,
+)
+from intent_contracts.intent.v1 import CommandResult, CommandStatus
+from intent_contracts.orders.v1 import ChangeLine
+
+from ..service.support import MemoryRouter, Served, place, reached
+
+
+async def test_errors_come_back_as_what_they_were(orders: Served) -> None:
+    client = orders.client()
+    await client.execute(place())
+    with pytest.raises(Rejected) as rejected:
+        await client.execute(place())
+    assert rejected.value.reason == "ORDER_ALREADY_PLACED"
+    assert rejected.value.metadata["command_id"]
+    with pytest.raises(VersionConflict):
+        await client.execute(ChangeLine(order_id="o-1", line_id="1", quantity=2), expected_version=9)
+    with pytest.raises(NotFound):
+        await client.execute(ChangeLine(order_id="o-2", line_id="1", quantity=2))
+    with pytest.raises(PermissionDenied):
+        await orders.client(roles=[]).execute(place("o-3"))
+    with pytest.raises(InvalidCommand) as invalid:
+        await client.execute(place(""))
+    assert {violation.field for violation in invalid.value.violations} == {"order_id"}
+
+
+async def test_a_message_beyond_the_transports_limit_is_not_tried_again(orders: Served) -> None:
+    huge = place()
+    huge.lines[0].sku = "x" * 6_000_000
+    with pytest.raises(InvalidCommand) as caught:
+        await orders.client().execute(huge)
+    assert caught.value.reason == "MESSAGE_TOO_LARGE"
+
+
+async def test_a_repeated_id_has_one_effect(orders: Served) -> None:
+    client, command_id = orders.client(), uuid4()
+    answers = await asyncio.gather(*(client.execute(place(), command_id=command_id) for _ in range(50)))
+    assert {answer.version for answer in answers} == {1}
+    assert sum(not answer.duplicate for answer in answers) == 1
+    assert await orders.store.position() == 1
+    with pytest.raises(InvalidCommand) as caught:
+        await client.execute(place("o-2"), command_id=command_id)
+    assert caught.value.reason == "COMMAND_ID_REUSED"
+
+
+async def test_submit_and_get_command(orders: Served) -> None:
+    client = orders.client()
+    submitted = await client.submit(place())
+    await orders.router.drain(10)
+    told = await client.get_command(submitted.command_id, handle=submitted.handle)
+    assert told.status == CommandStatus.COMMAND_STATUS_APPLIED
+    with pytest.raises(NotFound):
+        await client.get_command(uuid4())
+
+
+async def test_one_connection_serves_many_tenants(orders: Served) -> None:
+    client = orders.client("acme")
+    globex = client.acting(tenant="globex", actor="user:bob")
+    await client.execute(place())
+    await globex.execute(place())
+    callers = [(request.tenant, request.actor) for request in orders.router.requests]
+    assert callers == [("acme", "dev"), ("globex", "user:bob")]
+
+
+class Refusing:
+    """A router that refuses some calls before it handles."""
+
+    def __init__(self, inner: MemoryRouter, *errors: Exception) -> None:
+        self._inner = inner
+        self._errors = list(errors)
+        self.ids: Counter[str] = Counter()
+        self.arrivals: list[float] = []
+
+    async def handle(self, request: CommandRequest) -> CommandResult:
+        self.ids[str(request.command_id)] += 1
+        self.arrivals.append(asyncio.get_running_loop().time())
+        if self._errors:
+            raise self._errors.pop(0)
+        return await self._inner.handle(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def drain(self, timeout: float) -> bool:
+        return await self._inner.drain(timeout)
+
+
+async def refusing(orders: Served, *errors: Exception) -> Refusing:
+    router = Refusing(MemoryRouter(orders.context, orders.store, orders.read_models), *errors)
+    await orders.restart(router)
+    return router
+
+
+async def test_it_comes_back_when_the_server_says_so_with_the_same_id(orders: Served) -> None:
+    router = await refusing(
+        orders,
+        Overloaded("LANE_FULL", "too much", retry_after_ms=150),
+        Unavailable("TEMPORAL_UNAVAILABLE", "away", retry_after_ms=80),
+    )
+    result = await orders.client().execute(place())
+    assert list(router.ids.values()) == [3]
+    assert result.command_id in router.ids
+    first, second, third = router.arrivals
+    assert second - first >= 0.15
+    assert third - second >= 0.08
+
+
+async def test_answers_that_repeating_would_not_change_are_not_repeated(orders: Served) -> None:
+    router = await refusing(orders, Rejected("NO", "no"))
+    with pytest.raises(Rejected):
+        await orders.client().execute(place())
+    assert list(router.ids.values()) == [1]
+
+
+async def test_out_of_time_it_names_the_last_failure_and_the_id(orders: Served) -> None:
+    await refusing(orders, *[Overloaded("LANE_FULL", "too much", retry_after_ms=20)] * 500)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await orders.client(timeout=0.3).execute(place())
+    assert caught.value.metadata["last_reason"] == "LANE_FULL"
+    assert caught.value.metadata["command_id"]
+    assert isinstance(caught.value.__cause__, Overloaded)
+
+
+async def test_a_context_that_does_not_run_yet_is_waited_for(orders: Served) -> None:
+    port = orders.server.port
+    await orders.server.stop()
+    waiting = asyncio.create_task(orders.client().execute(place()))
+    await asyncio.sleep(0)
+    orders.settings = type(orders.settings)(port=port)
+    orders.router = MemoryRouter(orders.context, orders.store, orders.read_models)
+    await orders.start()
+    assert (await waiting).version == 1
+
+
+async def test_commands_survive_restarts_each_with_one_effect(orders: Served) -> None:
+    """Every caller gets its answer though the server is stopped and started under load."""
+
+    async def caller(name: int) -> list[CommandResult]:
+        client = orders.client()
+        return [await client.execute(place(f"o-{name}-{index}")) for index in range(10)]
+
+    calling = asyncio.gather(*(caller(name) for name in range(10)))
+    for wanted in (15, 40, 70):
+        await reached(orders.store, wanted)
+        await orders.restart()
+    results = [result for results in await calling for result in results]
+    assert sorted(result.position for result in results) == list(range(1, 101))
+    assert {result.version for result in results} == {1}
+    assert await orders.store.position() == 100
+
+
+async def test_nothing_answers_within_the_timeout() -> None:
+    client = IntentClient.connect(
+        "127.0.0.1:1", tenant="acme", timeout=0.2, policy=RetryPolicy(first=0.01), registry=Registry.load()
+    )
+    async with client:
+        with pytest.raises(DeadlineExceeded):
+            await client.execute(place())
+
+
+def test_the_wait_grows_with_jitter_and_is_never_less_than_asked() -> None:
+    policy = RetryPolicy(first=0.1, factor=2, longest=1)
+    error = Unavailable("A", "a")
+    for failures, own in [(1, 0.1), (2, 0.2), (4, 0.8), (9, 1.0)]:
+        waits = {policy.wait(failures, error) for _ in range(50)}
+        assert own / 2 <= min(waits)
+        assert max(waits) <= own
+        assert len(waits) > 1
+    assert policy.wait(1, Overloaded("A", "a", retry_after_ms=3000)) >= 3

@@ -1,0 +1,212 @@
+"""The five activities that stand on their own, in workflows that people write themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from intent.contracts import EventContract, SagaContract
+from intent.dev.services import TemporalServer
+from intent.model import BoundContext, Upcasters
+from intent.process.assembly import CommandPath
+from intent.records import LogEntry
+from intent.saga_host import EventDelivery
+from intent.temporal import data_converter, names
+from intent_contracts.intent.v1 import (
+    ApplyReply,
+    ApplyRequest,
+    CommandEnvelope,
+    CommandOutcome,
+    EventPayload,
+    LoadReply,
+    LoadRequest,
+    ProjectReply,
+    ProjectRequest,
+    RecordedEvent,
+    SagaInput,
+)
+from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from ..support.command_path import Requests, place
+
+T = TypeVar("T")
+QUEUE = "written-by-hand"
+STEP = timedelta(seconds=30)
+
+
+@workflow.defn(name="WrittenByHand")
+class WrittenByHand:
+    """Loads an order, confirms it by a command, cancels nothing, and appends by itself."""
+
+    @workflow.run
+    async def run(self, command: CommandEnvelope) -> list[str]:
+        before: LoadReply = await self._step(
+            names.LOAD_AGGREGATE,
+            LoadRequest(tenant_id=command.tenant_id, aggregate_type="Order", aggregate_id="o-1"),
+            LoadReply,
+        )
+        routed: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
+        again: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
+        own = ApplyRequest(
+            command=CommandEnvelope(tenant_id=command.tenant_id, command_id=str(workflow.uuid4())),
+            aggregate_type="Order",
+            aggregate_id="o-1",
+            expected_version=2,
+            events=[EventPayload(type="orders.v1.OrderConfirmed", data=OrderConfirmed().SerializeToString())],
+        )
+        applied: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
+        repeated: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
+        projected: ProjectReply = await self._step(
+            names.PROJECT_EVENTS, ProjectRequest(context="orders", position=3), ProjectReply
+        )
+        return [
+            f"loaded v{before.version}",
+            f"routed v{routed.result.version} {routed.result.duplicate}",
+            f"routed v{again.result.version} {again.result.duplicate}",
+            f"applied v{applied.outcome.result.version} at {applied.outcome.result.position}",
+            f"applied v{repeated.outcome.result.version} {repeated.outcome.result.duplicate}",
+            f"behind {list(projected.behind)}",
+        ]
+
+    async def _step(self, name: str, request: object, reply: type[T]) -> T:
+        result: T = await workflow.execute_activity(
+            name, request, result_type=reply, task_queue="orders-commands", start_to_close_timeout=STEP
+        )
+        return result
+
+
+@pytest_asyncio.fixture
+async def client(temporal: TemporalServer) -> AsyncIterator[Client]:
+    yield await Client.connect(temporal.address, data_converter=data_converter)
+
+
+async def test_a_workflow_of_ones_own_loads_routes_applies_and_projects(
+    path: CommandPath, request_of: Requests, client: Client
+) -> None:
+    await path.router.handle(request_of(place("o-1")))
+    confirm = ConfirmOrder(order_id="o-1")
+    command = CommandEnvelope(
+        tenant_id="acme",
+        command_id=str(uuid4()),
+        type="orders.v1.ConfirmOrder",
+        data=confirm.SerializeToString(),
+        correlation_id="story",
+    )
+    async with Worker(
+        client, task_queue=QUEUE, workflows=[WrittenByHand], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        told = await client.execute_workflow(
+            WrittenByHand.run, command, id=f"by-hand-{uuid4()}", task_queue=QUEUE
+        )
+    assert told == [
+        "loaded v1",
+        "routed v2 False",
+        "routed v2 True",
+        "applied v3 at 3",
+        "applied v3 True",
+        "behind []",
+    ]
+
+
+@workflow.defn(name="test.v1.Listening")
+class Listening:
+    """Takes two events, each once, and ends."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    @workflow.run
+    async def run(self, begun: SagaInput | None = None) -> list[str]:
+        for event in begun.events if begun is not None else ():
+            self.deliver(event)
+        await workflow.wait_condition(lambda: len(self.seen) == 2)
+        return list(self.seen.values())
+
+    @workflow.signal(name=names.SAGA_SIGNAL)
+    def deliver(self, event: RecordedEvent) -> None:
+        self.seen.setdefault(event.event_id, f"{event.type} v{event.version}")
+
+
+@dataclass(frozen=True)
+class _Listened:
+    """The orders context, to whose events a saga listens; under a name of its own."""
+
+    bound: BoundContext
+    name: str
+
+    @property
+    def registry(self) -> _Listened:
+        return self
+
+    @property
+    def events(self) -> Mapping[str, EventContract]:
+        return self.bound.registry.events
+
+    @property
+    def upcasters(self) -> Upcasters:
+        return self.bound.upcasters
+
+    def listeners(self, event_type: str) -> Sequence[SagaContract]:
+        heard = ("orders.v1.OrderPlaced", "orders.v1.OrderConfirmed")
+        saga = SagaContract("test.v1.Listening", OrderConfirmed, "test", heard[:1], heard[1:], "")
+        return [saga] if event_type in heard else []
+
+
+@pytest.fixture
+async def entries(path: CommandPath, request_of: Requests) -> Sequence[LogEntry]:
+    """The events of an order that is placed and confirmed."""
+    order_id = uuid4().hex
+    await path.router.handle(request_of(place(order_id)))
+    await path.router.handle(request_of(ConfirmOrder(order_id=order_id)))
+    return await path.store.read_log(0, 10)
+
+
+@pytest.fixture
+async def listening(client: Client) -> AsyncIterator[None]:
+    """A worker of the saga that listens."""
+    async with Worker(
+        client, task_queue="test-sagas", workflows=[Listening], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        yield
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("here", [False, True], ids=["elsewhere", "here"])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the start last"])
+async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
+    client: Client, bound: BoundContext, entries: Sequence[LogEntry], here: bool, late: bool
+) -> None:
+    delivery = EventDelivery(_Listened(bound, "test"), client, lambda: here)  # type: ignore[arg-type]
+    for entry in (*(reversed(entries) if late else entries), *entries):
+        assert await delivery.deliver([entry]) == 1
+    handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
+    result = await handle.result()
+    assert sorted(result) == ["orders.v1.OrderConfirmed v2", "orders.v1.OrderPlaced v1"]
+    assert await delivery.deliver(entries) == 2
+    assert [w.id async for w in client.list_workflows(f"WorkflowId = '{handle.id}'")] == [handle.id]
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize(
+    ("name", "here", "eager"),
+    [("test", True, True), ("test", False, False), ("orders", True, False)],
+    ids=["its own saga, here", "its own, elsewhere", "another context's"],
+)
+async def test_a_saga_begins_in_the_process_that_starts_it_where_it_may(
+    client: Client, bound: BoundContext, entries: Sequence[LogEntry], name: str, here: bool, eager: bool
+) -> None:
+    delivery = EventDelivery(_Listened(bound, name), client, lambda: here)  # type: ignore[arg-type]
+    await delivery.deliver(entries)
+    handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
+    await handle.result()
+    history = await handle.fetch_history()
+    started = history.events[0].workflow_execution_started_event_attributes
+    assert started.eager_execution_accepted is eager

@@ -1,0 +1,166 @@
+"""Commands through router, Temporal, PostgreSQL and back."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from intent.dev.services import TemporalServer
+from intent.errors import CommandIdReused, NotFound, Rejected, Unavailable, VersionConflict
+from intent.model import BoundContext
+from intent.process.assembly import CommandPath
+from intent.settings.config import Settings
+from intent.temporal import correlation_query, data_converter
+from intent_contracts.intent.v1 import CommandStatus
+from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
+from temporalio.client import Client, WorkflowExecution
+
+from ..support.command_path import Requests, Running, eventually, place
+
+
+async def test_a_command_is_applied_projected_and_answered(path: CommandPath, request_of: Requests) -> None:
+    result = await path.router.handle(request_of(place("o-1")))
+    assert (result.context, result.aggregate_type, result.aggregate_id) == ("orders", "Order", "o-1")
+    assert (result.version, result.position, result.projected, result.duplicate) == (1, 1, True, False)
+    assert [event.type for event in result.events] == ["orders.v1.OrderPlaced"]
+
+
+async def test_200_callers_on_one_order_are_all_answered_with_contiguous_versions(
+    path: CommandPath, request_of: Requests
+) -> None:
+    await path.router.handle(request_of(place("hot")))
+    commands = [ChangeLine(order_id="hot", line_id="1", quantity=q) for q in range(2, 202)]
+    results = await asyncio.gather(*(path.router.handle(request_of(command)) for command in commands))
+    assert sorted(result.version for result in results) == list(range(2, 202))
+
+
+async def test_the_same_id_100_times_at_once_and_after_a_restart_has_one_effect(
+    running: Running, request_of: Requests
+) -> None:
+    request = request_of(place("o-1"))
+    async with running() as path:
+        results = await asyncio.gather(*(path.router.handle(request) for _ in range(100)))
+        assert sum(not result.duplicate for result in results) == 1
+    async with running() as path:
+        again = await path.router.handle(request)
+    assert again.duplicate
+    for result in results:
+        assert (result.version, result.position, result.events) == (1, 1, again.events)
+
+
+async def test_neighbours_in_a_batch_keep_their_own_outcomes(path: CommandPath, request_of: Requests) -> None:
+    twice = uuid4()
+    outcomes = await asyncio.gather(
+        path.router.handle(request_of(place("a"))),
+        path.router.handle(request_of(ConfirmOrder(order_id="missing"))),
+        path.router.handle(request_of(place("b"), tenant="other", command_id=twice)),
+        path.router.handle(request_of(place("c"), expected=3)),
+        path.router.handle(request_of(place("d"), command_id=twice)),
+        path.router.handle(request_of(place("e"), command_id=twice)),
+        return_exceptions=True,
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "CommandResult",
+        "AggregateNotFound" if isinstance(outcomes[1], Rejected) else type(outcomes[1]).__name__,
+        "CommandResult",
+        "VersionConflict",
+        "CommandResult",
+        "CommandIdReused" if isinstance(outcomes[5], CommandIdReused) else type(outcomes[5]).__name__,
+    ]
+    assert isinstance(outcomes[1], NotFound)
+    assert isinstance(outcomes[3], VersionConflict)
+
+
+async def test_a_caller_that_leaves_does_not_undo_its_command(
+    path: CommandPath, request_of: Requests
+) -> None:
+    request = request_of(place("o-1"))
+    call = asyncio.create_task(path.router.handle(request))
+    await _taken(path)
+    call.cancel()
+    result = await path.router.handle(request)
+    assert result.version == 1
+
+
+async def _taken(path: CommandPath) -> None:
+    """Lets the loop turn until the router has taken a command."""
+    while not path.router.in_flight:  # noqa: ASYNC110 - it looks at the very next turn
+        await asyncio.sleep(0)
+
+
+async def test_a_submitted_command_is_found_by_its_handle_until_and_after_it_is_done(
+    path: CommandPath, request_of: Requests
+) -> None:
+    request = request_of(place("o-1"))
+    submitted = await path.router.submit(request)
+    assert submitted.handle.startswith("orders/commands/")
+
+    async def applied() -> bool:
+        report = await path.router.outcome("acme", submitted.command_id, submitted.handle)
+        return report.status == CommandStatus.COMMAND_STATUS_APPLIED
+
+    await eventually(applied)
+    report = await path.router.outcome("acme", submitted.command_id)
+    assert report.outcome is not None
+    assert report.outcome.result.version == 1
+    with pytest.raises(NotFound):
+        await path.router.outcome("other", submitted.command_id, submitted.handle)
+
+
+async def test_an_outcome_that_the_store_does_not_keep_is_found_by_the_handle(
+    path: CommandPath, request_of: Requests
+) -> None:
+    submitted = await path.router.submit(request_of(place("o-1"), expected=5))
+
+    async def failed() -> bool:
+        report = await path.router.outcome("acme", submitted.command_id, submitted.handle)
+        return report.status == CommandStatus.COMMAND_STATUS_FAILED
+
+    await eventually(failed)
+
+
+async def test_workflows_are_found_by_correlation_and_tenant(
+    path: CommandPath, request_of: Requests, temporal: TemporalServer
+) -> None:
+    correlation = uuid4().hex
+    await path.router.handle(request_of(place("o-1"), correlation=correlation))
+    client = await Client.connect(temporal.address, data_converter=data_converter)
+    found: list[WorkflowExecution] = []
+
+    async def visible() -> bool:
+        found[:] = [w async for w in client.list_workflows(correlation_query(correlation))]
+        return bool(found)
+
+    await eventually(visible)
+    by_tenant = f"IntentTenants = 'acme' AND IntentContext = 'orders' AND WorkflowId = '{found[0].id}'"
+    assert [w.id async for w in client.list_workflows(by_tenant)] == [found[0].id]
+    description = await client.get_workflow_handle(found[0].id).describe()
+    assert await description.static_summary() == "1 PlaceOrder (acme)"
+
+
+async def test_a_process_that_shuts_down_says_so_and_finishes_what_it_took(
+    path: CommandPath, request_of: Requests
+) -> None:
+    call = asyncio.create_task(path.router.handle(request_of(place("o-1"))))
+    await _taken(path)
+    path.router.close()
+    with pytest.raises(Unavailable):
+        await path.router.handle(request_of(place("o-2")))
+    assert await path.router.drain(20)
+    assert (await call).version == 1
+
+
+async def test_two_processes_of_one_context_share_one_order_without_a_lost_update(
+    running: Running, request_of: Requests, bound: BoundContext, settings: Settings
+) -> None:
+    async with running() as one, running() as two:
+        await one.router.handle(request_of(place("o-1")))
+        changes = [ChangeLine(order_id="o-1", line_id="1", quantity=q) for q in range(2, 62)]
+        results = await asyncio.gather(
+            *(
+                (one if number % 2 else two).router.handle(request_of(change))
+                for number, change in enumerate(changes)
+            )
+        )
+    assert sorted(result.version for result in results) == list(range(2, 62))

@@ -1,0 +1,183 @@
+"""A lane forms batches: fair to tenants, in order per tenant, bounded, and at once when idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from intent.commands.lane import Lane, LaneLimits
+from intent.commands.pending import Pending, Waiter
+from intent.commands.requests import CommandRequest
+from intent.contracts import Registry
+from intent.errors import Overloaded
+from intent.model import load_context
+from intent.records import CommandKey
+from intent_contracts.intent.v1 import CommandEnvelope
+from intent_contracts.orders.v1 import PlaceOrder
+
+CONTRACT = load_context("orders").bind(Registry.load()).registry.command("orders.v1.PlaceOrder")
+
+
+def pending(tenant: str, name: str = "", size: int = 100) -> Pending:
+    command_id = uuid4()
+    request = CommandRequest(CONTRACT, PlaceOrder(), tenant, command_id, correlation_id="")
+    made = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size, request)
+    loop = asyncio.get_running_loop()
+    made.waiters.append(Waiter(loop.create_future(), loop.time(), applied_only=True, joined=False))
+    return made
+
+
+class Recorder:
+    """Takes batches; each is in flight until it is let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Pending]] = []
+        self.sent = asyncio.Event()
+        self._gate = asyncio.Semaphore(0)
+
+    async def send(self, batch: list[Pending]) -> None:
+        self.batches.append(batch)
+        self.sent.set()
+        await self._gate.acquire()
+
+    def let_go(self, batches: int = 1_000) -> None:
+        for _ in range(batches):
+            self._gate.release()
+
+    def names(self) -> list[list[str]]:
+        return [[item.envelope.type for item in batch] for batch in self.batches]
+
+
+async def test_an_idle_lane_sends_the_first_command_at_once_and_the_rest_together() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits())
+    lane.offer(pending("acme", "1"))
+    await recorder.sent.wait()
+    for name in "234":
+        lane.offer(pending("acme", name))
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names() == [["1"], ["2", "3", "4"]]
+
+
+async def test_after_a_crowd_a_lane_waits_for_more_until_a_batch_is_full() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(batch_commands=4, crowd=2, pause=1e9, longest_pause=60))
+    for name in "12":
+        lane.offer(pending("acme", name))
+    await recorder.sent.wait()
+    lane.offer(pending("acme", "3"))
+    recorder.let_go()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    for name in "456":
+        lane.offer(pending("acme", name))
+    await asyncio.wait_for(lane.drained(), 30)
+    assert recorder.names() == [["1", "2"], ["3", "4", "5", "6"]]
+
+
+async def test_a_batch_that_left_some_behind_is_followed_by_the_next_at_once() -> None:
+    recorder = Recorder()
+    recorder.let_go()
+    lane = Lane(recorder.send, LaneLimits(batch_commands=2, crowd=2, pause=1e9, longest_pause=60))
+    for name in "12345":
+        lane.offer(pending("acme", name))
+    await asyncio.wait_for(lane.drained(), 30)
+    assert recorder.names() == [["1", "2"], ["3", "4"], ["5"]]
+
+
+async def test_tenants_take_turns_so_that_a_long_queue_does_not_starve_a_short_one() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(batch_commands=4))
+    lane.offer(pending("first", "go"))
+    await recorder.sent.wait()
+    for number in range(6):
+        lane.offer(pending("busy", f"b{number}"))
+    lane.offer(pending("quiet", "q0"))
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names()[1] == ["b0", "q0", "b1", "b2"]
+
+
+async def test_a_batch_is_limited_by_bytes_and_a_larger_command_goes_alone() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(batch_bytes=250))
+    lane.offer(pending("acme", "go"))
+    await recorder.sent.wait()
+    for name, size in (("a", 100), ("b", 100), ("c", 100), ("huge", 900), ("d", 10)):
+        lane.offer(pending("acme", name, size))
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names()[1:] == [["a", "b"], ["c"], ["huge"], ["d"]]
+
+
+async def test_a_full_lane_refuses_and_says_when_to_try_again() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(capacity=2))
+    lane.offer(pending("acme"))
+    await recorder.sent.wait()
+    lane.offer(pending("acme"))
+    lane.offer(pending("acme"))
+    with pytest.raises(Overloaded) as refused:
+        lane.offer(pending("acme"))
+    assert refused.value.retry_after_ms > 0
+    recorder.let_go()
+    await lane.drained()
+    assert sum(map(len, recorder.batches)) == 3
+
+
+async def test_a_command_that_nobody_waits_for_any_more_is_not_started() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits())
+    lane.offer(pending("acme", "go"))
+    await recorder.sent.wait()
+    gone, stays = pending("acme", "gone"), pending("acme", "stays")
+    lane.offer(gone)
+    lane.offer(stays)
+    gone.waiters[0].future.cancel()
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names() == [["go"], ["stays"]]
+    assert gone.dropped
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    offers=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 400)), max_size=60),
+    limits=st.builds(
+        LaneLimits,
+        batch_commands=st.integers(1, 8),
+        batch_bytes=st.integers(1, 600),
+        crowd=st.integers(1, 9),
+        longest_pause=st.just(0.001),
+    ),
+)
+def test_every_command_is_sent_once_in_order_per_tenant_within_the_limits(
+    offers: list[tuple[str, int]], limits: LaneLimits
+) -> None:
+    batches = asyncio.run(_send_all(offers, limits))
+    sent = [item for batch in batches for item in batch]
+    order: Callable[[str], list[str]] = lambda tenant: [  # noqa: E731
+        item.envelope.type for item in sent if item.key.tenant == tenant
+    ]
+    for tenant in "abc":
+        assert order(tenant) == [str(i) for i, (whose, _) in enumerate(offers) if whose == tenant]
+    for batch in batches:
+        assert len(batch) <= limits.batch_commands
+        assert len(batch) == 1 or sum(item.size for item in batch) <= limits.batch_bytes
+
+
+async def _send_all(offers: list[tuple[str, int]], limits: LaneLimits) -> list[list[Pending]]:
+    recorder = Recorder()
+    recorder.let_go()
+    lane = Lane(recorder.send, limits)
+    for number, (tenant, size) in enumerate(offers):
+        lane.offer(pending(tenant, str(number), size))
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    await lane.drained()
+    return recorder.batches

@@ -1,0 +1,90 @@
+"""What waits in Temporal, asked of a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from intent.dev.services import TemporalServer
+from intent.temporal.backlog import Backlog, BacklogWatch
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError
+
+_CONTEXT = SearchAttributeKey.for_keyword("IntentContext")
+_STATUS = SearchAttributeKey.for_keyword("IntentSagaStatus")
+_LONGEST = 60.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    folder: Path = tmp_path_factory.mktemp("temporal")
+    with TemporalServer(log=folder / "temporal.log") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def client(server: TemporalServer) -> AsyncIterator[Client]:
+    connected = await Client.connect(server.address)
+    for key in (_CONTEXT, _STATUS):
+        kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
+        # The server may have been made with them.
+        with contextlib.suppress(RPCError):
+            await connected.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
+            )
+    yield connected
+
+
+async def _until(ask: Callable[[], Awaitable[Backlog]], well: Callable[[Backlog], bool]) -> Backlog:
+    """Returns the first figures that are as wanted."""
+    async with asyncio.timeout(_LONGEST):
+        while not well(found := await ask()):  # noqa: ASYNC110 - the server tells nobody of changes
+            await asyncio.sleep(0.1)
+        return found
+
+
+async def test_tasks_that_nobody_takes_are_counted_with_their_age(client: Client) -> None:
+    queue = f"lonely-{uuid4()}"
+    watch = BacklogWatch(client, "lonely", [queue], sagas=False)
+    assert (await watch.ask()).queues[queue].tasks == 0
+    for _ in range(3):
+        await client.start_workflow("Nothing", id=str(uuid4()), task_queue=queue)
+    found = await _until(watch.ask, lambda now: now.queues[queue].tasks == 3 and now.queues[queue].age > 0)
+    assert 0 < found.queues[queue].age < _LONGEST
+    assert found.sagas == {}
+
+
+async def test_sagas_are_counted_by_their_status(client: Client) -> None:
+    context = f"c{uuid4().hex[:8]}"
+    for status in ("stuck", "stuck", "waiting"):
+        attributes = [SearchAttributePair(_CONTEXT, context), SearchAttributePair(_STATUS, status)]
+        await client.start_workflow(
+            "Saga",
+            id=str(uuid4()),
+            task_queue="nobody",
+            search_attributes=TypedSearchAttributes(attributes),
+        )
+    watch = BacklogWatch(client, context, [], sagas=True)
+    found = await _until(watch.ask, lambda now: now.sagas["stuck"] == 2 and now.sagas["waiting"] == 1)
+    assert found.sagas == {"running": 0, "waiting": 1, "compensating": 0, "stuck": 2}
+
+
+async def test_nothing_is_told_while_nobody_knows(client: Client) -> None:
+    watch = BacklogWatch(client, "orders", ["orders-commands"], sagas=False, every=0.05)
+    await watch.start()
+
+    async def latest() -> Backlog:
+        return watch.latest
+
+    await _until(latest, lambda now: bool(now.queues))
+    watch._queues = ("",)
+    await _until(latest, lambda now: not now.queues)
+    await watch.stop()

@@ -1,0 +1,125 @@
+"""Events become rows: in order, once, for the right tenant."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+
+from intent_contracts.orders.v1 import OrderStatus, OrderSummary, OrderView
+
+from ..projections.examples import Audit, Customers, OpenOrders
+from ..projections.world import ACME, GLOBEX, World, arrive, bound, cancelled, changed, confirmed, placed
+
+
+async def test_a_command_s_events_are_there_once_its_position_is_reached(world: World) -> None:
+    projections = await world.process(bound())
+    position = await world.record("o-1", placed(lines=2), changed("l-1", 7), confirmed())
+
+    assert await projections.reach(position, 30) == []
+
+    view = await world.view("o-1")
+    assert view is not None
+    assert view.order_id == "o-1"
+    assert view.status == OrderStatus.ORDER_STATUS_CONFIRMED
+    assert [(line.line_id, line.quantity) for line in view.lines] == [("l-0", 1), ("l-1", 7)]
+    assert view.version == 3
+    summary = await world.summary("o-1")
+    assert summary is not None
+    assert summary.line_count == 2
+
+
+async def test_rows_belong_to_the_tenant_of_their_events(world: World) -> None:
+    projections = await world.process(bound())
+    await world.record("o-1", placed("ann"), tenant=ACME)
+    position = await world.record("o-1", placed("bob"), tenant=GLOBEX)
+    await arrive(projections, position)
+
+    seen = {tenant: await world.view("o-1", tenant) for tenant in (ACME, GLOBEX, "initech")}
+    assert {tenant: view and view.customer_id for tenant, view in seen.items()} == {
+        ACME: "ann",
+        GLOBEX: "bob",
+        "initech": None,
+    }
+
+
+async def test_what_was_recorded_while_no_process_ran_is_caught_up(world: World) -> None:
+    position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(300)})
+    projections = await world.process(bound())
+    await arrive(projections, position)
+
+    assert len(await world.rows()) == 300
+    assert all(status.lag == 0 for status in await projections.statuses())
+
+
+async def test_one_event_may_concern_several_rows(world: World) -> None:
+    projections = await world.process(bound(Customers))
+    position = await world.record_many({f"o-{n}": [placed(f"c-{n % 2}")] for n in range(5)})
+    await arrive(projections, position)
+
+    counts = {row["order_id"]: OrderSummary.FromString(row["data"]).line_count for row in await world.rows()}
+    assert counts == {"all": 5, "c-0": 3, "c-1": 2}
+
+
+async def test_a_deleted_row_is_gone_and_comes_back_empty(world: World) -> None:
+    projections = await world.process(bound(OpenOrders))
+    await arrive(projections, await world.record("o-1", placed(), changed(quantity=3)))
+    await arrive(projections, await world.record("o-1", cancelled()))
+    assert await world.summary("o-1") is None
+
+    await arrive(
+        projections, await world.record("o-1", changed(quantity=2), cancelled(), changed(quantity=4))
+    )
+    assert await world.summary("o-1") == OrderSummary(order_id="o-1", line_count=4)
+    (row,) = await world.rows()
+    assert row["created_position"] == row["updated_position"] == 6
+
+
+async def test_a_handler_may_use_the_metadata_of_an_event(world: World) -> None:
+    projections = await world.process(bound(Audit))
+    await arrive(projections, await world.record("o-1", placed()))
+
+    view = await world.view("o-1")
+    assert view is not None
+    assert view.customer_id == "user:ann at 1 in orders.v1.OrderPlaced"
+    (entry,) = await world.store.read_log(0, 1)
+    assert view.placed_at.ToDatetime(UTC) == entry.recorded_at
+
+
+async def test_reach_does_not_wait_when_only_asked_to_look(world: World) -> None:
+    projections = await world.process(bound())
+    position = await world.record("o-1", placed())
+    await arrive(projections, position)
+
+    assert await projections.reach(position, 0) == []
+    assert list(await projections.reach(position + 1, 0)) == ["OrderViews", "OrderSummaries"]
+    assert list(await projections.reach(position + 1, 0.05, ["OrderSummaries"])) == ["OrderSummaries"]
+
+
+async def test_a_promise_of_events_that_never_come_harms_nothing(world: World) -> None:
+    projections = await world.process(bound())
+    assert await projections.reach(1_000, 0.2) != []
+
+    await arrive(projections, await world.record("o-1", placed()))
+    assert await world.view("o-1") is not None
+
+
+async def test_many_who_wait_at_once_are_all_answered(world: World) -> None:
+    projections = await world.process(bound())
+
+    async def one(number: int) -> OrderView | None:
+        position = await world.record(f"o-{number}", placed())
+        assert await projections.reach(position, 30) == []
+        return await world.view(f"o-{number}")
+
+    assert all(await asyncio.gather(*(one(n) for n in range(100))))
+
+
+async def test_texts_that_no_column_can_hold_are_kept_and_found(world: World) -> None:
+    projections = await world.process(bound())
+    odd = ["with\0nul", "x" * 5_000, "x" * 4_999 + "y", "\U0001f600" * 300]
+    position = await world.record_many({f"o-{n}": [placed(customer)] for n, customer in enumerate(odd)})
+    await arrive(projections, position)
+
+    for customer in odd:
+        page = await world.reader.list(OrderSummary, ACME, where={"customer_id": customer})
+        assert [row.customer_id for row in page.rows] == [customer]
