@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import uvloop
-from intent.process.garbage_collection import tame_collector
+from intent.process.garbage_collection import relax_garbage_collection
 from rich.console import Console
 
 from bench import report
@@ -39,7 +39,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     console = Console()
-    tame_collector()  # as every context process does
+    relax_garbage_collection()  # as every context process does
     figures = uvloop.run(run(arguments.scenario or list(SCENARIOS), console))
     report.show(figures, console)
     report.write(figures, arguments.out)

@@ -35,8 +35,8 @@ SOCKET = "BENCH_SOCKET"
 class StartingDelivery(EventDelivery):
     """Brings events to sagas, also those that come over a socket."""
 
-    def __init__(self, context: BoundContext, client: Client, begins_here: Callable[[], bool]) -> None:
-        super().__init__(context, client, begins_here)
+    def __init__(self, context: BoundContext, client: Client, sagas_start_here: Callable[[], bool]) -> None:
+        super().__init__(context, client, sagas_start_here)
         path = os.environ[SOCKET]
         self._listening = asyncio.create_task(asyncio.start_unix_server(self._hear, path))
 

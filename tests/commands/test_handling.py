@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.message import Message
 from intent.commands import AggregateCache, CommandHandling, Handled
-from intent.commands.new_aggregate_guess import Openings
+from intent.commands.new_aggregate_guess import NewAggregateGuess
 from intent.contracts import Registry
 from intent.errors import StoreUnavailable
 from intent.model import BoundContext, handles
@@ -62,7 +62,7 @@ def context() -> BoundContext:
 def guessing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything holds also when every aggregate is taken for new, rightly or not."""
     if request.param == "guesses":
-        monkeypatch.setattr(Openings, "likely", lambda *_: True)
+        monkeypatch.setattr(NewAggregateGuess, "likely", lambda *_: True)
 
 
 class CountingStore(MemoryEventStore):

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from intent.consumers.changes import Changes, Grant, StreamMark
 from intent.consumers.keys import partition_of
-from intent.consumers.progress import Ledger
-from intent.consumers.settings import RetryPolicy
+from intent.consumers.progress import Progress
+from intent.consumers.settings import DeliveryPolicy
 from intent.records import LogEntry, StreamKey
 
 TOTAL = 3
@@ -115,25 +115,25 @@ class Instance:
         self.asked: list[Callable[[], None]] = []
         self.looked: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
-        policy = RetryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
-        self.ledger = Ledger(TOTAL, policy, [WANTED])
+        policy = DeliveryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
+        self.progress = Progress(TOTAL, policy, [WANTED])
         self.held: dict[int, LogEntry] = {}
 
     def claim(self, partition: int, now: float) -> None:
         grant, aside = self.saved.grant(partition, self.number)
-        self.ledger.claim(grant, aside, now)
+        self.progress.claim(grant, aside, now)
 
     def ask(self, size: int) -> None:
         """Asks for more of the log, and of the streams that were set aside."""
-        asked = self.ledger.log_read()
+        asked = self.progress.log_read()
         if asked is not None:
             page = self.saved.log[asked.after : asked.after + size]
             wanted = [e for e in page if partition_of(key_of(e), TOTAL) in asked.partitions]
             reached = asked.after + len(page)
-            self.asked.append(partial(self.ledger.take, asked, wanted, reached))
-        while (stream := self.ledger.reads()) is not None:
+            self.asked.append(partial(self.progress.take, asked, wanted, reached))
+        while (stream := self.progress.reads()) is not None:
             found = self.saved.stream(stream.stream.key, stream.after_version)
-            self.asked.append(partial(self.ledger.read, stream, found[:size], len(found) <= size))
+            self.asked.append(partial(self.progress.read, stream, found[:size], len(found) <= size))
 
     def told(self) -> None:
         """Gets the answers to what was asked, which may be old by now."""
@@ -142,7 +142,7 @@ class Instance:
             tell()
 
     def deliver(self, now: float) -> LogEntry | None:
-        delivered = self.ledger.next(now)
+        delivered = self.progress.next(now)
         if delivered is None:
             return None
         item = delivered.entry
@@ -162,18 +162,18 @@ class Instance:
         if well:
             self.acknowledged.add(self._of_epoch(item))
             self.saved.dealt.add(position)
-            assert self.ledger.acknowledge(position)
+            assert self.progress.acknowledge(position)
         else:
-            assert self.ledger.fail(position, "no", now)
+            assert self.progress.fail(position, "no", now)
 
     def save(self, now: float, works: bool = True) -> None:
         self.operated()
-        changes = self.ledger.changes(now)
+        changes = self.progress.changes(now)
         if works:
             assert self.saved.save(self.number, changes), "another one owns what this one works on"
-            self.ledger.saved(changes)
+            self.progress.saved(changes)
         else:
-            self.ledger.not_saved(changes)
+            self.progress.not_saved(changes)
 
     def _of_epoch(self, item: LogEntry) -> tuple[int, int]:
         return self.saved.epochs[partition_of(key_of(item), TOTAL)], item.position
@@ -182,7 +182,7 @@ class Instance:
         """Reads what an operator did; an instance does not save before it has heard the answer."""
         self.operated()
         marks = [self.saved._with_drops(m) for m in self.saved.aside.values()]
-        self.looked.append(partial(self.ledger.unpark, marks, self.ledger.parked, now))
+        self.looked.append(partial(self.progress.unpark, marks, self.progress.parked, now))
 
     def operated(self) -> None:
         """Gets the answer, which may be old by now."""

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from intent.consumers.changes import Grant
 from intent.consumers.keys import partition_of
-from intent.consumers.progress import Ledger
-from intent.consumers.settings import RetryPolicy
+from intent.consumers.progress import Progress
+from intent.consumers.settings import DeliveryPolicy
 from intent.records import LogEntry, StreamKey
 
 from .model import UNWANTED, WANTED, entry
 
 TEA, SUGAR = StreamKey("acme", "Order", "tea"), StreamKey("acme", "Order", "sugar")
 OTHER = StreamKey("acme", "Order", "coffee")
-POLICY = RetryPolicy(3, lambda attempts: 2.0**attempts, slow=10.0, stream_length=2)
+POLICY = DeliveryPolicy(3, lambda attempts: 2.0**attempts, slow=10.0, stream_length=2)
 
 
-def ledger(*entries: LogEntry, policy: RetryPolicy = POLICY) -> Ledger:
-    """A ledger that has the only partition and has read these."""
-    made = Ledger(1, policy, [WANTED])
+def progress(*entries: LogEntry, policy: DeliveryPolicy = POLICY) -> Progress:
+    """A progress that has the only partition and has read these."""
+    made = Progress(1, policy, [WANTED])
     made.claim(Grant(0, 1, 0), [], 0.0)
     take(made, *entries)
     return made
 
 
-def take(books: Ledger, *entries: LogEntry) -> None:
+def take(books: Progress, *entries: LogEntry) -> None:
     """Reads these in the log, and the log up to the last of them."""
     asked = books.log_read()
     assert asked is not None
     books.take(asked, entries, max((e.position for e in entries), default=0))
 
 
-def delivered(books: Ledger, now: float = 0.0) -> list[tuple[int, int]]:
+def delivered(books: Progress, now: float = 0.0) -> list[tuple[int, int]]:
     """All that can be delivered now: positions and attempts."""
     found = []
     while (sent := books.next(now)) is not None:
@@ -38,20 +38,20 @@ def delivered(books: Ledger, now: float = 0.0) -> list[tuple[int, int]]:
     return found
 
 
-def checkpoint(books: Ledger) -> int:
+def checkpoint(books: Progress) -> int:
     (mark,) = books.changes(0.0).partitions
     return mark.checkpoint
 
 
 def test_one_event_of_a_stream_at_a_time_and_of_others_meanwhile() -> None:
-    books = ledger(entry(1, TEA, 1), entry(2, TEA, 2), entry(3, SUGAR, 1))
+    books = progress(entry(1, TEA, 1), entry(2, TEA, 2), entry(3, SUGAR, 1))
     assert delivered(books) == [(1, 1), (3, 1)]
     books.acknowledge(1)
     assert delivered(books) == [(2, 1)]
 
 
 def test_the_checkpoint_stays_below_what_is_not_acknowledged() -> None:
-    books = ledger(entry(1, SUGAR, 1), entry(2, TEA, 1), entry(3, SUGAR, 2, UNWANTED))
+    books = progress(entry(1, SUGAR, 1), entry(2, TEA, 1), entry(3, SUGAR, 2, UNWANTED))
     delivered(books)
     assert books.acknowledge(2)
     assert not books.changes(0.0)
@@ -60,7 +60,7 @@ def test_the_checkpoint_stays_below_what_is_not_acknowledged() -> None:
 
 
 def test_a_failed_event_is_tried_again_later_each_time() -> None:
-    books = ledger(entry(1, TEA, 1))
+    books = progress(entry(1, TEA, 1))
     delivered(books)
     books.fail(1, "no", now=100.0)
     assert delivered(books, now=101.9) == []
@@ -72,8 +72,8 @@ def test_a_failed_event_is_tried_again_later_each_time() -> None:
 
 
 def test_after_the_last_attempt_the_stream_is_parked_and_others_go_on() -> None:
-    policy = RetryPolicy(1, lambda attempts: 1.0)
-    books = ledger(entry(1, TEA, 1), entry(2, TEA, 2), entry(3, SUGAR, 1), policy=policy)
+    policy = DeliveryPolicy(1, lambda attempts: 1.0)
+    books = progress(entry(1, TEA, 1), entry(2, TEA, 2), entry(3, SUGAR, 1), policy=policy)
     delivered(books)
     books.fail(1, "no stock", now=0.0)
     books.acknowledge(3)
@@ -87,7 +87,7 @@ def test_after_the_last_attempt_the_stream_is_parked_and_others_go_on() -> None:
 
 
 def test_a_stream_that_is_well_again_catches_up_and_then_comes_with_the_log() -> None:
-    books = ledger(entry(1, TEA, 1))
+    books = progress(entry(1, TEA, 1))
     delivered(books)
     books.fail(1, "no", now=0.0)
     take(books, entry(2, TEA, 2))
@@ -112,7 +112,7 @@ def test_a_stream_that_is_well_again_catches_up_and_then_comes_with_the_log() ->
 
 
 def test_an_event_that_takes_long_holds_up_only_its_stream() -> None:
-    books = ledger(entry(1, TEA, 1), entry(2, SUGAR, 1))
+    books = progress(entry(1, TEA, 1), entry(2, SUGAR, 1))
     delivered(books, now=5.0)
     books.acknowledge(2)
     books.set_slow_aside(14.9)
@@ -126,13 +126,13 @@ def test_an_event_that_takes_long_holds_up_only_its_stream() -> None:
 
 
 def test_a_long_stream_does_not_fill_the_memory() -> None:
-    books = ledger(*(entry(n, TEA, n) for n in range(1, 50)), entry(50, SUGAR, 1))
+    books = progress(*(entry(n, TEA, n) for n in range(1, 50)), entry(50, SUGAR, 1))
     assert books.waiting == 3
     assert delivered(books) == [(1, 1), (50, 1)]
 
 
 def test_a_partition_is_released_once_all_is_answered() -> None:
-    books = ledger(entry(1, TEA, 1), entry(2, SUGAR, 1), entry(3, SUGAR, 2))
+    books = progress(entry(1, TEA, 1), entry(2, SUGAR, 1), entry(3, SUGAR, 2))
     delivered(books)
     books.retire(books.surplus(1))
     books.acknowledge(2)
@@ -153,7 +153,7 @@ def test_partitions_are_spread_evenly_and_never_change() -> None:
 
 
 def test_what_was_read_before_a_partition_came_is_not_taken_for_it() -> None:
-    books = Ledger(2, POLICY, [WANTED])
+    books = Progress(2, POLICY, [WANTED])
     here, there = (partition_of(key, 2) for key in (TEA, OTHER))
     assert here != there
     books.claim(Grant(here, 1, 10), [], 0.0)
@@ -168,8 +168,8 @@ def test_what_was_read_before_a_partition_came_is_not_taken_for_it() -> None:
 
 def test_a_stream_that_is_parked_while_the_rows_are_read_stays_parked() -> None:
     """The row of the attempt before says nothing of an operator, though it is not parked."""
-    policy = RetryPolicy(2, lambda attempts: 1.0)
-    books = ledger(entry(1, TEA, 1), policy=policy)
+    policy = DeliveryPolicy(2, lambda attempts: 1.0)
+    books = progress(entry(1, TEA, 1), policy=policy)
     delivered(books)
     books.fail(1, "no", now=0.0)
     (before,) = books.changes(0.0).streams

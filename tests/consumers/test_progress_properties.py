@@ -65,12 +65,12 @@ class Consuming:
         self.instances[self.instances.index(instance)] = self._join()
 
     def hand_over(self, instance: Instance, pick: int) -> None:
-        instance.ledger.retire(instance.ledger.surplus(1 + pick % 2))
+        instance.progress.retire(instance.progress.surplus(1 + pick % 2))
 
     def wait(self, _: Instance, pick: int) -> None:
         self.now += (1.0, 6.0, 30.0)[pick % 3]
         for instance in self.instances:
-            instance.ledger.set_slow_aside(self.now)
+            instance.progress.set_slow_aside(self.now)
 
     def operate(self, _: Instance, pick: int) -> None:
         """An operator replays a parked stream, or drops an event of it."""

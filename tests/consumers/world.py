@@ -11,7 +11,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 from intent.client import IntentClient
-from intent.consumers import ConsumerDatabase, ConsumerHost, ConsumerSettings
+from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
 from intent.service import ServiceSettings
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent.store.postgres import PostgresEventStore
@@ -40,7 +40,7 @@ QUICK = ConsumerSettings(
 class Process:
     """One process of the context: its own connections, its own gRPC server."""
 
-    def __init__(self, store: PostgresEventStore, host: ConsumerHost, served: Served) -> None:
+    def __init__(self, store: PostgresEventStore, host: ConsumerServing, served: Served) -> None:
         self.store = store
         self.host = host
         self.served = served
@@ -50,7 +50,7 @@ class Process:
     async def started(cls, database: Database, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
         store = await PostgresEventStore.open(database.service, database.context)
         consumers = ConsumerDatabase(store.pool, database.context)
-        host = ConsumerHost(store, consumers, settings, tell=lambda: store.wake_ups.tell("consumers"))
+        host = ConsumerServing(store, consumers, settings, tell=lambda: store.wake_ups.tell("consumers"))
         store.wake_ups.on("consumers", host.look)
         limits = ServiceSettings(shutdown_grace=5.0, port=port)
         served = Served(settings=limits, store=store, consumers=host)

@@ -21,7 +21,7 @@ from intent.contracts import Registry, SagaContract
 from intent.envelopes import recorded_event
 from intent.model import BoundContext, discover
 from intent.records import StreamKey
-from intent.sagas import Identity, NeverStarted, Port, Saga, SagaRun
+from intent.sagas import NeverStarted, Port, Saga, SagaIdentity, SagaRun
 from intent.store.memory import MemoryEventStore
 from intent_contracts.intent.v1 import (
     ChildStart,
@@ -219,7 +219,7 @@ class World:
 
     def _begin(self, saga: SagaContract, workflow_id: str, begun: SagaInput) -> None:
         host = _Host(self)
-        run = SagaRun(self._sagas[saga.type], Identity(workflow_id, saga.sends), host, begun)
+        run = SagaRun(self._sagas[saga.type], SagaIdentity(workflow_id, saga.sends), host, begun)
         running = _Saga(saga, begun, [], host, run)
         running.task = asyncio.create_task(self._follow(workflow_id, running))
         self._running[workflow_id] = running
@@ -350,7 +350,7 @@ class _Host:
     async def cancel_child(self, workflow_id: str, reason: str) -> None:
         raise NotImplementedError(workflow_id)
 
-    async def recorded(self) -> None:
+    async def checkpoint(self) -> None:
         """Lets the world go on, which keeps what a saga knows that sends nothing."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

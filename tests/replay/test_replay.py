@@ -9,7 +9,7 @@ import pytest
 from intent.commands import ProcessCommands
 from intent.contracts import Registry, snake_case
 from intent.model import load_context
-from intent.saga_host import SagaWorkflow, know_sagas, saga_runner
+from intent.saga_host import SagaWorkflow, register_sagas, saga_runner
 from intent.temporal import data_converter
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -31,7 +31,7 @@ def history(request: pytest.FixtureRequest) -> WorkflowHistory:
 def known() -> None:
     """The sagas of every context."""
     for name in ("inventory", "orders", "payments", "shipping"):
-        know_sagas(load_context(name).bind(Registry.load()))
+        register_sagas(load_context(name).bind(Registry.load()))
 
 
 async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:

@@ -257,7 +257,7 @@ async def test_a_process_knows_whether_new_workflows_begin_on_its_version(
 
     async def are(ours: dict[str, bool]) -> None:
         async def other() -> str:
-            found = {build: watch.ours() for build, watch in watches.items()}
+            found = {build: watch.is_current() for build, watch in watches.items()}
             return "" if found == ours else f"{found} instead of {ours}"
 
         assert await until(other, 60, print) == ""
@@ -280,7 +280,7 @@ async def test_without_versions_new_workflows_begin_here_and_temporal_is_not_ask
     nobody = Client.__new__(Client)
     current = CurrentVersion(nobody, name, name, "")
     async with current.watched():
-        assert current.ours()
+        assert current.is_current()
         assert "current version" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
@@ -298,7 +298,7 @@ async def test_while_temporal_is_away_no_version_is_the_current_one(tmp_path: Pa
         current = CurrentVersion(client, "payments", "payments", "v1", every=0.05)
 
         async def other(ours: bool) -> str:
-            return "" if current.ours() is ours else f"it is not {ours}"
+            return "" if current.is_current() is ours else f"it is not {ours}"
 
         async with current.watched():
             async with worker:

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.contracts import Registry
-from intent.sagas import Identity, Port, Saga, SagaRun
+from intent.sagas import Port, Saga, SagaIdentity, SagaRun
 from intent_contracts.intent.v1 import (
     ChildStart,
     CommandEnvelope,
@@ -108,7 +108,7 @@ class Host:
         self._waits.append((condition, until, done))
         return await done
 
-    async def recorded(self) -> None:
+    async def checkpoint(self) -> None:
         if not self._keeps:
             await asyncio.get_running_loop().create_future()
 
@@ -129,7 +129,7 @@ class Host:
 
 
 def begun(saga: type[Saga], host: Host) -> SagaRun:
-    return SagaRun(saga, Identity(f"{CONTRACT.type}/acme/o-1", CONTRACT.sends), host, SagaInput())
+    return SagaRun(saga, SagaIdentity(f"{CONTRACT.type}/acme/o-1", CONTRACT.sends), host, SagaInput())
 
 
 async def sent(

@@ -15,7 +15,7 @@ from intent.client import IntentClient, RetryPolicy
 from intent.commands import AggregateCache, CommandHandling
 from intent.commands.outcomes import restored
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
-from intent.consumers import ConsumerHost
+from intent.consumers import ConsumerServing
 from intent.contracts import Registry
 from intent.errors import NotFound, Rejected, Unavailable, error_of
 from intent.model import BoundContext, Page
@@ -327,7 +327,7 @@ class Served:
         default_factory=lambda: DevIdentityProvider(dev_mode=True, default_roles=frozenset({"*"}))
     )
     sagas: MemorySagas = field(default_factory=MemorySagas)
-    consumers: ConsumerHost | None = None
+    consumers: ConsumerServing | None = None
     clients: list[IntentClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "AsJson",
-    "Caller",
+    "CallOptions",
     "ContextName",
     "Roles",
     "Target",
@@ -34,7 +34,7 @@ __all__ = [
 T = TypeVar("T")
 
 _DEV_TENANT: Final = "demo"
-_WHO: Final = "Caller"
+_WHO: Final = "CallOptions"
 
 Target: TypeAlias = Annotated[
     str,
@@ -95,7 +95,7 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallOptions:
     """Where a command connects, and on whose behalf.
 
     Attributes:
@@ -176,7 +176,7 @@ class Caller:
 
 
 def with_client(
-    caller: Caller, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
+    caller: CallOptions, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
 ) -> T:
     """Runs work with a client of a context and returns what it returns."""
 
@@ -188,7 +188,7 @@ def with_client(
 
 
 def with_clients(
-    caller: Caller, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
+    caller: CallOptions, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
 ) -> tuple[dict[str, T], dict[str, str]]:
     """Runs work with a client of each context, or of one, side by side.
 

@@ -235,8 +235,8 @@ class _Participation:
             await self._answer(answer)
 
     async def _deal_with(self, delivery: Delivery) -> None:
-        for intended in await self._outwaiting(lambda: self._react(delivery)):
-            await self._outwaiting(lambda intended=intended: self._send(intended))  # type: ignore[misc]
+        for intended in await self._until_available(lambda: self._react(delivery)):
+            await self._until_available(lambda intended=intended: self._send(intended))  # type: ignore[misc]
 
     async def _react(self, delivery: Delivery) -> Any:
         try:
@@ -245,7 +245,7 @@ class _Participation:
         except TimeoutError as error:
             raise _TooLongError(f"it took longer than {self._consumer.timeout:g} s") from error
 
-    async def _outwaiting(self, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def _until_available(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Does something, again and again while what it needs is away."""
         pause = 0.1
         while True:

@@ -30,7 +30,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from intent.commands.applying import apply_decided
-from intent.commands.carrier import Deliveries, Projections
+from intent.commands.carrier import LocalOutcomes, Projections
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.outcomes import failed
 from intent.commands.requests import CommandRequest
@@ -58,7 +58,7 @@ class ContextActivities:
         projections: Its read models.
         router: Sends commands to any context.
         delivery: Brings its events to sagas.
-        deliveries: Where callers in this process wait for outcomes.
+        local_outcomes: Where callers in this process wait for outcomes.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ContextActivities:
         projections: Projections,
         router: WorkflowRouter,
         delivery: EventDelivery,
-        deliveries: Deliveries,
+        local_outcomes: LocalOutcomes,
     ) -> None:
         self._context = context
         self._store = store
@@ -77,7 +77,7 @@ class ContextActivities:
         self._projections = projections
         self._router = router
         self._delivery = delivery
-        self._deliveries = deliveries
+        self._local_outcomes = local_outcomes
 
     @property
     def all(self) -> Sequence[Callable[..., Any]]:
@@ -97,9 +97,9 @@ class ContextActivities:
         self._check(batch.context)
         workflow_id = activity.info().workflow_id or ""
         handled = await self._handling.handle(
-            batch.commands, workflow_id, self._deliveries.requests(workflow_id)
+            batch.commands, workflow_id, self._local_outcomes.requests(workflow_id)
         )
-        self._deliveries.publish(workflow_id, handled.outcomes)
+        self._local_outcomes.publish(workflow_id, handled.outcomes)
         return BatchHandled(
             outcomes=handled.outcomes if batch.reply_outcomes else _unrecorded(handled),
             position=handled.position,

@@ -25,7 +25,7 @@ from intent.store.event_store import EventStore
 from intent.temporal import names
 from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
 
-__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "Deliveries", "Projections"]
+__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes", "Projections"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Batch:
             self.published.set_result(made)
 
 
-class Deliveries:
+class LocalOutcomes:
     """Where the handle step finds the batches whose callers wait in its own process."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Carrier:
         client: The Temporal client, shared with the worker for eager start.
         store: The context's event store, or None when it is another process's.
         projections: The context's read models, or None when they are another process's.
-        deliveries: Where a worker in this process leaves outcomes.
+        local_outcomes: Where a worker in this process leaves outcomes.
         settings: Times.
         observer: Sees every batch.
     """
@@ -136,7 +136,7 @@ class Carrier:
         *,
         store: EventStore | None,
         projections: Projections | None,
-        deliveries: Deliveries,
+        local_outcomes: LocalOutcomes,
         settings: CarrierSettings,
         observer: BatchObserver | None = None,
     ) -> None:
@@ -144,7 +144,7 @@ class Carrier:
         self._client = client
         self._store = store
         self._projections = projections
-        self._deliveries = deliveries
+        self._local_outcomes = local_outcomes
         self._settings = settings
         self._observer = observer
         self._answering: set[asyncio.Task[None]] = set()
@@ -155,7 +155,7 @@ class Carrier:
         batch = Batch(f"{names.batch_workflow_prefix(self._context)}{uuid4().hex}", pendings)
         if self._observer is not None:
             self._observer.batch_sent(self._context, len(pendings), queued)
-        self._deliveries.expect(batch)
+        self._local_outcomes.expect(batch)
         try:
             made = await self._outcomes(batch)
         except CommandError as error:
@@ -164,7 +164,7 @@ class Carrier:
             _log.exception("batch %s could not be carried", batch.id)
             return _refuse(pendings, Unavailable("BATCH_FAILED", "ask again with the same command id"))
         finally:
-            self._deliveries.forget(batch)
+            self._local_outcomes.forget(batch)
         if self._observer is not None:
             seconds = asyncio.get_running_loop().time() - started
             self._observer.batch_applied(self._context, len(pendings), seconds)

@@ -18,7 +18,7 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
 from intent.commands.cache import AggregateCache
-from intent.commands.new_aggregate_guess import Openings
+from intent.commands.new_aggregate_guess import NewAggregateGuess
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
 from intent.contracts import CommandContract, parse, validate
@@ -81,7 +81,7 @@ class CommandHandling:
         self._context = context
         self._store = store
         self._cache = cache
-        self._openings = Openings()
+        self._new_guess = NewAggregateGuess()
         self._appended = appended
         self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
 
@@ -136,7 +136,7 @@ class CommandHandling:
     async def _handle(
         self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
     ) -> Handled:
-        run = _Run(self._context, self._store, self._cache, self._openings, workflow_id)
+        run = _Run(self._context, self._store, self._cache, self._new_guess, workflow_id)
         position = await run.complete(batch, validated)
         if position:
             self._appended(position)
@@ -169,13 +169,13 @@ class _Run:
         context: BoundContext,
         store: EventStore,
         cache: AggregateCache,
-        openings: Openings,
+        new_guess: NewAggregateGuess,
         workflow_id: str,
     ) -> None:
         self._context = context
         self._store = store
         self._cache = cache
-        self._openings = openings
+        self._new_guess = new_guess
         self._workflow_id = workflow_id
         self._order: list[Work | CommandOutcome] = []
         self._position = 0
@@ -198,8 +198,8 @@ class _Run:
                 self._decide(group)
             await self._append([group for group in groups if group.writes])
             for group in groups:
-                group.works = [work for work in group.works if work.outcome is None]
-            groups = [group for group in groups if group.works]
+                group.waiting = [work for work in group.waiting if work.outcome is None]
+            groups = [group for group in groups if group.waiting]
         raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
 
     def _grouped(
@@ -216,7 +216,7 @@ class _Run:
             if first is not work:
                 first.repeats.append(work)
             elif work.key in groups:
-                groups[work.key].works.append(work)
+                groups[work.key].waiting.append(work)
             else:
                 kind = self._context.aggregates[work.key.aggregate_type]
                 groups[work.key] = Group(work.key, kind, [work])
@@ -246,7 +246,7 @@ class _Run:
     def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:
             copy = self._cache.take(group.key)
-            if copy is None and self._openings.likely(group.opening):
+            if copy is None and self._new_guess.likely(group.first_command):
                 copy = group.new()
             if copy is not None:
                 group.start(copy, fresh=False)
@@ -256,11 +256,11 @@ class _Run:
         if not groups:
             return
         loaded = await self._store.load(
-            [group.key for group in groups], [work.command_key for group in groups for work in group.works]
+            [group.key for group in groups], [work.command_key for group in groups for work in group.waiting]
         )
         for group in groups:
             stream = loaded.streams[group.key]
-            self._openings.met(group.opening, new=not stream.version)
+            self._new_guess.observe(group.first_command, new=not stream.version)
             self._recall(group, loaded)
             group.start(await self._restored(group, stream), fresh=True)
 
@@ -273,14 +273,14 @@ class _Run:
         return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
 
     def _recall(self, group: Group, loaded: Loaded) -> None:
-        for work in group.works:
+        for work in group.waiting:
             stored = loaded.commands.get(work.command_key)
             if stored is not None:
                 work.recall(stored)
 
     def _decide(self, group: Group) -> None:
         """Decides the group's commands in order, as far as its copy can be trusted."""
-        for work in group.works:
+        for work in group.waiting:
             if work.outcome is not None:
                 continue
             try:
@@ -373,7 +373,7 @@ class _Run:
     def _contested(self, group: Group, conflict: Conflict) -> None:
         """Another process was faster, or some of the commands were applied before."""
         if not group.base and conflict.version:
-            self._openings.met(group.opening, new=False)
+            self._new_guess.observe(group.first_command, new=False)
         for work, _, _ in group.writes:
             stored = conflict.duplicates.get(work.command_id)
             if stored is not None:

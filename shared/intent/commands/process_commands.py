@@ -56,7 +56,7 @@ class ProcessCommands:
 
 
 async def _handle(batch: CommandBatch) -> BatchHandled:
-    handled: BatchHandled = await _insisting(
+    handled: BatchHandled = await _until_done(
         names.HANDLE_COMMANDS,
         batch,
         BatchHandled,
@@ -67,7 +67,7 @@ async def _handle(batch: CommandBatch) -> BatchHandled:
     return handled
 
 
-async def _insisting(
+async def _until_done(
     name: str, request: Message, reply: type[Message], batch: CommandBatch, **how: Any
 ) -> Any:
     """Runs a step until it is done, however long that takes.
@@ -101,7 +101,7 @@ async def _project(context: str, position: int) -> None:
 
 
 async def _route(batch: CommandBatch, positions: list[int]) -> None:
-    await _insisting(
+    await _until_done(
         names.ROUTE_EVENT,
         RouteRequest(context=batch.context, positions=positions),
         RouteReply,

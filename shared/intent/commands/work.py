@@ -113,7 +113,7 @@ class Group:
     Attributes:
         key: The aggregate.
         kind: Its type.
-        works: Its commands that have no outcome yet.
+        waiting: Its commands that have no outcome yet.
         fresh: Whether the copy is loaded in this round, rather than kept from before or taken for new.
         base: The version of the copy before the round.
         aggregate: The copy, or None when it must be loaded.
@@ -122,16 +122,16 @@ class Group:
 
     key: StreamKey
     kind: AggregateType
-    works: list[Work]
+    waiting: list[Work]
     fresh: bool = False
     base: int = 0
     aggregate: Aggregate[Any] | None = None
     writes: list[tuple[Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
 
     @property
-    def opening(self) -> str:
+    def first_command(self) -> str:
         """The type of its first command."""
-        return self.works[0].contract.type
+        return self.waiting[0].contract.type
 
     def new(self) -> Aggregate[Any]:
         """Returns the aggregate as it is before its first event."""

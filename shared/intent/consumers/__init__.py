@@ -4,7 +4,7 @@ from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedRow
 from intent.consumers.keys import EVERY_TENANT, ConsumerKey
 from intent.consumers.operator import ConsumerOperator
-from intent.consumers.serving import ConsumerHost
+from intent.consumers.serving import ConsumerServing
 from intent.consumers.session import Answer, Instance, Terms
 from intent.consumers.settings import ConsumerSettings
 from intent.consumers.streams import Delivered
@@ -14,10 +14,10 @@ __all__ = [
     "Answer",
     "ConsumerCounters",
     "ConsumerDatabase",
-    "ConsumerHost",
     "ConsumerKey",
     "ConsumerOperator",
     "ConsumerRow",
+    "ConsumerServing",
     "ConsumerSettings",
     "Delivered",
     "Instance",

@@ -8,7 +8,7 @@ from typing import Final
 
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import EVERY_TENANT
-from intent.consumers.progress import Ledger
+from intent.consumers.progress import Progress
 from intent.consumers.streams import LogRead, StreamRead
 from intent.records import LogEntry
 from intent.store.event_store import EventStore
@@ -40,42 +40,42 @@ class LogSource:
     types: Sequence[str]
     page: int
 
-    async def read(self, ledger: Ledger) -> bool:
-        """Reads what the ledger asks for next; False when there is nothing to be read.
+    async def read(self, progress: Progress) -> bool:
+        """Reads what the progress asks for next; False when there is nothing to be read.
 
         Raises:
-            StoreUnavailable: The store is away; the ledger will ask again.
+            StoreUnavailable: The store is away; the progress will ask again.
         """
-        stream = ledger.reads()
+        stream = progress.reads()
         if stream is not None:
-            await self._read_stream(ledger, stream)
+            await self._read_stream(progress, stream)
             return True
-        asked = ledger.log_read()
+        asked = progress.log_read()
         if asked is None or asked.after >= self.feed.head:
             return False
-        return await self._read_log(ledger, asked)
+        return await self._read_log(progress, asked)
 
-    async def _read_stream(self, ledger: Ledger, asked: StreamRead) -> None:
+    async def _read_stream(self, progress: Progress, asked: StreamRead) -> None:
         try:
             entries = await self.store.read_stream(asked.stream.key, asked.after_version, self.page)
         except BaseException:
-            ledger.unread(asked)
+            progress.unread(asked)
             raise
-        ledger.read(asked, entries, whole=len(entries) < self.page)
+        progress.read(asked, entries, whole=len(entries) < self.page)
 
-    async def _read_log(self, ledger: Ledger, asked: LogRead) -> bool:
+    async def _read_log(self, progress: Progress, asked: LogRead) -> bool:
         head = self.feed.head
         if head - asked.after <= self.page:
             entries = await self.feed.page(asked.after, self.page)
             if not entries:
                 return False
-            ledger.take(asked, filter(self._wants, entries), entries[-1].position)
+            progress.take(asked, filter(self._wants, entries), entries[-1].position)
             return True
         up_to = min(head, asked.after + _SPAN)
         entries = await self.database.read(
-            asked.after, up_to, self.page, self.tenant, self.types, ledger.total, asked.partitions
+            asked.after, up_to, self.page, self.tenant, self.types, progress.total, asked.partitions
         )
-        ledger.take(asked, entries, up_to if len(entries) < self.page else entries[-1].position)
+        progress.take(asked, entries, up_to if len(entries) < self.page else entries[-1].position)
         return True
 
     def _wants(self, entry: LogEntry) -> bool:

@@ -1,6 +1,6 @@
 """What one instance of a consumer is to get, has got and has dealt with.
 
-The ledger does no input or output: it is told of events, answers and grants, and tells what to
+The progress does no input or output: it is told of events, answers and grants, and tells what to
 deliver and what to save. What it says must be saved covers all that is not dealt with: an event
 is above its partition's checkpoint, or in a stream that was set aside at or before it. So
 whoever takes over from what was saved misses nothing.
@@ -19,14 +19,14 @@ from itertools import count
 
 from intent.consumers.changes import Changes, Grant, PartitionMark, StreamMark
 from intent.consumers.keys import partition_of
-from intent.consumers.settings import RetryPolicy
+from intent.consumers.settings import DeliveryPolicy
 from intent.consumers.streams import Aside, Delivered, LogRead, Partition, Stream, StreamRead
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Ledger"]
+__all__ = ["Progress"]
 
 
-class Ledger:
+class Progress:
     """Keeps the books of one instance.
 
     Args:
@@ -35,7 +35,7 @@ class Ledger:
         wanted: Full names of the events that are delivered; empty: all.
     """
 
-    def __init__(self, total: int, policy: RetryPolicy, wanted: Collection[str] = ()) -> None:
+    def __init__(self, total: int, policy: DeliveryPolicy, wanted: Collection[str] = ()) -> None:
         self.total = total
         self._policy = policy
         self._wanted = frozenset(wanted)

@@ -21,7 +21,7 @@ from intent.errors import StoreUnavailable
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
 
-__all__ = ["ConsumerHost"]
+__all__ = ["ConsumerServing"]
 
 _log: Final = logging.getLogger(__name__)
 _THROTTLE: Final = 0.05
@@ -29,7 +29,7 @@ _THROTTLE: Final = 0.05
 _NEVER: Final = float("-inf")
 
 
-class ConsumerHost:
+class ConsumerServing:
     """Owns the sessions of a process and keeps its lease on their partitions.
 
     The lease is the process's: one statement now and then renews it for all instances, however

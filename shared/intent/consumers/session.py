@@ -13,8 +13,8 @@ from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
 from intent.consumers.log_source import LogSource
-from intent.consumers.progress import Ledger
-from intent.consumers.settings import ConsumerSettings, RetryPolicy
+from intent.consumers.progress import Progress
+from intent.consumers.settings import ConsumerSettings, DeliveryPolicy
 from intent.consumers.streams import Delivered
 from intent.errors import StoreUnavailable, Unavailable
 
@@ -77,7 +77,7 @@ class Instance(Protocol):
 class Session:
     """Delivers to one instance what is its share of a consumer's work.
 
-    Three tasks work on one ledger: one takes the answers, one reads and delivers, one saves and
+    Three tasks work on one progress: one takes the answers, one reads and delivers, one saves and
     shares the work with others.
 
     Args:
@@ -114,7 +114,7 @@ class Session:
         self._counters = counters
         self._alive = alive
         self._changed = changed
-        self._ledger: Ledger
+        self._progress: Progress
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
         self._unshared = self._unassigned = True
@@ -139,8 +139,8 @@ class Session:
             from_now=terms.from_now,
             types=terms.types,
         )
-        policy = RetryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
-        self._ledger = Ledger(total, policy, terms.types)
+        policy = DeliveryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
+        self._progress = Progress(total, policy, terms.types)
         self._saved_at = _now()
         await self._share_work()
 
@@ -171,7 +171,7 @@ class Session:
 
     async def leave(self) -> None:
         """Saves what is known and gives all partitions back; what is unanswered comes again elsewhere."""
-        self._ledger.abandon()
+        self._progress.abandon()
         try:
             await self._save()
         except (NotAMemberError, StoreUnavailable) as error:
@@ -202,21 +202,21 @@ class Session:
 
     def look(self) -> None:
         """Sees to what comes with time: answers that take long, and progress without deliveries."""
-        self._ledger.set_slow_aside(_now())
-        if self._ledger.urgent or _now() - self._saved_at >= self._settings.progress_every:
+        self._progress.set_slow_aside(_now())
+        if self._progress.urgent or _now() - self._saved_at >= self._settings.progress_every:
             self._due.set()
 
     async def _take_answers(self, instance: Instance) -> None:
         async for answer in instance.answers():
             if answer.error is None:
-                self._counters.acknowledged += self._ledger.acknowledge(answer.position)
+                self._counters.acknowledged += self._progress.acknowledge(answer.position)
             else:
-                self._counters.failures += self._ledger.fail(answer.position, answer.error, _now())
+                self._counters.failures += self._progress.fail(answer.position, answer.error, _now())
             self._wake.set()
             self._save_soon()
 
     def _save_soon(self) -> None:
-        if self._ledger.urgent or (self._closing is not None and not self._ledger.unanswered):
+        if self._progress.urgent or (self._closing is not None and not self._progress.unanswered):
             self._due.set()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._settings.save_every, self._time_is_up)
@@ -230,35 +230,37 @@ class Session:
             self._wake.clear()
             if self._unassigned:
                 self._unassigned = False
-                await instance.assign(self._ledger.partitions, self._ledger.total)
+                await instance.assign(self._progress.partitions, self._progress.total)
             await self._deliver_ready(instance)
             if not await self._read():
                 await self._rest()
 
     async def _deliver_ready(self, instance: Instance) -> None:
         while self._may_deliver():
-            delivered = self._ledger.next(_now())
+            delivered = self._progress.next(_now())
             if delivered is None:
                 return
             self._counters.deliveries += 1
             await instance.deliver(delivered)
 
     def _may_deliver(self) -> bool:
-        room = self._ledger.unanswered < self._terms.in_flight
+        room = self._progress.unanswered < self._terms.in_flight
         return room and self._closing is None and self._alive()
 
     async def _read(self) -> bool:
         """Reads on while little waits; tells whether anything was read."""
-        if self._closing is not None or self._ledger.waiting >= max(self._terms.in_flight, self._source.page):
+        if self._closing is not None or self._progress.waiting >= max(
+            self._terms.in_flight, self._source.page
+        ):
             return False
         try:
-            return await self._source.read(self._ledger)
+            return await self._source.read(self._progress)
         except StoreUnavailable:
             await asyncio.sleep(_AWAY)
             return True
 
     async def _rest(self) -> None:
-        at = self._ledger.wake_at() if self._may_deliver() else None
+        at = self._progress.wake_at() if self._may_deliver() else None
         try:
             async with asyncio.timeout(None if at is None else max(0.0, at - _now())):
                 await self._wake.wait()
@@ -285,7 +287,7 @@ class Session:
             await self._share_work()
         if await self._save():
             self._due.set()
-        if self._closing is not None and (not self._ledger.unanswered or _now() >= self._closing):
+        if self._closing is not None and (not self._progress.unanswered or _now() >= self._closing):
             raise ended("the service is shutting down")
 
     async def _share_work(self) -> None:
@@ -298,39 +300,39 @@ class Session:
             raise
 
     async def _take_share(self) -> None:
-        ledger = self._ledger
+        progress = self._progress
         share = await self._database.balance(self.key, self.id)
-        if not ledger.held <= {grant.partition for grant in share.grants}:
+        if not progress.held <= {grant.partition for grant in share.grants}:
             raise NotAMemberError
-        new = [grant for grant in share.grants if grant.partition not in ledger.held]
-        parked = ledger.parked
+        new = [grant for grant in share.grants if grant.partition not in progress.held]
+        parked = progress.parked
         if new or parked:
             marks = await self._database.aside(self.key, [grant.partition for grant in share.grants])
-            ledger.unpark(marks, parked, _now())
+            progress.unpark(marks, parked, _now())
             for grant in new:
-                ledger.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
-        surplus = ledger.surplus(len(ledger.partitions) - share.size)
-        ledger.retire(surplus)
+                progress.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
+        surplus = progress.surplus(len(progress.partitions) - share.size)
+        progress.retire(surplus)
         if new or surplus:
             self._unassigned = True
         self._wake.set()
 
     async def _save(self) -> bool:
         """Saves what has changed; tells whether there may be more to save."""
-        changes = self._ledger.changes(_now())
+        changes = self._progress.changes(_now())
         self._saved_at = _now()
         if not changes:
             return False
         try:
             await self._database.save(self.key, self.id, changes)
         except BaseException:
-            self._ledger.not_saved(changes)
+            self._progress.not_saved(changes)
             raise
-        self._ledger.saved(changes)
+        self._progress.saved(changes)
         self._counters.parked += sum(mark.parked for mark in changes.streams)
         if any(mark.release for mark in changes.partitions):
             self._changed()
-        return self._ledger.urgent
+        return self._progress.urgent
 
 
 def ended(why: str) -> Unavailable:

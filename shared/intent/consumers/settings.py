@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ConsumerSettings", "RetryPolicy"]
+__all__ = ["ConsumerSettings", "DeliveryPolicy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ConsumerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class DeliveryPolicy:
     """When an event is tried again, and what holds others up; times are in seconds.
 
     Attributes:

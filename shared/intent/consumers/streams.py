@@ -1,4 +1,4 @@
-"""Streams and partitions as an instance's ledger keeps them in memory, and what it asks for."""
+"""Streams and partitions as an instance's progress keeps them in memory, and what it asks for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Aside:
         position: The position of the first event that is not, or a lower bound of it.
         attempts: How often that event was tried.
         error: Why it failed last.
-        retry_at: When it may be tried again, by the ledger's clock.
+        retry_at: When it may be tried again, by the progress's clock.
         parked: True when it is not tried again until an operator says so.
         known: All its events up to this position are dealt with or wait.
         passed: The last position at which the reading of the log may have passed an event of it.

@@ -20,16 +20,16 @@ from intent.commands import (
     CommandHandling,
     CommandReports,
     ContextActivities,
-    Deliveries,
     LaneLimits,
+    LocalOutcomes,
     RouterSettings,
     WorkflowRouter,
 )
-from intent.consumers import ConsumerHost
+from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
 from intent.model import BoundContext
 from intent.process.consumers import running_consumers, serving_consumers
-from intent.process.garbage_collection import tame_collector
+from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.sockets import free_port
 from intent.process.workers import running_workers
 from intent.projections.reader import ReadModels
@@ -89,15 +89,15 @@ def command_path(
     observer: BatchObserver | None = None,
     *,
     work: bool = True,
-    begins_here: Callable[[], bool] = lambda: False,
+    sagas_start_here: Callable[[], bool] = lambda: False,
 ) -> CommandPath:
     """Connects router, lanes, carriers and activities of one context.
 
-    `begins_here` tells whether sagas of the context may begin in this process at the moment.
+    `sagas_start_here` tells whether sagas of the context may begin in this process at the moment.
     Without a worker in this process its own batches come back as those of other contexts do, by their
     workflows' results, for nobody here leaves outcomes for the carriers.
     """
-    deliveries = Deliveries()
+    local_outcomes = LocalOutcomes()
 
     def carrier_of(name: str) -> Carrier:
         own = name == context.name
@@ -106,7 +106,7 @@ def command_path(
             client,
             store=store if own and work else None,
             projections=projections if own else None,
-            deliveries=deliveries,
+            local_outcomes=local_outcomes,
             settings=CarrierSettings(
                 project_wait=settings.project_wait, unavailable_after=settings.unavailable_after
             ),
@@ -115,8 +115,8 @@ def command_path(
 
     router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
     handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
-    delivery = EventDelivery(context, client, begins_here)
-    activities = ContextActivities(context, store, handling, projections, router, delivery, deliveries)
+    delivery = EventDelivery(context, client, sagas_start_here)
+    activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
     return CommandPath(store, router, activities)
 
 
@@ -163,7 +163,7 @@ class ContextProcess:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
         async with self.started():
-            tame_collector()
+            relax_garbage_collection()
             await stop.wait()
             _log.info("stopping: finishing what is under way")
 
@@ -191,7 +191,7 @@ class ContextProcess:
                 projections,
                 self._metrics,
                 work=self._work,
-                begins_here=current.ours,
+                sagas_start_here=current.is_current,
             )
             self._metrics.watch_commands(path.router)
             if self._work:
@@ -337,7 +337,7 @@ def _probes(client: Client, workers: Sequence[Worker], projections: ProjectionSu
     return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
 
 
-def _consumers_probe(consumers: ConsumerHost) -> Probe:
+def _consumers_probe(consumers: ConsumerServing) -> Probe:
     async def leasing() -> str:
         return consumers.stalled(_STALLED)
 

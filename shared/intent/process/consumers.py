@@ -10,7 +10,7 @@ from typing import Final
 
 from intent.client import ConsumerRunner, IntentClient, SendCommand
 from intent.commands import CommandRequest, WorkflowRouter
-from intent.consumers import ConsumerDatabase, ConsumerHost
+from intent.consumers import ConsumerDatabase, ConsumerServing
 from intent.contracts import Registry, validate
 from intent.errors import ConfigurationError
 from intent.model import BoundContext, Consumer, IntendedCommand
@@ -31,10 +31,10 @@ _WORD: Final = "consumers"
 @asynccontextmanager
 async def serving_consumers(
     store: PostgresEventStore, context: str, metrics: Metrics
-) -> AsyncIterator[ConsumerHost]:
+) -> AsyncIterator[ConsumerServing]:
     """Serves consumers while the context manager is entered."""
     database = ConsumerDatabase(store.pool, context)
-    host = ConsumerHost(store, database, tell=lambda: store.wake_ups.tell(_WORD))
+    host = ConsumerServing(store, database, tell=lambda: store.wake_ups.tell(_WORD))
     store.wake_ups.on(_WORD, host.look)
     metrics.watch_consumers(host.counters)
     await host.start()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 
-__all__ = ["tame_collector"]
+__all__ = ["relax_garbage_collection"]
 
 
-def tame_collector() -> None:
+def relax_garbage_collection() -> None:
     """Keeps the garbage collector from looking at what stays, and from looking often.
 
     A process holds thousands of aggregates and makes short-lived messages by the hundred

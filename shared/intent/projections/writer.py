@@ -117,7 +117,7 @@ class GenerationWriter:
         if not skipped <= self._skipped:
             self._skipped = skipped
             return await self._apply(entries, impatient)
-        folded = await _aside(len(plan.steps), self._folder.fold, plan, stored)
+        folded = await _off_the_loop_if_large(len(plan.steps), self._folder.fold, plan, stored)
         return await self._write(folded, checkpoint)
 
     async def _load(self, plan: Plan, end: int) -> tuple[Any, dict[RowId, StoredRow]]:
@@ -168,10 +168,12 @@ class GenerationWriter:
         return await self._write(self._folder.fold(nothing, {}), checkpoint)
 
     async def _plan(self, entries: Sequence[LogEntry]) -> Plan:
-        return await _aside(len(entries), self._folder.plan, self.position, entries, self._skipped)
+        return await _off_the_loop_if_large(
+            len(entries), self._folder.plan, self.position, entries, self._skipped
+        )
 
 
-async def _aside(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def _off_the_loop_if_large(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Does work on so many events; in a thread when it would hold up the event loop."""
     if events <= _SMALL:
         return work(*args, **kwargs)

@@ -3,7 +3,7 @@
 from intent.saga_host.delivery import EventDelivery
 from intent.saga_host.directory import DirectorySettings, SagaDirectory
 from intent.saga_host.sandbox import saga_runner
-from intent.saga_host.types import know_sagas
+from intent.saga_host.types import register_sagas
 from intent.saga_host.worker import saga_worker
 from intent.saga_host.workflow import SagaWorkflow
 
@@ -12,7 +12,7 @@ __all__ = [
     "EventDelivery",
     "SagaDirectory",
     "SagaWorkflow",
-    "know_sagas",
+    "register_sagas",
     "saga_runner",
     "saga_worker",
 ]

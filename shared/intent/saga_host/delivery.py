@@ -56,15 +56,15 @@ class EventDelivery:
     Args:
         context: The context whose events these are.
         client: The Temporal client, shared with the worker of the context's sagas if there is one.
-        begins_here: Whether sagas of the context may begin in this process at the moment.
+        sagas_start_here: Whether sagas of the context may begin in this process at the moment.
     """
 
     def __init__(
-        self, context: BoundContext, client: Client, begins_here: Callable[[], bool] = lambda: False
+        self, context: BoundContext, client: Client, sagas_start_here: Callable[[], bool] = lambda: False
     ) -> None:
         self._context = context
         self._client = client
-        self._begins_here = begins_here
+        self._sagas_start_here = sagas_start_here
 
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
         """Delivers events, each to every saga that listens; returns the number of deliveries.
@@ -100,7 +100,7 @@ class EventDelivery:
                 await self._signal(target)
 
     def _may_begin_here(self, target: _Target) -> bool:
-        return target.starts and target.saga.context == self._context.name and self._begins_here()
+        return target.starts and target.saga.context == self._context.name and self._sagas_start_here()
 
     async def _begun(self, target: _Target) -> bool:
         """Starts a saga with its event; returns False when it is there already, or is over."""

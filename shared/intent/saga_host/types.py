@@ -17,7 +17,7 @@ from intent.saga_host.code import keep_code
 from intent.sagas import Saga
 from intent.temporal.versioning import UNVERSIONED, Versioning
 
-__all__ = ["SagaType", "know_sagas", "saga_type"]
+__all__ = ["SagaType", "register_sagas", "saga_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class SagaType:
 _types: dict[str, SagaType] = {}
 
 
-def know_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
+def register_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
     """Makes the sagas of a context known to the workflows of this process."""
     for type_, saga in context.sagas.items():
         keep_code(saga.__module__)

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 from intent.model import BoundContext
 from intent.saga_host.sandbox import saga_runner
-from intent.saga_host.types import know_sagas
+from intent.saga_host.types import register_sagas
 from intent.saga_host.workflow import SagaWorkflow
 from intent.sagas import Adapter
 from intent.temporal import names, policies
@@ -46,7 +46,7 @@ def saga_worker(
         settings: Sizes, and the version of the code.
     """
     sizes = settings or WorkerSettings()
-    know_sagas(context, sizes.versioning)
+    register_sagas(context, sizes.versioning)
     ports = [activity_of(context.name, adapter) for adapter in context.ports.values()]
     return Worker(
         client,

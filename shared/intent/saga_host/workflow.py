@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
 
     from intent.errors import StepRejected
     from intent.saga_host.types import saga_type
-    from intent.sagas import Identity, NeverStarted, Port, SagaRun
+    from intent.sagas import NeverStarted, Port, SagaIdentity, SagaRun
     from intent.temporal import names, policies
     from intent.temporal.attributes import SAGA_STATUS, SAGA_STEP, fair_to, saga_attributes, saga_summary
 
@@ -72,8 +72,8 @@ class SagaWorkflow:
         begun = _input(args)
         type_ = saga_type(workflow.info().workflow_type)
         saga = type_.load()
-        identity = Identity(workflow.info().workflow_id, type_.sends)
-        host = _Host(type_.context, saga.history_limit)
+        identity = SagaIdentity(workflow.info().workflow_id, type_.sends)
+        host = _TemporalHost(type_.context, saga.history_limit)
         self._run = SagaRun(saga, identity, host, begun)
         for tell in self._told:
             tell(self._run)
@@ -131,7 +131,7 @@ def _input(args: Sequence[RawValue]) -> SagaInput:
     return begun
 
 
-class _Host:
+class _TemporalHost:
     """Runs what is durable of a saga on Temporal; see `intent.sagas.SagaHost`."""
 
     def __init__(self, context: str, history_limit: int) -> None:
@@ -239,7 +239,7 @@ class _Host:
             return False
         return True
 
-    async def recorded(self) -> None:
+    async def checkpoint(self) -> None:
         """Ends the workflow's task, so that no event can come before what the saga knows by now.
 
         Temporal's timers take up to a second, so this is for what is rare. Closing needs none: Temporal

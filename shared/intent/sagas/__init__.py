@@ -2,7 +2,7 @@
 
 from intent.sagas.compensation import Compensation, Undo
 from intent.sagas.host import SagaHost
-from intent.sagas.outbox import Identity
+from intent.sagas.outbox import SagaIdentity
 from intent.sagas.port import Adapter, Port
 from intent.sagas.run import NeverStarted, SagaRun
 from intent.sagas.saga import Saga, start_types
@@ -10,11 +10,11 @@ from intent.sagas.saga import Saga, start_types
 __all__ = [
     "Adapter",
     "Compensation",
-    "Identity",
     "NeverStarted",
     "Port",
     "Saga",
     "SagaHost",
+    "SagaIdentity",
     "SagaRun",
     "Undo",
     "start_types",

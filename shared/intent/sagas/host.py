@@ -59,7 +59,7 @@ class SagaHost(Protocol):
         """Waits until a condition holds or the time has come; returns whether it holds."""
         ...
 
-    async def recorded(self) -> None:
+    async def checkpoint(self) -> None:
         """Returns when all that the saga knows by now is kept, so that it will never know otherwise."""
         ...
 

@@ -11,14 +11,14 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureK
 
 from intent.sagas.host import SagaHost
 
-__all__ = ["Identity", "Sending"]
+__all__ = ["Outbox", "SagaIdentity"]
 
 _COMMANDS = UUID("6c0e6f0e-1f6b-5d0e-9a55-5a1c8d0b7f10")
 _DEFECT_ATTEMPTS = 8
 _DEFECT_PAUSE = timedelta(seconds=1)
 
 
-class Identity:
+class SagaIdentity:
     """Which saga this is.
 
     Attributes:
@@ -35,7 +35,7 @@ class Identity:
         self.sends = frozenset(sends)
 
 
-class Sending:
+class Outbox:
     """Sends the commands of one saga.
 
     Args:
@@ -48,7 +48,7 @@ class Sending:
         latest: The id of the event that the saga took last: what causes its next command.
     """
 
-    def __init__(self, identity: Identity, host: SagaHost, on_delay: Callable[[], None]) -> None:
+    def __init__(self, identity: SagaIdentity, host: SagaHost, on_delay: Callable[[], None]) -> None:
         self._identity = identity
         self._host = host
         self._on_delay = on_delay

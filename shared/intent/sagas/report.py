@@ -23,7 +23,7 @@ __all__ = [
     "STUCK",
     "UNSTARTED",
     "WAITING",
-    "Reporting",
+    "Report",
 ]
 
 UNSTARTED = SagaStatus.SAGA_STATUS_UNSTARTED
@@ -37,7 +37,7 @@ COMPENSATED = SagaStatus.SAGA_STATUS_COMPENSATED
 _WAITS = {SagaStepKind.SAGA_STEP_KIND_EVENT, SagaStepKind.SAGA_STEP_KIND_SLEEP}
 
 
-class Reporting:
+class Report:
     """Keeps a saga's report.
 
     Args:
@@ -98,7 +98,7 @@ class Reporting:
         names = (name for step in self._running() for name in step.name.split(", "))
         return ", ".join(name.rpartition(".")[2] for name in names)
 
-    def report(self, untaken: list[str]) -> SagaReport:
+    def message(self, untaken: list[str]) -> SagaReport:
         """Returns the report.
 
         Args:

@@ -8,15 +8,15 @@ from google.protobuf.message import Message
 from intent_contracts.intent.v1 import RecordedEvent, ResumeSagaRequest, SagaInput, SagaReport
 
 from intent.errors import SagaFailure
+from intent.sagas.compensator import Compensator
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
 from intent.sagas.journal import Journal
-from intent.sagas.outbox import Identity, Sending
-from intent.sagas.report import COMPENSATED, COMPENSATING, COMPLETED, ONGOING, UNSTARTED, Reporting
+from intent.sagas.outbox import Outbox, SagaIdentity
+from intent.sagas.report import COMPENSATED, COMPENSATING, COMPLETED, ONGOING, UNSTARTED, Report
 from intent.sagas.saga import Saga, start_types
 from intent.sagas.scope import Scope, entered
-from intent.sagas.steps import Stepping
-from intent.sagas.undo import Undoing
+from intent.sagas.steps import Steps
 
 __all__ = ["NeverStarted", "SagaRun"]
 
@@ -35,7 +35,7 @@ class SagaRun:
         begun: What an earlier run left; empty at the first.
     """
 
-    def __init__(self, saga: type[Saga], identity: Identity, host: SagaHost, begun: SagaInput) -> None:
+    def __init__(self, saga: type[Saga], identity: SagaIdentity, host: SagaHost, begun: SagaInput) -> None:
         self._saga = saga
         self._host = host
         self._begun = begun
@@ -43,13 +43,13 @@ class SagaRun:
         self._inbox = Inbox(begun.events, self._journal.taken)
         report = SagaReport()
         report.CopyFrom(begun.report)
-        self._reporting = Reporting(report, host.now)
+        self._report = Report(report, host.now)
         if not report.status:
-            self._reporting.enter(UNSTARTED)
-        self._sending = Sending(identity, host, self._delayed)
-        self._stepping = Stepping(identity, host, self._inbox, self._journal, self._reporting, self._sending)
-        self._stepping.cancelled = begun.cancelled
-        self._undoing = Undoing(host, self._reporting, self._sending)
+            self._report.enter(UNSTARTED)
+        self._outbox = Outbox(identity, host, self._delayed)
+        self._steps = Steps(identity, host, self._inbox, self._journal, self._report, self._outbox)
+        self._steps.cancelled = begun.cancelled
+        self._compensator = Compensator(host, self._report, self._outbox)
 
     def deliver(self, event: RecordedEvent) -> None:
         """Takes in an event; one that is here already is dropped."""
@@ -57,25 +57,25 @@ class SagaRun:
 
     def cancel(self, reason: str) -> None:
         """Ends the saga at its next step, and has it undone. One that is being undone goes on."""
-        if not self._stepping.cancelled:
-            self._stepping.cancelled = reason or "no reason was given"
-            self._stepping.cancelled_after = len(self._inbox.events)
+        if not self._steps.cancelled:
+            self._steps.cancelled = reason or "no reason was given"
+            self._steps.cancelled_after = len(self._inbox.events)
 
     def resume(self, request: ResumeSagaRequest) -> None:
         """Has a parked compensation go on."""
-        self._undoing.resume(request)
+        self._compensator.resume(request)
 
     def report(self) -> SagaReport:
         """Returns how far the saga is."""
-        return self._reporting.report(self._inbox.untaken)
+        return self._report.message(self._inbox.untaken)
 
     def onward(self) -> SagaInput:
         """Returns what the next run begins with."""
         begun = SagaInput(
             events=self._inbox.events,
             journal=self._journal.entries,
-            report=self._reporting.kept,
-            cancelled=self._stepping.cancelled,
+            report=self._report.kept,
+            cancelled=self._steps.cancelled,
         )
         if self._begun.HasField("child"):
             begun.child.CopyFrom(self._begun.child)
@@ -89,13 +89,13 @@ class SagaRun:
             Exception: The saga's code has a defect.
         """
         message = await self._start()
-        self._reporting.enter(ONGOING)
+        self._report.enter(ONGOING)
         failure = await self._take_steps(message)
         if isinstance(failure, _GoOn):
             return None
         if failure is not None:
             await self._undo(failure)
-        self._reporting.enter(COMPLETED if failure is None else COMPENSATED)
+        self._report.enter(COMPLETED if failure is None else COMPENSATED)
         report = self.report()
         self._host.show(report.status, "")
         return report
@@ -105,13 +105,13 @@ class SagaRun:
         types = start_types(self._saga)
         if self._begun.HasField("child"):
             start = self._begun.child
-            self._sending.cause, self._sending.latest = start.cause, start.cause.event_id
+            self._outbox.cause, self._outbox.latest = start.cause, start.cause.event_id
             return types[start.type].FromString(start.data)
         entry = self._journal.entry("start")
         if not entry.event:
             entry.event = await self._starter(frozenset(types))
         event = self._inbox.take(entry.event)
-        self._sending.cause, self._sending.latest = event, event.event_id
+        self._outbox.cause, self._outbox.latest = event, event.event_id
         return types[event.type].FromString(event.data)
 
     async def _starter(self, types: frozenset[str]) -> int:
@@ -137,22 +137,22 @@ class SagaRun:
     async def _within(self, message: Message) -> None:
         started = 0 if self._begun.HasField("child") else self._journal.entry("start").event
         with entered(Scope(seen=started)):
-            await self._saga(self._stepping).run(message)
+            await self._saga(self._steps).run(message)
 
     @property
     def _goes_on(self) -> bool:
         """True when this run is full and nothing is under way that the next could not take over."""
-        return self._host.full and self._stepping.busy == 0
+        return self._host.full and self._steps.busy == 0
 
     async def _undo(self, failure: SagaFailure) -> None:
-        self._reporting.failed(failure.reason, failure.message)
-        self._reporting.enter(COMPENSATING)
-        if self._stepping.compensations.reversed():
+        self._report.failed(failure.reason, failure.message)
+        self._report.enter(COMPENSATING)
+        if self._steps.compensations.reversed():
             self._host.show(COMPENSATING, failure.reason)
-        await self._undoing.undo(self._stepping.compensations)
+        await self._compensator.undo(self._steps.compensations)
 
     def _delayed(self) -> None:
-        self._host.show(self._reporting.status, self._reporting.current)
+        self._host.show(self._report.status, self._report.current)
 
 
 class _GoOn:

@@ -16,7 +16,7 @@ from intent.annotations import parameter_names
 from intent.errors import SagaGaveUp
 from intent.sagas.compensation import Undo
 from intent.sagas.port import Port
-from intent.sagas.steps import Stepping
+from intent.sagas.steps import Steps
 
 __all__ = ["Saga", "start_types"]
 
@@ -56,8 +56,8 @@ class Saga:
     start_within: ClassVar[timedelta] = timedelta(days=7)
     history_limit: ClassVar[int] = 10_000
 
-    def __init__(self, stepping: Stepping) -> None:
-        self._stepping = stepping
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the class."""
@@ -72,21 +72,21 @@ class Saga:
     @property
     def tenant(self) -> str:
         """The tenant whose process it is."""
-        return self._stepping.identity.tenant
+        return self._steps.identity.tenant
 
     @property
     def correlation(self) -> str:
         """What events find it by, e.g. the order's id."""
-        return self._stepping.identity.correlation
+        return self._steps.identity.correlation
 
     @property
     def cause(self) -> RecordedEvent:
         """The recorded event that started it; of a child, the one that started its parent."""
-        return self._stepping.sending.cause
+        return self._steps.outbox.cause
 
     def now(self) -> datetime:
         """Returns the time, the same whenever the code runs again."""
-        return self._stepping.host.now()
+        return self._steps.host.now()
 
     async def execute(self, command: Message, *, compensate: Undo = None) -> CommandResult:
         """Sends a command to the context whose contract it is, and returns its result.
@@ -102,15 +102,15 @@ class Saga:
             StepRejected: It was rejected; there is nothing to undo then.
             Interrupted: See `interruptible_by`; by an event of which the saga knew before.
         """
-        return await self._stepping.execute(command, compensate)
+        return await self._steps.execute(command, compensate)
 
     def compensate_with(self, undo: Undo) -> None:
         """Registers a compensation that belongs to no single step."""
-        self._stepping.compensate_with(undo)
+        self._steps.compensate_with(undo)
 
     def commit(self) -> None:
         """Forgets the compensations so far: from here on nothing of it is undone."""
-        self._stepping.compensations.clear()
+        self._steps.compensations.clear()
 
     @overload
     async def wait_for(self, event: type[E], /, *, timeout: timedelta | None = None) -> E: ...
@@ -141,7 +141,7 @@ class Saga:
             StepTimedOut: It did not come in time.
             Interrupted: See `interruptible_by`.
         """
-        return await self._stepping.wait_for(events, timeout)
+        return await self._steps.wait_for(events, timeout)
 
     async def sleep(self, duration: timedelta) -> None:
         """Waits for a time, seconds or months.
@@ -149,7 +149,7 @@ class Saga:
         Raises:
             Interrupted: See `interruptible_by`.
         """
-        await self._stepping.sleep(duration)
+        await self._steps.sleep(duration)
 
     async def call(self, port: Port[Any, A], request: Message) -> A:
         """Calls a port of the context until it answers, and returns the answer.
@@ -157,7 +157,7 @@ class Saga:
         Raises:
             Interrupted: See `interruptible_by`.
         """
-        answer: A = await self._stepping.call(port, request)
+        answer: A = await self._steps.call(port, request)
         return answer
 
     async def child(self, saga: type[Saga], message: Message, *, compensate: Undo = None) -> None:
@@ -172,7 +172,7 @@ class Saga:
             ChildFailed: It failed and undid what it had done.
             Interrupted: See `interruptible_by`. The child ends and undoes what it did first.
         """
-        await self._stepping.child(f"{self._package}.{saga.name}", message, compensate)
+        await self._steps.child(f"{self._package}.{saga.name}", message, compensate)
 
     @overload
     async def parallel(self, first: Awaitable[T], second: Awaitable[U], /) -> tuple[T, U]: ...
@@ -194,7 +194,7 @@ class Saga:
         Raises:
             SagaFailure: That of the branch that failed.
         """
-        return await self._stepping.parallel(steps)
+        return await self._steps.parallel(steps)
 
     def interruptible_by(self, *events: type[Message]) -> AbstractContextManager[None]:
         """Lets events end what is under way within a `with` block.
@@ -205,7 +205,7 @@ class Saga:
         commands that follow each other: these are all sent first, so that code which runs again
         after a crash sends what it had sent.
         """
-        return self._stepping.interruptible(events)
+        return self._steps.interruptible(events)
 
     def changed(self, change: str) -> bool:
         """Returns whether this saga began with, or after, a change of its code.
@@ -220,7 +220,7 @@ class Saga:
         Args:
             change: A name for the change, never used for another.
         """
-        return self._stepping.changed(change)
+        return self._steps.changed(change)
 
     def fail(self, reason: str, message: str) -> NoReturn:
         """Gives up: the compensations run, and the saga ends as undone.
@@ -236,7 +236,7 @@ class Saga:
 
     @property
     def _package(self) -> str:
-        return self._stepping.identity.type.rpartition(".")[0]
+        return self._steps.identity.type.rpartition(".")[0]
 
 
 def start_types(saga: type[Saga]) -> dict[str, type[Message]]:

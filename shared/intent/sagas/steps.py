@@ -33,12 +33,12 @@ from intent.sagas.compensation import Compensations, Registered, Undo
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
 from intent.sagas.journal import DONE, INTERRUPTED, REJECTED, TIMED_OUT, Journal
-from intent.sagas.outbox import Identity, Sending
+from intent.sagas.outbox import Outbox, SagaIdentity
 from intent.sagas.port import Port
-from intent.sagas.report import COMPLETED, WAITING, Reporting
+from intent.sagas.report import COMPLETED, WAITING, Report
 from intent.sagas.scope import Scope, entered, interruptible, interrupts, scope
 
-__all__ = ["Stepping"]
+__all__ = ["Steps"]
 
 _COMMAND = SagaStepKind.SAGA_STEP_KIND_COMMAND
 _EVENT = SagaStepKind.SAGA_STEP_KIND_EVENT
@@ -66,7 +66,7 @@ class _Step:
     interrupts: frozenset[str]
 
 
-class Stepping:
+class Steps:
     """Takes the steps of one saga.
 
     Args:
@@ -74,8 +74,8 @@ class Stepping:
         host: Runs what is durable.
         inbox: The events that reached it.
         journal: The outcomes so far.
-        reporting: Its report.
-        sending: Sends its commands.
+        report: Its report.
+        outbox: Sends its commands.
 
     Attributes:
         compensations: What is to be undone when it fails.
@@ -86,12 +86,12 @@ class Stepping:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: SagaIdentity,
         host: SagaHost,
         inbox: Inbox,
         journal: Journal,
-        reporting: Reporting,
-        sending: Sending,
+        report: Report,
+        outbox: Outbox,
     ) -> None:
         self.identity = identity
         self.host = host
@@ -101,13 +101,13 @@ class Stepping:
         self.busy = 0
         self._inbox = inbox
         self._journal = journal
-        self._reporting = reporting
-        self.sending = sending
+        self._report = report
+        self.outbox = outbox
         self._classes: dict[str, type[Message]] = {}
 
     async def execute(self, command: Message, undo: Undo) -> CommandResult:
         """Sends a command; see `Saga.execute`."""
-        self.sending.check(command)
+        self.outbox.check(command)
         step = await self._begin(_COMMAND, command.DESCRIPTOR.full_name)
         added = self._register(step.info.path, undo)
         if step.fresh and not self._cut(step, known=True):
@@ -118,9 +118,9 @@ class Stepping:
         return step.entry.outcome.result
 
     async def _decide(self, step: _Step, command: Message) -> None:
-        envelope = self.sending.envelope(step.info.path, command)
+        envelope = self.outbox.envelope(step.info.path, command)
         step.info.command_id = envelope.command_id
-        outcome = await self._busily(self.sending.decided(envelope))
+        outcome = await self._uninterrupted(self.outbox.decided(envelope))
         if outcome.HasField("failure"):
             step.entry.outcome.failure.CopyFrom(outcome.failure)
             step.entry.status = REJECTED
@@ -156,7 +156,7 @@ class Stepping:
         latest = None if timeout is None else self.host.now() + timeout
         until = self._journal.deadline(step.info.path, latest)
         if not ready():
-            self.host.show(WAITING, self._reporting.current)
+            self.host.show(WAITING, self._report.current)
         while await self.host.wait(ready, until) or ready():
             number = self._first(step, types)
             if number:
@@ -165,7 +165,7 @@ class Stepping:
                 return
         step.entry.status = TIMED_OUT
         # An event that comes now must find the decision made.
-        await self.host.recorded()
+        await self.host.checkpoint()
 
     async def call(self, port: Port[Any, Any], request: Message) -> Any:
         """Calls a port; see `Saga.call`."""
@@ -177,7 +177,7 @@ class Stepping:
 
     async def _ask(self, entry: JournalEntry, port: Port[Any, Any], request: Message) -> None:
         try:
-            answer = await self._busily(self.host.call(port, request))
+            answer = await self._uninterrupted(self.host.call(port, request))
         except StepRejected as error:
             entry.outcome.failure.CopyFrom(Failure(reason=error.reason, message=error.message))
             entry.status = REJECTED
@@ -192,11 +192,11 @@ class Stepping:
         if step.fresh and not self._cut(step):
             start = ChildStart(
                 parent_id=self.identity.workflow_id,
-                cause=self.sending.cause,
+                cause=self.outbox.cause,
                 type=message.DESCRIPTOR.full_name,
                 data=message.SerializeToString(deterministic=True),
             )
-            _judge(step.entry, await self._busily(self._run_child(step, start)))
+            _judge(step.entry, await self._uninterrupted(self._run_child(step, start)))
         if step.entry.status != DONE:
             self.compensations.drop(added)
         self._settle(step)
@@ -230,7 +230,7 @@ class Stepping:
     def _register(self, path: str, undo: Undo) -> list[Registered]:
         added = self.compensations.add(path, undo)
         for registered in added:
-            self.sending.check(registered.compensation.command)
+            self.outbox.check(registered.compensation.command)
         return added
 
     def interruptible(self, types: Sequence[type[Message]]) -> AbstractContextManager[None]:
@@ -255,7 +255,7 @@ class Stepping:
         settled = self._journal.settled(path)
         if settled is None and self.host.full:
             await self.host.wait(lambda: False, None)
-        info = self._reporting.begin(path, kind, name)
+        info = self._report.begin(path, kind, name)
         entry = settled or self._journal.entry(path)
         return _Step(info, entry, settled is None, scope(), interrupts())
 
@@ -307,12 +307,12 @@ class Stepping:
     def _settle(self, step: _Step) -> None:
         """Reports what became of a step, and raises when it did not come about."""
         if step.entry.event:
-            self.sending.latest = self._inbox.take(step.entry.event).event_id
+            self.outbox.latest = self._inbox.take(step.entry.event).event_id
             step.scope.learn(step.entry.event)
         error = self._error(step)
         if not step.info.HasField("ended_at"):
             reason, detail = (error.reason, error.message) if error else ("", "")
-            self._reporting.end(step.info, step.entry.status, reason, detail)
+            self._report.end(step.info, step.entry.status, reason, detail)
         if error is not None:
             raise error
 
@@ -339,7 +339,7 @@ class Stepping:
         event = self._inbox.events[number - 1]
         return self._classes[event.type].FromString(event.data)
 
-    async def _busily(self, work: Awaitable[Any]) -> Any:
+    async def _uninterrupted(self, work: Awaitable[Any]) -> Any:
         self.busy += 1
         try:
             return await work

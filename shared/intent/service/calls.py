@@ -25,7 +25,7 @@ from intent.wire.metadata import COMMAND_ID, traceparent
 from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
 from intent.wire.statuses import code_of, command_error, shortened, trailers_of
 
-__all__ = ["AnyMethod", "BidiMethod", "Call", "CallHost", "Method", "StreamMethod", "read"]
+__all__ = ["AnyMethod", "BidiMethod", "Call", "CallWrapper", "Method", "StreamMethod", "read"]
 
 _log: Final = logging.getLogger("intent.service")
 
@@ -138,7 +138,7 @@ def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
 
 
 @dataclass(slots=True)
-class CallHost:
+class CallWrapper:
     """Wraps methods into gRPC handlers.
 
     Attributes:

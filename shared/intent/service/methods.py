@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from intent.errors import UnknownType
-from intent.service.calls import AnyMethod, BidiMethod, CallHost, Method
+from intent.service.calls import AnyMethod, BidiMethod, CallWrapper, Method
 from intent.wire.statuses import code_of, trailers_of
 
 __all__ = ["MethodTable", "UnknownMethods", "service_names"]
@@ -18,7 +18,7 @@ __all__ = ["MethodTable", "UnknownMethods", "service_names"]
 class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
     """Finds the handler of a method in one dictionary."""
 
-    def __init__(self, host: CallHost, methods: Iterable[AnyMethod]) -> None:
+    def __init__(self, host: CallWrapper, methods: Iterable[AnyMethod]) -> None:
         self._handlers: dict[str, grpc.RpcMethodHandler] = {
             method.name: _handler(host, method) for method in methods
         }
@@ -33,7 +33,7 @@ class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         return self._handlers.get(handler_call_details.method)
 
 
-def _handler(host: CallHost, method: AnyMethod) -> grpc.RpcMethodHandler:
+def _handler(host: CallWrapper, method: AnyMethod) -> grpc.RpcMethodHandler:
     if isinstance(method, Method):
         return host.unary(method)
     return host.bidirectional(method) if isinstance(method, BidiMethod) else host.streaming(method)

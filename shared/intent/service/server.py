@@ -13,9 +13,9 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection
 
-from intent.consumers import ConsumerHost
+from intent.consumers import ConsumerServing
 from intent.model import ReadModelReader
-from intent.service.calls import AnyMethod, CallHost
+from intent.service.calls import AnyMethod, CallWrapper
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
 from intent.service.listeners import Listeners, address
@@ -71,7 +71,7 @@ class ServiceParts:
     identities: IdentityProvider
     tracer: CallTracer = field(default_factory=NoTracer)
     probes: Sequence[Probe] = ()
-    consumers: ConsumerHost | None = None
+    consumers: ConsumerServing | None = None
 
 
 class ContextServer:
@@ -85,7 +85,7 @@ class ContextServer:
     def __init__(self, parts: ServiceParts, settings: ServiceSettings | None = None) -> None:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
-        self._host = CallHost(parts.context.name, parts.identities, parts.tracer)
+        self._host = CallWrapper(parts.context.name, parts.identities, parts.tracer)
         self._events = EventsService(parts.context.name, parts.store, settings)
         self._table = MethodTable(self._host, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)

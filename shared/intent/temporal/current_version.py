@@ -41,11 +41,11 @@ class CurrentVersion:
         self._deployment = deployment
         self._build = build
         self._every = every
-        self._ours = not build
+        self._is_current = not build
 
-    def ours(self) -> bool:
+    def is_current(self) -> bool:
         """Tells whether all new workflows begin on this version, as far as is known; a ramp shares them."""
-        return self._ours
+        return self._is_current
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -83,8 +83,8 @@ class CurrentVersion:
     async def _run(self) -> None:
         while True:
             try:
-                self._ours = await self.ask()
+                self._is_current = await self.ask()
             except RPCError as error:
-                self._ours = False
+                self._is_current = False
                 _log.debug("Temporal does not tell the current version: %s", error.message)
             await asyncio.sleep(self._every)

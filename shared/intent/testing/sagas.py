@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from intent_contracts.intent.v1 import ResumeSagaRequest, SagaReport, SagaStatus
 
 from intent.contracts import Registry, SagaContract
-from intent.sagas import Identity, Port, Saga
+from intent.sagas import Port, Saga, SagaIdentity
 from intent.testing.differences import difference
 from intent.testing.history import installed
 from intent.testing.scripted_host import ScriptedHost
@@ -54,7 +54,7 @@ def scripted(
     own = [c for c in found if c.context == saga.__module__.partition(".")[0]] or found
     if not own:
         raise AssertionError(f"the contracts know no saga {saga.name}")
-    identity = Identity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
+    identity = SagaIdentity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
     return SagaScript(own[0], started, ScriptedHost(saga, identity, contracts, aggregate_id or correlation))
 
 

@@ -28,7 +28,7 @@ from intent_contracts.intent.v1 import (
 
 from intent.contracts import Registry, parse, validate
 from intent.errors import CommandError
-from intent.sagas import Identity, Port, Saga, SagaRun
+from intent.sagas import Port, Saga, SagaIdentity, SagaRun
 
 __all__ = ["ScriptedHost"]
 
@@ -64,7 +64,9 @@ class ScriptedHost:
         aggregate_id: The aggregate that recorded the events.
     """
 
-    def __init__(self, saga: type[Saga], identity: Identity, registry: Registry, aggregate_id: str) -> None:
+    def __init__(
+        self, saga: type[Saga], identity: SagaIdentity, registry: Registry, aggregate_id: str
+    ) -> None:
         self._saga = saga
         self._registry = registry
         self.identity = identity
@@ -237,7 +239,7 @@ class ScriptedHost:
         self._waiters.append(waiter)
         return await waiter.future
 
-    async def recorded(self) -> None:
+    async def checkpoint(self) -> None:
         """Does nothing: a script loses nothing."""
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:

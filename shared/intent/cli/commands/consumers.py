@@ -11,7 +11,7 @@ import typer
 from intent.cli.options import (
     Actor,
     AsJson,
-    Caller,
+    CallOptions,
     ContextName,
     Roles,
     Target,
@@ -81,7 +81,7 @@ def list_(
     async def work(client: IntentClient) -> Sequence[ConsumerInfo]:
         return (await client.consumers.list()).consumers
 
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
     found, away = with_clients(caller, context, Registry.load(), work)
     if as_json:
         shown = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
@@ -110,7 +110,7 @@ def remove(
     async def work(client: IntentClient) -> None:
         await client.consumers.remove(consumer, all_tenants=not tenant)
 
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
     with_client(caller, context, Registry.load(), work)
     typer.echo(f"{consumer} is forgotten")
 

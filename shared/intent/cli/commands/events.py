@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from intent.cli.exits import UsageError
-from intent.cli.options import Actor, AsJson, Caller, ContextName, Roles, Target, Tenant, Tls, Token
+from intent.cli.options import Actor, AsJson, CallOptions, ContextName, Roles, Target, Tenant, Tls, Token
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
@@ -78,7 +78,7 @@ def events(
     contracts = [find_type(name, registry.events, "event") for name in types or ()]
     context = context or next((contract.context for contract in contracts), "")
     kind, id_ = _stream(stream)
-    caller = Caller(target, tenant, actor, roles, token, tls)
+    caller = CallOptions(target, tenant, actor, roles, token, tls)
     places = caller.places(context)
     if after and len(places) > 1:
         raise UsageError(
@@ -111,7 +111,7 @@ class _Reading:
     limit: int
     _shown: int = 0
 
-    async def run(self, caller: Caller, places: Mapping[str, str], registry: Registry) -> None:
+    async def run(self, caller: CallOptions, places: Mapping[str, str], registry: Registry) -> None:
         from intent.cli.merged_logs import coming, past
 
         async with AsyncExitStack() as stack:

@@ -12,7 +12,7 @@ from intent.cli.exits import UsageError
 from intent.cli.options import (
     Actor,
     AsJson,
-    Caller,
+    CallOptions,
     ContextName,
     Roles,
     Target,
@@ -203,8 +203,8 @@ def drop(
 
 def _caller(
     target: str, tenant: str, actor: str, roles: str, token: str, tls: bool, timeout: float
-) -> Caller:
-    return Caller(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
+) -> CallOptions:
+    return CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
 
 
 async def _of(client: IntentClient, consumer: str, stream: str = "") -> Iterable[ParkedEvent]:
@@ -218,7 +218,7 @@ async def _of(client: IntentClient, consumer: str, stream: str = "") -> Iterable
 
 
 def _parked(
-    caller: Caller,
+    caller: CallOptions,
     context: str,
     registry: Registry,
     work: Callable[[IntentClient], Awaitable[Iterable[ParkedEvent]]],
@@ -247,7 +247,9 @@ def _only(found: Mapping[_Stream, object], none: str) -> _Stream:
     return next(iter(found))
 
 
-def _on(caller: Caller, of: _Stream, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]) -> T:
+def _on(
+    caller: CallOptions, of: _Stream, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
+) -> T:
     return with_client(caller, of.context, registry, work)
 
 

@@ -11,7 +11,7 @@ from intent.cli.exits import UsageError
 from intent.cli.options import (
     Actor,
     AsJson,
-    Caller,
+    CallOptions,
     ContextName,
     Roles,
     Target,
@@ -145,11 +145,11 @@ def skip(
     typer.echo(f"{name} passes over position {position}; it is at position {now.position}")
 
 
-def _operator(target: str, actor: str, roles: str, token: str, tls: bool, timeout: float) -> Caller:
-    return Caller(target, "", actor, roles, token, tls, timeout, needs_tenant=False)
+def _operator(target: str, actor: str, roles: str, token: str, tls: bool, timeout: float) -> CallOptions:
+    return CallOptions(target, "", actor, roles, token, tls, timeout, needs_tenant=False)
 
 
-def _context_of(caller: Caller, projection: str, registry: Registry) -> str:
+def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str:
     """Returns the context that has a projection, when several run.
 
     Raises:

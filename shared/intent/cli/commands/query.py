@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intent.cli.options import Actor, Caller, Roles, Target, Tenant, Timeout, Tls, Token, with_client
+from intent.cli.options import Actor, CallOptions, Roles, Target, Tenant, Timeout, Tls, Token, with_client
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -59,7 +59,7 @@ def query(
     text = "{}" if json is None and file is None else read_json(json, file)
     message = message_of(contract.message, text)
     validate(message)
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> Message:
         return await client.query(message, min_position=min_position)

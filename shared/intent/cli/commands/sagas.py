@@ -13,7 +13,7 @@ from intent.cli.exits import UsageError
 from intent.cli.options import (
     Actor,
     AsJson,
-    Caller,
+    CallOptions,
     ContextName,
     Roles,
     Target,
@@ -118,7 +118,7 @@ def list_(
     registry = Registry.load()
     contract = find_type(type_, registry.sagas, "saga") if type_ else None
     wanted = _statuses(status or [], every or bool(correlation))
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
     kind = contract.type if contract else ""
 
     async def work(client: IntentClient) -> tuple[list[SagaInfo], bool]:
@@ -158,7 +158,7 @@ def show(
     async def work(client: IntentClient) -> GetSagaResponse:
         return await client.sagas.get(saga)
 
-    found = _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    found = _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
     typer.echo(to_json(found)) if as_json else print_tree(saga_tree(found))
 
 
@@ -185,7 +185,7 @@ def resume(
     async def work(client: IntentClient) -> None:
         await client.sagas.resume(saga, skip=skip, reason=reason)
 
-    _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
     what = "leaves the rejected compensation behind" if skip else "tries the rejected compensation again"
     typer.echo(f"{saga} goes on and {what}")
     typer.echo(f"  intent sagas show {saga}")
@@ -209,7 +209,7 @@ def cancel(
     async def work(client: IntentClient) -> None:
         await client.sagas.cancel(saga, reason)
 
-    _of_saga(Caller(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
     typer.echo(f"{saga} ends at its next step and undoes what it did")
     typer.echo(f"  intent sagas show {saga}")
 
@@ -251,7 +251,7 @@ def _newest_first(sagas: Iterable[SagaInfo]) -> list[SagaInfo]:
     return sorted(sagas, key=lambda saga: saga.started_at.ToNanoseconds(), reverse=True)
 
 
-def _of_saga(caller: Caller, context: str, saga: str, work: Callable[[IntentClient], Awaitable[T]]) -> T:
+def _of_saga(caller: CallOptions, context: str, saga: str, work: Callable[[IntentClient], Awaitable[T]]) -> T:
     """Runs work with a client of the context that a saga belongs to."""
     from intent.contracts import Registry
 

@@ -11,7 +11,7 @@ import typer
 from intent.cli.options import (
     Actor,
     AsJson,
-    Caller,
+    CallOptions,
     Roles,
     Target,
     Tenant,
@@ -87,7 +87,7 @@ def send(
     contract = find_type(type_, registry.commands, "command")
     command = message_of(contract.message, read_json(json, file))
     validate(command)
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> Message:
         if submit:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from intent.cli.options import Actor, AsJson, Caller, Roles, Target, Tenant, Tls, Token, with_clients
+from intent.cli.options import Actor, AsJson, CallOptions, Roles, Target, Tenant, Tls, Token, with_clients
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
@@ -62,7 +62,7 @@ def trace(
     from intent.contracts import Registry
 
     registry = Registry.load()
-    caller = Caller(target, tenant, actor, roles, token, tls, timeout)
+    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> tuple[list[RecordedEvent], list[GetSagaResponse]]:
         events = [event async for event in client.events(follow=False, correlation_id=correlation)]

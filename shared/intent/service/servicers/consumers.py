@@ -30,10 +30,10 @@ from intent_contracts.intent.v1 import (
 from intent.consumers import (
     EVERY_TENANT,
     Answer,
-    ConsumerHost,
     ConsumerKey,
     ConsumerOperator,
     ConsumerRow,
+    ConsumerServing,
     Delivered,
     ParkedRow,
     Terms,
@@ -62,7 +62,7 @@ class ConsumersService:
         host: Serves the consumers.
     """
 
-    def __init__(self, context: ServedContext, host: ConsumerHost) -> None:
+    def __init__(self, context: ServedContext, host: ConsumerServing) -> None:
         self._envelopes = _Envelopes(context)
         self._host = host
         self._operator = ConsumerOperator(host.database, host.changed)

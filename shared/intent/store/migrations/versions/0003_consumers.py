@@ -48,7 +48,7 @@ def upgrade() -> None:
     for table in TABLES:
         run_script("grant select, insert, update, delete on {schema}.{table} to {log}", table=table)
     settings = importlib.import_module("intent.store.migrations.versions.0001_event_store").SETTINGS
-    for part in ("working", "operating"):
+    for part in ("consumer_delivery", "consumer_operator"):
         run_script(_sql(f"0003_{part}").replace("{settings}", settings))
     _own_functions()
 

@@ -7,13 +7,13 @@ from intent_contracts.intent.v1 import CommandOutcome, ResumeSagaRequest, SagaSt
 from intent.sagas.compensation import Compensations, Registered
 from intent.sagas.host import SagaHost
 from intent.sagas.journal import DONE, PARKED, RUNNING, SKIPPED
-from intent.sagas.outbox import Sending
-from intent.sagas.report import COMPENSATING, STUCK, Reporting
+from intent.sagas.outbox import Outbox
+from intent.sagas.report import COMPENSATING, STUCK, Report
 
-__all__ = ["Undoing"]
+__all__ = ["Compensator"]
 
 
-class Undoing:
+class Compensator:
     """Runs compensations until each is done, or left behind by an operator.
 
     A compensation waits for its context as any command does. One that is rejected cannot be
@@ -22,14 +22,14 @@ class Undoing:
 
     Args:
         host: Runs what is durable.
-        reporting: The saga's report.
-        sending: Sends its commands.
+        report: The saga's report.
+        outbox: Sends its commands.
     """
 
-    def __init__(self, host: SagaHost, reporting: Reporting, sending: Sending) -> None:
+    def __init__(self, host: SagaHost, report: Report, outbox: Outbox) -> None:
         self._host = host
-        self._reporting = reporting
-        self._sending = sending
+        self._report = report
+        self._outbox = outbox
         self._parked = False
         self._resumed: ResumeSagaRequest | None = None
 
@@ -50,18 +50,18 @@ class Undoing:
 
     async def _compensate(self, registered: Registered) -> None:
         command = registered.compensation.command
-        step = self._reporting.begin(
+        step = self._report.begin(
             registered.path,
             SagaStepKind.SAGA_STEP_KIND_COMMAND,
             command.DESCRIPTOR.full_name,
             compensates=registered.step,
         )
         while step.status == RUNNING:
-            envelope = self._sending.envelope(registered.path, command, step.attempts)
+            envelope = self._outbox.envelope(registered.path, command, step.attempts)
             step.command_id = envelope.command_id
-            outcome = await self._sending.decided(envelope)
+            outcome = await self._outbox.decided(envelope)
             if self._done(registered, outcome):
-                self._reporting.end(step, DONE, outcome.failure.reason, outcome.failure.message)
+                self._report.end(step, DONE, outcome.failure.reason, outcome.failure.message)
                 return
             await self._park(step, outcome)
 
@@ -75,18 +75,18 @@ class Undoing:
         step.status, step.reason, step.detail = PARKED, outcome.failure.reason, outcome.failure.message
         request = await self._told(step)
         if request.skip:
-            self._reporting.end(step, SKIPPED, step.reason, request.reason or step.detail)
+            self._report.end(step, SKIPPED, step.reason, request.reason or step.detail)
             return
         step.status = RUNNING
         step.attempts += 1
 
     async def _told(self, step: SagaStep) -> ResumeSagaRequest:
         self._parked = True
-        self._reporting.enter(STUCK)
+        self._report.enter(STUCK)
         self._host.show(STUCK, step.name.rpartition(".")[2])
         await self._host.wait(lambda: self._resumed is not None, None)
         request, self._resumed, self._parked = self._resumed, None, False
-        self._reporting.enter(COMPENSATING)
+        self._report.enter(COMPENSATING)
         self._host.show(COMPENSATING, step.name.rpartition(".")[2])
         assert request is not None
         return request
