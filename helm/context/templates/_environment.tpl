@@ -86,7 +86,6 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- end }}
 {{- end -}}
 
-{{/* Variables of servers and workers; .temporal is false where a controller adds Temporal's. */}}
 {{/* Where the contexts are that this one calls; by default the Services of the same or of like releases. */}}
 {{- define "context.addresses" -}}
 {{- $root := . -}}
@@ -101,6 +100,7 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- join "," $found -}}
 {{- end -}}
 
+{{/* Variables of servers and workers; .temporal is false where a controller adds Temporal's. */}}
 {{- define "context.processEnvironment" -}}
 {{- $values := .root.Values -}}
 {{- $folder := printf "%s/database" (include "context.secrets" .root) -}}

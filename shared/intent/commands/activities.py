@@ -1,8 +1,10 @@
 """The activities that every worker registers.
 
-`handle_commands` is the handle step of `ProcessCommands`. The five others stand on their own,
-for workflows that people write themselves. All pass positions and ids, never events or the
-state of an aggregate, through workflow history.
+`handle_commands`, `project_events` and `route_event` are the steps of `ProcessCommands`, and
+`route_command` sends the commands of sagas. All but `handle_commands` may also be called by workflows
+that people write themselves; `load_aggregate` and `apply_events` are there for these alone. What they
+return is positions, ids and outcomes, never recorded events or the state of an aggregate, so that
+workflow history stays small.
 """
 
 from __future__ import annotations

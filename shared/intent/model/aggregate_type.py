@@ -35,7 +35,8 @@ class _EventType(NamedTuple):
 class AggregateType:
     """An aggregate class with its contracts, ready to run. The context makes one per class.
 
-    An aggregate on which `decide` raised must not be used any further: work on a `clone`.
+    An aggregate on which `decide` raised is as it was before and can be used further, unless an
+    applier raised: then it may be half-changed, with a version that has moved, and must be discarded.
 
     Args:
         cls: The aggregate class, whose methods fit the contracts.

@@ -217,9 +217,10 @@ class EventStore(Protocol):
         ...
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
-        """Reads streams and the outcomes of commands, in one round trip.
+        """Read streams and the outcomes of commands, in one round trip.
 
-        Snapshots are left out of account with `without_snapshots` of the adapter only.
+        Each stream has its newest snapshot, if any, and the events after it. Where the snapshot
+        cannot be used, `load_full` reads the stream without it.
         """
         ...
 
