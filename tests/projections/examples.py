@@ -1,4 +1,4 @@
-"""Projections that tests put in the place of those of the orders context."""
+"""Projections that tests use in place of those of the orders context."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from orders.values import OPEN
 
 
 class Counting(Projection[OrderSummary]):
-    """Counts the events of an order: any event applied twice or never shows."""
+    """Counts the events of an order, so that an event applied twice or never shows."""
 
     name = "OrderSummaries"
 
@@ -34,7 +34,7 @@ class Customers(Projection[OrderSummary]):
 
 
 class OpenOrders(Projection[OrderSummary]):
-    """Only orders that are not cancelled; a cancelled one may come back."""
+    """Keeps only orders that are not cancelled; a cancelled one may reappear."""
 
     name = "OrderSummaries"
 
@@ -52,10 +52,10 @@ class OpenOrders(Projection[OrderSummary]):
 
 
 class Fragile(Projection[OrderSummary]):
-    """Fails on customers whose name is in `refused`, after it has spoiled the row."""
+    """Fails on customers and lines whose name is in `refused`, after it has changed the row."""
 
     name = "OrderSummaries"
-    refused: set[str] = set()  # noqa: RUF012 - the test mends the code through it
+    refused: set[str] = set()  # noqa: RUF012 - the test corrects the code through it
 
     @projects
     def placed(self, row: OrderSummary, event: OrderPlaced) -> None:
@@ -84,7 +84,7 @@ class Second(Projection[OrderSummary]):
 
 
 class Audit(Projection[OrderView]):
-    """Keeps what the metadata says."""
+    """Stores what the metadata says."""
 
     name = "OrderViews"
 

@@ -1,4 +1,4 @@
-"""Every event is contained once, whatever dies, and however many processes run."""
+"""The rows contain every event exactly once, whatever crashes and however many processes run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary
 
 from .examples import Counting
-from .world import World, arrive, bound, changed, confirmed, placed
+from .world import World, bound, changed, confirmed, placed, until_at
 
 # The trigger kills the server's process when rows and checkpoint are both written, right
 # before their commit.
@@ -32,14 +32,14 @@ async def let_it_crash(world: World, share: float) -> None:
         world.database.admin, server_settings={"search_path": world.database.context}
     )
     try:
-        # The projector cannot end processes; in the trigger the administrator's right is used.
+        # The projector may not terminate processes; the trigger runs with the administrator's rights.
         await connection.execute(CRASHES.format(share=share))
         await connection.execute("alter function crash() security definer")
     finally:
         await connection.close()
 
 
-async def counted(world: World) -> dict[str, int]:
+async def line_counts(world: World) -> dict[str, int]:
     return {row["order_id"]: OrderSummary.FromString(row["data"]).line_count for row in await world.rows()}
 
 
@@ -48,25 +48,25 @@ async def test_a_crash_between_rows_and_commit_loses_and_repeats_nothing(world: 
     projections = await world.process(bound(Counting), ProjectionSettings(page_size=7))
     for n in range(12):
         position = await world.record_many({f"o-{n}-{k}": [placed(), changed(), changed()] for k in range(3)})
-    await arrive(projections, position)
+    await until_at(projections, position)
 
-    assert await counted(world) == {f"o-{n}-{k}": 3 for n in range(12) for k in range(3)}
+    assert await line_counts(world) == {f"o-{n}-{k}": 3 for n in range(12) for k in range(3)}
 
 
 async def test_a_crash_during_a_rebuild_loses_and_repeats_nothing(world: World) -> None:
     context = bound(Counting)
     position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(60)})
     projections = await world.process(context, ProjectionSettings(rebuild_page_size=12))
-    await arrive(projections, position)
+    await until_at(projections, position)
     await let_it_crash(world, 0.3)
 
     progress = [step async for step in projections.rebuild("OrderSummaries")]
 
     assert progress[-1].done
-    assert await counted(world) == {f"o-{n}": 2 for n in range(60)}
+    assert await line_counts(world) == {f"o-{n}": 2 for n in range(60)}
 
 
-async def test_processes_that_run_the_same_projection_do_each_event_once(world: World) -> None:
+async def test_processes_that_run_the_same_projection_apply_each_event_once(world: World) -> None:
     context = bound(Counting)
     processes = [
         await world.process(context, ProjectionSettings(page_size=5), own_store=True) for _ in range(3)
@@ -81,31 +81,31 @@ async def test_processes_that_run_the_same_projection_do_each_event_once(world: 
         return position
 
     last = max(await asyncio.gather(*(writer(n) for n in range(8))))
-    await asyncio.gather(*(arrive(process, last) for process in processes))
+    await asyncio.gather(*(until_at(process, last) for process in processes))
 
-    assert await counted(world) == {f"o-{n}": 11 for n in range(8)}
+    assert await line_counts(world) == {f"o-{n}": 11 for n in range(8)}
     applied = sum(c.events for p in processes for c in p.counters() if c.name == "OrderSummaries")
     assert applied == last, "some process applied events that another had applied"
 
 
-async def test_a_process_that_stops_in_the_middle_leaves_its_work_to_the_next(world: World) -> None:
+async def test_the_next_process_continues_where_a_stopped_one_ended(world: World) -> None:
     context = bound(Counting)
     position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)})
     for _ in range(5):
         process = await world.process(context, ProjectionSettings(page_size=20))
         await process.reach(position, 0.01)
         await process.stop()
-    await arrive(await world.process(context), position)
+    await until_at(await world.process(context), position)
 
-    assert await counted(world) == {f"o-{n}": 2 for n in range(200)}
+    assert await line_counts(world) == {f"o-{n}": 2 for n in range(200)}
 
 
-async def test_the_checkpoint_moves_over_events_that_the_projection_does_not_take(world: World) -> None:
+async def test_the_checkpoint_moves_past_events_that_the_projection_does_not_handle(world: World) -> None:
     projections = await world.process(bound(Counting))
     position = await world.record("o-1", placed())
     for _ in range(3):
         position = await world.record("o-1", confirmed())
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     assert {s.name: s.position for s in await projections.statuses()} == {
         "OrderViews": position,

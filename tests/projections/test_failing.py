@@ -1,4 +1,4 @@
-"""A projection that raises: seen, no harm to others, mended by itself or by a skip."""
+"""A projection that raises: visible, harmless to others, recovering by itself or by a skip."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from intent.errors import InvalidCommand, NotFound
 from intent_contracts.orders.v1 import OrderSummary
 
 from .examples import Fragile
-from .world import ACME, World, arrive, bound, changed, placed, status, until_failing
+from .world import ACME, World, bound, changed, placed, status, until_at, until_failing
 
 NAME = "OrderSummaries"
 
 
 def fragile(*refused: str) -> type[Fragile]:
-    """A projection of its own per test, which refuses these customers and lines."""
+    """Return a projection for one test, which fails on these customers and lines."""
     return type("Fragile", (Fragile,), {"name": NAME, "refused": set(refused)})
 
 
-async def test_the_others_move_on_and_the_failure_shows(world: World) -> None:
+async def test_other_projections_continue_and_the_failure_shows(world: World) -> None:
     projections = await world.process(bound(fragile("bad")))
     position = await world.record_many({"o-1": [placed("good")], "o-2": [placed("bad")], "o-3": [placed()]})
-    await arrive(projections, position, "OrderViews")
+    await until_at(projections, position, "OrderViews")
 
-    found = await until_failing(projections, NAME, attempts=2)
-    assert found.last_error == "ZeroDivisionError: cannot take bad"
-    assert (found.position, found.failing_position, found.lag) == (1, 2, 2)
-    assert found.HasField("retry_at")
+    failing = await until_failing(projections, NAME, attempts=2)
+    assert failing.last_error == "ZeroDivisionError: cannot take bad"
+    assert (failing.position, failing.failing_position, failing.lag) == (1, 2, 2)
+    assert failing.HasField("retry_at")
     assert projections.stalled(0) == "", "a failing event is no reason to restart the process"
     (counters,) = (c for c in projections.counters() if c.name == NAME)
     assert (counters.failing, counters.lag) == (True, 2)
@@ -49,33 +49,34 @@ async def test_nobody_waits_for_a_projection_that_fails(world: World) -> None:
     assert await projections.reach(position, 3_600) == [NAME]
 
 
-async def test_it_recovers_by_itself_once_the_code_is_mended(world: World) -> None:
+async def test_it_recovers_by_itself_once_the_code_is_fixed(world: World) -> None:
     projection = fragile("bad")
     projections = await world.process(bound(projection))
     position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
     await until_failing(projections, NAME)
 
     projection.refused.clear()
-    await arrive(projections, position)
+    await until_at(projections, position)
 
-    found = await status(projections, NAME)
-    assert (found.last_error, found.attempts, found.failing_position, found.lag) == ("", 0, 0, 0)
-    assert not found.HasField("retry_at")
+    recovered = await status(projections, NAME)
+    assert (recovered.last_error, recovered.attempts, recovered.failing_position) == ("", 0, 0)
+    assert recovered.lag == 0
+    assert not recovered.HasField("retry_at")
     assert await world.summary("o-1") == OrderSummary(order_id="o-1", customer_id="bad", line_count=1)
 
 
-async def test_a_deployment_of_mended_code_does_not_wait_for_the_next_attempt(world: World) -> None:
+async def test_a_deployment_of_fixed_code_does_not_wait_for_the_next_attempt(world: World) -> None:
     broken = await world.process(bound(fragile("bad")))
     position = await world.record("o-1", placed("bad"))
     await until_failing(broken, NAME)
     await broken.stop()
     await world.sql("update projection_generations set retry_at = now() + interval '1 hour'")
 
-    mended = await world.process(bound(fragile()))
-    await arrive(mended, position)
+    fixed = await world.process(bound(fragile()))
+    await until_at(fixed, position)
 
 
-async def test_a_skipped_event_is_passed_over_and_recorded(world: World) -> None:
+async def test_a_skipped_event_is_not_applied_and_the_skip_is_recorded(world: World) -> None:
     projections = await world.process(bound(fragile("bad", "l-bad")))
     position = await world.record_many({"o-1": [placed("bad"), changed()], "o-2": [placed()]})
     await until_failing(projections, NAME, attempts=3)
@@ -86,12 +87,12 @@ async def test_a_skipped_event_is_passed_over_and_recorded(world: World) -> None
     assert (skipped.position, skipped.reason, skipped.actor) == (1, "a test order", "user:ops")
     assert skipped.HasField("skipped_at")
     assert after.last_error == ""
-    await arrive(projections, position)
+    await until_at(projections, position)
     assert await world.summary("o-1") == OrderSummary(order_id="o-1", line_count=100)
     assert (await world.view("o-1")) is not None, "the skip concerns one projection only"
 
 
-async def test_another_process_learns_of_a_skip(world: World) -> None:
+async def test_another_process_notices_a_skip(world: World) -> None:
     context = bound(fragile("bad"))
     one, other = [await world.process(context, own_store=True) for _ in range(2)]
     position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
@@ -99,27 +100,27 @@ async def test_another_process_learns_of_a_skip(world: World) -> None:
 
     await other.skip(NAME, 1, "a test order", "user:ops")
 
-    await arrive(one, position)
-    await arrive(other, position)
+    await until_at(one, position)
+    await until_at(other, position)
 
 
-async def test_a_skip_before_its_time_is_kept(world: World) -> None:
+async def test_an_event_can_be_skipped_before_it_fails(world: World) -> None:
     projections = await world.process(bound(fragile("bad")))
     await world.record_many({"o-1": [placed("bad")], "o-2": [placed("bad")]})
     await until_failing(projections, NAME)
 
     await projections.skip(NAME, 2, "it fails as well", "user:ops")
     await projections.skip(NAME, 1, "a test order", "user:ops")
-    await arrive(projections, 2)
+    await until_at(projections, 2)
     assert await world.rows() == []
 
 
-async def test_a_rebuild_passes_over_what_was_skipped(world: World) -> None:
+async def test_a_rebuild_skips_the_same_events(world: World) -> None:
     projections = await world.process(bound(fragile("bad")))
     position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
     await until_failing(projections, NAME)
     await projections.skip(NAME, 1, "a test order", "user:ops")
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     async for _ in projections.rebuild(NAME):
         pass
@@ -140,7 +141,7 @@ async def test_what_was_applied_or_never_recorded_cannot_be_skipped(world: World
     ]
 
 
-async def test_an_unknown_projection_is_named_with_the_known_ones(world: World) -> None:
+async def test_the_error_for_an_unknown_projection_names_the_known_ones(world: World) -> None:
     projections = await world.process(bound())
     with pytest.raises(NotFound, match="there are: OrderViews, OrderSummaries"):
         await projections.skip("Nothing", 1, "why not", "user:ops")
@@ -150,30 +151,30 @@ async def test_an_unknown_projection_is_named_with_the_known_ones(world: World) 
     assert projections.position_of("Nothing") == 0
 
 
-async def test_bytes_that_encode_no_event_stop_only_those_who_take_them(world: World) -> None:
+async def test_bytes_that_encode_no_event_stop_only_projections_that_handle_them(world: World) -> None:
     await world.record("o-1", placed())
     await world.sql("update events set data = '\\xffff' where position = 1")
     position = await world.record("o-2", placed())
     projections = await world.process(bound())
-    found = await until_failing(projections, NAME)
-    assert found.failing_position == 1
+    failing = await until_failing(projections, NAME)
+    assert failing.failing_position == 1
 
     for name in ("OrderViews", NAME):
         await projections.skip(name, 1, "the bytes are broken", "user:ops")
-    await arrive(projections, position)
+    await until_at(projections, position)
     page = await world.reader.list(OrderSummary, ACME)
     assert [row.order_id for row in page.rows] == ["o-2"]
 
 
-async def test_a_row_that_the_database_refuses_is_found_among_its_neighbours(world: World) -> None:
+async def test_a_row_that_the_database_rejects_is_found_among_its_neighbours(world: World) -> None:
     await world.sql("alter table order_summary__g1 add check (customer_id <> 'refused')")
     projections = await world.process(bound())
     customers = ["ann"] * 20 + ["refused"] + ["bob"] * 20
     position = await world.record_many({f"o-{n:02}": [placed(c)] for n, c in enumerate(customers)})
 
-    found = await until_failing(projections, NAME)
-    assert (found.position, found.failing_position) == (20, 21)
-    assert "order_summary__g1" in found.last_error
+    failing = await until_failing(projections, NAME)
+    assert (failing.position, failing.failing_position) == (20, 21)
+    assert "order_summary__g1" in failing.last_error
     await projections.skip(NAME, 21, "refused", "user:ops")
-    await arrive(projections, position)
+    await until_at(projections, position)
     assert len(await world.rows()) == 40

@@ -1,4 +1,4 @@
-"""Whatever happened in whatever order: the rows equal those of a fresh rebuild."""
+"""For any history, in any order, the rows equal those of a fresh rebuild."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from .world import (
     ACME,
     GLOBEX,
     World,
-    arrive,
     bound,
     cancelled,
     changed,
     confirmed,
     placed,
+    until_at,
 )
 
 
 class Busy(Projection[OrderSummary]):
-    """Every kind of thing that a projection can do, so that order and repeats show."""
+    """Does everything that a projection can do, so that a wrong order and repeated events show."""
 
     name = "OrderSummaries"
 
@@ -81,7 +81,7 @@ async def stored(world: World) -> Table:
 
 
 def folded(definition: Definition, decode: Any, entries: Sequence[LogEntry]) -> Table:
-    """The rows, folded one event at a time with nothing remembered in between."""
+    """Return the rows, folded one event at a time with nothing cached in between."""
     folder = Folder(definition.projection, definition.shape, decode)
     rows: dict[RowId, StoredRow] = {}
     for entry in entries:
@@ -101,12 +101,12 @@ def folded(definition: Definition, decode: Any, entries: Sequence[LogEntry]) -> 
 async def test_live_rows_equal_a_rebuild_and_a_fold_in_memory(
     world: World, history: Sequence[tuple[str, str, Sequence[Message]]], page_size: int
 ) -> None:
-    # One database for all examples: each goes on where the last one ended.
+    # One database for all examples: each continues where the last one ended.
     context = bound(Busy)
     projections = await world.process(context, ProjectionSettings(page_size, rebuild_page_size=page_size + 1))
     for tenant, order, events in history:
         position = await world.record(order, *events, tenant=tenant)
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     live = await stored(world)
     entries = await world.store.read_log(0, 1_000_000)

@@ -1,4 +1,4 @@
-"""What queries get: rows by key, pages by filter, nothing of another tenant."""
+"""What queries read: rows by key, pages by filter, nothing of another tenant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from intent.read_models.paging import Cursor, listing_digest, parse_token, token
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
 from orders.queries import OrderQueries
 
-from .world import ACME, GLOBEX, World, arrive, bound, cancelled, confirmed, placed
+from .world import ACME, GLOBEX, World, bound, cancelled, confirmed, placed, until_at
 
 OPEN, CONFIRMED = OrderStatus.ORDER_STATUS_OPEN, OrderStatus.ORDER_STATUS_CONFIRMED
 SHAPE = definitions_of(bound())[1].shape
@@ -39,17 +39,17 @@ async def every_page(world: World, size: int, **where: object) -> list[list[str]
             return pages
 
 
-async def filled(world: World, orders: int = 7) -> None:
+async def fill(world: World, orders: int = 7) -> None:
     projections = await world.process(bound())
     for n in range(orders):
         events = [placed(f"c-{n % 2}"), *([confirmed()] if n % 3 == 0 else [])]
         position = await world.record(f"o-{n}", *events)
     await world.record("g-1", placed("c-0"), tenant=GLOBEX)
-    await arrive(projections, position + 1)
+    await until_at(projections, position + 1)
 
 
 async def test_pages_are_the_newest_first_and_complete(world: World) -> None:
-    await filled(world)
+    await fill(world)
     newest = [f"o-{n}" for n in reversed(range(7))]
 
     assert await every_page(world, 3) == [newest[:3], newest[3:6], newest[6:]]
@@ -59,8 +59,8 @@ async def test_pages_are_the_newest_first_and_complete(world: World) -> None:
 
 
 async def test_filters_narrow_alone_and_together(world: World) -> None:
-    await filled(world)
-    found = {
+    await fill(world)
+    pages = {
         "customer": await every_page(world, 2, customer_id="c-1"),
         "status": await every_page(world, 2, status=CONFIRMED),
         "both": await every_page(world, 2, customer_id="c-0", status=OPEN),
@@ -68,7 +68,7 @@ async def test_filters_narrow_alone_and_together(world: World) -> None:
         "nothing": await every_page(world, 2, customer_id="c-9"),
         "no filter": await every_page(world, 9, customer_id="", status=0),
     }
-    assert found == {
+    assert pages == {
         "customer": [["o-5", "o-3"], ["o-1"]],
         "status": [["o-6", "o-3"], ["o-0"]],
         "both": [["o-4", "o-2"]],
@@ -80,7 +80,7 @@ async def test_filters_narrow_alone_and_together(world: World) -> None:
 
 async def test_pages_stay_whole_while_rows_are_added_and_changed(world: World) -> None:
     projections = await world.process(bound())
-    await arrive(projections, await world.record_many({f"o-{n:02}": [placed()] for n in range(20)}))
+    await until_at(projections, await world.record_many({f"o-{n:02}": [placed()] for n in range(20)}))
     seen: list[str] = []
     token_ = ""
     for n in range(20, 100):
@@ -91,13 +91,13 @@ async def test_pages_stay_whole_while_rows_are_added_and_changed(world: World) -
             break
         changes: dict[str, Sequence[Message]] = {f"o-{n:02}": [placed()], seen[-1]: [confirmed()]}
         changes[f"o-{n - 20:02}"] = [cancelled()]
-        await arrive(projections, await world.record_many(changes))
+        await until_at(projections, await world.record_many(changes))
 
     assert seen == [f"o-{n:02}" for n in reversed(range(20))]
 
 
-async def test_a_token_goes_with_its_filters_and_its_tenant(world: World) -> None:
-    await filled(world)
+async def test_a_token_is_valid_only_for_its_filters_and_its_tenant(world: World) -> None:
+    await fill(world)
     page = await world.reader.list(OrderSummary, ACME, where={"customer_id": "c-1"}, page_size=1)
     for tenant, where in ((ACME, {"customer_id": "c-0"}), (ACME, {}), (GLOBEX, {"customer_id": "c-1"})):
         with pytest.raises(InvalidCommand) as refused:
@@ -135,20 +135,20 @@ DIGEST = listing_digest("order_summary", ACME, {})
         base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     ],
 )
-async def test_a_token_that_nobody_was_given_is_refused(world: World, text: str) -> None:
+async def test_a_forged_token_is_refused(world: World, text: str) -> None:
     with pytest.raises(InvalidCommand):
         await world.reader.list(OrderSummary, ACME, page_token=text)
 
 
 @given(st.integers(0, 2**63 - 1), st.text(max_size=20).filter(lambda t: "\0" not in t))
-def test_a_token_gives_back_its_row(position: int, order: str) -> None:
+def test_a_token_round_trips(position: int, order: str) -> None:
     cursor = Cursor(position, (order,))
     assert parse_token(token(DIGEST, cursor), DIGEST, SHAPE) == cursor
 
 
 @given(st.text(max_size=60))
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_no_text_makes_the_parser_stumble(text: str) -> None:
+def test_the_parser_refuses_any_other_text(text: str) -> None:
     with pytest.raises(InvalidCommand):
         parse_token(text, DIGEST, SHAPE)
 
@@ -158,13 +158,13 @@ async def test_a_field_without_a_column_cannot_be_filtered_by(world: World) -> N
         await world.reader.list(OrderSummary, ACME, where={"line_count": 1})
 
 
-async def test_a_key_with_too_many_parts_is_a_mistake(world: World) -> None:
+async def test_a_key_with_too_many_parts_is_an_error(world: World) -> None:
     with pytest.raises(ValueError, match="has the parts order_id"):
         await world.reader.get(OrderView, ACME, "o-1", "o-2")
 
 
-async def test_the_queries_of_a_context_read_the_caller_s_tenant(world: World) -> None:
-    await filled(world)
+async def test_the_queries_of_a_context_read_the_callers_tenant(world: World) -> None:
+    await fill(world)
     queries = OrderQueries(QueryContext(ACME, "user:ann", world.reader))
 
     view = await queries.answer(GetOrder(order_id="o-1"))
@@ -181,7 +181,7 @@ async def test_the_queries_of_a_context_read_the_caller_s_tenant(world: World) -
 
 
 async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(world: World) -> None:
-    await filled(world)
+    await fill(world)
     pool = await asyncpg.create_pool(world.database.query, min_size=1, max_size=1)
     try:
         reader = type(world.reader)(pool, bound())
@@ -194,8 +194,8 @@ async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(world: World
 
 
 @pytest.mark.parametrize("role", ["query", "service"])
-async def test_row_security_alone_keeps_tenants_apart(world: World, role: str) -> None:
-    await filled(world)
+async def test_row_level_security_alone_separates_tenants(world: World, role: str) -> None:
+    await fill(world)
     connection = await asyncpg.connect(
         getattr(world.database, role), server_settings={"search_path": world.database.context}
     )
@@ -214,8 +214,8 @@ async def test_row_security_alone_keeps_tenants_apart(world: World, role: str) -
         await connection.close()
 
 
-async def test_even_the_projector_stays_with_the_tenant_of_its_connection(world: World) -> None:
-    await filled(world)
+async def test_even_the_projector_is_limited_to_the_tenant_of_its_connection(world: World) -> None:
+    await fill(world)
     connection = await asyncpg.connect(
         world.database.service, server_settings={"search_path": world.database.context}
     )

@@ -1,4 +1,4 @@
-"""Rebuilds: beside the rows that are read, switched to at once, taken up again by anybody."""
+"""Rebuilds: next to the rows that are read, switched atomically, resumed by any process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .world import (
     ACME,
     VIEWS,
     World,
-    arrive,
     bound,
     changed,
     confirmed,
     placed,
     reshaped,
     status,
+    until_at,
 )
 
 NAME = "OrderSummaries"
@@ -30,7 +30,7 @@ SMALL = ProjectionSettings(rebuild_page_size=20)
 
 
 class Readers:
-    """Reads a whole read model again and again, as callers do, and keeps what it saw."""
+    """Reads a whole read model repeatedly, as callers do, and records what it saw."""
 
     def __init__(self, world: World) -> None:
         self.seen: list[list[OrderSummary]] = []
@@ -57,11 +57,11 @@ async def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("it did not come about")
+    raise AssertionError("the condition never held")
 
 
-async def rebuilt(world: World) -> int:
-    """The number of the generation that is read."""
+async def current_generation(world: World) -> int:
+    """Return the number of the generation that is read."""
     (row,) = await world.sql("select generation from projections where name = $1", NAME)
     generation: int = row["generation"]
     return generation
@@ -69,22 +69,24 @@ async def rebuilt(world: World) -> int:
 
 async def until_rebuilt(world: World) -> None:
     for _ in range(600):
-        if await rebuilt(world) > 1:
+        if await current_generation(world) > 1:
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("nobody rebuilt it")
+    raise AssertionError("no process rebuilt it")
 
 
 async def tables(world: World) -> list[str]:
-    found = await world.sql(
+    rows = await world.sql(
         "select relname from pg_class where relkind = 'r' and relname like 'order_summary\\_\\_g%' order by 1"
     )
-    return [row["relname"] for row in found]
+    return [row["relname"] for row in rows]
 
 
-async def test_readers_never_see_half_a_model_while_commands_keep_coming(world: World) -> None:
+async def test_readers_never_see_a_partial_model_while_commands_arrive(world: World) -> None:
     projections = await world.process(bound(Counting), SMALL)
-    await arrive(projections, await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)}))
+    await until_at(
+        projections, await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)})
+    )
     readers = Readers(world)
     reported = []
 
@@ -104,16 +106,16 @@ async def test_readers_never_see_half_a_model_while_commands_keep_coming(world: 
     assert reported[-1].done
     assert [p.position for p in reported] == sorted(p.position for p in reported)
     assert all(p.position <= p.head for p in reported)
-    assert await rebuilt(world) == 2
+    assert await current_generation(world) == 2
     assert await tables(world) == ["order_summary__g2"]
-    await arrive(projections, await world.store.position())
+    await until_at(projections, await world.store.position())
     assert all(OrderSummary.FromString(row["data"]).line_count == 2 for row in await world.rows())
 
 
-async def test_what_is_read_never_goes_back_in_the_log(world: World) -> None:
+async def test_reads_never_go_back_in_the_log(world: World) -> None:
     projections = await world.process(bound(Counting), SMALL)
     position = await world.record_many({f"o-{n}": [placed()] for n in range(100)})
-    await arrive(projections, position)
+    await until_at(projections, position)
     readers = Readers(world)
 
     async with readers.running(1):
@@ -124,12 +126,12 @@ async def test_what_is_read_never_goes_back_in_the_log(world: World) -> None:
 
     counts = [len(rows) for rows in readers.seen]
     assert counts == sorted(counts)
-    assert await rebuilt(world) == 5
+    assert await current_generation(world) == 5
 
 
 async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> None:
     old = await world.process(bound(Counting), own_store=True)
-    await arrive(old, await world.record_many({f"o-{n}": [placed()] for n in range(150)}))
+    await until_at(old, await world.record_many({f"o-{n}": [placed()] for n in range(150)}))
     readers = Readers(world)
 
     async with readers.running():
@@ -138,7 +140,7 @@ async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> N
         new = await world.process(bound(Second), SMALL, own_store=True)
         for n in range(150, 170):
             position = await world.record(f"o-{n}", placed())
-        await arrive(new, position)
+        await until_at(new, position)
         seen = len(readers.seen)
         await until(lambda: len(readers.seen) > seen + 4)
 
@@ -149,15 +151,15 @@ async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> N
     assert versions[-1] == {True}
 
 
-async def test_older_code_leaves_the_rows_of_newer_code_alone(world: World) -> None:
+async def test_older_code_does_not_write_the_rows_of_newer_code(world: World) -> None:
     old = await world.process(bound(Counting), own_store=True)
     await world.migrate(bound(Second))
     new = await world.process(bound(Second), own_store=True)
-    await arrive(new, await world.record("o-1", placed()))
+    await until_at(new, await world.record("o-1", placed()))
     await until_rebuilt(world)
 
     position = await world.record("o-2", placed())
-    await arrive(old, position)
+    await until_at(old, position)
     assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [1_000, 1_000]
     assert "leaves the work to version 2" in (await status(old, NAME)).last_error
     with pytest.raises(Rejected, match="is at version 2 in the database and at 1 here"):
@@ -165,22 +167,22 @@ async def test_older_code_leaves_the_rows_of_newer_code_alone(world: World) -> N
             pass
 
 
-async def test_code_that_was_not_migrated_says_so_and_harms_nothing(world: World) -> None:
-    await arrive(await world.process(bound(Counting)), await world.record("o-1", placed()))
+async def test_code_that_was_not_migrated_says_so_and_changes_nothing(world: World) -> None:
+    await until_at(await world.process(bound(Counting)), await world.record("o-1", placed()))
 
     ahead = await world.process(bound(Second), own_store=True)
     await until(lambda: ahead.position_of(NAME) == 1)
     position = await world.record("o-1", changed())
-    await arrive(ahead, position, VIEWS.name)
+    await until_at(ahead, position, VIEWS.name)
 
     assert "intent migrate" in (await status(ahead, NAME)).last_error
-    assert await rebuilt(world) == 1
+    assert await current_generation(world) == 1
 
 
 async def test_another_shape_of_the_table_is_rebuilt(world: World) -> None:
     context = bound(Counting)
     before = await world.process(context)
-    await arrive(before, await world.record_many({"o-1": [placed(), changed()], "o-2": [placed()]}))
+    await until_at(before, await world.record_many({"o-1": [placed(), changed()], "o-2": [placed()]}))
     await before.stop()
 
     wider = reshaped(context, OrderSummary, indexed=("line_count", "status"))
@@ -193,24 +195,24 @@ async def test_another_shape_of_the_table_is_rebuilt(world: World) -> None:
 
     page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
     assert [row.order_id for row in page.rows] == ["o-1"]
-    await arrive(after, await world.record("o-2", changed()))
+    await until_at(after, await world.record("o-2", changed()))
     page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
     assert [row.order_id for row in page.rows] == ["o-2", "o-1"]
 
 
-async def test_a_rebuild_that_was_cut_off_is_taken_up_by_the_next_process(world: World) -> None:
+async def test_the_next_process_resumes_an_interrupted_rebuild(world: World) -> None:
     context = bound(Counting)
     first = await world.process(context, ProjectionSettings(rebuild_page_size=10))
     position = await world.record_many({f"o-{n}": [placed()] for n in range(500)})
-    await arrive(first, position)
+    await until_at(first, position)
     rebuild = first.rebuild(NAME)
     async for progress in rebuild:
         if progress.position >= 100:
             break
     await first.stop()
-    found = await status(first, NAME)
-    assert found.rebuilding
-    assert 100 <= found.rebuild_position < position
+    interrupted = await status(first, NAME)
+    assert interrupted.rebuilding
+    assert 100 <= interrupted.rebuild_position < position
     await world.sql("update projection_generations set worker_until = now()")
 
     second = await world.process(context, ProjectionSettings(rebuild_page_size=100))
@@ -218,16 +220,16 @@ async def test_a_rebuild_that_was_cut_off_is_taken_up_by_the_next_process(world:
 
     assert steps[-1].done
     assert steps[0].position == 0 or steps[0].position >= 100
-    assert await rebuilt(world) == 2
+    assert await current_generation(world) == 2
     assert await tables(world) == ["order_summary__g2"]
     assert len(await world.rows()) == 500
 
 
-async def test_two_processes_asked_at_once_do_one_rebuild(world: World) -> None:
+async def test_two_processes_asked_at_once_share_one_rebuild(world: World) -> None:
     context = bound(Counting)
     processes = [await world.process(context, SMALL, own_store=True) for _ in range(2)]
     position = await world.record_many({f"o-{n}": [placed()] for n in range(300)})
-    await asyncio.gather(*(arrive(process, position) for process in processes))
+    await asyncio.gather(*(until_at(process, position) for process in processes))
 
     async def rebuild(number: int) -> bool:
         steps = [step async for step in processes[number].rebuild(NAME)]
@@ -238,9 +240,9 @@ async def test_two_processes_asked_at_once_do_one_rebuild(world: World) -> None:
     assert len(await world.rows()) == 300
 
 
-async def test_a_caller_that_goes_away_does_not_end_the_rebuild(world: World) -> None:
+async def test_the_rebuild_continues_when_its_caller_disconnects(world: World) -> None:
     projections = await world.process(bound(Counting), ProjectionSettings(rebuild_page_size=10))
-    await arrive(projections, await world.record_many({f"o-{n}": [placed()] for n in range(200)}))
+    await until_at(projections, await world.record_many({f"o-{n}": [placed()] for n in range(200)}))
     rebuild = projections.rebuild(NAME)
     await anext(rebuild)
     await rebuild.aclose()  # type: ignore[attr-defined]
@@ -250,7 +252,7 @@ async def test_a_caller_that_goes_away_does_not_end_the_rebuild(world: World) ->
 
 async def test_only_the_rebuilt_projection_changes(world: World) -> None:
     projections = await world.process(bound())
-    await arrive(projections, await world.record("o-1", placed(), confirmed()))
+    await until_at(projections, await world.record("o-1", placed(), confirmed()))
     before = await world.sql("select * from order_view")
 
     async for _ in projections.rebuild(NAME):
@@ -261,7 +263,7 @@ async def test_only_the_rebuilt_projection_changes(world: World) -> None:
     assert isinstance(await world.view("o-1"), OrderView)
 
 
-async def test_the_rebuilt_table_has_the_indexes_and_the_row_security_of_the_old(world: World) -> None:
+async def test_the_rebuilt_table_has_the_indexes_and_the_row_level_security_of_the_old(world: World) -> None:
     describe = """
         select c.relrowsecurity, c.relforcerowsecurity,
             array(select regexp_replace(pg_get_indexdef(i.indexrelid), 'order_summary__g\\d+\\S*', 't', 'g')
@@ -271,7 +273,7 @@ async def test_the_rebuilt_table_has_the_indexes_and_the_row_security_of_the_old
         from pg_class c where relkind = 'r' and relname like 'order_summary\\_\\_g%'
     """
     projections = await world.process(bound())
-    await arrive(projections, await world.record("o-1", placed()))
+    await until_at(projections, await world.record("o-1", placed()))
     before = await world.sql(describe)
 
     async for _ in projections.rebuild(NAME):

@@ -1,4 +1,4 @@
-"""The database goes away and comes back: nobody crashes, nothing is lost."""
+"""The database stops and returns: no process crashes, nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from intent_contracts.orders.v1 import OrderSummary
 from ..conftest import CONTEXT
 from ..support.databases import Database, prepare
 from .examples import Counting
-from .world import World, arrive, bound, changed, placed
+from .world import World, bound, changed, placed, until_at
 
 
 @pytest.fixture
 def server(postgres: Postgres) -> Iterator[Postgres]:
-    """A server of the test's own, which keeps what need not be durable in memory for long."""
+    """A server for one test, which keeps commits that need not be durable in memory for long."""
     folder = postgres.data.with_name(f"restarted-{uuid4().hex}")
     with Postgres(folder, settings={"wal_writer_delay": "10s"}) as own:
         yield own
 
 
-@pytest.mark.parametrize("how", ["restart", "crash"])
-async def test_projections_go_on_after_the_database_was_away(server: Postgres, how: str) -> None:
+@pytest.mark.parametrize("outage", ["restart", "crash"])
+async def test_projections_continue_after_an_outage_of_the_database(server: Postgres, outage: str) -> None:
     database = Database.of(server, server.database, CONTEXT)
     await prepare(database)
     async with AsyncExitStack() as stack:
         world = World(database, stack)
         await world.open(bound(Counting))
         projections = await world.process(bound(Counting))
-        await arrive(projections, await world.record("o-1", placed()))
+        await until_at(projections, await world.record("o-1", placed()))
 
-        await asyncio.to_thread(server.kill if how == "crash" else server.stop)
+        await asyncio.to_thread(server.kill if outage == "crash" else server.stop)
         assert list(await projections.reach(2, 0.1)) == ["OrderViews", "OrderSummaries"]
         with pytest.raises(StoreUnavailable):
             await projections.statuses()
@@ -44,19 +44,19 @@ async def test_projections_go_on_after_the_database_was_away(server: Postgres, h
         await asyncio.to_thread(server.start)
 
         position = await record_again(world)
-        await arrive(projections, position)
+        await until_at(projections, position)
         assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
         assert all(not status.last_error for status in await projections.statuses())
 
 
-async def test_what_a_crash_took_back_is_made_again_without_new_events(server: Postgres) -> None:
+async def test_pages_lost_in_a_crash_are_applied_again_without_new_events(server: Postgres) -> None:
     database = Database.of(server, server.database, CONTEXT)
     await prepare(database)
     async with AsyncExitStack() as stack:
         world = World(database, stack)
         await world.open(bound(Counting))
         projections = await world.process(bound(Counting))
-        await arrive(projections, await world.record("o-1", placed(), changed()))
+        await until_at(projections, await world.record("o-1", placed(), changed()))
 
         await asyncio.to_thread(server.kill)
         await asyncio.to_thread(server.start)
@@ -66,16 +66,16 @@ async def test_what_a_crash_took_back_is_made_again_without_new_events(server: P
             if applied > 2:
                 break
             await asyncio.sleep(0.05)
-        assert applied == 4, "the crash took nothing back, or nobody noticed"
+        assert applied == 4, "the crash lost nothing, or the runner did not notice"
         assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
 
 
 async def record_again(world: World) -> int:
-    """Appends an event, as often as it takes; the refused appends had no effect."""
+    """Append an event, retrying until it succeeds; failed attempts had no effect."""
     for _ in range(100):
         try:
             return await world.record("o-1", changed())
         except StoreUnavailable:
             await asyncio.sleep(0.1)
             world.forget("o-1")
-    raise AssertionError("the database does not come back")
+    raise AssertionError("the database does not return")

@@ -1,4 +1,4 @@
-"""Declaring the tables: as often and as many at once as deployments do it."""
+"""Declaring the tables: repeatedly and concurrently, as deployments do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .world import World, bound
 DECLARED = "select name, version, generation from orders.projections order by name"
 
 
-async def declared(database: Database) -> list[tuple[object, ...]]:
+async def declared_projections(database: Database) -> list[tuple[object, ...]]:
     connection = await asyncpg.connect(database.admin)
     try:
         return [tuple(row) for row in await connection.fetch(DECLARED)]
@@ -29,7 +29,7 @@ async def declared(database: Database) -> list[tuple[object, ...]]:
         await connection.close()
 
 
-async def test_declaring_twice_and_by_several_at_once_is_the_same_as_once(database: Database) -> None:
+async def test_declaring_is_idempotent_and_safe_to_run_concurrently(database: Database) -> None:
     context = bound()
 
     async def deploy() -> None:
@@ -38,13 +38,13 @@ async def test_declaring_twice_and_by_several_at_once_is_the_same_as_once(databa
     await asyncio.gather(*(deploy() for _ in range(4)))
     await deploy()
 
-    assert await declared(database) == [("OrderSummaries", 1, 1), ("OrderViews", 1, 1)]
+    assert await declared_projections(database) == [("OrderSummaries", 1, 1), ("OrderViews", 1, 1)]
 
 
-async def test_a_new_version_is_noted_and_leaves_what_is_read(world: World) -> None:
+async def test_a_new_version_is_recorded_and_keeps_the_current_generation(world: World) -> None:
     await world.migrate(bound(Second))
 
-    assert await declared(world.database) == [("OrderSummaries", 2, 1), ("OrderViews", 1, 1)]
+    assert await declared_projections(world.database) == [("OrderSummaries", 2, 1), ("OrderViews", 1, 1)]
     assert await world.rows() == []
 
 
@@ -58,7 +58,7 @@ async def test_only_the_owner_declares(world: World, role: str) -> None:
         await connection.close()
 
 
-async def test_the_projector_cannot_choose_what_tables_look_like(world: World) -> None:
+async def test_the_projector_cannot_change_tables_or_their_declaration(world: World) -> None:
     connection = await asyncpg.connect(
         world.database.service, server_settings={"search_path": world.database.context}
     )
@@ -78,7 +78,7 @@ async def test_the_projector_cannot_choose_what_tables_look_like(world: World) -
         await connection.close()
 
 
-async def test_a_context_that_was_not_migrated_says_how(database: Database) -> None:
+async def test_the_error_for_a_context_that_was_not_migrated_says_how_to_migrate(database: Database) -> None:
     async with AsyncExitStack() as stack:
         world = World(database, stack)
         pool = await world.pool(database.service)

@@ -1,4 +1,4 @@
-"""A context's read models on a real database, as tests drive them."""
+"""A context's read models on a real database, driven by tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SUMMARIES, VIEWS = orders.projections[1], orders.projections[0]
 
 
 def bound(*projections: type[Projection[Any]]) -> BoundContext:
-    """The orders context with these projections in the place of its own for the same read models."""
+    """Return the orders context with these projections in place of its own for the same read models."""
     others = {projection.read_model for projection in projections}
     kept = [p for p in orders.projections if p.read_model not in others]
     return replace(orders, projections=[*kept, *projections]).bind(REGISTRY)
@@ -49,13 +49,13 @@ def bound(*projections: type[Projection[Any]]) -> BoundContext:
 
 @dataclass(frozen=True)
 class ReshapedRegistry:
-    """The registry, as if the contract of a read model said something else."""
+    """The registry, with a changed contract of one read model."""
 
     read_models: Mapping[str, ReadModelContract]
 
 
 def reshaped(context: BoundContext, model: type[Message], *, indexed: tuple[str, ...]) -> BoundContext:
-    """The context, as if these fields of a read model were indexed."""
+    """Return the context, as if these fields of a read model were indexed."""
     name = model.DESCRIPTOR.full_name
     changed = replace(REGISTRY.read_models[name], indexed=indexed)
     models = MappingProxyType({**REGISTRY.read_models, name: changed})
@@ -84,7 +84,7 @@ def cancelled(reason: str = "too dear") -> OrderCancelled:
 
 
 class World:
-    """One database, and whatever processes a test starts on it."""
+    """One database, and the processes that a test starts on it."""
 
     def __init__(self, database: Database, stack: AsyncExitStack) -> None:
         self.database = database
@@ -95,13 +95,13 @@ class World:
         self.reader: ReadModels
 
     async def open(self, context: BoundContext) -> None:
-        """Migrates for a context and connects."""
+        """Migrate for a context and connect."""
         await self.migrate(context)
         self.store = await self.open_store()
         self.reader = ReadModels(await self.pool(self.database.query), context)
 
     async def open_store(self) -> PostgresEventStore:
-        """The log as another process sees it."""
+        """Open the log as another process would."""
         store = await PostgresEventStore.open(self.database.service, self.database.context)
         self._stack.push_async_callback(store.close)
         return store
@@ -113,7 +113,7 @@ class World:
         return self._pools[dsn]
 
     async def migrate(self, context: BoundContext) -> None:
-        """Declares the context's projections, as a deployment does."""
+        """Declare the context's projections, as a deployment does."""
         connection = await asyncpg.connect(self.database.owner)
         try:
             await ensure_tables(connection, context)
@@ -123,7 +123,7 @@ class World:
     async def process(
         self, context: BoundContext, settings: ProjectionSettings | None = None, *, own_store: bool = False
     ) -> ProjectionSupervisor:
-        """Runs the projections of a context as a process of it does."""
+        """Run the projections of a context as one of its processes does."""
         store = await self.open_store() if own_store else self.store
         supervisor = ProjectionSupervisor(context, store, store.pool, settings)
         await supervisor.start()
@@ -131,11 +131,11 @@ class World:
         return supervisor
 
     async def record(self, order: str, *events: Message, tenant: str = ACME) -> int:
-        """Appends events to an order's stream and returns the position after them."""
+        """Append events to an order's stream and return the position after them."""
         return await self.record_many({order: events}, tenant=tenant)
 
     async def record_many(self, orders: Mapping[str, Sequence[Message]], *, tenant: str = ACME) -> int:
-        """Appends events to several orders at once and returns the position after them."""
+        """Append events to several orders at once and return the position after them."""
         appends = []
         for order, events in orders.items():
             key = StreamKey(tenant, "Order", order)
@@ -145,11 +145,11 @@ class World:
         return (await self.store.append(appends)).position
 
     def forget(self, order: str, events: int = 1, *, tenant: str = ACME) -> None:
-        """Takes back events that were not appended after all."""
+        """Forget events that were not appended after all."""
         self._versions[StreamKey(tenant, "Order", order)] -= events
 
     async def sql(self, statement: str, *arguments: Any) -> list[Any]:
-        """Runs a statement as the administrator, past row level security."""
+        """Run a statement as the administrator, bypassing row level security."""
         connection = await asyncpg.connect(
             self.database.admin, server_settings={"search_path": self.database.context}
         )
@@ -159,7 +159,7 @@ class World:
             await connection.close()
 
     async def rows(self, table: str = "order_summary") -> list[Any]:
-        """Every row of a read model as it is stored, of all tenants."""
+        """Return every row of a read model as it is stored, of all tenants."""
         return await self.sql(f"select * from {table} order by tenant, order_id")
 
     async def view(self, order: str, tenant: str = ACME) -> OrderView | None:
@@ -182,8 +182,8 @@ def _command(events: Sequence[Message]) -> CommandWrite:
     return CommandWrite(uuid4(), b"fingerprint", b"", writes, actor="user:ann")
 
 
-async def arrive(supervisor: ProjectionSupervisor, position: int, *names: str) -> None:
-    """Waits until projections, by default all, are at a position."""
+async def until_at(supervisor: ProjectionSupervisor, position: int, *names: str) -> None:
+    """Wait until projections, by default all, are at a position."""
     behind: Sequence[str] = []
     for _ in range(600):
         behind = await supervisor.reach(position, 30, names or None)
@@ -198,10 +198,10 @@ async def status(supervisor: ProjectionSupervisor, name: str) -> ProjectionStatu
 
 
 async def until_failing(supervisor: ProjectionSupervisor, name: str, attempts: int = 1) -> ProjectionStatus:
-    """Waits until a projection has failed so often on one event."""
+    """Wait until a projection has failed `attempts` times on one event; return its status."""
     for _ in range(600):
-        found = await status(supervisor, name)
-        if found.attempts >= attempts:
-            return found
+        current = await status(supervisor, name)
+        if current.attempts >= attempts:
+            return current
         await asyncio.sleep(0.05)
-    raise AssertionError(f"{name} does not fail: {found}")
+    raise AssertionError(f"{name} does not fail: {current}")

@@ -1,1 +1,1 @@
-"""The engine of projections: runs them, rebuilds them, and reads their rows."""
+"""The engine of projections: run them, rebuild them, and read their rows."""

@@ -9,7 +9,7 @@ __all__ = ["ProjectionCounters"]
 
 @dataclass(slots=True)
 class ProjectionCounters:
-    """The figures of one projection in this process; the counts only grow.
+    """The metrics of one projection in this process; the counts only grow.
 
     Attributes:
         name: The projection's name.
@@ -18,7 +18,7 @@ class ProjectionCounters:
         events: How many events were applied, rebuilds included.
         rows: How many rows were written or removed, rebuilds included.
         failures: How often an event failed.
-        failing: True while an event fails, or the rows are left to other code.
+        failing: True while an event fails, or while only other code may write the rows.
         rebuilding: True while this process rebuilds it.
     """
 

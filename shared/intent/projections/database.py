@@ -1,6 +1,6 @@
-"""The tables of read models, as a process of the context reaches them.
+"""The tables of read models, as a process of the context accesses them.
 
-Only the projector role writes the rows of every tenant. A process takes it on for single
+Only the projector role writes the rows of every tenant. A process assumes it for single
 transactions, never for a connection.
 """
 
@@ -40,14 +40,14 @@ class ProjectionDatabase:
         self._begin = f"begin; set local role {quoted(role or f'{schema}_projector')}"
 
     def on_loss(self, call: Callable[[], None]) -> None:
-        """Calls back whenever a connection has ended."""
+        """Register what to call whenever a connection has ended."""
         self._on_loss = call
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
-        """Runs one statement as a transaction of its own and returns its rows.
+        """Run one statement as a transaction of its own and return its rows.
 
         Raises:
-            StoreUnavailable: The database is away; whether the statement had its effect is unknown.
+            StoreUnavailable: The database is unavailable; whether the statement had its effect is unknown.
         """
         with unavailable():
             async with self._pool.acquire() as connection:
@@ -57,10 +57,10 @@ class ProjectionDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
-        """Runs a transaction in the projector role and yields its connection.
+        """Run a transaction in the projector role and yield its connection.
 
         Raises:
-            StoreUnavailable: The database is away; the outcome of a commit is unknown.
+            StoreUnavailable: The database is unavailable; the outcome of a commit is unknown.
         """
         with unavailable():
             async with self._pool.acquire() as connection:
@@ -83,7 +83,7 @@ def _nothing() -> None:
 
 
 async def _roll_back(connection: Any) -> None:
-    """Ends the transaction; a connection that cannot even do that is thrown away."""
+    """End the transaction; close a connection that cannot even do that."""
     try:
         if not connection.is_closed():
             await connection.execute("rollback")

@@ -1,4 +1,4 @@
-"""How many events to take at once: many when they are small and all goes well."""
+"""How many events to read at once: many when they are small and pages succeed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from intent.records import LogEntry
 
 __all__ = ["Pace"]
 
-_BEGIN: Final = 256
+_FIRST: Final = 256
 _BUDGET: Final = 8 * 1024 * 1024
 """Bytes of events that a page should not exceed by much."""
 
@@ -17,19 +17,19 @@ _BUDGET: Final = 8 * 1024 * 1024
 class Pace:
     """The size of the next page.
 
-    It begins small, grows while events are small, and halves whenever a page was too much.
+    It starts small, grows while events are small, and halves whenever a page was too large.
 
     Args:
-        longest: How many events a page has at most.
+        longest: The most events that a page may have.
     """
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
         self._limit = longest
-        self.size = min(longest, _BEGIN)
+        self.size = min(longest, _FIRST)
 
     def took(self, entries: Sequence[LogEntry]) -> None:
-        """Notes a page that was applied."""
+        """Record that a page was applied."""
         if not entries:
             return
         self._limit = min(self._longest, self._limit * 2)
@@ -37,5 +37,5 @@ class Pace:
         self.size = max(1, min(self._limit, fitting, self.size * 4))
 
     def failed(self) -> None:
-        """Notes that a page could not be applied, perhaps because it took too long."""
+        """Record that a page could not be applied, perhaps because it took too long."""
         self._limit = self.size = max(1, self.size // 2)

@@ -39,7 +39,7 @@ class ReadModels:
         self._shapes = {definition.shape.model: definition.shape for definition in definitions_of(context)}
 
     async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
-        """Returns the row with this key, or None; see `ReadModelReader.get`."""
+        """Return the row with this key, or None; see `ReadModelReader.get`."""
         shape = self._shapes[model]
         conditions = [f"v.{quoted(column.name)} = ${n}" for n, column in enumerate(shape.key, 2)]
         records = await self._fetch(
@@ -56,7 +56,7 @@ class ReadModels:
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
     ) -> Page[Row]:
-        """Returns a page of the rows that match; see `ReadModelReader.list`."""
+        """Return a page of the rows that match; see `ReadModelReader.list`."""
         shape = self._shapes[model]
         filters = _filters(shape, where or {})
         digest = listing_digest(shape.table, tenant, filters)
@@ -64,7 +64,7 @@ class ReadModels:
         after: tuple[Any, ...] = ()
         if page_token:
             cursor = parse_token(page_token, digest, shape)
-            conditions.append(_after(shape, len(filters) + 2))
+            conditions.append(_after_cursor(shape, len(filters) + 2))
             after = (cursor.created_position, *cursor.key)
         size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
         statement = self._statement(shape, conditions, limit=size + 1)
@@ -74,10 +74,10 @@ class ReadModels:
         return Page(rows, more)
 
     def _statement(self, shape: TableShape, conditions: Sequence[str], limit: int) -> str:
-        """Returns a statement that sets the tenant ($1) and reads its rows.
+        """Return a statement that sets the tenant ($1) and reads its rows.
 
         The rows are joined laterally to the call that sets the tenant, so they are looked for
-        after it and once; were it otherwise, row level security would show nothing.
+        after it and only once; otherwise row level security would show nothing.
         """
         keys = "".join(f", v.{quoted(column.name)}" for column in shape.key)
         order = "created_position desc" + "".join(f", {quoted(column.name)}" for column in shape.key)
@@ -92,8 +92,8 @@ class ReadModels:
     async def _fetch(self, statement: str, tenant: str, arguments: Sequence[Any]) -> Sequence[Any]:
         try:
             with unavailable():
-                found: Sequence[Any] = await self._pool.fetch(statement, tenant, *arguments)
-                return found
+                records: Sequence[Any] = await self._pool.fetch(statement, tenant, *arguments)
+                return records
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise Unavailable(
                 "READ_MODEL_NOT_BUILT",
@@ -103,7 +103,7 @@ class ReadModels:
 
 
 def _filters(shape: TableShape, where: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values of the columns to filter by."""
+    """Return the values of the columns to filter by."""
     unknown = sorted(where.keys() - shape.columns.keys())
     if unknown:
         name = shape.model.DESCRIPTOR.full_name
@@ -116,8 +116,8 @@ def _filters(shape: TableShape, where: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _after(shape: TableShape, first: int) -> str:
-    """Returns the condition for the rows after a cursor whose values are ``$first`` and on."""
+def _after_cursor(shape: TableShape, first: int) -> str:
+    """Return the condition for the rows after a cursor whose values start at parameter ``$first``."""
     keys = ", ".join(f"v.{quoted(column.name)}" for column in shape.key)
     values = ", ".join(f"${n}" for n in range(first + 1, first + 1 + len(shape.key)))
     created = f"v.created_position {{}} ${first}"

@@ -1,4 +1,4 @@
-"""Rebuilds a projection beside the generation that is read, then switches in one transaction."""
+"""Rebuilds a projection next to the generation that is read, then switches in one transaction."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ __all__ = ["Rebuild"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK: Final = 1.0
-_LONG: Final = 24 * 3600.0
-"""Seconds that making the indexes may take; the pool's own limit is meant for short statements."""
+_POLL_INTERVAL: Final = 1.0
+"""How often, in seconds, to look at another process's progress, and at whether to retry an event."""
+_INDEX_TIMEOUT: Final = 24 * 3600.0
+"""Seconds that creating the indexes may take; the pool's own limit is meant for short statements."""
 
 _BEGIN = "select {schema}.projection_rebuild_begin($1)"
 _INDEX = "select {schema}.projection_index($1, $2)"
@@ -37,17 +38,17 @@ where projection = $1 and generation = $2
     and (worker = $3 or worker_until is null or worker_until < clock_timestamp())
 returning position
 """
-_LOOK_AT = "select position from {schema}.projection_generations where projection = $1 and generation = $2"
+_POSITION = "select position from {schema}.projection_generations where projection = $1 and generation = $2"
 
 
 class Rebuild:
-    """One rebuild of one projection; run by the process that holds it, watched by the others.
+    """One rebuild of one projection; one process runs it, the others watch it.
 
     Args:
         definition: The projection.
         environment: Where its rows are.
-        page_size: How many events are applied in one transaction at most.
-        counters: Where to count.
+        page_size: The most events that are applied in one transaction.
+        counters: The counters to increment.
         switched: Called after the switch.
     """
 
@@ -72,16 +73,16 @@ class Rebuild:
         self._hurry = asyncio.Event()
 
     async def run(self) -> None:
-        """Runs until the rebuilt rows are read; survives absences of the database.
+        """Run until queries read the rebuilt rows; outages of the database are waited out.
 
         Raises:
-            Rejected: This code is not the one that the last migration declared.
+            Rejected: The last migration declared another version or shape than this code has.
         """
         self._counters.rebuilding = True
         try:
             await self._run()
         except asyncio.CancelledError:
-            self._failed = Unavailable("PROCESS_STOPS", "this process stops; another one goes on with it")
+            self._failed = Unavailable("PROCESS_STOPS", "this process is stopping; another one continues")
             raise
         except Exception as error:
             self._failed = error
@@ -91,7 +92,7 @@ class Rebuild:
             self._wake()
 
     async def watch(self) -> AsyncIterator[RebuildProjectionResponse]:
-        """Yields how far it is, now and whenever that changes, until it is done.
+        """Yield the progress, now and whenever it changes, until the rebuild is done.
 
         Raises:
             Rejected: See `run`.
@@ -106,11 +107,11 @@ class Rebuild:
             await changed.wait()
 
     def hurry(self) -> None:
-        """Ends a pause: what failed may succeed now."""
+        """End the current pause: what failed may succeed now."""
         self._hurry.set()
 
     async def _run(self) -> None:
-        absences, reached = 0, -1
+        outages, reached = 0, -1
         generation = 0
         while True:
             try:
@@ -123,12 +124,12 @@ class Rebuild:
                 generation = 0
             except StoreUnavailable as error:
                 self._pace.failed()
-                absences = absences + 1 if self._progress.position == reached else 1
+                outages = outages + 1 if self._progress.position == reached else 1
                 reached = self._progress.position
                 _log.warning("the rebuild of %s waits: %s", self._definition.name, error)
-                await asyncio.sleep(min(5.0, backoff(absences)))
+                await asyncio.sleep(min(5.0, backoff(outages)))
         _log.info("projection %s: generation %d is read now", self._definition.name, generation)
-        self._tell(self._progress.position, done=True)
+        self._report(self._progress.position, done=True)
         self._switched()
 
     async def _begin(self) -> int:
@@ -137,43 +138,43 @@ class Rebuild:
             raise Rejected(
                 "PROJECTION_OUTDATED",
                 f"the projection {self._definition.name} is at version {state.declared_version} in the "
-                f"database and at {self._definition.version} here; migrate, or ask a newer process",
+                f"database and at {self._definition.version} here; migrate, or ask a process with newer code",
             )
         generation: int = await self._fetch(_BEGIN, self._definition.name)
         return generation
 
     async def _replaced(self, generation: int) -> bool:
-        """Returns whether another process finished the generation that is gone."""
+        """Return whether another process finished the rebuild to the generation that is gone."""
         state = await read_state(self._database, self._definition)
         return generation > 0 and state.generation >= generation
 
     async def _build(self, generation: int) -> bool:
-        """Fills a generation and switches to it; False when another process is at it."""
+        """Fill a generation and switch to it; return False while another process is filling it."""
         position = await self._fetch(_CLAIM, self._definition.name, generation, self._environment.worker)
         if position is None:
             return await self._watch(generation)
         writer = GenerationWriter(self._definition, generation, position, self._environment)
         await self._catch_up(writer)
-        await self._fetch(_INDEX, self._definition.name, generation, timeout=_LONG)
+        await self._fetch(_INDEX, self._definition.name, generation, timeout=_INDEX_TIMEOUT)
         while True:
             await self._catch_up(writer)
             if await self._fetch(_SWITCH, self._definition.name, generation):
                 return True
 
     async def _watch(self, generation: int) -> bool:
-        """Tells how far the other process is; returns whether it is done."""
-        position = await self._fetch(_LOOK_AT, self._definition.name, generation)
+        """Report the progress of the other process; return whether it is done."""
+        position = await self._fetch(_POSITION, self._definition.name, generation)
         if position is None:
             raise GenerationGoneError
-        self._tell(position, head=await self._store.position())
+        self._report(position, head=await self._store.position())
         if await self._replaced(generation):
             return True
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_POLL_INTERVAL)
         return False
 
     async def _catch_up(self, writer: GenerationWriter) -> None:
-        """Applies pages up to the end of the log, reading the next while one is applied."""
-        self._tell(writer.position, head=await self._store.position())
+        """Apply pages up to the end of the log, reading the next page while one is applied."""
+        self._report(writer.position, head=await self._store.position())
         upcoming = self._read(writer.position)
         try:
             while entries := await upcoming:
@@ -198,14 +199,14 @@ class Rebuild:
         self._counters.events += applied.events
         self._counters.rows += applied.rows
         self._counters.failures += applied.failure is not None
-        self._tell(applied.position)
+        self._report(applied.position)
         if applied.failure is not None:
             position, error = applied.failure.position, applied.failure.error
             _log.error(
                 "the rebuild of %s: event %d: %s", self._definition.name, position, error, exc_info=error
             )
         if applied.retry_in > 0:
-            await self._pause(min(applied.retry_in, _LOOK))
+            await self._pause(min(applied.retry_in, _POLL_INTERVAL))
 
     async def _pause(self, seconds: float) -> None:
         self._hurry.clear()
@@ -222,7 +223,7 @@ class Rebuild:
                 return await connection.fetchval(text, *arguments)
             return await connection.fetchval(text, *arguments, timeout=timeout)
 
-    def _tell(self, position: int, *, head: int = 0, done: bool = False) -> None:
+    def _report(self, position: int, *, head: int = 0, done: bool = False) -> None:
         head = max(head, position, self._progress.head)
         self._progress = RebuildProjectionResponse(position=position, head=head, done=done)
         self._wake()

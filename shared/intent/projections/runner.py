@@ -1,4 +1,4 @@
-"""Keeps one projection at the head of the log, whatever happens to it or to the database."""
+"""Keeps one projection at the head of the log, through failures of its code and of the database."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ __all__ = ["ProjectionRunner"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK: Final = 1.0
-"""How often, in seconds, a runner that waits looks whether another process has moved on."""
+_POLL_INTERVAL: Final = 1.0
+"""How often, in seconds, a runner that waits checks whether another process has moved the checkpoint."""
 
-_LONGEST_ABSENCE: Final = 5.0
-"""The longest pause, in seconds, between two attempts to find the database."""
+_LONGEST_PAUSE: Final = 5.0
+"""The longest pause, in seconds, between two attempts to reach the database."""
 
 
 class ProjectionRunner:
-    """Runs one projection in this process; others may run it too.
+    """Runs one projection in this process; other processes may run it too.
 
     Args:
         definition: The projection.
         environment: Where its rows are.
         feed: The log.
-        page_size: How many events are applied in one transaction at most.
+        page_size: The most events that are applied in one transaction.
         rebuild: Called when the projection's rows must be rebuilt, or its rebuild resumed.
 
     Attributes:
         position: The position that it has reached.
-        stuck: True when waiting for it is of no use: an event fails, or other code has the rows.
-        trouble: What is wrong; empty when all is well.
+        stuck: True when it will not move soon: an event fails, or only other code may write the rows.
+        trouble: What is wrong; empty when nothing is.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ProjectionRunner:
         self._rebuild = rebuild
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._now = asyncio.Event()
-        self._absences = 0
+        self._outages = 0
         self._behind_since: float | None = time.monotonic()
 
     @property
@@ -78,38 +78,38 @@ class ProjectionRunner:
 
     @property
     def stalled(self) -> float:
-        """For how many seconds it has had work and got nowhere; 0 while an event fails, which shows."""
+        """For how many seconds it has had work without progress; 0 while `stuck`, which the status shows."""
         if self._behind_since is None or self.stuck:
             return 0.0
         return time.monotonic() - self._behind_since
 
     def reached(self, position: int) -> asyncio.Future[None]:
-        """Returns a future that is done once the projection is there, or is stuck."""
+        """Return a future that is done once the projection is at a position, or is stuck."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((position, future))
-        self._settle()
+        self._wake_waiters()
         return future
 
     def hurry(self) -> None:
-        """Ends a pause: what failed may succeed now, so it can be waited for again."""
+        """End the current pause: what failed may succeed now, so callers may wait for it again."""
         self.stuck = False
         self._now.set()
 
     def expect(self, position: int) -> None:
-        """Tells that the log has a position; then the database is back, if it was away."""
+        """Note that the log has reached a position, which also proves that the database is available."""
         self._feed.hint(position)
-        if self._absences:
+        if self._outages:
             self._now.set()
 
-    def figures(self) -> ProjectionCounters:
-        """Returns what it counts, up to date."""
+    def current_counters(self) -> ProjectionCounters:
+        """Return the counters, brought up to date."""
         self.counters.position = self.position
         self.counters.lag = self.lag
         self.counters.failing = self.stuck
         return self.counters
 
     async def run(self) -> None:
-        """Runs until cancelled."""
+        """Run until cancelled."""
         while True:
             try:
                 await self._run()
@@ -117,37 +117,37 @@ class ProjectionRunner:
                 await asyncio.sleep(0)
             except StoreUnavailable as error:
                 self._pace.failed()
-                await self._absent(error)
+                await self._pause_after(error)
             except Exception as error:
                 level = logging.ERROR if isinstance(error, ConfigurationError) else logging.CRITICAL
                 _log.log(level, "projection %s stops: %s", self.name, error, exc_info=level > logging.ERROR)
-                await self._absent(error)
+                await self._pause_after(error)
 
     async def _run(self) -> None:
         database = self._environment.database
         losses = database.losses
         state = await read_state(database, self.definition)
-        self._absences = 0
-        self._move(state.position)
+        self._outages = 0
+        self._move_to(state.position)
         if state.declared and (state.rebuilding or not state.fits):
             self._rebuild(self.definition)
         if state.fits:
             await self._follow(state, losses)
         else:
-            self._get_stuck(_reason(state, self.definition))
-            await self._pause(_LOOK)
+            self._mark_stuck(_reason(state, self.definition))
+            await self._pause(_POLL_INTERVAL)
 
     async def _follow(self, state: ProjectionState, losses: int) -> None:
-        """Applies page after page, until a connection is lost.
+        """Apply page after page, until a connection is lost.
 
-        A server that crashed may have taken back the last pages, since their commits do not
-        wait for the disk; so the checkpoint must be read again, even if nothing new comes.
+        A server that crashed may have lost the last pages, since their commits do not wait for
+        the disk; so the checkpoint must be read again, even if no new event arrives.
         """
         writer = GenerationWriter(self.definition, state.generation, state.position, self._environment)
-        # A process that has just begun may hold the mended code: it does not wait.
+        # A process that has just started may run the corrected code: it does not wait for the retry.
         impatient = True
         retry_in = 0.0
-        self._get_going()
+        self._mark_running()
         while self._environment.database.losses == losses:
             if self._feed.head <= writer.position:
                 self._behind_since = None
@@ -162,7 +162,7 @@ class ProjectionRunner:
             self._pace.took(entries)
             self._count(applied)
             retry_in = applied.retry_in
-            impatient = retry_in > 0 and await self._pause(min(retry_in, _LOOK))
+            impatient = retry_in > 0 and await self._pause(min(retry_in, _POLL_INTERVAL))
 
     def _count(self, applied: Applied) -> None:
         self.counters.events += applied.events
@@ -174,19 +174,19 @@ class ProjectionRunner:
                 "projection %s: event %d: %s", self.name, applied.failure.position, error, exc_info=error
             )
         if applied.retry_in > 0:
-            self._get_stuck(f"fails on event {applied.position + 1}")
+            self._mark_stuck(f"fails on event {applied.position + 1}")
         else:
-            self._get_going()
-        self._move(applied.position)
+            self._mark_running()
+        self._move_to(applied.position)
 
-    async def _absent(self, error: Exception) -> None:
-        self._absences += 1
+    async def _pause_after(self, error: Exception) -> None:
+        self._outages += 1
         self.trouble = str(error)
         self._behind_since = self._behind_since or time.monotonic()
-        await self._pause(min(_LONGEST_ABSENCE, backoff(self._absences)))
+        await self._pause(min(_LONGEST_PAUSE, backoff(self._outages)))
 
     async def _pause(self, seconds: float) -> bool:
-        """Waits, at most until `hurry`; returns whether that was called."""
+        """Wait, at most until `hurry`; return whether that was called."""
         self._now.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -194,21 +194,21 @@ class ProjectionRunner:
         except TimeoutError:
             return False
 
-    def _move(self, position: int) -> None:
+    def _move_to(self, position: int) -> None:
         if position != self.position:
             self.position = position
             self._behind_since = time.monotonic()
-        self._settle()
+        self._wake_waiters()
 
-    def _get_stuck(self, reason: str) -> None:
+    def _mark_stuck(self, reason: str) -> None:
         self.stuck, self.trouble = True, reason
-        self._settle()
+        self._wake_waiters()
 
-    def _get_going(self) -> None:
+    def _mark_running(self) -> None:
         self.stuck, self.trouble = False, ""
 
-    def _settle(self) -> None:
-        """Answers those who wait for a position, or for nothing any more."""
+    def _wake_waiters(self) -> None:
+        """Complete the futures whose position is reached; all of them when the projection is stuck."""
         waiting = []
         for position, future in self._waiters:
             if future.done():
@@ -225,4 +225,4 @@ def _reason(state: ProjectionState, definition: Definition) -> str:
         return "is being rebuilt for another version of its code"
     if state.declared_version > definition.version:
         return f"leaves the work to version {state.declared_version} of its code"
-    return "is not as the last migration declared it; run `intent migrate`"
+    return "differs from what the last migration declared; run `intent migrate`"

@@ -1,4 +1,4 @@
-"""Notes that a projection shall pass over an event."""
+"""Records that a projection is to skip an event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ update {schema}.projection_generations set retry_at = null where projection = $1
 async def note_skip(
     database: ProjectionDatabase, name: str, position: int, head: int, reason: str, actor: str
 ) -> None:
-    """Notes a skip, and has a failing projection try again at once.
+    """Record a skip, and let a failing projection try again at once.
 
     Args:
         database: Where the projections are.
@@ -37,7 +37,7 @@ async def note_skip(
 
     Raises:
         InvalidCommand: Every generation has applied the event, or it does not exist.
-        StoreUnavailable: The database is away.
+        StoreUnavailable: The database is unavailable.
     """
     schema = quoted(database.schema)
     async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What the database keeps of the projections: which generation is read, and how far each is."""
+"""What the database stores about the projections: which generation is read, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ProjectionState", "read_state", "read_statuses"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectionState:
-    """Where a projection stands in the database.
+    """The state of a projection in the database.
 
     Attributes:
         generation: The generation that is read.
@@ -61,11 +61,11 @@ _SKIPS = "select * from {schema}.projection_skips where projection = any($1::tex
 
 
 async def read_state(database: ProjectionDatabase, definition: Definition) -> ProjectionState:
-    """Returns where a projection stands.
+    """Return the state of a projection.
 
     Raises:
         ConfigurationError: No migration has declared it.
-        StoreUnavailable: The database is away.
+        StoreUnavailable: The database is unavailable.
     """
     statement = _STATE.format(schema=quoted(database.schema))
     shape = definition.shape.declaration
@@ -81,10 +81,10 @@ async def read_state(database: ProjectionDatabase, definition: Definition) -> Pr
 async def read_statuses(
     database: ProjectionDatabase, names: Sequence[str], head: int
 ) -> list[ProjectionStatus]:
-    """Returns the status of each of these projections, in this order.
+    """Return the status of each of these projections, in this order.
 
     Raises:
-        StoreUnavailable: The database is away.
+        StoreUnavailable: The database is unavailable.
     """
     schema = quoted(database.schema)
     async with database.transaction() as connection:
@@ -94,30 +94,30 @@ async def read_statuses(
     for record in generations:
         status = statuses[record["projection"]]
         if record["live"]:
-            _live(status, record, head)
+            _set_live(status, record, head)
         else:
-            _rebuilding(status, record)
+            _set_rebuilding(status, record)
     for record in skips:
-        statuses[record["projection"]].skipped.append(_skip(record))
+        statuses[record["projection"]].skipped.append(_skipped_event(record))
     return list(statuses.values())
 
 
-def _live(status: ProjectionStatus, record: Any, head: int) -> None:
+def _set_live(status: ProjectionStatus, record: Any, head: int) -> None:
     status.generation = record["generation"]
     status.position = record["position"]
     status.lag = max(0, head - record["position"])
-    _failure(status, record)
+    _set_failure(status, record)
 
 
-def _rebuilding(status: ProjectionStatus, record: Any) -> None:
+def _set_rebuilding(status: ProjectionStatus, record: Any) -> None:
     status.rebuilding = True
     status.rebuild_position = record["position"]
     if record["last_error"] and not status.last_error:
-        _failure(status, record)
+        _set_failure(status, record)
         status.last_error = f"the rebuild fails: {record['last_error']}"
 
 
-def _failure(status: ProjectionStatus, record: Any) -> None:
+def _set_failure(status: ProjectionStatus, record: Any) -> None:
     status.last_error = record["last_error"]
     status.failing_position = record["failing_position"]
     status.attempts = record["attempts"]
@@ -126,7 +126,7 @@ def _failure(status: ProjectionStatus, record: Any) -> None:
         status.retry_at.FromDatetime(retry_at)
 
 
-def _skip(record: Any) -> SkippedEvent:
+def _skipped_event(record: Any) -> SkippedEvent:
     skip = SkippedEvent(position=record["position"], reason=record["reason"], actor=record["actor"])
     skip.skipped_at.FromDatetime(record["skipped_at"])
     return skip

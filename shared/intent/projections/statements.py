@@ -1,4 +1,4 @@
-"""The calls of one generation's functions, which the database made from the shape of its table."""
+"""The calls of one generation's functions, which the database generated from the shape of its table."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _CHECKPOINT = 7
 
 
 def load_statement(schema: str, shape: TableShape, generation: int) -> str:
-    """Returns the call that reads the checkpoint and rows: of the page's end and `key_arguments`."""
+    """Return the call that reads the checkpoint and rows; it takes the page's end and `key_arguments`."""
     function = quoted(f"{shape.generation(generation)}_load")
     return f"select * from {quoted(schema)}.{function}({_placeholders(2 + len(shape.key))})"  # noqa: S608
 
 
 def write_statement(schema: str, shape: TableShape, generation: int) -> str:
-    """Returns the call that moves the checkpoint and writes rows: ends with `row_arguments`."""
+    """Return the call that moves the checkpoint and writes rows; its arguments end with `row_arguments`."""
     function = quoted(f"{shape.generation(generation)}_write")
     arguments = _CHECKPOINT + len(shape.columns) + len(shape.key) + 5
     return f"select {quoted(schema)}.{function}({_placeholders(arguments)})"
 
 
 def key_arguments(shape: TableShape, ids: Sequence[RowId]) -> list[list[Any]]:
-    """Returns one array of tenants and one for each column of the key."""
+    """Return one array of tenants and one for each column of the key."""
     return [[id_.tenant for id_ in ids], *([id_.key[n] for id_ in ids] for n in range(len(shape.key)))]
 
 
 def row_arguments(shape: TableShape, changes: Changes) -> list[list[Any]]:
-    """Returns one array for each column of the rows to write, then the keys of those to remove."""
+    """Return one array for each column of the rows to write, then the keys of those to remove."""
     upserts = changes.upserts
     return [
         *key_arguments(shape, [u.id for u in upserts]),

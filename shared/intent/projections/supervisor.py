@@ -1,4 +1,4 @@
-"""Runs all projections of a context in one process, and lets an operator mend them."""
+"""Runs all projections of a context in one process, and lets an operator rebuild them and skip events."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ProjectionSettings:
     """How projections run.
 
     Attributes:
-        page_size: How many events are applied in one transaction.
-        rebuild_page_size: How many of them during a rebuild.
+        page_size: The most events that are applied in one transaction.
+        rebuild_page_size: The most events that a rebuild applies in one transaction.
     """
 
     page_size: int = 1_000
@@ -75,13 +75,13 @@ class ProjectionSupervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begins to run; does not wait for the projections to be anywhere."""
+        """Start running; do not wait until the projections have reached any position."""
         self._tasks = [asyncio.create_task(self._feed.run(), name="projections: feed")]
         for runner in self._runners.values():
             self._tasks.append(asyncio.create_task(runner.run(), name=f"projection {runner.name}"))
 
     async def stop(self) -> None:
-        """Ends all work; what was not committed is done again by whoever runs next."""
+        """Stop all work; the next process to run does again what was not committed."""
         tasks = [*self._tasks, *(task for _, task in self._rebuilds.values())]
         for task in tasks:
             task.cancel()
@@ -92,14 +92,14 @@ class ProjectionSupervisor:
     async def reach(
         self, position: int, timeout: float, names: Collection[str] | None = None
     ) -> Sequence[str]:
-        """Waits until projections are at a position or later.
+        """Wait until projections are at a position or later.
 
         A projection that cannot get there soon, because an event fails or its rows are being
         rebuilt, is not waited for.
 
         Args:
             position: The position of the log.
-            timeout: How long to wait at most, in seconds; 0 only looks.
+            timeout: How long to wait at most, in seconds; 0 only checks.
             names: Which projections; None: all.
 
         Returns:
@@ -117,27 +117,27 @@ class ProjectionSupervisor:
         return [runner.name for runner in behind if runner.position < position]
 
     def position_of(self, name: str) -> int:
-        """Returns a position that a projection has surely reached; 0 for an unknown name."""
+        """Return a position that a projection has certainly reached; 0 for an unknown name."""
         runner = self._runners.get(name)
         return runner.position if runner is not None else 0
 
     def counters(self) -> Sequence[ProjectionCounters]:
-        """Returns the figures of each projection, for metrics."""
-        return [runner.figures() for runner in self._runners.values()]
+        """Return the counters of each projection, for metrics."""
+        return [runner.current_counters() for runner in self._runners.values()]
 
     def stalled(self, longest: float) -> str:
-        """Tells what has had work for more than `longest` seconds and got nowhere; empty: nothing.
+        """Return which projections made no progress for `longest` seconds despite work; empty: none.
 
-        A failing event is no stall: it shows in the status, and the process is not to blame.
+        A failing event is no stall: the status shows it, and the process is not the cause.
         """
         stalled = [r for r in self._runners.values() if r.stalled > longest]
         return "; ".join(f"{r.name} has not moved for {r.stalled:.0f} s: {r.trouble}" for r in stalled)
 
     async def statuses(self) -> Sequence[ProjectionStatus]:
-        """Returns the status of each projection.
+        """Return the status of each projection.
 
         Raises:
-            StoreUnavailable: The database is away.
+            StoreUnavailable: The database is unavailable.
         """
         head = await self._store.position()
         statuses = await read_statuses(self._database, list(self._runners), head)
@@ -146,30 +146,30 @@ class ProjectionSupervisor:
         return statuses
 
     async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuilds a projection, or joins its rebuild, and yields how far it is until it is done.
+        """Rebuild a projection, or join its rebuild, and yield the progress until it is done.
 
-        The rebuild goes on when the caller no longer listens.
+        The rebuild continues when the caller no longer listens.
 
         Raises:
             NotFound: There is no such projection.
-            Rejected: This code is not the one that the last migration declared.
+            Rejected: The last migration declared another version or shape than this code has.
         """
         rebuild = self._begin_rebuild(self._known(name).definition)
         async for progress in rebuild.watch():
             yield progress
 
     async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
-        """Makes a projection pass over one event that it has not applied; that is recorded.
+        """Let a projection skip one event that it has not applied; the reason and actor are recorded.
 
         Raises:
             NotFound: There is no such projection.
             InvalidCommand: The event was applied, or does not exist.
-            StoreUnavailable: The database is away.
+            StoreUnavailable: The database is unavailable.
         """
         runner = self._known(name)
         head = await self._store.position()
         await note_skip(self._database, name, position, head, reason, actor)
-        _log.warning("projection %s passes over event %d, says %s: %s", name, position, actor, reason)
+        _log.warning("projection %s skips event %d, as decided by %s: %s", name, position, actor, reason)
         runner.hurry()
         if name in self._rebuilds:
             self._rebuilds[name][0].hurry()
@@ -189,7 +189,7 @@ class ProjectionSupervisor:
         return runner
 
     def _begin_rebuild(self, definition: Definition) -> Rebuild:
-        """Starts a rebuild in the background, unless one is under way."""
+        """Start a rebuild in the background, or return the one that is under way."""
         under_way = self._rebuilds.get(definition.name)
         if under_way is not None and not under_way[1].done():
             return under_way[0]

@@ -1,4 +1,4 @@
-"""Declares the tables of a context's read models to its database; the owner's part of a migration."""
+"""Declares the tables of a context's read models to its database, as the owner, within a migration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ALONE = "select pg_advisory_xact_lock(hashtextextended($1, 0))"
 
 
 async def ensure_tables(connection: Any, context: BoundContext, *, schema: str | None = None) -> None:
-    """Makes the tables of new projections and notes what changed on the others.
+    """Create the tables of new projections and record what changed in the others.
 
     A projection whose version or shape changed keeps the table that is read; the runner
-    rebuilds it beside. Safe to run twice, and by two processes at once.
+    builds the new one next to it. Safe to run twice, and by two processes at once.
 
     Args:
         connection: An asyncpg connection of the schema's owner, after the platform's migrations.

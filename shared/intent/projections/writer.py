@@ -1,7 +1,7 @@
 """Applies pages of the log to one generation of a read model, each in one transaction.
 
 The checkpoint moves in the transaction that writes the rows, and only if it is still where the
-rows were read: whatever happens in between, each event is contained exactly once.
+rows were read: whatever happens in between, the rows contain each event exactly once.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ R = TypeVar("R")
 
 
 class GenerationGoneError(Exception):
-    """The generation was replaced by another; look for the one that is read now."""
+    """The generation was replaced by another; read the state again to find the current one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of a page.
+    """The outcome of a page.
 
     Attributes:
         position: Where the checkpoint is now.
@@ -81,17 +81,17 @@ class GenerationWriter:
         self._skipped: frozenset[int] = frozenset()
 
     async def apply(self, entries: Sequence[LogEntry], *, impatient: bool = False) -> Applied:
-        """Applies the entries that follow the checkpoint, and moves it.
+        """Apply the entries that follow the checkpoint, and move it.
 
         When another process has moved the checkpoint meanwhile, nothing is applied and
-        `position` tells where it is now.
+        `position` becomes where it is now.
 
         Args:
-            entries: The entries right after `position`, in order, without a hole.
-            impatient: True to try a failing event before its time.
+            entries: The entries right after `position`, in order, without a gap.
+            impatient: True to try a failing event before its retry is due.
 
         Raises:
-            StoreUnavailable: The database is away; nothing was applied, or all of it.
+            StoreUnavailable: The database is unavailable; nothing was applied, or all of it.
             GenerationGoneError: The generation was replaced.
         """
         try:
@@ -99,10 +99,10 @@ class GenerationWriter:
         except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
             raise GenerationGoneError from error
         except (asyncpg.PostgresError, ValueError, OverflowError) as error:
-            # The database refuses a row. Fewer events show whose row it is.
+            # The database rejects a row. Applying fewer events finds the event that wrote it.
             if len(entries) > 1:
                 return await self.apply(entries[: len(entries) // 2], impatient=impatient)
-            applied = await self._note(EventFailure(entries[0].position, error))
+            applied = await self._record_failure(EventFailure(entries[0].position, error))
         self.position = applied.position
         return applied
 
@@ -121,7 +121,7 @@ class GenerationWriter:
         return await self._write(folded, checkpoint)
 
     async def _load(self, plan: Plan, end: int) -> tuple[Any, dict[RowId, StoredRow]]:
-        """Returns the checkpoint, and those of the rows of a plan that are stored."""
+        """Return the checkpoint, and the stored ones among the rows of a plan."""
         ids = tuple(plan.rows)
         arguments = key_arguments(self.definition.shape, ids)
         records = await self._database.fetch(self._load_statement, end, *arguments)
@@ -135,9 +135,9 @@ class GenerationWriter:
         return records[0], stored
 
     async def _write(self, folded: Folded, checkpoint: Any) -> Applied:
-        """Writes rows and checkpoint, unless another process has moved the checkpoint meanwhile."""
+        """Write rows and checkpoint, unless another process has moved the checkpoint meanwhile."""
         shape, changes = self.definition.shape, folded.changes
-        failure = self._failure(folded.failure, checkpoint)
+        failure = self._failure_columns(folded.failure, checkpoint)
         ((moved,),) = await self._database.fetch(
             self._write_statement,
             self.position,
@@ -151,16 +151,18 @@ class GenerationWriter:
         rows = len(changes.upserts) + len(changes.deletes)
         return Applied(folded.position, folded.events, rows, folded.failure, failure[3] or 0.0)
 
-    def _failure(self, failure: EventFailure | None, checkpoint: Any) -> tuple[int, int, str, float | None]:
-        """Returns what the checkpoint notes: failing position, attempts, error and pause in seconds."""
+    def _failure_columns(
+        self, failure: EventFailure | None, checkpoint: Any
+    ) -> tuple[int, int, str, float | None]:
+        """Return what the checkpoint stores: failing position, attempts, error and pause in seconds."""
         if failure is None:
             return 0, 0, "", None
         again = checkpoint["failing_position"] == failure.position
         attempts = checkpoint["attempts"] + 1 if again else 1
-        return failure.position, attempts, _described(failure.error), backoff(attempts)
+        return failure.position, attempts, _error_text(failure.error), backoff(attempts)
 
-    async def _note(self, failure: EventFailure) -> Applied:
-        """Notes an event whose rows the database refuses."""
+    async def _record_failure(self, failure: EventFailure) -> Applied:
+        """Record the failure of an event whose rows the database rejects."""
         nothing = Plan((), {}, self.position, self.position, failure)
         checkpoint, _ = await self._load(nothing, self.position)
         if checkpoint["position"] != self.position:
@@ -174,17 +176,17 @@ class GenerationWriter:
 
 
 async def _off_the_loop_if_large(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Does work on so many events; in a thread when it would hold up the event loop."""
+    """Do work on so many events, in a thread when it would block the event loop."""
     if events <= _SMALL:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def backoff(attempts: int) -> float:
-    """Returns how many seconds to wait after so many attempts: 0.2, doubling, 30 at most."""
+    """Return how many seconds to wait after so many attempts: 0.2, doubling, 30 at most."""
     return min(_LAST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempts - 1, 16))
 
 
-def _described(error: Exception) -> str:
-    """Returns an error as an operator reads it; PostgreSQL stores no NUL."""
+def _error_text(error: Exception) -> str:
+    """Return an error as an operator reads it; PostgreSQL cannot store NUL."""
     return f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")[:_ERROR_LIMIT]
