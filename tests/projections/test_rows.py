@@ -7,11 +7,11 @@ from datetime import UTC
 
 from intent_contracts.orders.v1 import OrderStatus, OrderSummary, OrderView
 
-from ..projections.examples import Audit, Customers, OpenOrders
-from ..projections.world import ACME, GLOBEX, World, arrive, bound, cancelled, changed, confirmed, placed
+from .examples import Audit, Customers, OpenOrders
+from .world import ACME, GLOBEX, World, bound, cancelled, changed, confirmed, placed, until_at
 
 
-async def test_a_command_s_events_are_there_once_its_position_is_reached(world: World) -> None:
+async def test_the_rows_of_a_command_are_there_once_its_position_is_reached(world: World) -> None:
     projections = await world.process(bound())
     position = await world.record("o-1", placed(lines=2), changed("l-1", 7), confirmed())
 
@@ -32,7 +32,7 @@ async def test_rows_belong_to_the_tenant_of_their_events(world: World) -> None:
     projections = await world.process(bound())
     await world.record("o-1", placed("ann"), tenant=ACME)
     position = await world.record("o-1", placed("bob"), tenant=GLOBEX)
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     seen = {tenant: await world.view("o-1", tenant) for tenant in (ACME, GLOBEX, "initech")}
     assert {tenant: view and view.customer_id for tenant, view in seen.items()} == {
@@ -42,10 +42,10 @@ async def test_rows_belong_to_the_tenant_of_their_events(world: World) -> None:
     }
 
 
-async def test_what_was_recorded_while_no_process_ran_is_caught_up(world: World) -> None:
+async def test_a_process_catches_up_with_events_recorded_before_it_started(world: World) -> None:
     position = await world.record_many({f"o-{n}": [placed(), changed()] for n in range(300)})
     projections = await world.process(bound())
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     assert len(await world.rows()) == 300
     assert all(status.lag == 0 for status in await projections.statuses())
@@ -54,19 +54,19 @@ async def test_what_was_recorded_while_no_process_ran_is_caught_up(world: World)
 async def test_one_event_may_concern_several_rows(world: World) -> None:
     projections = await world.process(bound(Customers))
     position = await world.record_many({f"o-{n}": [placed(f"c-{n % 2}")] for n in range(5)})
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     counts = {row["order_id"]: OrderSummary.FromString(row["data"]).line_count for row in await world.rows()}
     assert counts == {"all": 5, "c-0": 3, "c-1": 2}
 
 
-async def test_a_deleted_row_is_gone_and_comes_back_empty(world: World) -> None:
+async def test_a_deleted_row_is_removed_and_reappears_empty(world: World) -> None:
     projections = await world.process(bound(OpenOrders))
-    await arrive(projections, await world.record("o-1", placed(), changed(quantity=3)))
-    await arrive(projections, await world.record("o-1", cancelled()))
+    await until_at(projections, await world.record("o-1", placed(), changed(quantity=3)))
+    await until_at(projections, await world.record("o-1", cancelled()))
     assert await world.summary("o-1") is None
 
-    await arrive(
+    await until_at(
         projections, await world.record("o-1", changed(quantity=2), cancelled(), changed(quantity=4))
     )
     assert await world.summary("o-1") == OrderSummary(order_id="o-1", line_count=4)
@@ -76,7 +76,7 @@ async def test_a_deleted_row_is_gone_and_comes_back_empty(world: World) -> None:
 
 async def test_a_handler_may_use_the_metadata_of_an_event(world: World) -> None:
     projections = await world.process(bound(Audit))
-    await arrive(projections, await world.record("o-1", placed()))
+    await until_at(projections, await world.record("o-1", placed()))
 
     view = await world.view("o-1")
     assert view is not None
@@ -85,25 +85,25 @@ async def test_a_handler_may_use_the_metadata_of_an_event(world: World) -> None:
     assert view.placed_at.ToDatetime(UTC) == entry.recorded_at
 
 
-async def test_reach_does_not_wait_when_only_asked_to_look(world: World) -> None:
+async def test_reach_with_timeout_0_only_checks(world: World) -> None:
     projections = await world.process(bound())
     position = await world.record("o-1", placed())
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     assert await projections.reach(position, 0) == []
     assert list(await projections.reach(position + 1, 0)) == ["OrderViews", "OrderSummaries"]
     assert list(await projections.reach(position + 1, 0.05, ["OrderSummaries"])) == ["OrderSummaries"]
 
 
-async def test_a_promise_of_events_that_never_come_harms_nothing(world: World) -> None:
+async def test_waiting_for_events_that_never_come_times_out(world: World) -> None:
     projections = await world.process(bound())
     assert await projections.reach(1_000, 0.2) != []
 
-    await arrive(projections, await world.record("o-1", placed()))
+    await until_at(projections, await world.record("o-1", placed()))
     assert await world.view("o-1") is not None
 
 
-async def test_many_who_wait_at_once_are_all_answered(world: World) -> None:
+async def test_many_callers_wait_at_once(world: World) -> None:
     projections = await world.process(bound())
 
     async def one(number: int) -> OrderView | None:
@@ -114,11 +114,11 @@ async def test_many_who_wait_at_once_are_all_answered(world: World) -> None:
     assert all(await asyncio.gather(*(one(n) for n in range(100))))
 
 
-async def test_texts_that_no_column_can_hold_are_kept_and_found(world: World) -> None:
+async def test_texts_that_no_column_can_hold_are_stored_and_found(world: World) -> None:
     projections = await world.process(bound())
     odd = ["with\0nul", "x" * 5_000, "x" * 4_999 + "y", "\U0001f600" * 300]
     position = await world.record_many({f"o-{n}": [placed(customer)] for n, customer in enumerate(odd)})
-    await arrive(projections, position)
+    await until_at(projections, position)
 
     for customer in odd:
         page = await world.reader.list(OrderSummary, ACME, where={"customer_id": customer})
