@@ -36,6 +36,24 @@ def test_every_command_is_listed_and_teaches_by_example(command: str) -> None:
     assert f"  intent {command}" in done.out
 
 
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        (("send",), ()),
+        (("sagas", "list"), ()),
+        (("events",), ("--timeout",)),
+        (("projections", "status"), ("--tenant",)),
+        (("projections", "rebuild"), ("--tenant", "--timeout")),
+    ],
+)
+def test_the_options_of_the_caller_are_one_group(command: tuple[str, ...], absent: tuple[str, ...]) -> None:
+    group = intent(*command, "--help").out.partition("─ Caller ─")[2]
+    offered = {word for word in group.split() if word.startswith("--")}
+    options = {"--target", "--tenant", "--actor", "--roles", "--token", "--tls", "--timeout"}
+    assert offered & options == options - set(absent)
+    assert "INTENT_TARGET" in group
+
+
 def test_describe_shows_commands_with_roles_and_fields() -> None:
     done = intent("describe", "orders")
     assert done.code == 0

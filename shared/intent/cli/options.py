@@ -1,11 +1,12 @@
-"""Options that several commands share, and the client that they lead to."""
+"""Options that several commands share: where a command calls, and on whose behalf."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, Literal, ParamSpec, TypeAlias
 
 import typer
 
@@ -16,36 +17,14 @@ if TYPE_CHECKING:
     from intent.client import IntentClient
     from intent.contracts import Registry
 
-__all__ = [
-    "Actor",
-    "AsJson",
-    "CallOptions",
-    "ContextName",
-    "Roles",
-    "Target",
-    "Tenant",
-    "Timeout",
-    "Tls",
-    "Token",
-    "with_client",
-    "with_clients",
-]
+__all__ = ["AsJson", "CallOptions", "ContextName", "calls_context"]
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 _DEV_TENANT: Final = "demo"
-_WHO: Final = "CallOptions"
+_PANEL: Final = "Caller"
 
-Target: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--target",
-        envvar="INTENT_TARGET",
-        help="Where it is served, host:port; several contexts: orders=host:port,payments=host:port. "
-        "Default: what `intent dev` runs here.",
-        rich_help_panel=_WHO,
-    ),
-]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ContextName: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -53,50 +32,14 @@ ContextName: TypeAlias = Annotated[
         "-c",
         envvar="INTENT_CONTEXT",
         help="Which context, if several run.",
-        rich_help_panel=_WHO,
+        rich_help_panel=_PANEL,
     ),
 ]
-Tenant: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--tenant",
-        "-t",
-        envvar="INTENT_TENANT",
-        help=f"The tenant on whose data to act. Default with `intent dev`: {_DEV_TENANT}.",
-        rich_help_panel=_WHO,
-    ),
-]
-Actor: TypeAlias = Annotated[
-    str,
-    typer.Option("--actor", envvar="INTENT_ACTOR", help="Who asks, e.g. user:ann.", rich_help_panel=_WHO),
-]
-Roles: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--roles",
-        envvar="INTENT_ROLES",
-        help="Roles of the caller, with commas. Default in development: all.",
-        rich_help_panel=_WHO,
-    ),
-]
-Token: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--token", envvar="INTENT_TOKEN", help="Value of the metadata authorization.", rich_help_panel=_WHO
-    ),
-]
-Tls: TypeAlias = Annotated[
-    bool, typer.Option("--tls", envvar="INTENT_TLS", help="Speak TLS.", rich_help_panel=_WHO)
-]
-Timeout: TypeAlias = Annotated[
-    float, typer.Option("--timeout", help="Longest time in all, in seconds.", min=0.1, rich_help_panel=_WHO)
-]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """Where a command connects, and on whose behalf.
+    """Where a command connects, and on whose behalf: each annotated field is an option.
 
     Attributes:
         target: The address or addresses, or empty for what `intent dev` runs.
@@ -109,17 +52,61 @@ class CallOptions:
         needs_tenant: Whether the call acts on a tenant's data.
     """
 
-    target: str
-    tenant: str = ""
-    actor: str = ""
-    roles: str = ""
-    token: str = ""
-    tls: bool = False
-    timeout: float = 30.0
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            envvar="INTENT_TARGET",
+            help="Where it is served, host:port; several contexts: orders=host:port,payments=host:port. "
+            "Default: what `intent dev` runs here.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    tenant: Annotated[
+        str,
+        typer.Option(
+            "--tenant",
+            "-t",
+            envvar="INTENT_TENANT",
+            help=f"The tenant on whose data to act. Default with `intent dev`: {_DEV_TENANT}.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    actor: Annotated[
+        str,
+        typer.Option(
+            "--actor", envvar="INTENT_ACTOR", help="Who asks, e.g. user:ann.", rich_help_panel=_PANEL
+        ),
+    ] = ""
+    roles: Annotated[
+        str,
+        typer.Option(
+            "--roles",
+            envvar="INTENT_ROLES",
+            help="Roles of the caller, with commas. Default in development: all.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    token: Annotated[
+        str,
+        typer.Option(
+            "--token",
+            envvar="INTENT_TOKEN",
+            help="Value of the metadata authorization.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    tls: Annotated[
+        bool, typer.Option("--tls", envvar="INTENT_TLS", help="Speak TLS.", rich_help_panel=_PANEL)
+    ] = False
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", help="Longest time in all, in seconds.", min=0.1, rich_help_panel=_PANEL),
+    ] = 30.0
     needs_tenant: bool = True
 
     def connect(self, context: str, registry: Registry) -> IntentClient:
-        """Returns a client for a context.
+        """Return a client for a context.
 
         Args:
             context: The context; empty for the only one that runs.
@@ -131,7 +118,7 @@ class CallOptions:
         return self.client(address_of(self.target, context), registry)
 
     def places(self, context: str) -> Mapping[str, str]:
-        """Returns the addresses of all contexts by their names, or that of one.
+        """Return the addresses of all contexts by their names, or that of one.
 
         Args:
             context: Which one; empty for all.
@@ -141,8 +128,8 @@ class CallOptions:
         """
         return {context: address_of(self.target, context)} if context else addresses(self.target)
 
-    def whose(self) -> str:
-        """Returns the tenant on whose data to act; empty when the token or the call says it.
+    def acting_tenant(self) -> str:
+        """Return the tenant on whose data to act; empty when the token or the call says it.
 
         Raises:
             UsageError: It is not known.
@@ -154,7 +141,7 @@ class CallOptions:
         return _DEV_TENANT
 
     def client(self, address: str, registry: Registry) -> IntentClient:
-        """Returns a client for an address.
+        """Return a client for an address.
 
         Raises:
             UsageError: The tenant is not known.
@@ -165,7 +152,7 @@ class CallOptions:
 
         return IntentClient.connect(
             address,
-            tenant=self.whose(),
+            tenant=self.acting_tenant(),
             actor=self.actor or None,
             roles=[role.strip() for role in self.roles.split(",")] if self.roles else None,
             token=self.token or None,
@@ -175,59 +162,36 @@ class CallOptions:
         )
 
 
-def with_client(
-    caller: CallOptions, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
-) -> T:
-    """Runs work with a client of a context and returns what it returns."""
+def calls_context(
+    *,
+    needs_tenant: bool = True,
+    timeout: float = 30.0,
+    without: Set[Literal["tenant", "timeout"]] = frozenset(),
+) -> Callable[[Callable[Concatenate[CallOptions, P], None]], Callable[P, None]]:
+    """Add the caller's options to a command, which gets them as its first argument.
 
-    async def run() -> T:
-        async with caller.connect(context, registry) as client:
-            return await work(client)
-
-    return asyncio.run(run())
-
-
-def with_clients(
-    caller: CallOptions, context: str, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
-) -> tuple[dict[str, T], dict[str, str]]:
-    """Runs work with a client of each context, or of one, side by side.
-
-    A context that is away or refuses keeps nothing from the others.
+    The options follow the command's own ones in its signature, where typer reads them.
 
     Args:
-        caller: Where the contexts are, and on whose behalf.
-        context: Which one; empty for all.
-        registry: The contracts.
-        work: Gets each client.
-
-    Returns:
-        What it returned, and what kept it from returning, each by the context's name.
-
-    Raises:
-        CommandError: Nothing answered; the answer of the first.
+        needs_tenant: Whether the command acts on a tenant's data.
+        timeout: The default of ``--timeout``, and the timeout of a command without that option, in seconds.
+        without: Options that the command does not take.
     """
-    from intent.errors import CommandError, DeadlineExceeded
+    fixed: Mapping[str, Any] = {"needs_tenant": needs_tenant, "timeout": timeout}
+    fields = inspect.signature(CallOptions, eval_str=True).parameters
+    options = {name: field.replace(default=fixed.get(name, field.default)) for name, field in fields.items()}
+    for name in ("needs_tenant", *without):
+        del options[name]
 
-    places = caller.places(context)
+    def decorate(command: Callable[Concatenate[CallOptions, P], None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            given = {name: kwargs.pop(name) for name in options if name in kwargs}
+            command(CallOptions(**{**fixed, **given}), *args, **kwargs)
 
-    async def one(address: str) -> T | CommandError:
-        try:
-            async with caller.client(address, registry) as client, asyncio.timeout(caller.timeout):
-                return await work(client)
-        except (TimeoutError, DeadlineExceeded):
-            return DeadlineExceeded("NO_ANSWER", f"no answer from {address} within {caller.timeout:g} s")
-        except CommandError as error:
-            return error
+        signature = inspect.signature(command, eval_str=True)
+        _, *own = signature.parameters.values()
+        run.__signature__ = signature.replace(parameters=[*own, *options.values()])  # type: ignore[attr-defined]
+        return run
 
-    async def run() -> dict[str, T | CommandError]:
-        answers = await asyncio.gather(*(one(address) for address in places.values()))
-        return dict(zip(places, answers, strict=True))
-
-    answers = asyncio.run(run())
-    errors = {name: answer for name, answer in answers.items() if isinstance(answer, CommandError)}
-    if len(errors) == len(answers):
-        raise next(iter(errors.values()))
-    return (
-        {name: answer for name, answer in answers.items() if not isinstance(answer, CommandError)},
-        {name: error.message for name, error in errors.items()},
-    )
+    return decorate

@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    CallOptions,
-    ContextName,
-    Roles,
-    Target,
-    Tenant,
-    Timeout,
-    Tls,
-    Token,
-    with_client,
-    with_clients,
-)
+from intent.cli.calls import print_missing, with_client, with_clients
+from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ConsumerInfo
@@ -63,16 +51,11 @@ def _root(ctx: typer.Context) -> None:
 
 
 @_app.command("list", help=_LIST)
+@calls_context(needs_tenant=False, timeout=10.0)
 def list_(
+    caller: CallOptions,
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 10.0,
 ) -> None:
     """Lists consumers."""
     from intent.cli.messages import to_dict
@@ -81,36 +64,28 @@ def list_(
     async def work(client: IntentClient) -> Sequence[ConsumerInfo]:
         return (await client.consumers.list()).consumers
 
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
-    found, away = with_clients(caller, context, Registry.load(), work)
+    found, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
         shown = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
         typer.echo(json.dumps(shown, indent=2))
     else:
         _table(found)
-    for name, why in away.items():
-        typer.echo(f"{name} is not shown: {why}", err=True)
+    print_missing(missing)
 
 
 @_app.command("remove", help=_REMOVE)
+@calls_context(needs_tenant=False)
 def remove(
+    caller: CallOptions,
     consumer: Annotated[str, typer.Argument(help="Its name, e.g. shipping.known-orders.")],
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Forgets a consumer: that of a tenant when one is given, else that of all tenants."""
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> None:
-        await client.consumers.remove(consumer, all_tenants=not tenant)
+        await client.consumers.remove(consumer, all_tenants=not caller.tenant)
 
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
     with_client(caller, context, Registry.load(), work)
     typer.echo(f"{consumer} is forgotten")
 

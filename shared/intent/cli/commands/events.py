@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from intent.cli.exits import UsageError
-from intent.cli.options import Actor, AsJson, CallOptions, ContextName, Roles, Target, Tenant, Tls, Token
+from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
     app.command("events", help=HELP)(events)
 
 
+@calls_context(without={"timeout"})
 def events(
+    caller: CallOptions,
     follow: Annotated[bool, typer.Option("--follow", "-F", help="Go on with new events.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Only events from now on; implies --follow.")] = False,
     after: Annotated[int, typer.Option("--after", min=0, help="Position after which to begin.")] = 0,
@@ -61,12 +63,6 @@ def events(
     correlation: Annotated[str, typer.Option("--correlation", help="Only this correlation id.")] = "",
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
 ) -> None:
     """Reads the events of a tenant."""
     import asyncio
@@ -78,7 +74,6 @@ def events(
     contracts = [find_type(name, registry.events, "event") for name in types or ()]
     context = context or next((contract.context for contract in contracts), "")
     kind, id_ = _stream(stream)
-    caller = CallOptions(target, tenant, actor, roles, token, tls)
     places = caller.places(context)
     if after and len(places) > 1:
         raise UsageError(

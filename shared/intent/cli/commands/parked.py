@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
+from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    CallOptions,
-    ContextName,
-    Roles,
-    Target,
-    Tenant,
-    Timeout,
-    Tls,
-    Token,
-    with_client,
-    with_clients,
-)
+from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ParkedEvent
@@ -86,46 +74,34 @@ def register(app: typer.Typer) -> None:
 
 
 @_app.command("list", help=_LIST)
+@calls_context(needs_tenant=False, timeout=10.0)
 def list_(
+    caller: CallOptions,
     consumer: Annotated[str, typer.Argument(help="Only of this consumer.")] = "",
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 10.0,
 ) -> None:
     """Lists parked streams."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    caller = _caller(target, tenant, actor, roles, token, tls, timeout)
     found = _parked(caller, context, registry, lambda client: _of(client, consumer))
     _print_json(found, registry) if as_json else _table(found)
 
 
 @_app.command("show", help=_SHOW)
+@calls_context(needs_tenant=False, timeout=10.0)
 def show(
+    caller: CallOptions,
     consumer: Consumer,
     stream: Annotated[str, typer.Argument(help="The aggregate, e.g. Order/o-1.")],
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 10.0,
 ) -> None:
     """Shows the parked events of one stream."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    caller = _caller(target, tenant, actor, roles, token, tls, timeout)
     found = _parked(caller, context, registry, lambda client: _of(client, consumer, stream))
     if as_json:
         _print_json(found, registry)
@@ -137,18 +113,13 @@ def show(
 
 
 @_app.command("replay", help=_REPLAY)
+@calls_context(needs_tenant=False)
 def replay(
+    caller: CallOptions,
     consumer: Consumer,
     stream: Annotated[str, typer.Argument(help="The aggregate, e.g. Order/o-1.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every stream that the consumer has parked.")] = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Delivers a parked stream again."""
     from intent.contracts import Registry
@@ -156,7 +127,6 @@ def replay(
     if bool(stream) == every:
         raise UsageError("name one stream, like Order/o-1, or give --all")
     registry = Registry.load()
-    caller = _caller(target, tenant, actor, roles, token, tls, timeout)
     found = _parked(caller, context, registry, lambda client: _of(client, consumer, stream))
     streams = list(found) if every else [_only(found, f"{consumer} has not parked {stream}")]
     for of in streams:
@@ -167,24 +137,18 @@ def replay(
 
 
 @_app.command("drop", help=_DROP)
+@calls_context(needs_tenant=False)
 def drop(
+    caller: CallOptions,
     consumer: Consumer,
     position: Annotated[int, typer.Argument(min=1, help="The position of the event.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Gives up one parked event."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    caller = _caller(target, tenant, actor, roles, token, tls, timeout)
 
     async def at(client: IntentClient) -> Iterable[ParkedEvent]:
         return (await client.consumers.parked(consumer, position=position)).parked
@@ -199,12 +163,6 @@ def drop(
     _on(caller, of, registry, work)
     rest = "what waits behind it goes on" if found[of][0].attempts else "what failed before it still waits"
     typer.echo(f"{consumer} passes over position {position} of {of}; {rest}")
-
-
-def _caller(
-    target: str, tenant: str, actor: str, roles: str, token: str, tls: bool, timeout: float
-) -> CallOptions:
-    return CallOptions(target, tenant, actor, roles, token, tls, timeout, needs_tenant=False)
 
 
 async def _of(client: IntentClient, consumer: str, stream: str = "") -> Iterable[ParkedEvent]:
@@ -224,7 +182,7 @@ def _parked(
     work: Callable[[IntentClient], Awaitable[Iterable[ParkedEvent]]],
 ) -> dict[_Stream, list[ParkedEvent]]:
     """Returns parked events by stream, of every context that runs or of one."""
-    answers, away = with_clients(caller, context, registry, work)
+    answers, missing = with_clients(caller, context, registry, work)
     found: dict[_Stream, list[ParkedEvent]] = {}
     for name, events in answers.items():
         for parked in events:
@@ -233,8 +191,7 @@ def _parked(
             if not caller.tenant or caller.tenant == event.tenant_id:
                 of = _Stream(name, parked.consumer, parked.all_tenants, *stream)
                 found.setdefault(of, []).append(parked)
-    for name, why in away.items():
-        typer.echo(f"{name} is not shown: {why}", err=True)
+    print_missing(missing)
     return found
 
 

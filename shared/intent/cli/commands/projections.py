@@ -7,20 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    CallOptions,
-    ContextName,
-    Roles,
-    Target,
-    Timeout,
-    Tls,
-    Token,
-    with_client,
-    with_clients,
-)
+from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
@@ -61,15 +50,11 @@ def register(app: typer.Typer) -> None:
 
 
 @_app.command("status", help=_STATUS)
+@calls_context(needs_tenant=False, without={"tenant"})
 def status(
+    caller: CallOptions,
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Shows how far each projection is."""
     from intent.cli.messages import to_dict
@@ -78,26 +63,21 @@ def status(
     async def work(client: IntentClient) -> ListProjectionsResponse:
         return await client.projections.list()
 
-    caller = _operator(target, actor, roles, token, tls, timeout)
-    every, away = with_clients(caller, context, Registry.load(), work)
+    every, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
         typer.echo(json.dumps({name: to_dict(found) for name, found in every.items()}, indent=2))
     else:
         for name, found in every.items():
             _table(name, found)
-    for name, why in away.items():
-        typer.echo(f"{name} is not shown: {why}", err=True)
+    print_missing(missing)
 
 
 @_app.command("rebuild", help=_REBUILD)
+@calls_context(needs_tenant=False, without={"tenant", "timeout"})
 def rebuild(
+    caller: CallOptions,
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
     context: ContextName = "",
-    target: Target = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
 ) -> None:
     """Rebuilds a projection, with a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -114,7 +94,7 @@ def rebuild(
             bar.update(task, total=progress.head, completed=progress.position)
         return head
 
-    caller, registry = _operator(target, actor, roles, token, tls, 30.0), Registry.load()
+    registry = Registry.load()
     own = context or _context_of(caller, name, registry)
     with bar:
         head = with_client(caller, own, registry, work)
@@ -122,17 +102,13 @@ def rebuild(
 
 
 @_app.command("skip", help=_SKIP)
+@calls_context(needs_tenant=False, without={"tenant"})
 def skip(
+    caller: CallOptions,
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
     position: Annotated[int, typer.Argument(min=1, help="The position of the event.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
-    target: Target = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Makes a projection pass over one event."""
     from intent.contracts import Registry
@@ -140,13 +116,9 @@ def skip(
     async def work(client: IntentClient) -> ProjectionStatus:
         return await client.projections.skip(name, position, reason)
 
-    caller, registry = _operator(target, actor, roles, token, tls, timeout), Registry.load()
+    registry = Registry.load()
     now = with_client(caller, context or _context_of(caller, name, registry), registry, work)
     typer.echo(f"{name} passes over position {position}; it is at position {now.position}")
-
-
-def _operator(target: str, actor: str, roles: str, token: str, tls: bool, timeout: float) -> CallOptions:
-    return CallOptions(target, "", actor, roles, token, tls, timeout, needs_tenant=False)
 
 
 def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str:
@@ -164,13 +136,13 @@ def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str
     async def work(client: IntentClient) -> list[str]:
         return [status.name for status in (await client.projections.list()).projections]
 
-    every, away = with_clients(caller, "", registry, work)
+    every, missing = with_clients(caller, "", registry, work)
     having = [name for name, names in every.items() if projection in names]
     if len(having) == 1:
         return having[0]
     if having:
         raise UsageError(f"{projection} could be of {' or '.join(having)}; say which with --context")
-    unasked = f"; not asked: {', '.join(away)}" if away else ""
+    unasked = f"; not asked: {', '.join(missing)}" if missing else ""
     known = ", ".join(sorted(name for names in every.values() for name in names))
     message = f"there is no projection {projection!r}; there are: {known}{unasked}"
     raise NotFound("PROJECTION_NOT_FOUND", message)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intent.cli.options import Actor, CallOptions, Roles, Target, Tenant, Timeout, Tls, Token, with_client
+from intent.cli.calls import with_client
+from intent.cli.options import CallOptions, calls_context
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -33,20 +34,15 @@ def register(app: typer.Typer) -> None:
     app.command("query", help=HELP)(query)
 
 
+@calls_context()
 def query(
+    caller: CallOptions,
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="The query, e.g. orders.v1.GetOrder.")],
     json: Annotated[str | None, typer.Argument(metavar="JSON", help="Its fields. Default: none.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="A file with the JSON.")] = None,
     min_position: Annotated[
         int, typer.Option("--min-position", min=0, help="Position that the read model must have reached.")
     ] = 0,
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Asks a context."""
     from rich.console import Console
@@ -59,7 +55,6 @@ def query(
     text = "{}" if json is None and file is None else read_json(json, file)
     message = message_of(contract.message, text)
     validate(message)
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> Message:
         return await client.query(message, min_position=min_position)

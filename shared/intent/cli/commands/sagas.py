@@ -9,21 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
+from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    CallOptions,
-    ContextName,
-    Roles,
-    Target,
-    Tenant,
-    Timeout,
-    Tls,
-    Token,
-    with_client,
-    with_clients,
-)
+from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStatus
@@ -92,7 +80,9 @@ def register(app: typer.Typer) -> None:
 
 
 @_app.command("list", help=_LIST)
+@calls_context(timeout=10.0)
 def list_(
+    caller: CallOptions,
     status: Annotated[
         list[str] | None,
         typer.Option("--status", "-s", help="Only those that stand here; may be given several times."),
@@ -103,13 +93,6 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of each context.")] = 50,
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 10.0,
 ) -> None:
     """Lists sagas."""
     from intent.cli.messages import find_type, to_dict
@@ -118,14 +101,13 @@ def list_(
     registry = Registry.load()
     contract = find_type(type_, registry.sagas, "saga") if type_ else None
     wanted = _statuses(status or [], every or bool(correlation))
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
     kind = contract.type if contract else ""
 
     async def work(client: IntentClient) -> tuple[list[SagaInfo], bool]:
         return await _newest(client, kind, wanted, correlation, limit)
 
     own = context or (contract.context if contract else "")
-    answers, away = with_clients(caller, own, registry, work)
+    answers, missing = with_clients(caller, own, registry, work)
     found = _newest_first(saga for sagas, _ in answers.values() for saga in sagas)
     if as_json:
         typer.echo(json.dumps([to_dict(saga) for saga in found], indent=2))
@@ -133,22 +115,16 @@ def list_(
         _table(found)
     for name in (name for name, (_, more) in answers.items() if more):
         typer.echo(f"{name} has more; --limit shows them", err=True)
-    for name, why in away.items():
-        typer.echo(f"{name} is not shown: {why}", err=True)
+    print_missing(missing)
 
 
 @_app.command("show", help=_SHOW)
+@calls_context()
 def show(
+    caller: CallOptions,
     saga: Id,
     as_json: AsJson = False,
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Shows one saga."""
     from intent.cli.formatting import print_tree
@@ -158,25 +134,20 @@ def show(
     async def work(client: IntentClient) -> GetSagaResponse:
         return await client.sagas.get(saga)
 
-    found = _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    found = _of_saga(caller, context, saga, work)
     typer.echo(to_json(found)) if as_json else print_tree(saga_tree(found))
 
 
 @_app.command("resume", help=_RESUME)
+@calls_context()
 def resume(
+    caller: CallOptions,
     saga: Id,
     skip: Annotated[
         bool, typer.Option("--skip", help="Leave the rejected compensation behind; needs --reason.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "",
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Has a stuck saga go on."""
     if skip and not reason:
@@ -185,31 +156,26 @@ def resume(
     async def work(client: IntentClient) -> None:
         await client.sagas.resume(saga, skip=skip, reason=reason)
 
-    _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    _of_saga(caller, context, saga, work)
     what = "leaves the rejected compensation behind" if skip else "tries the rejected compensation again"
     typer.echo(f"{saga} goes on and {what}")
     typer.echo(f"  intent sagas show {saga}")
 
 
 @_app.command("cancel", help=_CANCEL)
+@calls_context()
 def cancel(
+    caller: CallOptions,
     saga: Id,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Ends a saga."""
 
     async def work(client: IntentClient) -> None:
         await client.sagas.cancel(saga, reason)
 
-    _of_saga(CallOptions(target, tenant, actor, roles, token, tls, timeout), context, saga, work)
+    _of_saga(caller, context, saga, work)
     typer.echo(f"{saga} ends at its next step and undoes what it did")
     typer.echo(f"  intent sagas show {saga}")
 

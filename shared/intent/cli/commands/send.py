@@ -8,18 +8,8 @@ from uuid import UUID
 
 import typer
 
-from intent.cli.options import (
-    Actor,
-    AsJson,
-    CallOptions,
-    Roles,
-    Target,
-    Tenant,
-    Timeout,
-    Tls,
-    Token,
-    with_client,
-)
+from intent.cli.calls import with_client
+from intent.cli.options import AsJson, CallOptions, calls_context
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -48,7 +38,9 @@ def register(app: typer.Typer) -> None:
     app.command("send", help=HELP)(send)
 
 
+@calls_context()
 def send(
+    caller: CallOptions,
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="The command, e.g. orders.v1.PlaceOrder.")],
     json: Annotated[
         str | None, typer.Argument(metavar="JSON", help="Its fields. Default: standard input.")
@@ -71,13 +63,6 @@ def send(
         bool, typer.Option("--submit", help="Only have it accepted durably; do not wait for the result.")
     ] = False,
     as_json: AsJson = False,
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
-    timeout: Timeout = 30.0,
 ) -> None:
     """Sends a command."""
     from intent.cli.messages import find_type, message_of, read_json
@@ -87,7 +72,6 @@ def send(
     contract = find_type(type_, registry.commands, "command")
     command = message_of(contract.message, read_json(json, file))
     validate(command)
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> Message:
         if submit:

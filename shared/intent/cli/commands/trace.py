@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from intent.cli.options import Actor, AsJson, CallOptions, Roles, Target, Tenant, Tls, Token, with_clients
+from intent.cli.calls import with_clients
+from intent.cli.options import AsJson, CallOptions, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
@@ -40,16 +42,12 @@ def register(app: typer.Typer) -> None:
     app.command("trace", help=HELP)(trace)
 
 
+@calls_context(without={"timeout"})
 def trace(
+    caller: CallOptions,
     correlation: Annotated[str, typer.Argument(metavar="CORRELATION", help="The correlation id.")],
     fields: Annotated[bool, typer.Option("--fields", help="Show the fields of the events.")] = False,
     as_json: AsJson = False,
-    target: Target = "",
-    tenant: Tenant = "",
-    actor: Actor = "",
-    roles: Roles = "",
-    token: Token = "",
-    tls: Tls = False,
     timeout: Annotated[
         float,
         typer.Option("--timeout", help="Longest time for each context, in seconds.", min=0.1),
@@ -62,16 +60,16 @@ def trace(
     from intent.contracts import Registry
 
     registry = Registry.load()
-    caller = CallOptions(target, tenant, actor, roles, token, tls, timeout)
 
     async def work(client: IntentClient) -> tuple[list[RecordedEvent], list[GetSagaResponse]]:
         events = [event async for event in client.events(follow=False, correlation_id=correlation)]
         return events, await _sagas(client, correlation)
 
-    parts, away = with_clients(caller, "", registry, work)
+    caller = replace(caller, timeout=timeout)
+    parts, missing = with_clients(caller, "", registry, work)
     events = [event for found, _ in parts.values() for event in found]
     sagas = [saga for _, found in parts.values() for saga in found]
-    story = Story(correlation, caller.whose(), tell(events, sagas, registry), away)
+    story = Story(correlation, caller.acting_tenant(), tell(events, sagas, registry), missing)
     if as_json:
         typer.echo(json.dumps(as_dict(story, registry), indent=2, ensure_ascii=False))
         return
