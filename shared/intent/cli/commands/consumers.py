@@ -69,7 +69,7 @@ def list_(
         shown = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
         typer.echo(json.dumps(shown, indent=2))
     else:
-        _table(found)
+        _print(found)
     print_missing(missing)
 
 
@@ -90,31 +90,30 @@ def remove(
     typer.echo(f"{consumer} is forgotten")
 
 
-def _table(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _print(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
+    from rich.text import Text
+
+    from intent.cli.tables import print_table
 
     if not any(found.values()):
         typer.echo("no consumers")
         return
-    table = Table()
-    table.add_column("Events of")
-    table.add_column("Consumer", no_wrap=True)
-    table.add_column("Tenant")
-    for heading in ("Position", "Lag", "Instances", "Parked streams"):
-        table.add_column(heading, justify="right")
-    for context, infos in found.items():
-        for info in infos:
-            nobody = "[red]0[/red]" if not info.instances else str(info.instances)
-            parked = f"[red]{info.parked_streams}[/red]" if info.parked_streams else "0"
-            table.add_row(
+    numbers = ("Position", "Lag", "Instances", "Parked streams")
+    print_table(
+        ("Events of", "Consumer", "Tenant", *numbers),
+        (
+            (
                 context,
-                escape(info.consumer),
-                escape(info.tenant_id) or "[dim]every[/dim]",
+                info.consumer,
+                info.tenant_id or Text("every", "dim"),
                 str(info.position),
                 str(info.lag),
-                nobody,
-                parked,
+                str(info.instances) if info.instances else Text("0", "red"),
+                Text(str(info.parked_streams), "red") if info.parked_streams else "0",
             )
-    Console().print(table)
+            for context, infos in found.items()
+            for info in infos
+        ),
+        numbers=numbers,
+        unwrapped=("Consumer",),
+    )

@@ -182,7 +182,7 @@ def status(context: Context, deployment: Deployment = "", as_json: AsJson = Fals
         shown = [{**asdict(version), "since": version.since.isoformat()} for version in versions]
         typer.echo(json.dumps({"deployment": settings.deployment, "versions": shown}, indent=2))
     elif versions:
-        _table(settings.deployment, versions)
+        _print(settings.deployment, versions)
     else:
         typer.echo(f"Temporal knows no worker deployment {settings.deployment}: its workers are unversioned")
 
@@ -295,17 +295,15 @@ def _when(since: datetime) -> str:
     return since.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _table(deployment: str, versions: Sequence[Version]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(deployment: str, versions: Sequence[Version]) -> None:
+    from intent.cli.tables import print_table
 
-    table = Table(title=f"Versions of {deployment}, the newest first", title_justify="left")
-    for heading in ("Build id", "Status", "Since", "May go"):
-        table.add_column(heading)
-    for version in versions:
+    def row(version: Version) -> Sequence[str]:
         share = f" ({version.percentage:g} %)" if version.status == "ramping" else ""
         may_go = "no" if version.in_use else "yes"
-        table.add_row(version.build, version.status + share, _when(version.since), may_go)
-    Console().print(table)
+        return version.build, version.status + share, _when(version.since), may_go
+
+    title = f"Versions of {deployment}, the newest first"
+    print_table(("Build id", "Status", "Since", "May go"), map(row, versions), title=title)
     if not any(version.status == "current" for version in versions):
         typer.echo("No version is current: workflows that no process starts for itself wait for `promote`.")

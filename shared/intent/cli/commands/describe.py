@@ -54,27 +54,27 @@ def _context(registry: Registry, context: str) -> None:
     queries = [c for c in registry.queries.values() if c.context == context]
     models = [c for c in registry.read_models.values() if c.context == context]
     sagas = [c for c in registry.sagas.values() if c.context == context]
-    _table(
+    _print(
         f"Commands of {context}",
         ("Command", "Aggregate", "Roles", "Fields"),
         ((c.type, c.aggregate, _list(c.roles), _fields(c)) for c in commands),
     )
-    _table(
+    _print(
         f"Events of {context}",
         ("Event", "Aggregate", "Version", "Fields"),
         ((c.type, c.aggregate, str(c.version), _fields(c)) for c in events),
     )
-    _table(
+    _print(
         f"Queries of {context}",
         ("Query", "Answer", "Roles", "Fields"),
         ((c.type, c.response.DESCRIPTOR.full_name, _list(c.roles), _fields(c)) for c in queries),
     )
-    _table(
+    _print(
         f"Read models of {context}",
         ("Read model", "Table", "Key", "Filters"),
         ((c.type, c.table, _list(c.key), _list(c.indexed)) for c in models),
     )
-    _table(
+    _print(
         f"Sagas of {context}",
         ("Saga", "Starts on", "Listens to"),
         ((c.type, _list(c.starts_on), _list(c.listens_to)) for c in sagas),
@@ -96,7 +96,7 @@ def _message(registry: Registry, name: str) -> None:
     contract = find_type(name, every, "context or message")
     descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
     roles = getattr(contract, "roles", None)
-    _table(
+    _print(
         f"{descriptor.full_name}{f' (roles: {_list(roles)})' if roles else ''}",
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
@@ -108,20 +108,13 @@ def _message(registry: Registry, name: str) -> None:
         typer.echo(f"\nintent {verb} {descriptor.full_name} '{text}'")
 
 
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, unless it has no rows."""
+    from intent.cli.tables import print_table
 
     cells = list(rows)
-    if not cells:
-        return
-    table = Table(title=title, title_justify="left")
-    for index, heading in enumerate(headings):
-        table.add_column(heading, no_wrap=index == 0, overflow="fold")
-    for row in cells:
-        table.add_row(*(escape(cell) for cell in row))
-    Console().print(table)
+    if cells:
+        print_table(headings, cells, title=title, unwrapped=headings[:1])
 
 
 def _list(names: Iterable[str]) -> str:

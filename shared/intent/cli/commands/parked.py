@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
@@ -86,7 +86,7 @@ def list_(
 
     registry = Registry.load()
     found = _parked(caller, context, registry, lambda client: _of(client, consumer))
-    _print_json(found, registry) if as_json else _table(found)
+    _print_json(found, registry) if as_json else _print_list(found)
 
 
 @_app.command("show", help=_SHOW)
@@ -228,34 +228,30 @@ def _print_json(found: Mapping[_Stream, list[ParkedEvent]], registry: Registry) 
     typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
-def _table(found: Mapping[_Stream, list[ParkedEvent]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+def _print_list(found: Mapping[_Stream, list[ParkedEvent]]) -> None:
     from intent.cli.formatting import clock
+    from intent.cli.tables import print_table
 
     if not found:
         typer.echo("nothing is parked")
         return
-    table = Table()
-    for heading in ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error"):
-        right = heading in {"Position", "Tried", "Behind"}
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
-    for of, events in found.items():
-        first = events[0]
-        table.add_row(
-            escape(of.consumer),
-            escape(of.tenant),
-            escape(str(of)),
+    headings = ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error")
+
+    def row(stream: _Stream, first: ParkedEvent, behind: int) -> Sequence[str]:
+        return (
+            stream.consumer,
+            stream.tenant,
+            str(stream),
             str(first.event.position),
             first.event.type.rpartition(".")[2],
             str(first.attempts),
-            str(len(events) - 1),
+            str(behind),
             clock(first.parked_at.ToDatetime()),
-            escape(first.error),
+            first.error,
         )
-    Console().print(table)
+
+    rows = (row(stream, events[0], len(events) - 1) for stream, events in found.items())
+    print_table(headings, rows, numbers=("Position", "Tried", "Behind"))
 
 
 def _print_stream(of: _Stream, events: list[ParkedEvent], registry: Registry) -> None:

@@ -13,6 +13,7 @@ from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
+    from rich.text import Text
 
     from intent.client import IntentClient
     from intent.contracts import Registry
@@ -68,7 +69,7 @@ def status(
         typer.echo(json.dumps({name: to_dict(found) for name, found in every.items()}, indent=2))
     else:
         for name, found in every.items():
-            _table(name, found)
+            _print(name, found)
     print_missing(missing)
 
 
@@ -148,16 +149,15 @@ def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str
     raise NotFound("PROJECTION_NOT_FOUND", message)
 
 
-def _table(context: str, found: ListProjectionsResponse) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(context: str, found: ListProjectionsResponse) -> None:
+    from intent.cli.tables import print_table
 
-    table = Table(title=f"{context}; the log is at position {found.head}", title_justify="left")
-    for heading in ("Projection", "Position", "Lag", "State"):
-        table.add_column(heading, justify="right" if heading in {"Position", "Lag"} else "left")
-    for projection in found.projections:
-        table.add_row(projection.name, str(projection.position), str(projection.lag), _state(projection))
-    Console().print(table)
+    print_table(
+        ("Projection", "Position", "Lag", "State"),
+        ((each.name, str(each.position), str(each.lag), _state(each)) for each in found.projections),
+        title=f"{context}; the log is at position {found.head}",
+        numbers=("Position", "Lag"),
+    )
     for projection in found.projections:
         for skipped in projection.skipped:
             typer.echo(
@@ -165,17 +165,18 @@ def _table(context: str, found: ListProjectionsResponse) -> None:
             )
 
 
-def _state(projection: ProjectionStatus) -> str:
-    from rich.markup import escape
+def _state(projection: ProjectionStatus) -> Text:
+    from rich.text import Text
 
     parts = []
     if projection.rebuilding:
-        parts.append(f"[yellow]rebuilding, at position {projection.rebuild_position}[/yellow]")
+        parts.append(Text(f"rebuilding, at position {projection.rebuild_position}", "yellow"))
     if projection.failing_position:
-        parts.append(
-            f"[red]fails on position {projection.failing_position} "
-            f"(tried {projection.attempts}x): {escape(projection.last_error)}[/red]"
+        failing = (
+            f"fails on position {projection.failing_position} (tried {projection.attempts}x): "
+            f"{projection.last_error}"
         )
+        parts.append(Text(failing, "red"))
     elif projection.last_error:
-        parts.append(f"[red]{escape(projection.last_error)}[/red]")
-    return "; ".join(parts) or "[green]well[/green]"
+        parts.append(Text(projection.last_error, "red"))
+    return Text("; ").join(parts or [Text("healthy", "green")])

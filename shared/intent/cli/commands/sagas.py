@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -112,7 +112,7 @@ def list_(
     if as_json:
         typer.echo(json.dumps([to_dict(saga) for saga in found], indent=2))
     else:
-        _table(found)
+        _print(found)
     for name in (name for name, (_, more) in answers.items() if more):
         typer.echo(f"{name} has more; --limit shows them", err=True)
     print_missing(missing)
@@ -238,25 +238,22 @@ def _tenant_of(saga: str) -> str:
     return parts[1]
 
 
-def _table(sagas: list[SagaInfo]) -> None:
+def _print(sagas: list[SagaInfo]) -> None:
     from datetime import UTC, datetime
 
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
     from intent.cli.formatting import span, status_text
+    from intent.cli.tables import Cell, print_table
 
     if not sagas:
         typer.echo("no sagas")
         return
     now = datetime.now(UTC)
-    table = Table()
-    for heading in ("Saga", "Status", "Step", "Took", "Story"):
-        table.add_column(heading, no_wrap=heading == "Saga", overflow="fold")
-    for saga in sagas:
+
+    def row(saga: SagaInfo) -> Sequence[Cell]:
         end = saga.ended_at.ToDatetime(UTC) if saga.HasField("ended_at") else now
         took = span(max(0.0, (end - saga.started_at.ToDatetime(UTC)).total_seconds()))
-        step, story = escape(saga.step), escape(saga.correlation_id)
-        table.add_row(escape(saga.id), status_text(saga.status), step, took, story)
-    Console().print(table)
+        return saga.id, Text.from_markup(status_text(saga.status)), saga.step, took, saga.correlation_id
+
+    print_table(("Saga", "Status", "Step", "Took", "Correlation"), map(row, sagas), unwrapped=("Saga",))
