@@ -52,15 +52,14 @@ class Warehouses(RuleBasedStateMachine):
 
     def _send(self, command: Message) -> str:
         """Returns the reason of the rejection, or nothing."""
-        copy = WAREHOUSE.clone(self.warehouse)
+        low_before = _low(self.warehouse)
         try:
-            decided = WAREHOUSE.decide(copy, command, METADATA)
+            decided = WAREHOUSE.decide(self.warehouse, command, METADATA)
         except CommandError as error:
             return error.reason
         events = [WAREHOUSE.event_class(event.type).FromString(event.data) for event in decided]
-        told = {event.sku for event in events if isinstance(event, StockRanLow)}
-        assert told == _low(copy) - _low(self.warehouse)
-        self.warehouse = copy
+        reported = {event.sku for event in events if isinstance(event, StockRanLow)}
+        assert reported == _low(self.warehouse) - low_before
         self.events += events
         return ""
 

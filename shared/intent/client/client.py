@@ -279,8 +279,12 @@ class IntentClient:
     ) -> ConsumerRunner:
         """Returns what runs one instance of a consumer of the context's events.
 
-            runner = orders.consume(KnownOrders(), send=shipping.send)
-            await runner.run()
+        Example::
+
+            runner = orders.consume(NoteOrders(), send=shipping.send)
+            running = asyncio.create_task(runner.run())
+            runner.stop()  # when the program ends
+            await running
 
         Args:
             consumer: The consumer.

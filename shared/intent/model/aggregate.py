@@ -21,14 +21,20 @@ S = TypeVar("S", bound=Message)
 class Aggregate(Generic[S]):
     """Decides commands by its state, which only its events change.
 
-    A subclass names the message of its state, and has a method per command and per event:
+    A subclass names the message of its state, and has a method per command and per event.
+
+    Example::
 
         class Order(Aggregate[OrderState]):
             @handles
-            def place(self, command: PlaceOrder) -> OrderPlaced: ...
+            def place(self, command: PlaceOrder) -> OrderPlaced:
+                self.reject_if(self.exists, "ORDER_ALREADY_PLACED", "order {id} was placed before")
+                return OrderPlaced(customer_id=command.customer_id, lines=command.lines)
 
             @applies
-            def placed(self, event: OrderPlaced) -> None: ...
+            def placed(self, event: OrderPlaced) -> None:
+                self.state.customer_id = event.customer_id
+                self.state.lines.extend(event.lines)
 
     A handler decides and changes nothing; an applier changes the state and decides nothing.
     Whatever is remembered is in the state: other attributes are lost between commands.

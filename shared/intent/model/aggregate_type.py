@@ -115,14 +115,6 @@ class AggregateType:
         """
         return next(cls for cls, event in self._events.items() if event.type == type)
 
-    def clone(self, aggregate: Aggregate[Any]) -> Aggregate[Any]:
-        """Returns an independent copy."""
-        state = self._state()
-        state.CopyFrom(aggregate.state)
-        copy = self.cls(aggregate.tenant, aggregate.id, state)
-        copy.version = aggregate.version
-        return copy
-
     def decide(
         self, aggregate: Aggregate[Any], command: Message, metadata: CommandMetadata
     ) -> list[DecidedEvent]:

@@ -1,11 +1,13 @@
 """Declares a consumer: handlers by the events that they take.
 
-class KnownOrders(Consumer):
-name = "shipping.known-orders"
+Example::
 
-@consumes
-def placed(self, event: OrderPlaced, meta: EventMetadata) -> NoteOrder:
-return NoteOrder(order_id=meta.aggregate_id, customer_id=event.customer_id)
+    class KnownOrders(Consumer):
+        name = "shipping.known-orders"
+
+        @consumes
+        def placed(self, event: OrderPlaced, meta: EventMetadata) -> NoteOrder:
+            return NoteOrder(order_id=meta.aggregate_id, customer_id=event.customer_id)
 """
 
 from __future__ import annotations

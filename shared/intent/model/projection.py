@@ -1,17 +1,20 @@
 """How a context author declares a projection: pure, no I/O.
 
-class OrderViews(Projection[OrderView]):
-version = 1
+Example::
 
-@projects
-def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:
-view.customer_id = event.customer_id
+    class OrderViews(Projection[OrderView]):
+        version = 1
+
+        @projects
+        def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:
+            view.customer_id = event.customer_id
+            meta.stamp(view.placed_at)
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -43,7 +46,6 @@ __all__ = [
     "ProjectionHandler",
     "ProjectsMark",
     "RowKey",
-    "projected_types",
     "projects",
 ]
 
@@ -252,8 +254,3 @@ def _followed(method: Callable[..., Any], takes_metadata: bool) -> Callable[...,
         return left
 
     return handle
-
-
-def projected_types(projections: Iterable[type[Projection[Any]]]) -> Sequence[str]:
-    """Returns the full names of the events that any of these projections takes, sorted."""
-    return sorted({name for projection in projections for name in projection.handlers})

@@ -1,9 +1,11 @@
 """How a context author answers queries: pure, the reader is handed in.
 
-class OrderQueries(Queries):
-@answers
-async def get_order(self, query: GetOrder) -> OrderView:
-return await self.get(OrderView, query.order_id)
+Example::
+
+    class OrderQueries(Queries):
+        @answers
+        async def get_order(self, query: GetOrder) -> OrderView:
+            return await self.get(OrderView, query.order_id)
 """
 
 from __future__ import annotations

@@ -75,10 +75,14 @@ class Upcaster(Generic[Old, New]):
 def upcasts(
     from_version: int, *, to_version: int | None = None
 ) -> Callable[[Callable[[Old], New]], Upcaster[Old, New]]:
-    """Declares a function as an upcaster; its annotations tell what it takes and makes.
+    """Declare a function as an upcaster; its annotations say what it takes and returns.
+
+    Example::
 
         @upcasts(from_version=1)
-        def with_currency(old: OrderPlaced) -> OrderPlaced: ...
+        def with_currency(old: OrderPlaced) -> OrderPlaced:
+            old.currency = "EUR"
+            return old
 
     A function that returns another message than it takes renames the event; it must say
     `to_version`, since the versions of the two have nothing to do with each other.

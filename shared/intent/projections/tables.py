@@ -10,8 +10,6 @@ from intent.store.roles import quoted
 
 __all__ = ["ensure_tables"]
 
-_ALONE = "select pg_advisory_xact_lock(hashtextextended($1, 0))"
-
 
 async def ensure_tables(connection: Any, context: BoundContext, *, schema: str | None = None) -> None:
     """Create the tables of new projections and record what changed in the others.

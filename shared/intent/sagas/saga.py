@@ -32,12 +32,15 @@ V = TypeVar("V")
 class Saga:
     """Carries one business process through its steps, or undoes what it did.
 
-    A subclass has the name of its message in the contracts and says what to do:
+    A subclass has the name of its message in the contracts and says what to do.
+
+    Example::
 
         class FulfilOrder(Saga):
             async def run(self, started: CheckoutStarted) -> None:
-                await self.execute(ReserveStock(...), compensate=ReleaseStock(...))
-                await self.execute(AuthorizePayment(...), compensate=CancelPayment(...))
+                reserve = ReserveStock(warehouse_id="main", reservation_id=self.correlation)
+                release = ReleaseStock(warehouse_id="main", reservation_id=self.correlation)
+                await self.execute(reserve, compensate=release)
                 await self.wait_for(ParcelDelivered, timeout=timedelta(days=14))
 
     There is one saga for a type, a tenant and a correlation. Its code runs again from the start
@@ -210,12 +213,16 @@ class Saga:
     def changed(self, change: str) -> bool:
         """Returns whether this saga began with, or after, a change of its code.
 
-        A saga in flight goes on by the code that it began with:
+        A saga in flight goes on by the code that it began with.
 
-            if self.changed("capture-at-hand-over"):
-                ...  # the new way
-            else:
-                ...  # the old one, until no saga that began before is in flight
+        Example::
+
+            class FulfilOrder(Saga):
+                async def run(self, started: CheckoutStarted) -> None:
+                    if self.changed("capture-at-hand-over"):
+                        await self.wait_for(ParcelHandedOver)
+                    # Remove the condition when no saga that began before the change is in flight.
+                    await self.execute(CapturePayment(payment_id=self.correlation))
 
         Args:
             change: A name for the change, never used for another.

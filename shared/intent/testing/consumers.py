@@ -25,7 +25,10 @@ def reactions(
 ) -> Sequence[Message]:
     """Returns the commands that follow from events of one aggregate.
 
-        assert reactions(KnownOrders, "o-1", placed) == [NoteOrder(order_id="o-1")]
+    Example::
+
+        noted = NoteOrder(order_id="o-1", customer_id="ann", line_count=1)
+        assert reactions(NoteOrders, "o-1", placed) == [noted]
 
     Args:
         consumer: The consumer.

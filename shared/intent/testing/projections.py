@@ -32,7 +32,10 @@ def projected(
 ) -> Sequence[Row]:
     """Returns the rows that a projection makes of one aggregate's events.
 
+    Example::
+
         (view,) = projected(OrderViews, "o-1", placed, confirmed)
+        assert view.status == OrderStatus.ORDER_STATUS_CONFIRMED
 
     Args:
         projection: The projection.

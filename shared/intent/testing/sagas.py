@@ -1,11 +1,14 @@
 """Tests of sagas against a script, without a server and with a clock of their own.
 
-scripted(FulfilOrder, checkout, correlation="o-1")
-    .on(AuthorizePayment, emits=PaymentAuthorized(order_id="o-1"))
-    .rejects(ArrangeParcel, "ADDRESS_UNKNOWN")
-    .run()
-    .then_compensated("ADDRESS_UNKNOWN")
-    .then_sent(ReserveStock, AuthorizePayment, ArrangeParcel, CancelPayment, ReleaseStock)
+Example::
+
+    (
+        scripted(FulfilOrder, checkout, correlation="o-1")
+        .on(AuthorizePayment, emits=PaymentDeclined(order_id="o-1", decline_code="STOLEN"))
+        .run()
+        .then_compensated("PAYMENT_DECLINED")
+        .then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+    )
 """
 
 from __future__ import annotations

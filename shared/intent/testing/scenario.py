@@ -36,7 +36,10 @@ def given(
 ) -> Scenario:
     """Begins a scenario with what happened before.
 
-        given(Order, "o-1", placed).when(ConfirmOrder(order_id="o-1")).then(OrderConfirmed(...))
+    Example::
+
+        confirm = ConfirmOrder(order_id="o-1")
+        given(Order, "o-1", placed).when(confirm).then(OrderConfirmed(total=placed.total))
 
     Args:
         aggregate: The aggregate class.
