@@ -1,11 +1,9 @@
-"""The five activities that stand on their own, in workflows that people write themselves."""
+"""Recorded events are delivered to the sagas that listen to them, on a real Temporal server."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -18,15 +16,6 @@ from intent.records import LogEntry
 from intent.saga_host import EventDelivery
 from intent.temporal import data_converter, names
 from intent_contracts.intent.v1 import (
-    ApplyReply,
-    ApplyRequest,
-    CommandEnvelope,
-    CommandOutcome,
-    EventPayload,
-    LoadReply,
-    LoadRequest,
-    ProjectReply,
-    ProjectRequest,
     RecordedEvent,
     SagaInput,
 )
@@ -37,83 +26,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ..support.command_path import Requests, place
 
-T = TypeVar("T")
-QUEUE = "written-by-hand"
-STEP = timedelta(seconds=30)
-
-
-@workflow.defn(name="WrittenByHand")
-class WrittenByHand:
-    """Loads an order, confirms it by a command, cancels nothing, and appends by itself."""
-
-    @workflow.run
-    async def run(self, command: CommandEnvelope) -> list[str]:
-        before: LoadReply = await self._step(
-            names.LOAD_AGGREGATE,
-            LoadRequest(tenant_id=command.tenant_id, aggregate_type="Order", aggregate_id="o-1"),
-            LoadReply,
-        )
-        routed: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
-        again: CommandOutcome = await self._step(names.ROUTE_COMMAND, command, CommandOutcome)
-        own = ApplyRequest(
-            command=CommandEnvelope(tenant_id=command.tenant_id, command_id=str(workflow.uuid4())),
-            aggregate_type="Order",
-            aggregate_id="o-1",
-            expected_version=2,
-            events=[EventPayload(type="orders.v1.OrderConfirmed", data=OrderConfirmed().SerializeToString())],
-        )
-        applied: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
-        repeated: ApplyReply = await self._step(names.APPLY_EVENTS, own, ApplyReply)
-        projected: ProjectReply = await self._step(
-            names.PROJECT_EVENTS, ProjectRequest(context="orders", position=3), ProjectReply
-        )
-        return [
-            f"loaded v{before.version}",
-            f"routed v{routed.result.version} {routed.result.duplicate}",
-            f"routed v{again.result.version} {again.result.duplicate}",
-            f"applied v{applied.outcome.result.version} at {applied.outcome.result.position}",
-            f"applied v{repeated.outcome.result.version} {repeated.outcome.result.duplicate}",
-            f"behind {list(projected.behind)}",
-        ]
-
-    async def _step(self, name: str, request: object, reply: type[T]) -> T:
-        result: T = await workflow.execute_activity(
-            name, request, result_type=reply, task_queue="orders-commands", start_to_close_timeout=STEP
-        )
-        return result
-
 
 @pytest_asyncio.fixture
 async def client(temporal: TemporalServer) -> AsyncIterator[Client]:
     yield await Client.connect(temporal.address, data_converter=data_converter)
-
-
-async def test_a_workflow_of_ones_own_loads_routes_applies_and_projects(
-    path: CommandPath, request_of: Requests, client: Client
-) -> None:
-    await path.router.handle(request_of(place("o-1")))
-    confirm = ConfirmOrder(order_id="o-1")
-    command = CommandEnvelope(
-        tenant_id="acme",
-        command_id=str(uuid4()),
-        type="orders.v1.ConfirmOrder",
-        data=confirm.SerializeToString(),
-        correlation_id="story",
-    )
-    async with Worker(
-        client, task_queue=QUEUE, workflows=[WrittenByHand], workflow_runner=UnsandboxedWorkflowRunner()
-    ):
-        told = await client.execute_workflow(
-            WrittenByHand.run, command, id=f"by-hand-{uuid4()}", task_queue=QUEUE
-        )
-    assert told == [
-        "loaded v1",
-        "routed v2 False",
-        "routed v2 True",
-        "applied v3 at 3",
-        "applied v3 True",
-        "behind []",
-    ]
 
 
 @workflow.defn(name="test.v1.Listening")
