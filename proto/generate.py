@@ -7,6 +7,9 @@ protoc derives Python module names from file paths, which would put
 ``intent/v1`` and ``orders/v1`` at the top level, where the platform library
 and the contexts live. The modules are therefore moved below one package and
 their imports rewritten; proto packages and type names stay as they are.
+
+A package whose commands name reasons in `rejects` gets a module ``reasons`` besides,
+with an enumeration ``Reason`` of them.
 """
 
 from __future__ import annotations
@@ -16,21 +19,25 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "intent_contracts"
 TARGET = HERE / "src" / PACKAGE
 VALIDATE = "buf/validate/validate.proto"
+REASONS = "reasons"
+REASON = "Reason"
 
 _IMPORT = re.compile(r"^(from|import) ((?:[a-z0-9_]+\.)*v[0-9]+)\b", re.MULTILINE)
 _BUF_IMPORT = re.compile(r"^(from|import) (buf(?:\.[a-z0-9_]+)*)\b", re.MULTILINE)
 _BUF_EXTENSION = b"\xd2\xf6\x03\x02\x08\x01"
 """Field 8042 of a file in a buf image: ``{is_import: true}``."""
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 
 
 def sources() -> list[str]:
@@ -67,13 +74,17 @@ def _protoc(arguments: list[str]) -> None:
         raise SystemExit("the contracts do not compile: mend what protoc names above")
 
 
-def _compile(out: Path) -> None:
+def _compile(out: Path) -> descriptor_pb2.FileDescriptorSet:
+    """Generate the modules of all contracts into a folder; return the contracts' descriptors."""
     with tempfile.TemporaryDirectory() as folder:
         dependencies = _dependencies(Path(folder))
+        descriptors = Path(folder) / "descriptors.binpb"
         _protoc(
             [
                 f"-I{HERE}",
                 f"--descriptor_set_in={dependencies}",
+                "--include_imports",
+                f"--descriptor_set_out={descriptors}",
                 f"--plugin=protoc-gen-mypy={_plugin('protoc-gen-mypy')}",
                 f"--python_out={out}",
                 f"--mypy_out=quiet:{out}",
@@ -81,6 +92,7 @@ def _compile(out: Path) -> None:
                 VALIDATE,
             ]
         )
+        return descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes())
 
 
 def _plugin(name: str) -> str:
@@ -98,11 +110,61 @@ def _rewrite(path: Path) -> None:
     path.write_text(text)
 
 
+def declared_reasons(files: descriptor_pb2.FileDescriptorSet) -> dict[str, list[str]]:
+    """Return the reasons that the commands of each proto package may be rejected for, sorted.
+
+    Malformed ones are left out: the registry reports them, with what to do about them.
+    """
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    # Extensions of a pool of its own are known only when the code runs.
+    command: Any = pool.FindExtensionByName("intent.v1.command")
+    options: Any = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("google.protobuf.MessageOptions")
+    )
+    found: dict[str, set[str]] = {}
+    for file in files.file:
+        for message in _messages(file.message_type):
+            rejects = options.FromString(message.options.SerializeToString()).Extensions[command].rejects
+            reasons = {reason for reason in rejects if _CONSTANT.fullmatch(reason)}
+            if reasons:
+                found.setdefault(file.package, set()).update(reasons)
+    return {package: sorted(reasons) for package, reasons in found.items()}
+
+
+def _messages(declared: Iterable[descriptor_pb2.DescriptorProto]) -> Iterator[descriptor_pb2.DescriptorProto]:
+    for message in declared:
+        yield message
+        yield from _messages(message.nested_type)
+
+
+def _write_reasons(package: str, reasons: list[str]) -> None:
+    """Write the module of a package that names its reasons."""
+    lines = [
+        '"""Generated from the contracts: do not edit."""',
+        "",
+        "from enum import StrEnum",
+        "",
+        f'__all__ = ["{REASON}"]',
+        "",
+        "",
+        f"class {REASON}(StrEnum):",
+        f'    """Why a command of {package} is rejected; each is equal to its name as a string."""',
+        "",
+        *(f'    {reason} = "{reason}"' for reason in reasons),
+        "",
+    ]
+    (TARGET / package.replace(".", "/") / f"{REASONS}.py").write_text("\n".join(lines))
+
+
 def _exports(folder: Path) -> Iterator[tuple[str, list[str]]]:
     for source in sorted(folder.glob("*_pb2.py")):
         proto = (HERE / folder.relative_to(TARGET) / source.name.replace("_pb2.py", ".proto")).read_text()
         names = re.findall(r"^(?:message|enum) (\w+)", proto, re.MULTILINE)
         yield source.stem, sorted(names)
+    if (folder / f"{REASONS}.py").exists():
+        yield REASONS, [REASON]
 
 
 def _facade(folder: Path) -> None:
@@ -110,6 +172,11 @@ def _facade(folder: Path) -> None:
     lines = ['"""Generated from the contracts: do not edit."""', ""]
     every: list[str] = []
     for module, names in _exports(folder):
+        if REASON in names and module != REASONS and (folder / f"{REASONS}.py").exists():
+            raise SystemExit(
+                f"{folder.relative_to(TARGET)}: the name {REASON} is taken by the reasons of rejections; "
+                "give the message or enum another name"
+            )
         every += names
         lines += [f"from .{module} import {name} as {name}" for name in names]
         lines += [f"from . import {module} as {module}"]
@@ -122,12 +189,14 @@ def generate() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / PACKAGE
         out.mkdir()
-        _compile(out)
+        reasons = declared_reasons(_compile(out))
         for path in (*out.rglob("*.py"), *out.rglob("*.pyi")):
             _rewrite(path)
         shutil.rmtree(TARGET, ignore_errors=True)
         TARGET.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(out, TARGET)
+    for package, names in reasons.items():
+        _write_reasons(package, names)
     _finish()
 
 
