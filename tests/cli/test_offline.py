@@ -65,6 +65,7 @@ def test_describe_shows_commands_with_roles_and_fields() -> None:
         "orders.v1.GetOrder",
         "orders.v1.OrderSummary",
         "customer_id, status",
+        "ORDER_NOT_OPEN",
     ):
         assert text in done.out
 
@@ -72,6 +73,7 @@ def test_describe_shows_commands_with_roles_and_fields() -> None:
 def test_describe_shows_a_message_with_an_example_to_send() -> None:
     done = intent("describe", "PlaceOrder")
     assert "min_items: 1" in done.out
+    assert "Rejected with ORDER_ALREADY_PLACED, DUPLICATE_LINE, MIXED_CURRENCIES" in done.out
     assert """intent send orders.v1.PlaceOrder '{"order_id": "order-1",""" in done.out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from intent.errors import ContractError
@@ -12,6 +13,11 @@ from .protos import Field, Proto, field, registry, shop, text
 
 FILE = "shop/v1/shop.proto"
 EVENT = {"aggregate": "Cart", "version": 1}
+
+
+def rejecting(*reasons: str) -> dict[str, Any]:
+    """Return the option of a command with these reasons."""
+    return {"aggregate": "Cart", "rejects": list(reasons)}
 
 
 def _problems(*protos: Proto) -> tuple[str, ...]:
@@ -47,6 +53,25 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
             "Close", field("id", Field.TYPE_INT64, aggregate_id=True), command={"aggregate": "Cart"}
         ),
         "shop.v1.Close has the aggregate_id field id, which is not a string; make it a single string",
+    ),
+    "command with an empty reason": (
+        lambda: shop().message("Close", text("id", aggregate_id=True), command=rejecting("CART_OPEN", "")),
+        "shop.v1.Close rejects with ''; name a reason in UPPER_SNAKE_CASE, e.g. ORDER_NOT_OPEN",
+    ),
+    "command with a malformed reason": (
+        lambda: shop().message("Close", text("id", aggregate_id=True), command=rejecting("CartOpen")),
+        "shop.v1.Close rejects with 'CartOpen'; name a reason in UPPER_SNAKE_CASE, e.g. ORDER_NOT_OPEN",
+    ),
+    "command with a reason twice": (
+        lambda: shop().message("Close", text("id", aggregate_id=True), command=rejecting("A_B", "A_B")),
+        "shop.v1.Close rejects 2 times with 'A_B'; list each reason once in `rejects`",
+    ),
+    "command with a reason of the platform": (
+        lambda: shop().message(
+            "Close", text("id", aggregate_id=True), command=rejecting("VERSION_CONFLICT")
+        ),
+        "shop.v1.Close rejects with VERSION_CONFLICT, which the platform may answer to any command; "
+        "remove it from `rejects`, or give another reason",
     ),
     "message of two kinds": (
         lambda: shop().message(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from intent.contracts import Registry
 from intent.errors import ConfigurationError, UnknownType
-from intent_contracts.orders.v1 import GetOrder, OrderPlaced, OrderState, OrderView, PlaceOrder
+from intent_contracts.orders.v1 import GetOrder, OrderPlaced, OrderState, OrderView, PlaceOrder, Reason
 
 from .protos import Proto, registry, shop, text
 
@@ -22,6 +22,19 @@ def test_a_command_tells_its_aggregate_its_roles_and_its_method(orders: Registry
     assert contract.roles == {"customer", "service"}
     assert contract.method == "/orders.v1.Orders/PlaceOrder"
     assert contract.aggregate_id(PlaceOrder(order_id="o-1")) == "o-1"
+
+
+def test_a_command_declares_its_reasons_and_the_platform_adds_its_own(orders: Registry) -> None:
+    contract = orders.command("orders.v1.CancelOrder")
+    assert contract.rejects[:2] == (Reason.ORDER_NOT_FOUND, "ORDER_ALREADY_CANCELLED")
+    assert contract.may_reject(Reason.ORDER_SHIPPED)
+    assert contract.may_reject("EVENT_TOO_LARGE")
+    assert not contract.may_reject(Reason.ORDER_NOT_OPEN)
+
+
+def test_the_constants_of_a_package_are_the_reasons_of_its_commands(orders: Registry) -> None:
+    own = [command for command in orders.commands.values() if command.context == "orders"]
+    assert {reason for command in own for reason in command.rejects} == set(Reason)
 
 
 def test_an_event_and_a_state_tell_their_versions(orders: Registry) -> None:

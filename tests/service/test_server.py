@@ -106,6 +106,7 @@ async def test_describe_tells_the_contracts_without_a_tenant(orders: Served) -> 
     assert commands["orders.v1.PlaceOrder"].method == "/orders.v1.Orders/PlaceOrder"
     assert list(commands["orders.v1.ConfirmOrder"].roles) == ["service"]
     assert commands["orders.v1.PlaceOrder"].aggregate_id_field == "order_id"
+    assert "ORDER_NOT_SHIPPED" in commands["orders.v1.CompleteOrder"].rejects
     models = {model.type: model.projection for model in described.read_models}
     assert models["orders.v1.OrderView"] == "OrderViews"
     assert "orders.v1.OrderPlaced" in [event.type for event in described.events]

@@ -15,11 +15,13 @@ from intent.contracts.contract import (
 )
 from intent.contracts.options import snake_case
 from intent.contracts.problems import Problem, Problems
+from intent.contracts.reasons import PLATFORM_REASONS
 from intent.contracts.registry import Registry
 from intent.contracts.validation import MESSAGE_LIMIT, parse, validate
 
 __all__ = [
     "MESSAGE_LIMIT",
+    "PLATFORM_REASONS",
     "AnyContract",
     "CommandContract",
     "EventContract",

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
+from intent.contracts.reasons import PLATFORM_REASONS
+
 __all__ = [
     "AnyContract",
     "CommandContract",
@@ -34,6 +36,7 @@ class CommandContract:
         roles: The roles of which a caller needs one; empty: any authenticated caller.
         id_field: The field that holds the aggregate's id.
         method: The typed method, e.g. ``/orders.v1.Orders/PlaceOrder``, or empty.
+        rejects: The reasons for which its handler may reject it.
     """
 
     type: str
@@ -43,11 +46,16 @@ class CommandContract:
     roles: frozenset[str]
     id_field: str
     method: str = ""
+    rejects: tuple[str, ...] = ()
 
     def aggregate_id(self, command: Message) -> str:
         """Returns the id of the aggregate that a command addresses; `validate` checks it."""
         value: str = getattr(command, self.id_field)
         return value
+
+    def may_reject(self, reason: str) -> bool:
+        """Return whether the command may be answered with a reason: one of its own, or the platform's."""
+        return reason in self.rejects or reason in PLATFORM_REASONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from intent.contracts.contract import (
 )
 from intent.contracts.options import context_of_package, id_fields, kinds_of, option, snake_case
 from intent.contracts.problems import Problems
+from intent.contracts.reasons import check_reasons
 from intent.contracts.services import Methods
 
 __all__ = ["read_message"]
@@ -101,6 +102,7 @@ def read_message(
 def _command(subject: _Subject) -> CommandContract:
     _check_rules(subject)
     options = option(subject.descriptor, "command")
+    check_reasons(options.rejects, subject.problem)
     return CommandContract(
         type=subject.type,
         message=subject.message,
@@ -109,6 +111,7 @@ def _command(subject: _Subject) -> CommandContract:
         roles=frozenset(options.roles),
         id_field=_id_field(subject),
         method=subject.methods.path(subject.descriptor),
+        rejects=tuple(options.rejects),
     )
 
 

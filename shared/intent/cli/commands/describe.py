@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show the contracts: commands, events, queries and read models, or one message in full.
+HELP = """Show the contracts: commands and their reasons, events, queries, read models and sagas, or one message.
 
 They are read from the installed contracts; nothing needs to run.
 
 \b
   intent describe                        every context
   intent describe orders                 one context
-  intent describe orders.v1.PlaceOrder   fields, rules, an example
+  intent describe orders.v1.PlaceOrder   fields, rules, reasons of rejections, an example
 """
 
 
@@ -58,6 +58,11 @@ def _context(registry: Registry, context: str) -> None:
         f"Commands of {context}",
         ("Command", "Aggregate", "Roles", "Fields"),
         ((c.type, c.aggregate, _list(c.roles), _fields(c)) for c in commands),
+    )
+    _print(
+        f"Rejections of {context}",
+        ("Command", "Reasons"),
+        ((c.type, ", ".join(c.rejects)) for c in commands if c.rejects),
     )
     _print(
         f"Events of {context}",
@@ -101,6 +106,9 @@ def _message(registry: Registry, name: str) -> None:
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
+    if contract.type in registry.commands:
+        reasons = registry.commands[contract.type].rejects
+        typer.echo(f"\nRejected with {', '.join(reasons)}" if reasons else "\nNever rejected")
     verbs = {**dict.fromkeys(registry.commands, "send"), **dict.fromkeys(registry.queries, "query")}
     verb = verbs.get(contract.type)
     if verb:

@@ -44,6 +44,7 @@ def describe(context: ServedContext) -> DescribeResponse:
                 aggregate_id_field=c.id_field,
                 roles=sorted(c.roles),
                 method=c.method,
+                rejects=c.rejects,
             )
             for c in _own(context, registry.commands)
         ],
