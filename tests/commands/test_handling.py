@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
@@ -287,6 +288,37 @@ async def test_a_handler_that_raises_spoils_neither_its_neighbours_nor_its_aggre
     assert told(handled)[-4:] == ["v2", "INTERNAL", "v3", "v1"]
     assert "ZeroDivision" not in str(handled.outcomes)
     assert await store.position() == 4
+
+
+class _Drifting(Order):
+    """An order that is refused its confirmation for a reason that no contract declares."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        self.reject("ORDER_STALE", "order {id} is stale")
+
+
+async def test_an_undeclared_reason_is_answered_and_kept_and_reported_once(
+    store: MemoryEventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    drifting = dataclasses.replace(orders, aggregates=[_Drifting]).bind(Registry.load())
+    reported: list[tuple[str, str]] = []
+    handling = CommandHandling(
+        drifting, store, AggregateCache(), undeclared=lambda *rejection: reported.append(rejection)
+    )
+    confirm = envelope(ConfirmOrder(order_id="o-1"))
+    handled = await handling.handle([envelope(place("o-1")), confirm, envelope(place("o-1"))])
+    assert told(handled) == ["v1", "ORDER_STALE", "ORDER_ALREADY_PLACED"]
+    assert handled.outcomes[1].failure.kind == FailureKind.FAILURE_KIND_REJECTED
+    assert told(await handling.handle([confirm])) == ["ORDER_STALE*"]
+    assert reported == [("orders.v1.ConfirmOrder", "ORDER_STALE")]
+    (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert error == (
+        "Order rejected orders.v1.ConfirmOrder with ORDER_STALE, which its contract does not declare: "
+        "add it to `rejects` in orders/v1/commands.proto"
+    )
 
 
 class _Flaky(MemoryEventStore):

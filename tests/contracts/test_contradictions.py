@@ -67,9 +67,7 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
         "shop.v1.Close rejects 2 times with 'A_B'; list each reason once in `rejects`",
     ),
     "command with a reason of the platform": (
-        lambda: shop().message(
-            "Close", text("id", aggregate_id=True), command=rejecting("VERSION_CONFLICT")
-        ),
+        lambda: shop().message("Close", text("id", aggregate_id=True), command=rejecting("VERSION_CONFLICT")),
         "shop.v1.Close rejects with VERSION_CONFLICT, which the platform may answer to any command; "
         "remove it from `rejects`, or give another reason",
     ),

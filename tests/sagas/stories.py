@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from intent.errors import ChildFailed, Interrupted, StepRejected, StepTimedOut
 from intent.sagas import Compensation, Port, Saga
-from intent_contracts.inventory.v1 import ReleaseStock, ReserveStock, StockLine
+from intent_contracts.inventory.v1 import Reason, ReleaseStock, ReserveStock, StockLine
 from intent_contracts.orders.v1 import (
     AbandonOrder,
     Checkout,
@@ -61,8 +61,9 @@ class Plain(Saga):
     name = "FulfilOrder"
 
     async def run(self, started: CheckoutStarted) -> None:
-        await self.execute(RESERVE, compensate=RELEASE)
-        await self.execute(AUTHORIZE, compensate=Compensation(UNDO_PAYMENT, accepts={"GONE_ALREADY"}))
+        release = Compensation(RELEASE, accepts={Reason.RESERVATION_NOT_FOUND})
+        await self.execute(RESERVE, compensate=release)
+        await self.execute(AUTHORIZE, compensate=UNDO_PAYMENT)
         answer = await self.wait_for(PaymentAuthorized, PaymentDeclined, timeout=timedelta(hours=1))
         if isinstance(answer, PaymentDeclined):
             self.fail(answer.decline_code, "the card was declined")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from intent.sagas import Saga
 from intent.testing import SagaScript, scripted
-from intent_contracts.inventory.v1 import ReserveStock
+from intent_contracts.inventory.v1 import ReleaseStock, ReserveStock
 from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced, OrderView
 from intent_contracts.payments.v1 import AuthorizePayment, CancelPayment
 
@@ -47,8 +47,8 @@ def test_it_takes_its_steps_in_order() -> None:
 
 
 def test_a_rejected_step_is_not_undone_but_those_before_are() -> None:
-    told = story(Plain).rejects(AuthorizePayment, "CARD_UNKNOWN").run()
-    told.then_compensated("CARD_UNKNOWN").then_sent(RESERVE, AUTHORIZE, RELEASE)
+    told = story(Plain).rejects(AuthorizePayment, "PAYMENT_CANCELLED").run()
+    told.then_compensated("PAYMENT_CANCELLED").then_sent(RESERVE, AUTHORIZE, RELEASE)
 
 
 def test_compensations_run_in_reverse() -> None:
@@ -74,16 +74,17 @@ def test_it_waits_for_a_context_that_is_away() -> None:
 
 
 def test_a_rejection_of_a_compensation_may_count_as_done() -> None:
-    script = story(Plain).on(AuthorizePayment, emits=DECLINED).rejects(CancelPayment, "GONE_ALREADY")
-    script.run().then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+    script = story(Plain).on(AuthorizePayment, emits=DECLINED)
+    told = script.rejects(ReleaseStock, "RESERVATION_NOT_FOUND").run()
+    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
 
 
 def stuck() -> SagaScript:
-    return story(Plain).on(AuthorizePayment, emits=DECLINED).rejects(CancelPayment, "BROKEN")
+    return story(Plain).on(AuthorizePayment, emits=DECLINED).rejects(CancelPayment, "INTERNAL")
 
 
 def test_a_rejected_compensation_makes_it_stuck() -> None:
-    stuck().run().then_stuck("BROKEN").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
+    stuck().run().then_stuck("INTERNAL").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
 
 
 def test_an_operator_has_it_try_again() -> None:
@@ -149,8 +150,8 @@ def test_a_failing_branch_cuts_the_waits_of_its_neighbours_short() -> None:
 
 
 def test_nothing_before_the_point_of_no_return_is_undone() -> None:
-    told = story(Committed).rejects(ConfirmOrder, "ORDER_GONE").run()
-    told.then_compensated("ORDER_GONE").then_sent(RESERVE, AUTHORIZE, CONFIRM, UNDO_PAYMENT)
+    told = story(Committed).rejects(ConfirmOrder, "ORDER_CANCELLED").run()
+    told.then_compensated("ORDER_CANCELLED").then_sent(RESERVE, AUTHORIZE, CONFIRM, UNDO_PAYMENT)
 
 
 def test_it_asks_a_port() -> None:
@@ -175,6 +176,17 @@ def test_one_that_began_before_a_change_goes_on_as_it_began() -> None:
 def test_it_sends_only_what_its_contract_names() -> None:
     with pytest.raises(RuntimeError, match=r"sends orders\.v1\.PlaceOrder, which its contract does not name"):
         story(Undeclared).run()
+
+
+def test_a_rejection_that_the_contract_does_not_declare_cannot_be_scripted() -> None:
+    with pytest.raises(AssertionError) as refused:
+        story(Plain).rejects(ReleaseStock, "RESERVATION_GONE")
+    assert str(refused.value) == (
+        "the script rejects inventory.v1.ReleaseStock with 'RESERVATION_GONE', which its contract does not "
+        "declare (declared: WAREHOUSE_NOT_FOUND, RESERVATION_NOT_FOUND); add 'RESERVATION_GONE' to `rejects` "
+        "in the option (intent.v1.command) of ReleaseStock in proto/inventory/v1/commands.proto and run "
+        "`make proto`, or give a declared reason"
+    )
 
 
 def test_an_event_that_it_does_not_listen_to_cannot_be_scripted() -> None:

@@ -81,6 +81,7 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     metrics.call_finished(f"/{_METHOD}", "FAILED_PRECONDITION", "ORDER_ALREADY_PLACED", 0.01)
     metrics.batch_sent("orders", 17, queued=3)
     metrics.batch_applied("orders", 17, 0.05)
+    metrics.rejection_undeclared("orders.v1.PlaceOrder", "ORDER_STALE")
     metrics.watch_commands(_Router())
     metrics.watch_projections(lambda: [_Figures()])
     consumer = ConsumerCounters(
@@ -95,6 +96,7 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     assert found["intent_call_failures_total", "ORDER_ALREADY_PLACED", _METHOD] == 1
     assert found["intent_batch_commands_sum", "orders"] == 17
     assert found["intent_batch_seconds_count", "orders"] == 1
+    assert found["intent_undeclared_rejections_total", "ORDER_STALE", "orders.v1.PlaceOrder"] == 1
     assert found["intent_lane_depth",] == 3
     assert found["intent_commands_in_flight",] == 7
     assert found["intent_projection_lag", "OrderViews"] == 2

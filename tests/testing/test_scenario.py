@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from intent.contracts import MESSAGE_LIMIT
+from intent.errors import AggregateNotFound
 from intent.model import handles
 from intent.testing import Outcome, given, stored
 from intent_contracts.orders.v1 import (
@@ -120,6 +122,45 @@ def test_a_handler_that_changes_the_state_is_found_out() -> None:
         given(Meddling, "o-1", PLACED).when(CONFIRM)
     with pytest.raises(AssertionError, match="changed the state of a command that it refused"):
         given(Meddling, "o-1", PLACED).when(CancelOrder(order_id="o-1", reason="r"))
+
+
+class Drifting(Order):
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        self.reject("ORDER_STALE", "order {id} is stale")
+
+    @handles
+    def cancel(self, command: CancelOrder) -> OrderCancelled:
+        raise AggregateNotFound("ORDER_LOST", "there is no order")
+
+
+def test_a_reason_that_the_contract_does_not_declare_is_found_out() -> None:
+    with pytest.raises(AssertionError) as refused:
+        given(Drifting, "o-1", PLACED).when(CONFIRM)
+    assert str(refused.value) == (
+        "Order rejects orders.v1.ConfirmOrder with 'ORDER_STALE', which its contract does not declare "
+        "(declared: ORDER_NOT_FOUND, ORDER_ALREADY_CONFIRMED, ORDER_CANCELLING, ORDER_SHIPPED, "
+        "ORDER_COMPLETED, ORDER_CANCELLED); add 'ORDER_STALE' to `rejects` in the option "
+        "(intent.v1.command) of ConfirmOrder in proto/orders/v1/commands.proto and run `make proto`, "
+        "or give a declared reason"
+    )
+    with pytest.raises(AssertionError, match=r"Order rejects orders\.v1\.CancelOrder with 'ORDER_LOST'"):
+        given(Drifting, "o-1", PLACED).when(CancelOrder(order_id="o-1", reason="r"))
+
+
+class Copious(Order):
+    name = "Order"
+
+    @handles
+    def cancel(self, command: CancelOrder) -> OrderCancelled:
+        return OrderCancelled(reason="r" * MESSAGE_LIMIT)
+
+
+def test_what_the_platform_adds_need_not_be_declared() -> None:
+    cancel = CancelOrder(order_id="o-1", reason="r")
+    given(Copious, "o-1", PLACED).when(cancel).then_rejected("EVENT_TOO_LARGE")
 
 
 def test_events_of_older_versions_need_their_upcasters() -> None:

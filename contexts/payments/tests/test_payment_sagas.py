@@ -116,8 +116,11 @@ def test_a_refund_or_void_that_the_provider_will_not_do_is_left_to_an_operator()
 
 
 def test_a_record_that_the_payment_refuses_is_shown_with_its_reason() -> None:
-    for script, command in ((capturing(), RecordCapture), (refunding(), RecordRefund)):
-        script.answers(CHARGE, ChargeAnswer(code="other")).rejects(command, "CAPTURE_CODE_DIFFERS")
-        script.run().then_compensated("CAPTURE_CODE_DIFFERS")
+    for script, command, reason in (
+        (capturing(), RecordCapture, "CAPTURE_CODE_DIFFERS"),
+        (refunding(), RecordRefund, "REFUND_NOT_REQUESTED"),
+    ):
+        script.answers(CHARGE, ChargeAnswer(code="other")).rejects(command, reason)
+        script.run().then_compensated(reason)
     voiding = scripted(VoidCharge, VOID_ASKED, correlation=ID).answers(CHARGE, ChargeAnswer(code="void"))
     voiding.rejects(RecordVoid, "VOID_NOT_REQUESTED").run().then_compensated("VOID_NOT_REQUESTED")

@@ -39,7 +39,7 @@ class Projections(Protocol):
 
 
 class BatchObserver(Protocol):
-    """Sees every batch, for metrics and traces."""
+    """Sees every batch, and rejections that are defects, for metrics and traces."""
 
     def batch_sent(self, context: str, commands: int, queued: int) -> None:
         """A batch was formed while `queued` commands stayed behind."""
@@ -47,6 +47,10 @@ class BatchObserver(Protocol):
 
     def batch_applied(self, context: str, commands: int, seconds: float) -> None:
         """The outcomes of a batch are known, so long after it was formed."""
+        ...
+
+    def rejection_undeclared(self, command: str, reason: str) -> None:
+        """A command was rejected for a reason that its contract does not declare."""
         ...
 
 

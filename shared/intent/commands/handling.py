@@ -68,6 +68,8 @@ class CommandHandling:
         store: Its event store.
         cache: Its aggregates used last.
         appended: Called with the log's position after each append.
+        undeclared: Called with the command's type and the reason for each rejection that the command's
+            contract does not declare.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class CommandHandling:
         cache: AggregateCache,
         *,
         appended: Callable[[int], None] = lambda _: None,
+        undeclared: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._context = context
         self._store = store
         self._cache = cache
         self._new_guess = NewAggregateGuess()
         self._appended = appended
+        self._undeclared = undeclared
         self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
 
     async def handle(
@@ -136,7 +140,9 @@ class CommandHandling:
     async def _handle(
         self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
     ) -> Handled:
-        run = _Run(self._context, self._store, self._cache, self._new_guess, workflow_id)
+        run = _Run(
+            self._context, self._store, self._cache, self._new_guess, workflow_id, self._report_undeclared
+        )
         position = await run.complete(batch, validated)
         if position:
             self._appended(position)
@@ -148,6 +154,18 @@ class CommandHandling:
             position=position,
             routed_positions=list(self._routed(made)) if self._heard else [],
         )
+
+    def _report_undeclared(self, work: Work, reason: str) -> None:
+        """Report a rejection for a reason that the contract lacks: a defect, and yet the caller's answer."""
+        _log.error(
+            "%s rejected %s with %s, which its contract does not declare: add it to `rejects` in %s",
+            work.key.aggregate_type,
+            work.envelope.type,
+            reason,
+            work.contract.message.DESCRIPTOR.file.name,
+            extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
+        )
+        self._undeclared(work.envelope.type, reason)
 
     def _routed(self, made: Sequence[CommandOutcome]) -> Iterable[int]:
         """Yields the positions of recorded events that a saga listens to.
@@ -171,12 +189,14 @@ class _Run:
         cache: AggregateCache,
         new_guess: NewAggregateGuess,
         workflow_id: str,
+        undeclared: Callable[[Work, str], None],
     ) -> None:
         self._context = context
         self._store = store
         self._cache = cache
         self._new_guess = new_guess
         self._workflow_id = workflow_id
+        self._undeclared = undeclared
         self._order: list[Work | CommandOutcome] = []
         self._position = 0
 
@@ -366,6 +386,9 @@ class _Run:
         for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
             work.outcome = outcomes.with_position(outcome, position)
             work.recorded = True
+            # Here and not where it was decided: what was decided on a stale copy is decided again.
+            if outcome.HasField("failure") and not work.contract.may_reject(outcome.failure.reason):
+                self._undeclared(work, outcome.failure.reason)
         if group.aggregate is not None:
             self._cache.put(group.key, group.aggregate)
         group.writes = []

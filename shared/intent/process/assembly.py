@@ -114,7 +114,10 @@ def command_path(
         )
 
     router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
-    handling = CommandHandling(context, store, AggregateCache(settings.cached_aggregates))
+    undeclared = observer.rejection_undeclared if observer is not None else lambda *_: None
+    handling = CommandHandling(
+        context, store, AggregateCache(settings.cached_aggregates), undeclared=undeclared
+    )
     delivery = EventDelivery(context, client, sagas_start_here)
     activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
     return CommandPath(store, router, activities)

@@ -5,6 +5,8 @@ Metrics (all begin with ``intent_``):
 - ``call_seconds``: duration of gRPC calls, by method and status
 - ``call_failures_total``: failed calls, by method and reason
 - ``batch_commands``, ``batch_seconds``: size of batches and time until their outcomes are known
+- ``undeclared_rejections_total``: rejections for reasons that the command's contract does not declare,
+  by command and reason; each is a defect of the context
 - ``lane_depth``, ``commands_in_flight``: commands that queue, and that wait for an outcome
 - ``projection_position``, ``projection_lag``, ``projection_events_total``,
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
@@ -102,6 +104,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._undeclared = Counter(
+            "intent_undeclared_rejections",
+            "Rejections for reasons that the command's contract does not declare.",
+            ("command", "reason"),
+            registry=self.registry,
+        )
         # Looking a child up by its labels costs as much as counting; calls are many, labels few.
         self._call_children: dict[tuple[str, str], Histogram] = {}
 
@@ -128,6 +136,15 @@ class Metrics:
     def batch_applied(self, context: str, commands: int, seconds: float) -> None:
         """Counts the time until the outcomes of a batch were known."""
         self._applied.labels(context).observe(seconds)
+
+    def rejection_undeclared(self, command: str, reason: str) -> None:
+        """Count a rejection for a reason that the command's contract does not declare.
+
+        Args:
+            command: The full name of the command.
+            reason: The reason.
+        """
+        self._undeclared.labels(command, reason).inc()
 
     def watch_commands(self, router: CommandFigures) -> None:
         """Reads from now on how many commands are under way."""

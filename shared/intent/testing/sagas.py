@@ -23,6 +23,7 @@ from intent_contracts.intent.v1 import ResumeSagaRequest, SagaReport, SagaStatus
 
 from intent.contracts import Registry, SagaContract
 from intent.sagas import Port, Saga, SagaIdentity
+from intent.testing.declared import assert_declared
 from intent.testing.differences import difference
 from intent.testing.history import installed
 from intent.testing.scripted_host import ScriptedHost
@@ -58,7 +59,8 @@ def scripted(
     if not own:
         raise AssertionError(f"the contracts know no saga {saga.name}")
     identity = SagaIdentity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
-    return SagaScript(own[0], started, ScriptedHost(saga, identity, contracts, aggregate_id or correlation))
+    host = ScriptedHost(saga, identity, contracts, aggregate_id or correlation)
+    return SagaScript(contracts, own[0], started, host)
 
 
 class SagaScript:
@@ -69,7 +71,10 @@ class SagaScript:
     the last for all that follow.
     """
 
-    def __init__(self, contract: SagaContract, started: Message, host: ScriptedHost) -> None:
+    def __init__(
+        self, registry: Registry, contract: SagaContract, started: Message, host: ScriptedHost
+    ) -> None:
+        self._registry = registry
         self._contract = contract
         self._started = started
         self._host = host
@@ -98,7 +103,14 @@ class SagaScript:
     def rejects(
         self, command: type[Message], reason: str, *, away_for: timedelta = timedelta(0)
     ) -> SagaScript:
-        """Has a command rejected for a reason."""
+        """Has a command rejected for a reason.
+
+        Raises:
+            AssertionError: The command's contract does not declare the reason.
+        """
+        __tracebackhide__ = True
+        contract = self._registry.command(command.DESCRIPTOR.full_name)
+        assert_declared(contract, reason, "the script rejects")
         self._host.say(command, reason, f"scripted: {reason}", away_for, [])
         return self
 

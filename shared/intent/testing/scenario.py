@@ -20,6 +20,7 @@ from intent.model import (
 )
 from intent.model.binding.aggregates import bind_aggregate
 from intent.records import StoredEvent
+from intent.testing.declared import assert_declared
 from intent.testing.differences import difference, shown
 from intent.testing.history import COMMAND_ID, RECEIVED_AT, Stored, installed, stored_events
 
@@ -54,13 +55,21 @@ def given(
     """
     contracts = registry or installed()
     kind = _bound(aggregate, contracts, tuple(upcasters))
-    return Scenario(kind, tenant, id, stored_events(contracts, events))
+    return Scenario(contracts, kind, tenant, id, stored_events(contracts, events))
 
 
 class Scenario:
     """What happened before; made by `given`."""
 
-    def __init__(self, kind: AggregateType, tenant: str, id: str, events: list[StoredEvent]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        registry: Registry,
+        kind: AggregateType,
+        tenant: str,
+        id: str,  # noqa: A002
+        events: list[StoredEvent],
+    ) -> None:
+        self._registry = registry
         self._kind = kind
         self._tenant = tenant
         self._id = id
@@ -81,7 +90,8 @@ class Scenario:
             received_at: When the platform received it, with time zone.
 
         Raises:
-            AssertionError: The handler changed the state itself.
+            AssertionError: The handler changed the state itself, or rejected the command for a reason
+                that its contract does not declare.
         """
         __tracebackhide__ = True
         metadata = CommandMetadata(self._tenant, COMMAND_ID, actor, "test", received_at)
@@ -92,14 +102,21 @@ class Scenario:
             decided = self._kind.decide(aggregate, command, metadata)
         except CommandError as error:
             _assert_same(before, aggregate, "the handler changed the state of a command that it refused")
+            self._assert_declared(command, error)
             return Outcome(self, aggregate, [], error)
-        after = Scenario(self._kind, self._tenant, self._id, self._with(decided))
+        after = Scenario(self._registry, self._kind, self._tenant, self._id, self._with(decided))
         _assert_same(
             after._restored(after._events).state.SerializeToString(deterministic=True),
             aggregate,
             "the state is not what its events make; only appliers may change it, from their event alone",
         )
         return Outcome(after, aggregate, [self._message(event) for event in decided], None)
+
+    def _assert_declared(self, command: Message, error: CommandError) -> None:
+        __tracebackhide__ = True
+        if isinstance(error, Rejected | NotFound):
+            contract = self._registry.command(command.DESCRIPTOR.full_name)
+            assert_declared(contract, error.reason, f"{self._kind.name} rejects")
 
     def _restored(self, events: Iterable[StoredEvent]) -> Aggregate[Any]:
         return self._kind.restore(self._tenant, self._id, snapshot=None, events=events)
