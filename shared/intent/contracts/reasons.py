@@ -23,7 +23,7 @@ PLATFORM_REASONS = frozenset(
         "VERSION_CONFLICT",
     }
 )
-"""What the platform itself may answer for good to any command, or to a call of a port; no contract lists it."""
+"""What the platform itself may answer to any command, or to a call of a port; no contract lists it."""
 
 _REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show the contracts: commands and their reasons, events, queries, read models and sagas, or one message.
+HELP = """Show the contracts: commands and why they are rejected, events, queries, or one message in full.
 
 They are read from the installed contracts; nothing needs to run.
 

@@ -53,7 +53,7 @@ def _imports(names: ScaffoldNames) -> dict[str, str]:
         f"{names.context}.projections": f"{names.aggregate}Views",
     }
     return {
-        "aggregate_messages": _listed(own[kind] for kind in ("command", "event", "state")),
+        "aggregate_messages": _listed(["Reason", *(own[kind] for kind in ("command", "event", "state"))]),
         "projection_messages": _listed(own[kind] for kind in ("event", "view")),
         "query_messages": _listed(own[kind] for kind in ("query", "view")),
         "test_imports": "\n".join(f"from {module} import {modules[module]}" for module in sorted(modules)),

@@ -29,8 +29,8 @@ _PROTO_WORD: Final = re.compile(
 )
 _SCHEMAS: Final = frozenset({"public", "information_schema"})
 _PLATFORM: Final = frozenset({"buf", "google", "intent", "intent_contracts"})
-_IMPORTED: Final = frozenset({"Aggregate", "Context", "Projection", "Queries", "Registry"})
-"""Classes of the platform that the scaffold's modules name beside the aggregate."""
+_IMPORTED: Final = frozenset({"Aggregate", "Context", "Projection", "Queries", "Reason", "Registry"})
+"""Classes that the scaffold's modules name beside the aggregate."""
 _ENDINGS: Final = (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"))
 
 
