@@ -140,9 +140,7 @@ class CommandHandling:
     async def _handle(
         self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
     ) -> Handled:
-        run = _Run(
-            self._context, self._store, self._cache, self._new_guess, workflow_id, self._report_undeclared
-        )
+        run = _Run(self._context, self._store, self._cache, self._new_guess, workflow_id, self._undeclared)
         position = await run.complete(batch, validated)
         if position:
             self._appended(position)
@@ -154,18 +152,6 @@ class CommandHandling:
             position=position,
             routed_positions=list(self._routed(made)) if self._heard else [],
         )
-
-    def _report_undeclared(self, work: Work, reason: str) -> None:
-        """Report a rejection for a reason that the contract lacks: a defect, and yet the caller's answer."""
-        _log.error(
-            "%s rejected %s with %s, which its contract does not declare: add it to `rejects` in %s",
-            work.key.aggregate_type,
-            work.envelope.type,
-            reason,
-            work.contract.message.DESCRIPTOR.file.name,
-            extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
-        )
-        self._undeclared(work.envelope.type, reason)
 
     def _routed(self, made: Sequence[CommandOutcome]) -> Iterable[int]:
         """Yields the positions of recorded events that a saga listens to.
@@ -189,7 +175,7 @@ class _Run:
         cache: AggregateCache,
         new_guess: NewAggregateGuess,
         workflow_id: str,
-        undeclared: Callable[[Work, str], None],
+        undeclared: Callable[[str, str], None],
     ) -> None:
         self._context = context
         self._store = store
@@ -387,8 +373,7 @@ class _Run:
             work.outcome = outcomes.with_position(outcome, position)
             work.recorded = True
             # Here and not where it was decided: what was decided on a stale copy is decided again.
-            if outcome.HasField("failure") and not work.contract.may_reject(outcome.failure.reason):
-                self._undeclared(work, outcome.failure.reason)
+            work.report_undeclared(outcome, self._undeclared)
         if group.aggregate is not None:
             self._cache.put(group.key, group.aggregate)
         group.writes = []

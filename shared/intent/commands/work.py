@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +20,8 @@ from intent.records import CommandKey, Snapshot, StreamKey
 from intent.store.event_store import CommandWrite, StoredCommand, StreamAppend
 
 __all__ = ["Group", "Work"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -93,6 +97,26 @@ class Work:
             return
         self.outcome = outcomes.as_duplicate(outcomes.restored(stored))
         self.recorded = True
+
+    def report_undeclared(self, outcome: CommandOutcome, count: Callable[[str, str], None]) -> None:
+        """Report a rejection for a reason that the contract lacks: a defect, and yet the caller's answer.
+
+        Args:
+            outcome: The command's outcome, whatever it is.
+            count: Called with the command's type and the reason.
+        """
+        reason = outcome.failure.reason
+        if not outcome.HasField("failure") or self.contract.may_reject(reason):
+            return
+        _log.error(
+            "%s rejected %s with %s, which its contract does not declare: add it to `rejects` in %s",
+            self.key.aggregate_type,
+            self.contract.type,
+            reason,
+            self.contract.message.DESCRIPTOR.file.name,
+            extra={"tenant": self.key.tenant, "command_id": self.envelope.command_id},
+        )
+        count(self.contract.type, reason)
 
     def settled(self) -> CommandOutcome:
         """Returns the outcome, having given it to the repeats in the batch."""
