@@ -10,9 +10,9 @@ from .world import Process, World, world_on
 
 @pytest_asyncio.fixture
 async def world(database: Database) -> AsyncIterator[World]:
-    """A log whose consumers are served over gRPC by real processes' parts, on PostgreSQL."""
-    async with world_on(database) as made:
-        yield made
+    """A log on PostgreSQL, for consumers that the parts of real processes serve over gRPC."""
+    async with world_on(database) as world:
+        yield world
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""A log, what is saved of a consumer, and instances that come and go: all in memory, for properties."""
+"""A log, the saved state of a consumer, and instances that come and go: in memory, for property tests."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def key_of(item: LogEntry) -> StreamKey:
 
 @dataclass
 class Saved:
-    """What a database keeps of a consumer; refuses whatever must not be.
+    """What a database stores of a consumer; asserts what must always hold.
 
     Attributes:
-        dealt: The positions that were acknowledged or dropped, by anybody.
+        handled: The positions that were acknowledged or dropped, by any instance or operator.
     """
 
     log: list[LogEntry] = field(default_factory=list)
     checkpoints: list[int] = field(default_factory=lambda: [0] * TOTAL)
     epochs: list[int] = field(default_factory=lambda: [0] * TOTAL)
     owners: list[int | None] = field(default_factory=lambda: [None] * TOTAL)
-    aside: dict[StreamKey, StreamMark] = field(default_factory=dict)
+    set_aside: dict[StreamKey, StreamMark] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
-    dealt: set[int] = field(default_factory=set)
+    handled: set[int] = field(default_factory=set)
 
     def append(self, key: StreamKey, kind: str) -> None:
         version = 1 + sum(key_of(e) == key for e in self.log)
@@ -54,52 +54,52 @@ class Saved:
         self.owners[partition] = owner
         self.epochs[partition] += 1
         grant = Grant(partition, self.epochs[partition], self.checkpoints[partition])
-        return grant, [self._with_drops(m) for m in self.aside.values() if m.partition == partition]
+        return grant, [self._with_drops(m) for m in self.set_aside.values() if m.partition == partition]
 
     def save(self, owner: int, changes: Changes) -> bool:
         for mark in changes.partitions:
             if self.owners[mark.partition] != owner or self.epochs[mark.partition] != mark.epoch:
                 return False
-        concerned = {mark.partition for mark in changes.partitions}
+        affected = {mark.partition for mark in changes.partitions}
         for mark in changes.partitions:
             assert mark.checkpoint >= self.checkpoints[mark.partition], "a checkpoint moves backwards"
             self.checkpoints[mark.partition] = mark.checkpoint
             if mark.release:
                 self.owners[mark.partition] = None
         for stream in changes.streams:
-            assert stream.partition in concerned
-            self.aside[stream.key] = stream
+            assert stream.partition in affected
+            self.set_aside[stream.key] = stream
         for partition, key in changes.rejoined:
-            assert partition in concerned
-            self.aside.pop(key, None)
+            assert partition in affected
+            self.set_aside.pop(key, None)
         self.check()
         return True
 
     def check(self) -> None:
-        """Nothing that is not dealt with is missed by whoever takes over."""
+        """Assert that an instance that takes over would miss no event that is not handled."""
         for item in self.log:
             key = key_of(item)
-            if item.type == UNWANTED or item.position in self.dealt:
+            if item.type == UNWANTED or item.position in self.handled:
                 continue
             above = item.position > self.checkpoints[partition_of(key, TOTAL)]
-            kept = key in self.aside and item.version >= self.aside[key].version
+            kept = key in self.set_aside and item.version >= self.set_aside[key].version
             assert above or kept, f"{item.position} would be missed"
 
     def stream(self, key: StreamKey, after_version: int) -> list[LogEntry]:
         return [e for e in self.log if key_of(e) == key and e.version > after_version]
 
     def replay(self, key: StreamKey) -> None:
-        self.aside[key] = replace(self.aside[key], parked=False, attempts=0, retry_in=0.0)
+        self.set_aside[key] = replace(self.set_aside[key], parked=False, attempts=0, retry_in=0.0)
 
     def drop(self, key: StreamKey) -> int:
-        """Drops the first parked event of a stream that is not dropped yet."""
-        mark = self.aside[key]
+        """Drop the first parked event of a stream that is not dropped yet."""
+        mark = self.set_aside[key]
         item = next(e for e in self.stream(key, mark.version - 1) if e.position not in self.dropped)
         self.dropped.add(item.position)
-        self.dealt.add(item.position)
+        self.handled.add(item.position)
         if item.position == mark.position:
             beyond = replace(mark, version=item.version + 1, position=item.position + 1)
-            self.aside[key] = replace(beyond, parked=False, attempts=0, retry_in=0.0)
+            self.set_aside[key] = replace(beyond, parked=False, attempts=0, retry_in=0.0)
         return item.position
 
     def _with_drops(self, mark: StreamMark) -> StreamMark:
@@ -107,39 +107,40 @@ class Saved:
 
 
 class Instance:
-    """One instance, with what it was given and has not answered."""
+    """One instance, with the deliveries that it has not answered."""
 
     def __init__(self, number: int, saved: Saved) -> None:
         self.number = number
         self.saved = saved
-        self.asked: list[Callable[[], None]] = []
-        self.looked: list[Callable[[], None]] = []
+        self.pending_reads: list[Callable[[], None]] = []
+        self.pending_looks: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
         policy = DeliveryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
         self.progress = Progress(TOTAL, policy, [WANTED])
         self.held: dict[int, LogEntry] = {}
 
     def claim(self, partition: int, now: float) -> None:
-        grant, aside = self.saved.grant(partition, self.number)
-        self.progress.claim(grant, aside, now)
+        grant, set_aside = self.saved.grant(partition, self.number)
+        self.progress.claim(grant, set_aside, now)
 
-    def ask(self, size: int) -> None:
-        """Asks for more of the log, and of the streams that were set aside."""
-        asked = self.progress.log_read()
-        if asked is not None:
-            page = self.saved.log[asked.after : asked.after + size]
-            wanted = [e for e in page if partition_of(key_of(e), TOTAL) in asked.partitions]
-            reached = asked.after + len(page)
-            self.asked.append(partial(self.progress.take, asked, wanted, reached))
-        while (stream := self.progress.reads()) is not None:
-            found = self.saved.stream(stream.stream.key, stream.after_version)
-            self.asked.append(partial(self.progress.read, stream, found[:size], len(found) <= size))
+    def read(self, size: int) -> None:
+        """Read more of the log, and of the streams that were set aside."""
+        request = self.progress.log_read()
+        if request is not None:
+            page = self.saved.log[request.after : request.after + size]
+            wanted = [e for e in page if partition_of(key_of(e), TOTAL) in request.partition_numbers]
+            reached = request.after + len(page)
+            self.pending_reads.append(partial(self.progress.take_log, request, wanted, reached))
+        while (stream := self.progress.stream_read()) is not None:
+            entries = self.saved.stream(stream.stream.key, stream.after_version)
+            whole = len(entries) <= size
+            self.pending_reads.append(partial(self.progress.take_stream, stream, entries[:size], whole))
 
-    def told(self) -> None:
-        """Gets the answers to what was asked, which may be old by now."""
-        asked, self.asked = self.asked, []
-        for tell in asked:
-            tell()
+    def finish_reads(self) -> None:
+        """Pass on what was read, which may be old by now."""
+        pending, self.pending_reads = self.pending_reads, []
+        for finish in pending:
+            finish()
 
     def deliver(self, now: float) -> LogEntry | None:
         delivered = self.progress.next(now)
@@ -149,28 +150,28 @@ class Instance:
         assert 1 <= delivered.attempt <= ATTEMPTS
         assert item.type == WANTED
         assert item.position not in self.saved.dropped
-        assert self._of_epoch(item) not in self.acknowledged, "what was acknowledged comes again"
+        assert self._of_epoch(item) not in self.acknowledged, "an acknowledged event is delivered again"
         assert all(key_of(e) != key_of(item) for e in self.held.values()), "two of one stream at once"
         behind = [e for e in self.saved.stream(key_of(item), 0) if e.version < item.version]
-        late = [e.position for e in behind if e.type == WANTED and e.position not in self.saved.dealt]
+        late = [e.position for e in behind if e.type == WANTED and e.position not in self.saved.handled]
         assert late == [], f"{item.position} overtakes {late}"
         self.held[item.position] = item
         return item
 
-    def answer(self, position: int, well: bool, now: float) -> None:
+    def answer(self, position: int, success: bool, now: float) -> None:
         item = self.held.pop(position)
-        if well:
+        if success:
             self.acknowledged.add(self._of_epoch(item))
-            self.saved.dealt.add(position)
+            self.saved.handled.add(position)
             assert self.progress.acknowledge(position)
         else:
             assert self.progress.fail(position, "no", now)
 
-    def save(self, now: float, works: bool = True) -> None:
-        self.operated()
+    def save(self, now: float, success: bool = True) -> None:
+        self.finish_looks()
         changes = self.progress.changes(now)
-        if works:
-            assert self.saved.save(self.number, changes), "another one owns what this one works on"
+        if success:
+            assert self.saved.save(self.number, changes), "another instance owns its partitions"
             self.progress.saved(changes)
         else:
             self.progress.not_saved(changes)
@@ -179,16 +180,16 @@ class Instance:
         return self.saved.epochs[partition_of(key_of(item), TOTAL)], item.position
 
     def look(self, now: float) -> None:
-        """Reads what an operator did; an instance does not save before it has heard the answer."""
-        self.operated()
-        marks = [self.saved._with_drops(m) for m in self.saved.aside.values()]
-        self.looked.append(partial(self.progress.unpark, marks, self.progress.parked, now))
+        """Read what an operator did; an instance does not save before it has passed that on."""
+        self.finish_looks()
+        marks = [self.saved._with_drops(m) for m in self.saved.set_aside.values()]
+        self.pending_looks.append(partial(self.progress.unpark, marks, self.progress.parked, now))
 
-    def operated(self) -> None:
-        """Gets the answer, which may be old by now."""
-        looked, self.looked = self.looked, []
-        for tell in looked:
-            tell()
+    def finish_looks(self) -> None:
+        """Pass on what an operator did, which may be old by now."""
+        pending, self.pending_looks = self.pending_looks, []
+        for finish in pending:
+            finish()
 
 
 def partitions_of(saved: Saved, owners: Collection[int | None]) -> Sequence[int]:

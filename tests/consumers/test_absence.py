@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back under a consumer: nothing is missed, and nobody has to help."""
+"""PostgreSQL stops and returns under a consumer: no event is missed, and nobody has to intervene."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
 
 from ..support.databases import Database, create_database, prepare
-from .test_consuming import goes_on_in_order, orders_of
+from .test_consuming import in_order, versions_by_order
 from .world import Process, Worker, World, until, world_on
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    """A server that may be stopped and killed; what it has committed, it keeps."""
+    """A server that may be stopped and killed; it keeps what it has committed."""
     with tempfile.TemporaryDirectory(prefix="intent-tests-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with Postgres(Path(folder) / "data", settings={"fsync": "off"}) as started:
@@ -67,8 +67,10 @@ class Persistent:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_a_consumer_goes_on_after_the_database_was_away(server: Postgres, own: World, end: str) -> None:
+@pytest.mark.parametrize("outage", ["stop", "kill"])
+async def test_a_consumer_continues_after_an_outage_of_the_database(
+    server: Postgres, own: World, outage: str
+) -> None:
     process = await own.process()
     instance = Persistent(own, process)
     running = asyncio.create_task(instance.run())
@@ -79,7 +81,7 @@ async def test_a_consumer_goes_on_after_the_database_was_away(server: Postgres, 
             return len(instance.seen) > 5
 
         await until(some)
-        await asyncio.to_thread(getattr(server, end))
+        await asyncio.to_thread(getattr(server, outage))
         await asyncio.to_thread(server.restart)
     last = await own.record_many(orders=8, rounds=1)
 
@@ -93,8 +95,8 @@ async def test_a_consumer_goes_on_after_the_database_was_away(server: Postgres, 
 
     await until(caught_up)
     running.cancel()
-    found = orders_of(instance.seen)
-    assert len(found) == 8
-    for order, versions in found.items():
-        assert goes_on_in_order(versions), (order, versions)
+    orders = versions_by_order(instance.seen)
+    assert len(orders) == 8
+    for order, versions in orders.items():
+        assert in_order(versions), (order, versions)
         assert versions[-1] == 7

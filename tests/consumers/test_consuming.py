@@ -1,4 +1,4 @@
-"""Consumers over gRPC and PostgreSQL: in order, at least once, shared, whoever dies."""
+"""Consumers over gRPC and PostgreSQL: in order, at least once, shared, whatever crashes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..store.making import ACME, GLOBEX
 from .world import NAME, QUICK, Process, Worker, World, until
 
 
-def orders_of(seen: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def versions_by_order(seen: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    orders: dict[str, list[int]] = {}
     for order, version in seen:
-        found.setdefault(order, []).append(version)
-    return found
+        orders.setdefault(order, []).append(version)
+    return orders
 
 
-def goes_on_in_order(versions: Sequence[int]) -> bool:
-    """Whether every version comes, none before those below it, whatever comes twice."""
+def in_order(versions: Sequence[int]) -> bool:
+    """Return whether each version comes only after all lower ones; repeats are allowed."""
     reached = 0
     for version in versions:
         if version > reached + 1:
@@ -32,8 +32,8 @@ def goes_on_in_order(versions: Sequence[int]) -> bool:
     return True
 
 
-async def working(worker: Worker) -> None:
-    """Answers well for ever."""
+async def acknowledge_all(worker: Worker) -> None:
+    """Acknowledge every delivery until cancelled."""
     while True:
         await worker.acknowledge(await worker.take())
 
@@ -45,7 +45,7 @@ async def caught_up(process: Process, position: int, tenant: str | None = ACME) 
     await until(there)
 
 
-async def test_every_event_comes_once_with_all_that_is_known_of_it(world: World, process: Process) -> None:
+async def test_every_event_is_delivered_once_with_its_metadata(world: World, process: Process) -> None:
     await world.record("o-1", OrderPlaced(customer_id="ann"))
     worker = await world.joined(process)
     delivery = await worker.take()
@@ -53,14 +53,16 @@ async def test_every_event_comes_once_with_all_that_is_known_of_it(world: World,
     assert (event.position, event.context, event.tenant_id, delivery.attempt) == (1, "orders", ACME, 1)
     assert (event.aggregate_type, event.aggregate_id, event.version) == ("Order", "o-1", 1)
     assert (event.type, event.schema_version) == ("orders.v1.OrderPlaced", 2)
-    assert (event.correlation_id, event.actor) == ("story", "user:ann")
+    assert (event.correlation_id, event.actor) == ("correlation-1", "user:ann")
     assert OrderPlaced.FromString(event.data).customer_id == "ann"
     await worker.acknowledge(delivery)
     await world.record("o-1")
     assert (await worker.take()).event.version == 2
 
 
-async def test_an_old_event_comes_at_its_current_version(world: World, process: Process) -> None:
+async def test_an_old_event_is_delivered_in_its_current_schema_version(
+    world: World, process: Process
+) -> None:
     await world.record("o-1", "orders.v1.OrderPlaced")
     worker = await world.joined(process)
     event = (await worker.take()).event
@@ -79,7 +81,7 @@ async def test_one_event_of_an_aggregate_at_a_time(world: World, process: Proces
     assert {d.event.version for d in await worker.take_all(3)} == {2}
 
 
-async def test_it_goes_on_where_it_ended(world: World, process: Process) -> None:
+async def test_it_continues_where_it_ended(world: World, process: Process) -> None:
     await world.record_many(orders=5)
     first = await world.joined(process)
     await first.take_all(5)
@@ -90,7 +92,7 @@ async def test_it_goes_on_where_it_ended(world: World, process: Process) -> None
     assert second.waiting == 0
 
 
-async def test_what_is_left_unanswered_comes_again(world: World, process: Process) -> None:
+async def test_unanswered_events_are_delivered_again(world: World, process: Process) -> None:
     await world.record_many(orders=4)
     first = await world.joined(process)
     taken = await first.take_all(4, answer=False)
@@ -102,14 +104,14 @@ async def test_what_is_left_unanswered_comes_again(world: World, process: Proces
         again |= {d.event.position for d in await second.take_all(1)}
 
 
-async def test_a_new_consumer_may_begin_now(world: World, process: Process) -> None:
+async def test_a_new_consumer_may_start_with_new_events(world: World, process: Process) -> None:
     await world.record_many(orders=3)
     worker = await world.joined(process, from_now=True)
     position = await world.record("o-new")
     assert (await worker.take()).event.position == position
 
 
-async def test_only_the_types_that_are_wanted_come(world: World, process: Process) -> None:
+async def test_only_the_wanted_types_are_delivered(world: World, process: Process) -> None:
     await world.record("o-1", "orders.v1.OrderConfirmed", "orders.v1.OrderCancelled")
     await world.record_many(orders=30, rounds=20)
     last = await world.record("o-1", "orders.v1.OrderCancelled")
@@ -142,7 +144,7 @@ async def test_a_consumer_of_all_tenants_needs_its_role(world: World, process: P
 
 
 @pytest.mark.parametrize(
-    ("how", "code"),
+    ("options", "code"),
     [
         ({"roles": "customer"}, grpc.StatusCode.PERMISSION_DENIED),
         ({"tenant": ""}, grpc.StatusCode.UNAUTHENTICATED),
@@ -150,10 +152,10 @@ async def test_a_consumer_of_all_tenants_needs_its_role(world: World, process: P
         ({"in_flight": 100_000}, grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
-async def test_who_may_not_join_is_told_why(
-    world: World, process: Process, how: dict[str, object], code: grpc.StatusCode
+async def test_an_instance_that_may_not_join_gets_an_error_that_says_why(
+    world: World, process: Process, options: dict[str, object], code: grpc.StatusCode
 ) -> None:
-    refused = await world.joined(process, wait=False, **how)  # type: ignore[arg-type]
+    refused = await world.joined(process, wait=False, **options)  # type: ignore[arg-type]
     assert await refused.ended() is code
 
 
@@ -163,12 +165,12 @@ async def test_two_instances_share_the_work_in_order_per_aggregate(world: World)
     await one.has(lambda: len(one.partitions) == 4)
     await two.has(lambda: len(two.partitions) == 4)
     assert sorted([*one.partitions, *two.partitions]) == list(range(8))
-    tasks = [asyncio.create_task(working(worker)) for worker in (one, two)]
+    tasks = [asyncio.create_task(acknowledge_all(worker)) for worker in (one, two)]
     last = await world.record_many(orders=12, rounds=5)
     await caught_up(here, last)
     for task in tasks:
         task.cancel()
-    mine, theirs = orders_of(one.seen), orders_of(two.seen)
+    mine, theirs = versions_by_order(one.seen), versions_by_order(two.seen)
     assert mine
     assert theirs
     assert not set(mine) & set(theirs)
@@ -176,12 +178,12 @@ async def test_two_instances_share_the_work_in_order_per_aggregate(world: World)
     assert len(mine | theirs) == 12
 
 
-async def test_a_third_instance_takes_over_without_repeats(world: World, process: Process) -> None:
+async def test_a_third_instance_takes_its_share_without_repeats(world: World, process: Process) -> None:
     workers = [await world.joined(process) for _ in range(2)]
-    tasks = [asyncio.create_task(working(worker)) for worker in workers]
+    tasks = [asyncio.create_task(acknowledge_all(worker)) for worker in workers]
     await world.record_many(orders=10, rounds=3)
     workers.append(await world.joined(process))
-    tasks.append(asyncio.create_task(working(workers[2])))
+    tasks.append(asyncio.create_task(acknowledge_all(workers[2])))
     await workers[2].has(lambda: len(workers[2].partitions) in (2, 3))
     last = await world.record_many(orders=10, rounds=3)
     await caught_up(process, last)
@@ -209,11 +211,11 @@ async def test_an_instance_that_is_killed_loses_nothing(world: World, process: P
         await killed.acknowledge(delivery)
     await killed.vanish()
     other = await world.joined(process)
-    task = asyncio.create_task(working(other))
+    task = asyncio.create_task(acknowledge_all(other))
     await caught_up(process, 18)
     task.cancel()
-    for order, versions in orders_of([*killed.seen, *other.seen]).items():
-        assert goes_on_in_order(versions), (order, versions)
+    for order, versions in versions_by_order([*killed.seen, *other.seen]).items():
+        assert in_order(versions), (order, versions)
         assert versions[-1] == 3
     unanswered = {(d.event.aggregate_id, d.event.version) for d in done[2:]}
     assert unanswered <= set(other.seen)
@@ -223,7 +225,7 @@ async def test_a_process_that_is_killed_loses_nothing(world: World) -> None:
     killed, living = await world.process(), await world.process()
     one, two = await world.joined(killed), await world.joined(living)
     await two.has(lambda: len(two.partitions) == 4)
-    tasks = [asyncio.create_task(working(worker)) for worker in (one, two)]
+    tasks = [asyncio.create_task(acknowledge_all(worker)) for worker in (one, two)]
     await world.record_many(orders=10, rounds=3)
     await killed.crash()
     last = await world.record_many(orders=10, rounds=3)
@@ -231,12 +233,12 @@ async def test_a_process_that_is_killed_loses_nothing(world: World) -> None:
     await caught_up(living, last)
     for task in tasks:
         task.cancel()
-    for order, versions in orders_of([*one.seen, *two.seen]).items():
-        assert goes_on_in_order(versions), (order, versions)
+    for order, versions in versions_by_order([*one.seen, *two.seen]).items():
+        assert in_order(versions), (order, versions)
         assert versions[-1] == 6
 
 
-async def test_a_process_that_stops_tells_its_instances_to_join_again(world: World) -> None:
+async def test_a_process_that_stops_ends_its_instances_so_that_they_join_again(world: World) -> None:
     stopping, other = await world.process(), await world.process()
     await world.record_many(orders=5)
     worker = await world.joined(stopping)
@@ -262,8 +264,8 @@ async def test_a_process_that_stops_waits_for_answers_to_what_it_delivered(world
     assert (await again.take()).event.position == position
 
 
-async def test_a_process_without_its_lease_delivers_no_more(world: World) -> None:
-    """It cannot renew its lease, so that another may have taken over: its instances must join again."""
+async def test_a_process_without_its_lease_delivers_nothing_more(world: World) -> None:
+    """Another process may have taken over, so its instances must join again."""
     cut_off, other = await world.process(), await world.process()
     worker = await world.joined(cut_off)
     await cut_off.store.close()
@@ -278,7 +280,7 @@ async def test_a_slow_instance_is_not_flooded(world: World, process: Process) ->
     await world.record_many(orders=50)
     worker = await world.joined(process, in_flight=3)
     taken = await worker.take_all(3, answer=False)
-    # What was delivered beyond would have come before the answer to a later question.
+    # Any further delivery would have arrived before the answer to this later call.
     await process.client().describe()
     assert worker.waiting == 0
     await worker.acknowledge(taken[0])
@@ -287,7 +289,7 @@ async def test_a_slow_instance_is_not_flooded(world: World, process: Process) ->
     assert worker.waiting == 0
 
 
-async def test_an_instance_that_does_not_read_holds_up_no_other(world: World, process: Process) -> None:
+async def test_an_instance_that_does_not_read_blocks_no_other(world: World, process: Process) -> None:
     lazy = await world.joined(process, in_flight=2)
     busy = await world.joined(process)
     await busy.has(lambda: len(busy.partitions) == 4)
@@ -296,7 +298,7 @@ async def test_an_instance_that_does_not_read_holds_up_no_other(world: World, pr
     await busy.take_all(5)
 
 
-async def test_a_long_stream_does_not_hold_up_others(world: World, process: Process) -> None:
+async def test_a_long_stream_does_not_block_others(world: World, process: Process) -> None:
     for _ in range(30):
         await world.record("long", *["orders.v1.OrderConfirmed"] * 20)
     await world.record("short")
@@ -307,7 +309,7 @@ async def test_a_long_stream_does_not_hold_up_others(world: World, process: Proc
     async with asyncio.timeout(20):
         while ("short", 1) not in worker.seen:
             await worker.take()
-    # The long one then comes whole and in order.
+    # The long one is then delivered completely and in order.
     await worker.acknowledge(first)
     for version in range(2, 601):
         delivery = await worker.take()
@@ -317,7 +319,7 @@ async def test_a_long_stream_does_not_hold_up_others(world: World, process: Proc
     assert (await worker.take()).event.version == 601
 
 
-async def test_a_slow_event_does_not_hold_up_the_checkpoint_for_ever(world: World) -> None:
+async def test_a_slow_event_does_not_block_the_checkpoint_forever(world: World) -> None:
     process = await world.process(replace(QUICK, slow=0.05))
     await world.record_many(orders=8)
     worker = await world.joined(process, partitions=1)
@@ -325,10 +327,10 @@ async def test_a_slow_event_does_not_hold_up_the_checkpoint_for_ever(world: Worl
     for delivery in others:
         await worker.acknowledge(delivery)
 
-    async def passed() -> bool:
-        return len(await process.host.database.aside(ConsumerKey(ACME, NAME), [0])) == 1
+    async def is_set_aside() -> bool:
+        return len(await process.host.database.set_aside_streams(ConsumerKey(ACME, NAME), [0])) == 1
 
-    await until(passed)
+    await until(is_set_aside)
     assert (await process.host.database.list(ACME))[0].position == 0
     await worker.vanish()
     again = await world.joined(process)
@@ -336,7 +338,7 @@ async def test_a_slow_event_does_not_hold_up_the_checkpoint_for_ever(world: Worl
     assert again.waiting == 0
 
 
-async def test_many_idle_consumers_cost_one_statement_for_all(
+async def test_many_idle_consumers_share_one_statement(
     world: World, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workers = await asyncio.gather(*(world.joined(process, f"idle-{n}", from_now=True) for n in range(30)))
@@ -347,13 +349,13 @@ async def test_many_idle_consumers_cost_one_statement_for_all(
         calls.append(function)
         return await inner(function, *arguments)
 
-    async def beaten() -> bool:
+    async def sent_heartbeats() -> bool:
         return calls.count("consumer_beat") >= 5
 
     monkeypatch.setattr(process.host.database, "_rows", counted)
-    await until(beaten)
+    await until(sent_heartbeats)
     del calls[:]
-    await until(beaten)
+    await until(sent_heartbeats)
     assert set(calls) <= {"consumer_beat", "consumer_list"}
     position = await world.record("o-1")
     taken = await asyncio.gather(*(worker.take() for worker in workers))

@@ -1,4 +1,4 @@
-"""The consumer of shipping in real processes: orders and shipping, killed and started again."""
+"""The consumer of shipping in real processes: orders and shipping, killed and restarted."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def client(context: ContextService, tenant: str = "acme") -> IntentClient:
     )
 
 
-async def known(calling: IntentClient, order_id: str, status: str) -> KnownOrder:
-    """Waits until shipping knows an order in a status."""
+async def known(client: IntentClient, order_id: str, status: str) -> KnownOrder:
+    """Wait until shipping knows an order in a status."""
 
-    async def there() -> KnownOrder | None:
+    async def in_status() -> KnownOrder | None:
         try:
-            found = await calling.query(GetKnownOrder(order_id=order_id), KnownOrder)
+            order = await client.query(GetKnownOrder(order_id=order_id), KnownOrder)
         except NotFound:
             return None
-        return found if found.status == status else None
+        return order if order.status == status else None
 
-    found: KnownOrder = await until(there)
-    return found
+    order: KnownOrder = await until(in_status)
+    return order
 
 
 async def test_shipping_knows_the_orders_of_every_tenant(
@@ -63,8 +63,8 @@ async def test_shipping_knows_the_orders_of_every_tenant(
     for tenant in ("acme", "globex"):
         async with client(orders, tenant) as ordering, client(shipping, tenant) as asking:
             await ordering.execute(place(f"o-{tenant}", customer="ann"))
-            found = await known(asking, f"o-{tenant}", "placed")
-            assert (found.customer_id, found.line_count) == ("ann", 1)
+            order = await known(asking, f"o-{tenant}", "placed")
+            assert (order.customer_id, order.line_count) == ("ann", 1)
             await ordering.execute(CancelOrder(order_id=f"o-{tenant}", reason="too dear"))
             await known(asking, f"o-{tenant}", "cancelled")
             events = [event async for event in asking.events(follow=False)]
@@ -75,7 +75,7 @@ async def test_shipping_knows_the_orders_of_every_tenant(
 
 
 @pytest.mark.chaos
-async def test_killed_contexts_lose_no_event_and_note_each_once(
+async def test_killed_contexts_lose_no_event_and_record_each_once(
     orders: ContextService, shipping: ContextService
 ) -> None:
     async with client(orders, "killed") as ordering, client(shipping, "killed") as asking:

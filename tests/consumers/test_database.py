@@ -1,4 +1,4 @@
-"""What PostgreSQL keeps of consumers: members, partitions, checkpoints, parked streams."""
+"""What PostgreSQL stores of consumers: members, partitions, checkpoints, parked streams."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Member:
 
     @classmethod
     async def joined(
-        cls, database: ConsumerDatabase, key: ConsumerKey = KEY, lease: float = 60.0, **how: object
+        cls, database: ConsumerDatabase, key: ConsumerKey = KEY, lease: float = 60.0, **options: object
     ) -> Member:
-        made = cls(database, key, uuid4(), uuid4())
-        await database.beat(made.worker, "test", lease, [], new=True)
-        joining: dict[str, object] = {"partitions": TOTAL, "from_now": False, "types": [], **how}
-        await database.join(key, made.instance, made.worker, **joining)  # type: ignore[arg-type]
-        return made
+        member = cls(database, key, uuid4(), uuid4())
+        await database.heartbeat(member.worker, "test", lease, [], new=True)
+        terms: dict[str, object] = {"partitions": TOTAL, "from_now": False, "types": [], **options}
+        await database.join(key, member.instance, member.worker, **terms)  # type: ignore[arg-type]
+        return member
 
-    async def beat(self) -> int | None:
-        """The revision of the consumer; None when the process counts as dead."""
-        found = await self.database.beat(self.worker, "test", 60.0, [self.instance], new=False)
-        return None if found is None else found[self.instance]
+    async def heartbeat(self) -> int | None:
+        """Return the revision of the consumer; None when the process counts as dead."""
+        revisions = await self.database.heartbeat(self.worker, "test", 60.0, [self.instance], new=False)
+        return None if revisions is None else revisions[self.instance]
 
     async def partitions(self) -> list[int]:
         return [grant.partition for grant in await self.grants()]
@@ -57,8 +57,8 @@ class Member:
     async def grants(self) -> Sequence[Grant]:
         return (await self.database.balance(self.key, self.instance)).grants
 
-    async def save(self, *marks: PartitionMark, **more: object) -> None:
-        await self.database.save(self.key, self.instance, Changes(marks, **more))  # type: ignore[arg-type]
+    async def save(self, *marks: PartitionMark, **streams: object) -> None:
+        await self.database.save(self.key, self.instance, Changes(marks, **streams))  # type: ignore[arg-type]
 
 
 @pytest_asyncio.fixture
@@ -70,7 +70,7 @@ def mark(grant: Grant, checkpoint: int, release: bool = False) -> PartitionMark:
     return PartitionMark(grant.partition, grant.epoch, checkpoint, release)
 
 
-def aside(partition: int, stream: StreamKey, position: int, parked: bool = False) -> StreamMark:
+def set_aside(partition: int, stream: StreamKey, position: int, parked: bool = False) -> StreamMark:
     return StreamMark(partition, stream, 1, position, 2, "no", 0.0, parked)
 
 
@@ -86,23 +86,23 @@ async def test_one_instance_has_all_and_two_share(consumers: ConsumerDatabase) -
     assert await first.partitions() == [0, 1]
 
 
-async def test_every_new_owner_has_a_later_epoch_and_begins_at_the_checkpoint(
+async def test_every_new_owner_has_a_later_epoch_and_starts_at_the_checkpoint(
     consumers: ConsumerDatabase,
 ) -> None:
     first = await Member.joined(consumers)
     before = await first.grants()
     await first.save(mark(before[0], 17), mark(before[1], 4))
-    await consumers.beat(first.worker, "test", 60, [], new=False)
+    await consumers.heartbeat(first.worker, "test", 60, [], new=False)
     second = await Member.joined(consumers)
     after = await second.grants()
     assert [grant.checkpoint for grant in after] == [17, 4, 0, 0]
     assert all(new.epoch > old.epoch for new, old in zip(after, before, strict=True))
 
 
-async def test_who_was_replaced_saves_nothing(consumers: ConsumerDatabase) -> None:
+async def test_an_instance_that_was_replaced_cannot_save(consumers: ConsumerDatabase) -> None:
     first = await Member.joined(consumers)
     grants = await first.grants()
-    await consumers.beat(first.worker, "test", 60, [], new=False)
+    await consumers.heartbeat(first.worker, "test", 60, [], new=False)
     second = await Member.joined(consumers)
     await second.grants()
     with pytest.raises(NotAMemberError):
@@ -112,7 +112,7 @@ async def test_who_was_replaced_saves_nothing(consumers: ConsumerDatabase) -> No
     assert (await second.grants())[0].checkpoint == 0
 
 
-async def test_an_epoch_of_the_past_saves_nothing_even_for_the_same_instance(
+async def test_a_past_epoch_cannot_save_even_for_the_same_instance(
     consumers: ConsumerDatabase,
 ) -> None:
     member = await Member.joined(consumers)
@@ -132,21 +132,21 @@ async def test_a_checkpoint_never_moves_backwards(consumers: ConsumerDatabase) -
     assert (await member.grants())[0].checkpoint == 7
 
 
-async def test_a_process_that_is_silent_loses_its_partitions(consumers: ConsumerDatabase) -> None:
+async def test_a_process_without_heartbeats_loses_its_partitions(consumers: ConsumerDatabase) -> None:
     silent = await Member.joined(consumers, lease=0.05)
     await silent.partitions()
     living = await Member.joined(consumers)
     while len(await living.partitions()) < TOTAL:
-        await living.beat()
-    assert await silent.beat() is None
+        await living.heartbeat()
+    assert await silent.heartbeat() is None
 
 
-async def test_a_process_that_was_taken_for_dead_cannot_join(consumers: ConsumerDatabase) -> None:
+async def test_a_process_that_is_considered_dead_cannot_join(consumers: ConsumerDatabase) -> None:
     with pytest.raises(NotAMemberError):
         await consumers.join(KEY, uuid4(), uuid4(), partitions=2, from_now=False, types=[])
 
 
-async def test_a_new_consumer_begins_at_the_beginning_or_now(
+async def test_a_new_consumer_starts_at_the_beginning_or_now(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore
 ) -> None:
     await postgres_store.append([to(key())])
@@ -154,7 +154,7 @@ async def test_a_new_consumer_begins_at_the_beginning_or_now(
     new = await Member.joined(consumers, ConsumerKey(ACME, "later"), from_now=True)
     assert {grant.checkpoint for grant in await old.grants()} == {0}
     assert {grant.checkpoint for grant in await new.grants()} == {1}
-    # Only when it is new: whoever joins later goes on where the others are.
+    # Only when it is new: an instance that joins later continues where the others are.
     again = await Member.joined(consumers, from_now=True)
     assert (await consumers.balance(KEY, again.instance)).grants == []
 
@@ -169,34 +169,34 @@ async def test_many_join_a_new_consumer_at_once(consumers: ConsumerDatabase) -> 
     assert sorted(held) == [0, 1, 2, 3]
 
 
-async def test_a_stream_set_aside_is_kept_and_removed_with_the_checkpoint(
+async def test_a_stream_that_is_set_aside_is_saved_and_removed_with_the_checkpoint(
     consumers: ConsumerDatabase,
 ) -> None:
     member = await Member.joined(consumers)
     grant, *_ = await member.grants()
     kept = StreamMark(0, key("o-1"), 3, 40, 2, "no", 30.0, False)
     await member.save(mark(grant, 50), streams=[kept])
-    (found,) = await consumers.aside(KEY, [0, 1])
-    assert (found.key, found.version, found.position, found.attempts) == (key("o-1"), 3, 40, 2)
-    assert 25 < found.retry_in <= 30
+    (saved,) = await consumers.set_aside_streams(KEY, [0, 1])
+    assert (saved.key, saved.version, saved.position, saved.attempts) == (key("o-1"), 3, 40, 2)
+    assert 25 < saved.retry_in <= 30
     assert (await consumers.list(ACME))[0].position == 0
-    assert await consumers.aside(KEY, [1]) == []
+    assert await consumers.set_aside_streams(KEY, [1]) == []
     await member.save(mark(grant, 60), rejoined=[(0, key("o-1"))])
-    assert await consumers.aside(KEY, [0]) == []
+    assert await consumers.set_aside_streams(KEY, [0]) == []
 
 
 async def parked(consumers: ConsumerDatabase, store: PostgresEventStore, on: ConsumerKey) -> Member:
-    """A member whose stream o-1, with the events at 1, 2 and 4, is parked on the first of them."""
+    """Return a member whose stream o-1, with the events at 1, 2 and 4, is parked on the first of them."""
     await store.append([to(key("o-1"), 0, command(2)), to(key("o-2"))])
     await store.append([to(key("o-1"), 2, command([event(kind="orders.v1.OrderConfirmed")]))])
     member = await Member.joined(consumers, on)
     grants = await member.grants()
-    await member.save(*(mark(grant, 4) for grant in grants), streams=[aside(0, key("o-1"), 1, True)])
+    await member.save(*(mark(grant, 4) for grant in grants), streams=[set_aside(0, key("o-1"), 1, True)])
     return member
 
 
-async def positions_of(consumers: ConsumerDatabase, **narrowed: Any) -> list[int]:
-    return [row.entry.position for row in await consumers.parked(None, 10, **narrowed)]
+async def positions_of(consumers: ConsumerDatabase, **filters: Any) -> list[int]:
+    return [row.entry.position for row in await consumers.parked(None, 10, **filters)]
 
 
 @pytest.mark.parametrize("on", [KEY, ALL])
@@ -223,26 +223,26 @@ async def test_what_is_parked_is_listed_replayed_and_dropped(
     assert await positions_of(consumers, position=2) == []
     assert await consumers.replay(on, key("o-2")) is None
     assert await consumers.replay(on, key("o-1")) == 2
-    (replayed,) = await consumers.aside(on, [0])
+    (replayed,) = await consumers.set_aside_streams(on, [0])
     assert (replayed.parked, replayed.attempts, replayed.position) == (False, 0, 1)
     assert replayed.dropped == {2}
     assert await consumers.parked(None, 10) == []
     assert await consumers.replay(on, key("o-1")) is None
 
 
-async def test_dropping_what_failed_lets_the_rest_go_on(
+async def test_dropping_the_failed_event_lets_the_rest_continue(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore
 ) -> None:
     member = await parked(consumers, postgres_store, KEY)
-    before = await member.beat()
+    before = await member.heartbeat()
     assert await consumers.drop(KEY, 1, "a test", "ann")
-    (left,) = await consumers.aside(KEY, [0])
+    (left,) = await consumers.set_aside_streams(KEY, [0])
     assert (left.parked, left.attempts, left.version, left.position) == (False, 0, 2, 2)
-    assert await member.beat() != before
+    assert await member.heartbeat() != before
     assert (await consumers.list(ACME))[0].position == 1
 
 
-async def test_what_the_consumer_does_not_want_is_not_parked(
+async def test_unwanted_events_of_a_parked_stream_are_not_parked(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore
 ) -> None:
     await parked(consumers, postgres_store, KEY)
@@ -252,7 +252,7 @@ async def test_what_the_consumer_does_not_want_is_not_parked(
     assert not await consumers.drop(KEY, 4, "not wanted", "ann")
 
 
-async def test_consumers_of_the_same_name_are_apart(
+async def test_consumers_of_the_same_name_are_separate_per_tenant(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore
 ) -> None:
     await parked(consumers, postgres_store, KEY)
@@ -269,10 +269,10 @@ async def test_consumers_of_the_same_name_are_apart(
     assert not await consumers.drop(ConsumerKey(GLOBEX, KEY.name), 1, "theirs", "ann")
 
 
-async def test_a_consumer_is_removed_when_nobody_works_for_it(consumers: ConsumerDatabase) -> None:
+async def test_a_consumer_is_removed_when_it_has_no_instance(consumers: ConsumerDatabase) -> None:
     member = await Member.joined(consumers)
     assert await consumers.remove(KEY) is False
-    await consumers.beat(member.worker, "test", 60, [], new=False)
+    await consumers.heartbeat(member.worker, "test", 60, [], new=False)
     assert await consumers.remove(KEY) is True
     assert await consumers.remove(KEY) is None
     assert await consumers.list(None) == []
@@ -311,7 +311,7 @@ async def test_python_and_sql_agree_on_partitions(
     connection = await asyncpg.connect(database.owner)
     try:
         await connection.execute("set role orders_log")
-        found = await connection.fetchval("select orders.partition_of($1, $2, $3, $4)", *stream, total)
+        partition = await connection.fetchval("select orders.partition_of($1, $2, $3, $4)", *stream, total)
     finally:
         await connection.close()
-    assert found == partition_of(StreamKey(*stream), total)
+    assert partition == partition_of(StreamKey(*stream), total)

@@ -1,4 +1,4 @@
-"""Events that cannot be dealt with: tried again, then parked with their stream, replayed or dropped."""
+"""Events that cannot be handled: tried again, then parked with their stream, replayed or dropped."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ from .world import NAME, Process, Worker, World, until
 
 
 async def parked(client: IntentClient, count: int) -> list[ParkedEvent]:
-    """Waits until so many events are parked."""
+    """Wait until exactly `count` events are parked; return them."""
+    events: list[ParkedEvent] = []
 
-    found: list[ParkedEvent] = []
+    async def as_many() -> bool:
+        events[:] = (await client.consumers.parked()).parked
+        return len(events) == count
 
-    async def there() -> bool:
-        found[:] = (await client.consumers.parked()).parked
-        return len(found) == count
-
-    await until(there)
-    return found
+    await until(as_many)
+    return events
 
 
 async def caught_up(client: IntentClient, position: int) -> ConsumerInfo:
-    """Waits until the consumer is at a position."""
+    """Wait until the consumer is at a position."""
 
-    async def there() -> ConsumerInfo | None:
+    async def at_position() -> ConsumerInfo | None:
         (info,) = (await client.consumers.list()).consumers
         return info if info.position >= position else None
 
-    info: ConsumerInfo = await until(there)
+    info: ConsumerInfo = await until(at_position)
     return info
 
 
 async def poison(worker: Worker, order: str, times: int) -> list[Delivery]:
-    """Fails the first event of one order so often and answers all others well meanwhile."""
+    """Fail the first event of one order `times` times, and acknowledge all others meanwhile."""
     failed: list[Delivery] = []
     while len(failed) < times:
         delivery = await worker.take()
@@ -55,7 +54,7 @@ async def poison(worker: Worker, order: str, times: int) -> list[Delivery]:
     return failed
 
 
-async def test_a_failed_event_comes_again_before_the_next_of_its_stream(
+async def test_a_failed_event_is_delivered_again_before_the_next_of_its_stream(
     world: World, process: Process
 ) -> None:
     await world.record_many(orders=1, rounds=2)
@@ -65,7 +64,7 @@ async def test_a_failed_event_comes_again_before_the_next_of_its_stream(
     assert [(d.event.version, d.attempt) for d in await worker.take_all(2)] == [(1, 4), (2, 1)]
 
 
-async def test_a_poison_event_parks_its_stream_only(world: World, process: Process) -> None:
+async def test_a_poison_event_parks_only_its_stream(world: World, process: Process) -> None:
     await world.record_many(orders=5, rounds=2)
     worker = await world.joined(process, attempts=2)
     await poison(worker, "o-2", times=2)
@@ -78,20 +77,20 @@ async def test_a_poison_event_parks_its_stream_only(world: World, process: Proce
     info = await caught_up(client, last)
     assert (info.consumer, info.tenant_id, info.lag, info.instances) == (NAME, ACME, 0, 1)
     assert info.parked_streams == 1
-    found = await parked(client, 3)
-    assert [(p.event.aggregate_id, p.event.version, p.attempts) for p in found] == [
+    events = await parked(client, 3)
+    assert [(p.event.aggregate_id, p.event.version, p.attempts) for p in events] == [
         ("o-2", 1, 2),
         ("o-2", 2, 0),
         ("o-2", 3, 0),
     ]
-    assert (found[0].consumer, found[0].error, found[0].all_tenants) == (NAME, "no 2", False)
-    assert found[0].parked_at.seconds > 0
+    assert (events[0].consumer, events[0].error, events[0].all_tenants) == (NAME, "no 2", False)
+    assert events[0].parked_at.seconds > 0
     assert list((await client.consumers.parked("another")).parked) == []
     limited = await client.consumers.parked(NAME, aggregate_type="Order", aggregate_id="o-2", limit=2)
     assert (len(limited.parked), limited.more) == (2, True)
 
 
-async def test_what_is_replayed_comes_in_order_and_the_stream_goes_on(world: World, process: Process) -> None:
+async def test_a_replayed_stream_is_delivered_in_order_and_continues(world: World, process: Process) -> None:
     await world.record_many(orders=1, rounds=3)
     worker = await world.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
@@ -108,7 +107,9 @@ async def test_what_is_replayed_comes_in_order_and_the_stream_goes_on(world: Wor
         await client.consumers.replay(NAME, "Order", "o-0")
 
 
-async def test_what_fails_again_when_it_is_replayed_is_parked_again(world: World, process: Process) -> None:
+async def test_an_event_that_fails_again_after_a_replay_is_parked_again(
+    world: World, process: Process
+) -> None:
     await world.record_many(orders=1, rounds=2)
     worker = await world.joined(process, attempts=2)
     client = process.client()
@@ -119,7 +120,7 @@ async def test_what_fails_again_when_it_is_replayed_is_parked_again(world: World
     assert len(await worker.take_all(2)) == 2
 
 
-async def test_dropping_the_event_that_failed_lets_the_rest_go_on(world: World, process: Process) -> None:
+async def test_dropping_the_failed_event_lets_the_rest_continue(world: World, process: Process) -> None:
     await world.record_many(orders=1, rounds=3)
     worker = await world.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
@@ -135,7 +136,7 @@ async def test_dropping_the_event_that_failed_lets_the_rest_go_on(world: World, 
     assert (row["attempts"], row["error"]) == (1, "no 1")
 
 
-async def test_dropping_what_waits_leaves_the_stream_parked(world: World, process: Process) -> None:
+async def test_dropping_a_waiting_event_leaves_the_stream_parked(world: World, process: Process) -> None:
     await world.record_many(orders=1, rounds=3)
     worker = await world.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
@@ -147,7 +148,7 @@ async def test_dropping_what_waits_leaves_the_stream_parked(world: World, proces
     assert [d.event.version for d in await worker.take_all(2)] == [1, 3]
 
 
-async def test_dropping_the_last_parked_event_frees_the_stream(world: World, process: Process) -> None:
+async def test_dropping_the_last_parked_event_unparks_the_stream(world: World, process: Process) -> None:
     await world.record("o-0")
     worker = await world.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
@@ -159,7 +160,7 @@ async def test_dropping_the_last_parked_event_frees_the_stream(world: World, pro
     assert (await caught_up(client, 2)).parked_streams == 0
 
 
-async def test_a_drop_or_replay_while_nobody_works_is_not_lost(world: World, process: Process) -> None:
+async def test_a_drop_or_replay_while_no_instance_runs_is_not_lost(world: World, process: Process) -> None:
     await world.record_many(orders=2, rounds=2)
     worker = await world.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
@@ -188,10 +189,12 @@ async def test_attempts_are_counted_across_instances_and_processes(world: World)
     await poison(one, "o-1", times=2)
     consumer, every = ConsumerKey(ACME, NAME), range(8)
 
-    async def noted() -> bool:
-        return any(mark.attempts == 2 for mark in await first.host.database.aside(consumer, every))
+    async def saved() -> bool:
+        return any(
+            mark.attempts == 2 for mark in await first.host.database.set_aside_streams(consumer, every)
+        )
 
-    await until(noted)
+    await until(saved)
     await first.stop()
     two = await world.joined(second, attempts=3)
     delivery = await two.take()
@@ -200,7 +203,7 @@ async def test_attempts_are_counted_across_instances_and_processes(world: World)
     assert (await parked(second.client(), 1))[0].error == "still"
 
 
-async def test_what_is_parked_survives_a_restart(world: World) -> None:
+async def test_parked_events_survive_a_restart(world: World) -> None:
     first = await world.process()
     await world.record_many(orders=2, rounds=2)
     worker = await world.joined(first, attempts=1)
@@ -211,15 +214,15 @@ async def test_what_is_parked_survives_a_restart(world: World) -> None:
     again = await world.joined(second)
     await again.has(lambda: len(again.partitions) == 8)
     await world.record("o-1")
-    found = await parked(second.client(), 3)
-    assert [(p.event.version, p.attempts) for p in found] == [(1, 1), (2, 0), (3, 0)]
+    events = await parked(second.client(), 3)
+    assert [(p.event.version, p.attempts) for p in events] == [(1, 1), (2, 0), (3, 0)]
     await second.client().consumers.replay(NAME, "Order", "o-1")
     while ("o-1", 3) not in again.seen:
         await again.acknowledge(await again.take())
     assert [version for order, version in again.seen if order == "o-1"] == [1, 2, 3]
 
 
-async def test_a_replay_asked_of_another_process_is_heard_of(world: World) -> None:
+async def test_a_replay_requested_of_another_process_takes_effect(world: World) -> None:
     here, there = await world.process(), await world.process()
     await world.record("o-1")
     worker = await world.joined(here, attempts=1)
@@ -229,7 +232,7 @@ async def test_a_replay_asked_of_another_process_is_heard_of(world: World) -> No
     assert (await worker.take()).event.version == 1
 
 
-async def test_tenants_see_and_touch_their_own_consumers_only(world: World, process: Process) -> None:
+async def test_tenants_see_and_change_only_their_own_consumers(world: World, process: Process) -> None:
     await world.record("o-1", tenant=ACME)
     everyone = await world.joined(process, roles="consumer-all", all_tenants=True, attempts=1)
     await poison(everyone, "o-1", times=1)
@@ -271,7 +274,7 @@ async def test_operating_needs_a_role_a_tenant_and_a_reason(process: Process) ->
         await process.client(roles=["operator"]).consumers.drop(NAME, 1, "")
 
 
-async def test_a_consumer_is_removed_once_nobody_works_for_it(world: World, process: Process) -> None:
+async def test_a_consumer_is_removed_once_it_has_no_instance(world: World, process: Process) -> None:
     await world.record("o-1")
     worker = await world.joined(process)
     await worker.take_all(1)

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: nothing is missed, and no stream's events overtake each other."""
+"""In any order of actions, no event is missed, and no stream's events overtake each other."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Consuming:
         for partition in partitions_of(self.saved, [None])[: 1 + pick % TOTAL]:
             instance.claim(partition, self.now)
 
-    def ask(self, instance: Instance, pick: int) -> None:
-        instance.ask(1 + pick % 9)
+    def read(self, instance: Instance, pick: int) -> None:
+        instance.read(1 + pick % 9)
 
-    def told(self, instance: Instance, pick: int) -> None:
-        instance.told()
+    def finish_reads(self, instance: Instance, pick: int) -> None:
+        instance.finish_reads()
 
     def deliver(self, instance: Instance, pick: int) -> None:
         instance.deliver(self.now)
@@ -56,10 +56,10 @@ class Consuming:
             instance.answer(sorted(instance.held)[pick % len(instance.held)], False, self.now)
 
     def save(self, instance: Instance, pick: int) -> None:
-        instance.save(self.now, works=pick % 4 > 0)
+        instance.save(self.now, success=pick % 4 > 0)
 
     def vanish(self, instance: Instance, pick: int) -> None:
-        """The instance is gone with all that it knew; what it had not saved comes again."""
+        """Lose the instance with its memory; what it had not saved is delivered again."""
         for partition in partitions_of(self.saved, [instance.number]):
             self.saved.owners[partition] = None
         self.instances[self.instances.index(instance)] = self._join()
@@ -70,11 +70,11 @@ class Consuming:
     def wait(self, _: Instance, pick: int) -> None:
         self.now += (1.0, 6.0, 30.0)[pick % 3]
         for instance in self.instances:
-            instance.progress.set_slow_aside(self.now)
+            instance.progress.set_slow_streams_aside(self.now)
 
     def operate(self, _: Instance, pick: int) -> None:
-        """An operator replays a parked stream, or drops an event of it."""
-        parked = sorted(key for key, mark in self.saved.aside.items() if mark.parked)
+        """Replay a parked stream, or drop an event of it, as an operator."""
+        parked = sorted(key for key, mark in self.saved.set_aside.items() if mark.parked)
         if parked:
             act = (self.saved.replay, self.saved.drop)[pick % 2]
             act(parked[pick % len(parked)])
@@ -82,11 +82,11 @@ class Consuming:
     def look(self, instance: Instance, pick: int) -> None:
         instance.look(self.now)
 
-    def operated(self, instance: Instance, pick: int) -> None:
-        instance.operated()
+    def finish_looks(self, instance: Instance, pick: int) -> None:
+        instance.finish_looks()
 
     def settle(self) -> None:
-        """Lets all go well until nothing is left to do."""
+        """Let everything succeed until nothing is left to do."""
         for _ in range(500):
             if self._quiet():
                 return
@@ -94,22 +94,22 @@ class Consuming:
             self.claim(self.instances[0], TOTAL - 1)
             for instance in self.instances:
                 self._work(instance)
-        raise AssertionError("it does not come to an end")
+        raise AssertionError("it never settles")
 
     def _work(self, instance: Instance) -> None:
-        instance.ask(2)
-        instance.told()
+        instance.read(2)
+        instance.finish_reads()
         for position in list(instance.held):
             instance.answer(position, True, self.now)
         while (item := instance.deliver(self.now)) is not None:
             instance.answer(item.position, True, self.now)
         instance.save(self.now)
         instance.look(self.now)
-        instance.operated()
+        instance.finish_looks()
 
     def _quiet(self) -> bool:
         return self.saved.checkpoints == [len(self.saved.log)] * TOTAL and all(
-            mark.parked for mark in self.saved.aside.values()
+            mark.parked for mark in self.saved.set_aside.values()
         )
 
     def _join(self) -> Instance:
@@ -119,8 +119,8 @@ class Consuming:
 
 WEIGHTS = {
     "append": 6,
-    "ask": 10,
-    "told": 8,
+    "read": 10,
+    "finish_reads": 8,
     "deliver": 20,
     "acknowledge": 14,
     "fail": 6,
@@ -128,7 +128,7 @@ WEIGHTS = {
     "wait": 6,
     "claim": 5,
     "look": 3,
-    "operated": 3,
+    "finish_looks": 3,
     "operate": 2,
     "hand_over": 1,
     "vanish": 1,
@@ -138,7 +138,7 @@ WEIGHTS = {
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=400, deadline=None)
 def test_nothing_is_missed_and_nothing_overtakes(seed: int) -> None:
-    # Steps from a seed rather than from hypothesis, which would try mostly short and dull ones.
+    # Steps from a seed rather than from hypothesis, which would mostly try short and simple ones.
     rng = random.Random(seed)
     consuming = Consuming()
     consuming.do("claim", 0, 1)
@@ -149,7 +149,7 @@ def test_nothing_is_missed_and_nothing_overtakes(seed: int) -> None:
     consuming.settle()
 
     saved = consuming.saved
-    parked = {key for key, mark in saved.aside.items() if mark.parked}
+    parked = {key for key, mark in saved.set_aside.items() if mark.parked}
     for item in saved.log:
-        dealt = item.type == UNWANTED or item.position in saved.dealt
-        assert dealt or StreamKey(*item[1:4]) in parked, item.position
+        handled = item.type == UNWANTED or item.position in saved.handled
+        assert handled or StreamKey(*item[1:4]) in parked, item.position

@@ -1,4 +1,4 @@
-"""The Python helper: handlers found by type, commands with ids that repeat, and no end of reconnecting."""
+"""The Python runner: handlers by event type, commands with repeatable ids, and reconnecting forever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
-from .world import NAME, PATIENCE, Process, World, until
+from .world import NAME, TIMEOUT, Process, World, until
 
 
 class NoteOrders(Consumer):
@@ -33,7 +33,7 @@ class NoteOrders(Consumer):
 
 
 class Sent:
-    """Takes the commands; `answer` may be replaced."""
+    """Records the commands; a test may replace `answer`."""
 
     def __init__(self) -> None:
         self.commands: list[IntendedCommand] = []
@@ -54,7 +54,7 @@ class Sent:
             self._more.notify_all()
 
     async def has(self, count: int) -> None:
-        async with asyncio.timeout(PATIENCE), self._more:
+        async with asyncio.timeout(TIMEOUT), self._more:
             await self._more.wait_for(lambda: len(self.commands) >= count)
 
 
@@ -66,7 +66,7 @@ async def running(client: IntentClient, consumer: Consumer, sent: Sent) -> Async
         yield runner
     finally:
         runner.stop()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await task
 
 
@@ -80,7 +80,11 @@ async def test_commands_follow_from_events_with_ids_of_their_own(world: World, p
     note, *statuses = sent.commands
     assert note.command == NoteOrder(order_id="o-1", customer_id="ann")
     assert note.command_id == command_id_of(NAME, event.event_id, "1")
-    assert (note.tenant, note.correlation_id, note.causation_id) == ("acme", "story", str(event.event_id))
+    assert (note.tenant, note.correlation_id, note.causation_id) == (
+        "acme",
+        "correlation-1",
+        str(event.event_id),
+    )
     assert note.actor == f"consumer:{NAME}"
     assert [sent.command.status for sent in statuses] == ["placed", "confirmed"]  # type: ignore[attr-defined]
     assert len({command.command_id for command in sent.commands}) == 3
@@ -103,7 +107,7 @@ async def test_a_redelivered_event_has_the_same_command_ids(world: World, proces
     assert ids[:2] == ids[2:]
 
 
-async def test_progress_is_kept_when_it_stops(world: World, process: Process) -> None:
+async def test_progress_is_saved_when_it_stops(world: World, process: Process) -> None:
     await world.record_many(orders=20, rounds=2)
     sent = Sent()
     async with running(process.client(), NoteOrders(), sent):
@@ -115,7 +119,9 @@ async def test_progress_is_kept_when_it_stops(world: World, process: Process) ->
     assert sent.commands[-1].command == NoteOrderStatus(order_id="o-new", status="confirmed")
 
 
-async def test_it_handles_so_many_at_once_and_each_stream_in_order(world: World, process: Process) -> None:
+async def test_it_handles_events_concurrently_and_each_stream_in_order(
+    world: World, process: Process
+) -> None:
     await world.record_many(orders=12, rounds=3)
     sent = Sent()
     async with running(process.client(), NoteOrders(), sent):
@@ -128,23 +134,27 @@ async def test_it_handles_so_many_at_once_and_each_stream_in_order(world: World,
         assert versions == [1, 2, 3]
 
 
-async def test_what_is_away_is_waited_for_and_no_event_is_blamed(world: World, process: Process) -> None:
+async def test_an_unavailable_context_is_waited_for_and_the_event_does_not_fail(
+    world: World, process: Process
+) -> None:
     await world.record("o-1")
-    sent, asked = Sent(), 0
+    sent, calls = Sent(), 0
 
-    def away(_: IntendedCommand) -> None:
-        nonlocal asked
-        asked += 1
-        if asked < 4:
-            raise Unavailable("AWAY", "shipping is away")
+    def unavailable(_: IntendedCommand) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 4:
+            raise Unavailable("UNAVAILABLE", "shipping is unavailable")
 
-    sent.answer = away
+    sent.answer = unavailable
     async with running(process.client(), NoteOrders(), sent) as runner:
         await sent.has(1)
-        assert (asked, runner.figures.failures) == (4, 0)
+        assert (calls, runner.figures.failures) == (4, 0)
 
 
-async def test_a_handler_that_raises_parks_the_stream_with_its_words(world: World, process: Process) -> None:
+async def test_a_handler_that_raises_parks_the_stream_with_its_message(
+    world: World, process: Process
+) -> None:
     class Broken(NoteOrders):
         attempts = 2
 
@@ -179,8 +189,8 @@ async def test_a_handler_that_takes_too_long_has_failed(world: World, process: P
     client = process.client()
 
     async def is_parked() -> bool:
-        found = (await client.consumers.parked()).parked
-        return len(found) == 1 and "longer than 0.05 s" in found[0].error
+        events = (await client.consumers.parked()).parked
+        return len(events) == 1 and "longer than 0.05 s" in events[0].error
 
     async with running(client, Slow(), Sent()):
         await until(is_parked)
@@ -228,13 +238,13 @@ async def test_two_runners_share_the_work(world: World, process: Process) -> Non
     assert len({command.command_id for command in [*one.commands, *two.commands]}) == 40
 
 
-async def test_who_is_refused_is_told(process: Process) -> None:
+async def test_a_runner_that_is_refused_raises(process: Process) -> None:
     runner = process.client(roles=["customer"]).consume(NoteOrders())
     with pytest.raises(PermissionDenied):
         await runner.run()
 
 
-async def test_commands_without_a_sender_are_a_failure_that_says_so(world: World, process: Process) -> None:
+async def test_returning_commands_without_a_sender_fails_with_a_hint(world: World, process: Process) -> None:
     class Once(NoteOrders):
         attempts = 1
 
@@ -244,8 +254,8 @@ async def test_commands_without_a_sender_are_a_failure_that_says_so(world: World
     task = asyncio.create_task(runner.run())
 
     async def is_parked() -> bool:
-        found = (await client.consumers.parked()).parked
-        return len(found) == 1 and "give `send`" in found[0].error
+        events = (await client.consumers.parked()).parked
+        return len(events) == 1 and "pass `send`" in events[0].error
 
     await until(is_parked)
     runner.stop()

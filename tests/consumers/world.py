@@ -31,7 +31,7 @@ from ..support.databases import Database
 
 CONSUME = "/intent.v1.Consumers/Consume"
 NAME = "shipping.known-orders"
-PATIENCE = 90.0
+TIMEOUT = 90.0
 QUICK = ConsumerSettings(
     first_retry=0.01, longest_retry=0.02, lease=8.0, save_every=0.02, drain=0.5, progress_every=0.2
 )
@@ -50,8 +50,8 @@ class Process:
     async def started(cls, database: Database, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
         store = await PostgresEventStore.open(database.service, database.context)
         consumers = ConsumerDatabase(store.pool, database.context)
-        host = ConsumerServing(store, consumers, settings, tell=lambda: store.wake_ups.tell("consumers"))
-        store.wake_ups.on("consumers", host.look)
+        host = ConsumerServing(store, consumers, settings, notify=lambda: store.wake_ups.tell("consumers"))
+        store.wake_ups.on("consumers", host.refresh)
         limits = ServiceSettings(shutdown_grace=5.0, port=port)
         served = Served(settings=limits, store=store, consumers=host)
         await served.start()
@@ -62,11 +62,11 @@ class Process:
     def target(self) -> str:
         return self.served.server.target
 
-    def client(self, tenant: str = ACME, **how: Any) -> IntentClient:
-        return self.served.client(tenant, **how)
+    def client(self, tenant: str = ACME, **options: Any) -> IntentClient:
+        return self.served.client(tenant, **options)
 
     async def stop(self) -> None:
-        """Ends as on SIGTERM."""
+        """End as on SIGTERM."""
         if not self.over:
             self.over = True
             await self.served.close()
@@ -74,7 +74,7 @@ class Process:
             await self.store.close()
 
     async def crash(self) -> None:
-        """Ends as on SIGKILL: nothing more gets to the database, and its connections break."""
+        """End as on SIGKILL: nothing more reaches the database, and its connections break."""
         self.over = True
         await self.store.close()
         for task in self.host._tasks:
@@ -84,7 +84,7 @@ class Process:
 
 
 class World:
-    """A database and whatever processes and instances a test starts on it."""
+    """A database, and the processes and instances that a test starts on it."""
 
     def __init__(self, database: Database, stack: AsyncExitStack) -> None:
         self.database = database
@@ -97,24 +97,24 @@ class World:
         self._stack.push_async_callback(process.stop)
         return process
 
-    async def joined(self, process: Process, name: str = NAME, **how: Any) -> Worker:
-        worker = await Worker.joined(process, name, **how)
+    async def joined(self, process: Process, name: str = NAME, **options: Any) -> Worker:
+        worker = await Worker.joined(process, name, **options)
         self._stack.push_async_callback(worker.vanish)
         return worker
 
     async def record(self, order: str, *events: Message | str, tenant: str = ACME) -> int:
-        """Records events, or as many kinds of event without fields, of one order."""
+        """Record events of one order; a string stands for an empty event of that type."""
         stream = key(order, tenant)
         version = self._versions.get(stream, 0)
-        made = [
+        writes = [
             EventWrite(uuid4(), event, 1, b"")
             if isinstance(event, str)
             else EventWrite(uuid4(), event.DESCRIPTOR.full_name, 2, event.SerializeToString())
             for event in events or ("orders.v1.OrderConfirmed",)
         ]
-        command = CommandWrite(uuid4(), b"", b"", made, correlation_id="story", actor="user:ann")
+        command = CommandWrite(uuid4(), b"", b"", writes, correlation_id="correlation-1", actor="user:ann")
         result = await self.store.append([StreamAppend(stream, version, [command])])
-        self._versions[stream] = version + len(made)
+        self._versions[stream] = version + len(writes)
         return result.position
 
     async def record_many(self, orders: int, rounds: int = 1, tenant: str = ACME) -> int:
@@ -135,7 +135,7 @@ async def world_on(database: Database) -> AsyncIterator[World]:
 
 
 class Worker:
-    """An instance of a consumer, as any language may write it.
+    """An instance of a consumer over plain gRPC, as in any language.
 
     Attributes:
         seen: Stream and version of each delivery, in the order in which they came.
@@ -166,7 +166,7 @@ class Worker:
         metadata = (("x-tenant-id", tenant), ("x-roles", roles))
         worker = cls(channel, channel.stream_stream(CONSUME)(metadata=metadata))
         terms.setdefault("partitions", 8)
-        with suppress(grpc.aio.AioRpcError):  # Refused already; reading tells how.
+        with suppress(grpc.aio.AioRpcError):  # Refused already; reading raises the reason.
             await worker.write(ConsumeRequest(join=Join(consumer=name, **terms)))
         worker._reading = asyncio.create_task(worker._read())
         if wait:
@@ -187,19 +187,19 @@ class Worker:
             self._changed.notify_all()
 
     async def has(self, holds: Callable[[], bool]) -> None:
-        """Waits until something holds of its partitions."""
-        async with asyncio.timeout(PATIENCE), self._changed:
+        """Wait until a condition on its partitions holds."""
+        async with asyncio.timeout(TIMEOUT), self._changed:
             await self._changed.wait_for(holds)
 
     async def take(self) -> Delivery:
-        """Returns the next delivery."""
-        async with asyncio.timeout(PATIENCE):
+        """Return the next delivery."""
+        async with asyncio.timeout(TIMEOUT):
             delivery = await self._deliveries.get()
         self.seen.append((delivery.event.aggregate_id, delivery.event.version))
         return delivery
 
     async def take_all(self, count: int, *, answer: bool = True) -> list[Delivery]:
-        """Returns so many deliveries, each answered well."""
+        """Return the next `count` deliveries, each acknowledged unless `answer` is False."""
         taken = []
         for _ in range(count):
             taken.append(await self.take())
@@ -209,7 +209,7 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """How many deliveries have come and were not taken."""
+        """How many deliveries have arrived and were not taken."""
         return self._deliveries.qsize()
 
     async def write(self, request: ConsumeRequest) -> None:
@@ -222,26 +222,26 @@ class Worker:
         await self.write(ConsumeRequest(fail=Fail(position=delivery.event.position, error=error)))
 
     async def leave(self) -> None:
-        """Ends its side, and waits for the end."""
+        """End its side of the call, and wait for the end of the call."""
         await self._call.done_writing()
         await self.ended()
 
     async def ended(self) -> grpc.StatusCode:
-        """Waits until the call has ended; returns its status."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait until the call has ended; return its status."""
+        async with asyncio.timeout(TIMEOUT):
             with suppress(grpc.aio.AioRpcError):
                 await self._reading
             code: grpc.StatusCode = await self._call.code()
             return code
 
     async def error(self) -> str:
-        """Waits until the call has ended; returns what it said."""
+        """Wait until the call has ended; return its status message."""
         await self.ended()
         details: str = await self._call.details()
         return details
 
     async def vanish(self) -> None:
-        """Is gone at once, as when it is killed."""
+        """Disconnect at once, as when it is killed."""
         self._call.cancel()
         self._reading.cancel()
         await asyncio.wait([self._reading])
@@ -249,8 +249,8 @@ class Worker:
 
 
 async def until(holds: Callable[[], Any]) -> Any:
-    """Waits until an asynchronous condition holds; returns what it returned."""
-    async with asyncio.timeout(PATIENCE):
-        while not (found := await holds()):  # noqa: ASYNC110 - nobody tells when it does
+    """Wait until an asynchronous condition holds; return what it returned."""
+    async with asyncio.timeout(TIMEOUT):
+        while not (result := await holds()):  # noqa: ASYNC110 - nothing signals when it holds
             await asyncio.sleep(0.01)
-    return found
+    return result

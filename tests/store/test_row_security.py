@@ -70,7 +70,7 @@ async def filled(database: Database, context: BoundContext) -> Database:
 async def consume(consumers: ConsumerDatabase, tenant: str, position: int) -> None:
     """Leaves a consumer with an instance, a stream that was set aside, and an event that was dropped."""
     consumer, worker, instance = ConsumerKey(tenant, "watcher"), uuid4(), uuid4()
-    await consumers.beat(worker, "test", 60, [], new=True)
+    await consumers.heartbeat(worker, "test", 60, [], new=True)
     await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
     (grant,) = (await consumers.balance(consumer, instance)).grants
     stream = StreamMark(0, key("o-1", tenant), 1, position, 5, "no", parked=True)

@@ -93,7 +93,7 @@ class ConsumerRunner:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Runs until it is stopped; while the context is away it tries again.
+        """Run until it is stopped; while the context is away it tries again.
 
         Raises:
             CommandError: The context refuses it, which trying again would not change.
@@ -111,7 +111,7 @@ class ConsumerRunner:
             await self._pause(self._connection.policy.wait(failures, error))
 
     async def _take_part(self, participation: _Participation) -> CommandError:
-        """Takes part until the call ends or this is stopped; returns why the call ended."""
+        """Take part until the call ends or this is stopped; returns why the call ended."""
         call = self._connection.talk(_METHOD, ConsumeResponse)
         working = asyncio.create_task(participation.run(call, self._join()), name=f"{self._consumer.name}")
         stopping = asyncio.create_task(self._stopping.wait())
@@ -172,7 +172,7 @@ class _Participation:
         """Set when what is not done yet is no longer to be done."""
 
     async def run(self, call: Any, join: Join) -> None:
-        """Joins and handles what comes until the call ends."""
+        """Join and handles what comes until the call ends."""
         self._call = call
         try:
             await self._write(ConsumeRequest(join=join))
@@ -190,7 +190,7 @@ class _Participation:
             await self._finish()
 
     async def leave(self, grace: float) -> None:
-        """Begins nothing more, answers what is done in time, and ends the call."""
+        """Begin nothing more, answers what is done in time, and ends the call."""
         self._over.set()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
@@ -298,7 +298,7 @@ async def _responses(call: Any) -> AsyncIterator[ConsumeResponse]:
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
-    """Waits for an event, so many seconds at most; tells whether it is set."""
+    """Wait for an event, so many seconds at most; tells whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -309,7 +309,7 @@ async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
 async def _send_nothing(intended: IntendedCommand) -> None:
     raise TypeError(
         f"a consumer returned {intended.command.DESCRIPTOR.full_name}, but nothing sends its commands: "
-        "give `send` when you make its runner"
+        "pass `send` when you create its runner"
     )
 
 

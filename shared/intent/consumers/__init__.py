@@ -1,4 +1,4 @@
-"""The engine of durable consumers: who works on what, how far each is, and what is parked."""
+"""The engine of durable consumers: assignment of partitions, checkpoints, and parked streams."""
 
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedRow

@@ -1,4 +1,4 @@
-"""What is kept of a consumer's work, as plain values."""
+"""What is stored of a consumer's work, as plain values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Changes", "Grant", "PartitionMark", "StreamMark"]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A partition that an instance has got.
+    """A partition that an instance owns.
 
     Attributes:
         partition: Its number.
-        epoch: Grows with each owner; what an earlier owner writes is refused.
-        checkpoint: All events of the partition up to here are dealt with, or belong to a stream
+        epoch: Grows with each owner; writes of an earlier owner are refused.
+        checkpoint: All events of the partition up to here are handled, or belong to a stream
             that was set aside.
     """
 
@@ -28,7 +28,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class PartitionMark:
-    """How far an instance is with a partition.
+    """The progress of an instance in a partition.
 
     Attributes:
         partition: Its number.
@@ -45,18 +45,18 @@ class PartitionMark:
 
 @dataclass(frozen=True, slots=True)
 class StreamMark:
-    """A stream that was set aside: the checkpoint goes on without it.
+    """A stream that was set aside: the partition's checkpoint moves on without it.
 
     Attributes:
         partition: The partition to which it belongs.
         key: The stream.
-        version: All its events below this version are dealt with.
+        version: All its events below this version are handled.
         position: The position of the first event that is not, or a lower bound of it.
         attempts: How often that event was tried.
         error: Why it failed last.
         retry_in: Seconds until it may be tried again.
-        parked: True when it is not tried again until an operator says so.
-        dropped: Positions of events that an operator gave up.
+        parked: True when it is not tried again until an operator replays or drops it.
+        dropped: Positions of events that an operator dropped.
     """
 
     partition: int
@@ -75,7 +75,7 @@ class Changes:
     """What an instance has to save, all of it or nothing.
 
     Attributes:
-        partitions: How far it is; one for each partition that anything below belongs to.
+        partitions: Its progress; one for each partition to which any stream below belongs.
         streams: Streams that are set aside.
         rejoined: Streams that are set aside no longer, with their partitions.
     """

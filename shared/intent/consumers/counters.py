@@ -1,4 +1,4 @@
-"""What is counted of a consumer, for whoever exports metrics."""
+"""The metrics of a consumer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["ConsumerCounters"]
 
 @dataclass(slots=True)
 class ConsumerCounters:
-    """The figures of one consumer; the counts are this process's and only grow.
+    """The metrics of one consumer; the counts are those of this process and only grow.
 
     Attributes:
         key: The consumer.
-        position: All events up to here are dealt with or parked, whoever works on them.
+        position: All events up to here are handled or parked, in whichever process.
         lag: How many positions it is behind the log.
         instances: How many instances share the work, in all processes.
         parked_streams: How many streams are parked.
         deliveries: How many events were delivered, each attempt counted.
-        acknowledged: How many of them were dealt with.
+        acknowledged: How many of them were handled.
         failures: How many of them failed.
         parked: How many streams were parked.
     """

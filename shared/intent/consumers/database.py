@@ -1,4 +1,4 @@
-"""What PostgreSQL keeps of the consumers; everything is one call of one function of the schema."""
+"""What PostgreSQL stores of the consumers; each operation is one call of a function of the schema."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["ConsumerDatabase", "ConsumerRow", "NotAMemberError", "ParkedRow", "S
 
 
 class NotAMemberError(Exception):
-    """The instance, or its process, was taken for dead meanwhile."""
+    """The instance is no longer a member: it, or its process, was considered dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What an instance has of a consumer's work.
+    """An instance's share of a consumer's work.
 
     Attributes:
         grants: Its partitions.
-        size: How many it should have; it gives back what it has beyond.
+        size: How many it should have; it releases the others.
     """
 
     grants: Sequence[Grant]
@@ -39,12 +39,12 @@ class Share:
 
 
 class ConsumerRow(NamedTuple):
-    """How far a consumer is; the columns are in the order of the function's.
+    """The progress of a consumer; the fields are in the order of the function's columns.
 
     Attributes:
         tenant: Its tenant, or `EVERY_TENANT`.
         name: Its name.
-        position: All events up to here are dealt with or parked.
+        position: All events up to here are handled or parked.
         head: The position of the log.
         instances: How many instances share the work.
         parked: How many streams are parked.
@@ -79,7 +79,7 @@ class ParkedRow(NamedTuple):
 class ConsumerDatabase:
     """Calls the functions of the consumers, as the service role.
 
-    Every method raises `StoreUnavailable` when PostgreSQL is away.
+    Every method raises `StoreUnavailable` when PostgreSQL is unavailable.
 
     Args:
         pool: Connections of the service role.
@@ -90,22 +90,22 @@ class ConsumerDatabase:
         self._pool = pool
         self._schema = quoted(schema)
 
-    async def beat(
+    async def heartbeat(
         self, worker: UUID, name: str, lease: float, instances: Sequence[UUID], *, new: bool
     ) -> Mapping[UUID, int] | None:
-        """Tells that a process lives.
+        """Record that a process is alive.
 
         Args:
             worker: The process.
-            name: How a person calls it.
-            lease: How many seconds it may be silent now.
-            instances: Those that it has; others of it are ended.
-            new: True the first time.
+            name: Its name for humans.
+            lease: How many seconds may pass until its next heartbeat.
+            instances: The instances that it serves; any others of it are removed.
+            new: True for its first heartbeat.
 
         Returns:
-            For each instance a number that moves with each change of its consumer's members, free
-            partitions or parked streams; None when the process was silent for too long: all its
-            instances have ended.
+            For each instance a revision that changes whenever its consumer's members, free
+            partitions or parked streams change; None when the last heartbeat was too long ago:
+            all instances of the process were removed.
         """
         rows = await self._rows("consumer_beat", worker, name, lease, list(instances), new)
         return {row[0]: row[1] for row in rows[1:]} if rows else None
@@ -120,13 +120,13 @@ class ConsumerDatabase:
         from_now: bool,
         types: Sequence[str],
     ) -> int:
-        """Adds an instance to a consumer, which is made when it is new.
+        """Add an instance to a consumer, which is created when it is new.
 
         Returns:
             The number of the consumer's partitions.
 
         Raises:
-            NotAMemberError: The process was taken for dead.
+            NotAMemberError: The process was considered dead.
         """
         wanted = sorted(set(types))
         try:
@@ -138,10 +138,10 @@ class ConsumerDatabase:
         return total
 
     async def balance(self, key: ConsumerKey, instance: UUID) -> Share:
-        """Gives an instance free partitions up to its share.
+        """Give an instance free partitions up to its share.
 
         Raises:
-            NotAMemberError: The instance is none any more.
+            NotAMemberError: The instance is no longer a member.
         """
         try:
             rows = await self._rows("consumer_balance", *key, instance)
@@ -153,10 +153,10 @@ class ConsumerDatabase:
         return Share(grants, rows[0]["share"])
 
     async def save(self, key: ConsumerKey, instance: UUID, changes: Changes) -> None:
-        """Saves how far an instance is, all of it or nothing.
+        """Save the progress of an instance, all of it or nothing.
 
         Raises:
-            NotAMemberError: It does not hold all of the partitions any more.
+            NotAMemberError: It no longer owns all of the partitions.
         """
         partitions = [(p.partition, p.epoch, p.checkpoint, p.release) for p in changes.partitions]
         streams = [
@@ -168,8 +168,8 @@ class ConsumerDatabase:
         if not await self._value("consumer_save", *key, instance, *arrays):
             raise NotAMemberError
 
-    async def aside(self, key: ConsumerKey, partitions: Sequence[int]) -> Sequence[StreamMark]:
-        """Returns the streams of some partitions that were set aside."""
+    async def set_aside_streams(self, key: ConsumerKey, partitions: Sequence[int]) -> Sequence[StreamMark]:
+        """Return the streams of these partitions that were set aside."""
         rows = await self._rows("consumer_aside", *key, list(partitions))
         return [
             StreamMark(
@@ -190,39 +190,39 @@ class ConsumerDatabase:
         self,
         after: int,
         up_to: int,
-        most: int,
+        limit: int,
         tenant: str,
         types: Sequence[str],
         total: int,
         partitions: Sequence[int],
     ) -> Sequence[LogEntry]:
-        """Reads at most `most` events of some partitions in a part of the log."""
+        """Read at most `limit` events of some partitions after `after` and up to `up_to`."""
         only = None if tenant == EVERY_TENANT else tenant
         return log_entries(
             await self._rows(
-                "consumer_read", after, up_to, most, only, list(types) or None, total, list(partitions)
+                "consumer_read", after, up_to, limit, only, list(types) or None, total, list(partitions)
             )
         )
 
     async def list(self, tenant: str | None) -> Sequence[ConsumerRow]:
-        """Returns the consumers of a tenant; None: all."""
+        """Return the consumers of a tenant; None: all."""
         return [ConsumerRow._make(row) for row in await self._rows("consumer_list", tenant)]
 
     async def parked(
         self,
         tenant: str | None,
-        most: int,
+        limit: int,
         *,
         consumer: str = "",
         aggregate_type: str = "",
         aggregate_id: str = "",
         position: int = 0,
     ) -> Sequence[ParkedRow]:
-        """Returns at most so many parked events of a tenant's consumers; None: of all.
+        """Return at most `limit` parked events of a tenant's consumers; None: of all tenants.
 
-        What is empty or 0 does not narrow.
+        Filters that are empty or 0 do not apply.
         """
-        narrowed = (consumer or None, aggregate_type or None, aggregate_id or None, position or None)
+        filters = (consumer or None, aggregate_type or None, aggregate_id or None, position or None)
         return [
             ParkedRow(
                 ConsumerKey(row["consumer_tenant"], row["consumer"]),
@@ -231,21 +231,21 @@ class ConsumerDatabase:
                 row["error"],
                 row["parked_at"],
             )
-            for row in await self._rows("consumer_parked", tenant, *narrowed, most)
+            for row in await self._rows("consumer_parked", tenant, *filters, limit)
         ]
 
     async def replay(self, key: ConsumerKey, stream: StreamKey) -> int | None:
-        """Lets a parked stream be delivered again; returns how many events that are, None: not parked."""
+        """Replay a parked stream; return how many events it delivers again, None when it is not parked."""
         events: int | None = await self._value("consumer_replay", *key, *stream)
         return events
 
     async def drop(self, key: ConsumerKey, position: int, reason: str, actor: str) -> bool:
-        """Gives up a parked event; False when it is not parked."""
+        """Drop a parked event; return False when it is not parked."""
         dropped: bool = await self._value("consumer_drop", *key, position, reason, actor)
         return dropped
 
     async def remove(self, key: ConsumerKey) -> bool | None:
-        """Forgets a consumer; False while instances work for it, None when there is none."""
+        """Remove a consumer; return False while it has instances, None when it does not exist."""
         removed: bool | None = await self._value("consumer_remove", *key)
         return removed
 

@@ -14,7 +14,7 @@ EVERY_TENANT: Final = "*"
 
 
 class ConsumerKey(NamedTuple):
-    """Names one consumer.
+    """The identity of one consumer.
 
     Attributes:
         tenant: The tenant whose events it gets, or `EVERY_TENANT`.
@@ -29,9 +29,9 @@ class ConsumerKey(NamedTuple):
 
 
 def partition_of(key: StreamKey, total: int) -> int:
-    """Returns the partition of a stream, from 0 up; the SQL function of the same name agrees.
+    """Return the partition of a stream, from 0 up; the SQL function of the same name agrees.
 
-    Checkpoints rest on it, so it must never change for a consumer that exists.
+    Checkpoints depend on it, so it must never change for a consumer that exists.
 
     Args:
         key: The stream.

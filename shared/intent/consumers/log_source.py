@@ -1,4 +1,4 @@
-"""Reads the log for an instance: shared with others at its end, narrowed by the database before."""
+"""Reads the log for an instance: its end from the shared feed, earlier parts filtered by the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from intent.store.feed import LogFeed
 __all__ = ["LogSource"]
 
 _SPAN: Final = 20_000
-"""How many positions one reading looks at, at most, however few events it finds."""
+"""The most positions that one read scans, however few events match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class LogSource:
 
     Attributes:
         store: The log.
-        feed: Its end, which all instances of the process read together.
-        database: Reads the parts of the log that lie behind.
+        feed: Its end, which all instances of the process share.
+        database: Reads the parts of the log before that.
         tenant: The consumer's tenant, or `EVERY_TENANT`.
         types: The events that are wanted; empty: all.
         page: How many events are read at once.
@@ -41,41 +41,47 @@ class LogSource:
     page: int
 
     async def read(self, progress: Progress) -> bool:
-        """Reads what the progress asks for next; False when there is nothing to be read.
+        """Read what the progress requests next; return False when there is nothing to read.
 
         Raises:
-            StoreUnavailable: The store is away; the progress will ask again.
+            StoreUnavailable: The store is unavailable; the progress will request it again.
         """
-        stream = progress.reads()
+        stream = progress.stream_read()
         if stream is not None:
             await self._read_stream(progress, stream)
             return True
-        asked = progress.log_read()
-        if asked is None or asked.after >= self.feed.head:
+        request = progress.log_read()
+        if request is None or request.after >= self.feed.head:
             return False
-        return await self._read_log(progress, asked)
+        return await self._read_log(progress, request)
 
-    async def _read_stream(self, progress: Progress, asked: StreamRead) -> None:
+    async def _read_stream(self, progress: Progress, request: StreamRead) -> None:
         try:
-            entries = await self.store.read_stream(asked.stream.key, asked.after_version, self.page)
+            entries = await self.store.read_stream(request.stream.key, request.after_version, self.page)
         except BaseException:
-            progress.unread(asked)
+            progress.stream_read_failed(request)
             raise
-        progress.read(asked, entries, whole=len(entries) < self.page)
+        progress.take_stream(request, entries, whole=len(entries) < self.page)
 
-    async def _read_log(self, progress: Progress, asked: LogRead) -> bool:
+    async def _read_log(self, progress: Progress, request: LogRead) -> bool:
         head = self.feed.head
-        if head - asked.after <= self.page:
-            entries = await self.feed.page(asked.after, self.page)
+        if head - request.after <= self.page:
+            entries = await self.feed.page(request.after, self.page)
             if not entries:
                 return False
-            progress.take(asked, filter(self._wants, entries), entries[-1].position)
+            progress.take_log(request, filter(self._wants, entries), entries[-1].position)
             return True
-        up_to = min(head, asked.after + _SPAN)
+        up_to = min(head, request.after + _SPAN)
         entries = await self.database.read(
-            asked.after, up_to, self.page, self.tenant, self.types, progress.total, asked.partitions
+            request.after,
+            up_to,
+            self.page,
+            self.tenant,
+            self.types,
+            progress.total,
+            request.partition_numbers,
         )
-        progress.take(asked, entries, up_to if len(entries) < self.page else entries[-1].position)
+        progress.take_log(request, entries, up_to if len(entries) < self.page else entries[-1].position)
         return True
 
     def _wants(self, entry: LogEntry) -> bool:

@@ -15,18 +15,18 @@ __all__ = ["ConsumerOperator"]
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOperator:
-    """Mends consumers; every method raises `StoreUnavailable` when the database is away.
+    """Operates consumers; every method raises `StoreUnavailable` when the database is unavailable.
 
     Attributes:
-        database: Keeps the consumers.
-        changed: Has whoever works on a consumer look again.
+        database: Stores the consumers.
+        changed: Called after each change, to notify the processes that serve consumers.
     """
 
     database: ConsumerDatabase
     changed: Callable[[], None]
 
     async def replay(self, key: ConsumerKey, stream: StreamKey) -> int:
-        """Has a parked stream delivered again and returns how many events that are.
+        """Deliver a parked stream again and return the number of its events.
 
         Raises:
             NotFound: It is not parked.
@@ -38,9 +38,9 @@ class ConsumerOperator:
         return events
 
     async def drop(self, key: ConsumerKey, position: int, reason: str, actor: str) -> None:
-        """Gives up a parked event; the reason is recorded.
+        """Drop a parked event; the reason is recorded.
 
-        When it is the event that failed, the rest of its stream goes on.
+        When it is the event that failed, the rest of its stream is delivered.
 
         Raises:
             NotFound: It is not parked.
@@ -50,11 +50,11 @@ class ConsumerOperator:
         self.changed()
 
     async def remove(self, key: ConsumerKey) -> None:
-        """Forgets a consumer: its checkpoints, and what is parked.
+        """Remove a consumer with its checkpoints and parked events.
 
         Raises:
             NotFound: There is no such consumer.
-            Rejected: Instances work for it.
+            Rejected: It has instances.
         """
         removed = await self.database.remove(key)
         if removed is None:

@@ -1,4 +1,4 @@
-"""Serves the consumers of a context in one process, together with whatever other processes there are."""
+"""Serves the consumers of a context in one process, together with the other processes that serve them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
 from intent.consumers.log_source import LogSource
-from intent.consumers.session import Instance, Session, Terms, ended
+from intent.consumers.session import Instance, Session, Terms, session_ended
 from intent.consumers.settings import ConsumerSettings
 from intent.errors import StoreUnavailable
 from intent.store.event_store import EventStore
@@ -25,22 +25,22 @@ __all__ = ["ConsumerServing"]
 
 _log: Final = logging.getLogger(__name__)
 _THROTTLE: Final = 0.05
-"""The shortest pause, in seconds, between two signs of life."""
+"""The shortest pause, in seconds, between two heartbeats."""
 _NEVER: Final = float("-inf")
 
 
 class ConsumerServing:
-    """Owns the sessions of a process and keeps its lease on their partitions.
+    """Owns the sessions of a process and its lease on their partitions.
 
-    The lease is the process's: one statement now and then renews it for all instances, however
-    many there are. Once it may have run out, nothing is delivered any more, since other processes
+    A process has one lease: a periodic heartbeat, a single statement, renews it for all its
+    instances. Once the lease may have expired, nothing is delivered any more, since other processes
     may have taken over.
 
     Args:
         store: The log.
-        database: Keeps the consumers.
+        database: Stores the consumers.
         settings: The limits.
-        tell: Tells other processes that they have something to look at; they look now and then anyway.
+        notify: Notifies other processes that something has changed; they check periodically anyway.
     """
 
     def __init__(
@@ -48,52 +48,52 @@ class ConsumerServing:
         store: EventStore,
         database: ConsumerDatabase,
         settings: ConsumerSettings | None = None,
-        tell: Callable[[], None] = lambda: None,
+        notify: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings or ConsumerSettings()
         self.database = database
         self._store = store
-        self._tell = tell
+        self._notify = notify
         self._feed = LogFeed(store)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: UUID
         self._lease_ends = _NEVER
         self._sessions: dict[UUID, Session] = {}
         self._counters: dict[ConsumerKey, ConsumerCounters] = {}
-        self._one_at_a_time = asyncio.Lock()
-        self._look = asyncio.Event()
-        self._ended = False
+        self._lease_lock = asyncio.Lock()
+        self._refresh_due = asyncio.Event()
+        self._member_left = False
         self._closed = False
         self._failing_since: float | None = None
         self._tasks: Sequence[asyncio.Task[None]] = ()
-        self._farewells: set[asyncio.Task[None]] = set()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._all_left = asyncio.Event()
+        self._all_left.set()
 
     async def start(self) -> None:
-        """Begins to serve."""
+        """Start serving."""
         parts = {
             "feed": self._feed.run(),
             "wake": self._wake_sessions(),
             "lease": self._keep_lease(),
-            "figures": self._keep_figures(),
+            "metrics": self._keep_metrics(),
         }
         self._tasks = [asyncio.create_task(part, name=f"consumers: {what}") for what, part in parts.items()]
 
     async def stop(self) -> None:
-        """Ends all sessions, saves what they know and gives their partitions back."""
+        """End all sessions, save their progress and release their partitions."""
         self.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain + self.settings.lease):
-                await self._quiet.wait()
-        await self._beat_safely()
+                await self._all_left.wait()
+        await self._try_heartbeat()
         for task in self._tasks:
             task.cancel()
         self._feed.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
-        """Takes in no more instances and ends those that are there, soon."""
+        """Accept no more instances, and end the sessions soon."""
         self._closed = True
         for session in self._sessions.values():
             session.close()
@@ -104,11 +104,11 @@ class ConsumerServing:
         return len(self._sessions)
 
     async def consume(self, key: ConsumerKey, terms: Terms, instance: Instance) -> None:
-        """Lets an instance take part until it leaves.
+        """Serve an instance until it leaves.
 
         Raises:
-            Unavailable: The process stops or has lost its lease; the instance is to join again.
-            StoreUnavailable: The database is away.
+            Unavailable: The process is stopping or has lost its lease; the instance is to join again.
+            StoreUnavailable: The database is unavailable.
         """
         session = self._session(key, terms)
         try:
@@ -117,26 +117,26 @@ class ConsumerServing:
             await session.run(instance)
         finally:
             if self._sessions.pop(session.id, None) is not None:
-                # Whoever waits for the end of the call may rely on what was saved.
-                task = asyncio.create_task(self._farewell(session), name=f"consumer {key}: farewell")
-                self._farewells.add(task)
+                # A caller that waits for the end of the call may rely on the progress being saved.
+                task = asyncio.create_task(self._leave(session), name=f"consumer {key}: leave")
+                self._leaving.add(task)
                 await asyncio.shield(task)
 
     def changed(self) -> None:
-        """Has this process and all others look who works on what."""
-        self._look.set()
-        self._tell()
+        """Let this process and all others check at once what has changed."""
+        self._refresh_due.set()
+        self._notify()
 
-    def look(self) -> None:
-        """Looks who works on what: another process says that something has changed."""
-        self._look.set()
+    def refresh(self) -> None:
+        """Check at once what has changed: another process has sent a notification."""
+        self._refresh_due.set()
 
     def counters(self) -> Sequence[ConsumerCounters]:
-        """Returns the figures of each consumer, for metrics."""
+        """Return the counters of each consumer, for metrics."""
         return list(self._counters.values())
 
     def stalled(self, longest: float) -> str:
-        """Tells that the lease could not be renewed for more than `longest` seconds; empty: all is well."""
+        """Return what is wrong when the lease could not be renewed for `longest` seconds; empty otherwise."""
         if self._failing_since is None or _now() - self._failing_since < longest:
             return ""
         return f"the lease could not be renewed for {_now() - self._failing_since:.0f} s"
@@ -158,97 +158,97 @@ class ConsumerServing:
         )
 
     async def _enlist(self, session: Session) -> None:
-        async with self._one_at_a_time:
+        async with self._lease_lock:
             if self._closed:
-                raise ended("the service is shutting down")
+                raise session_ended("the service is shutting down")
             try:
                 await self._enlist_in_lease(session)
             except NotAMemberError:
                 self._lose_lease()
-                raise ended("the process was taken for dead") from None
+                raise session_ended("the process was considered dead") from None
 
     async def _enlist_in_lease(self, session: Session) -> None:
         if _now() >= self._lease_ends:
             self._lose_lease()
-            await self._begin_lease()
-        # Known before it is a member: a sign of life ends the members that it does not name.
+            await self._acquire_lease()
+        # Known before it is a member: a heartbeat removes the members that it does not name.
         self._sessions[session.id] = session
         try:
             await session.join(self._worker)
         except BaseException:
             del self._sessions[session.id]
-            self._ended = True
+            self._member_left = True
             raise
-        self._quiet.clear()
+        self._all_left.clear()
 
-    async def _farewell(self, session: Session) -> None:
+    async def _leave(self, session: Session) -> None:
         try:
             await session.leave()
         finally:
-            self._ended = True
+            self._member_left = True
             self.changed()
-            self._farewells.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-            if not self._sessions and not self._farewells:
-                self._quiet.set()
+            self._leaving.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if not self._sessions and not self._leaving:
+                self._all_left.set()
 
-    async def _begin_lease(self) -> None:
-        worker, begun = uuid4(), _now()
-        await self.database.beat(worker, self._name, self.settings.lease, [], new=True)
-        self._worker, self._lease_ends = worker, begun + self.settings.lease
+    async def _acquire_lease(self) -> None:
+        worker, sent_at = uuid4(), _now()
+        await self.database.heartbeat(worker, self._name, self.settings.lease, [], new=True)
+        self._worker, self._lease_ends = worker, sent_at + self.settings.lease
 
     def _lose_lease(self) -> None:
-        """Ends all sessions: others may have taken over."""
+        """End all sessions: others may have taken over."""
         self._lease_ends = _NEVER
         for session in self._sessions.values():
-            session.end(ended("the process was silent for too long, so others may have taken over"))
+            session.end(session_ended("the process lost its lease, so others may have taken over"))
 
     async def _keep_lease(self) -> None:
         while True:
-            self._look.clear()
-            await self._beat_safely()
+            self._refresh_due.clear()
+            await self._try_heartbeat()
             if self._sessions and _now() >= self._lease_ends:
                 self._lose_lease()
             await asyncio.sleep(_THROTTLE)
-            await self._pause(self.settings.beat if self._sessions else None)
+            await self._pause(self.settings.heartbeat_interval if self._sessions else None)
 
     async def _pause(self, seconds: float | None) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._look.wait()
+                await self._refresh_due.wait()
         except TimeoutError:
             return
 
-    async def _beat_safely(self) -> None:
+    async def _try_heartbeat(self) -> None:
         try:
             async with asyncio.timeout(self.settings.lease / 2):
-                await self._beat()
+                await self._heartbeat()
         except (StoreUnavailable, TimeoutError) as error:
             self._failing_since = self._failing_since or _now()
-            _log.debug("the lease of consumers is not renewed for now: %s", error)
+            _log.debug("the lease of consumers was not renewed, trying again: %s", error)
         else:
             self._failing_since = None
 
-    async def _beat(self) -> None:
-        async with self._one_at_a_time:
-            if self._lease_ends == _NEVER or not (self._sessions or self._ended):
+    async def _heartbeat(self) -> None:
+        async with self._lease_lock:
+            if self._lease_ends == _NEVER or not (self._sessions or self._member_left):
                 return
-            farewell, self._ended, begun = self._ended, False, _now()
+            member_left, self._member_left, sent_at = self._member_left, False, _now()
             try:
-                revisions = await self.database.beat(
+                revisions = await self.database.heartbeat(
                     self._worker, self._name, self.settings.lease, list(self._sessions), new=False
                 )
             except BaseException:
-                self._ended = farewell
+                self._member_left = member_left
                 raise
             if revisions is None:
                 self._lose_lease()
                 return
-            self._lease_ends = begun + self.settings.lease
+            self._lease_ends = sent_at + self.settings.lease
             for id_, session in self._sessions.items():
-                session.share(revisions.get(id_, session.revision))
-                session.look()
-        if farewell:
-            self._tell()
+                session.rebalance_if_changed(revisions.get(id_, session.revision))
+                session.tick()
+        if member_left:
+            self._notify()
 
     async def _wake_sessions(self) -> None:
         while True:
@@ -257,15 +257,15 @@ class ConsumerServing:
             for session in self._sessions.values():
                 session.wake()
 
-    async def _keep_figures(self) -> None:
+    async def _keep_metrics(self) -> None:
         while True:
             try:
-                await self._read_figures()
+                await self._read_metrics()
             except StoreUnavailable as error:
-                _log.debug("no figures of consumers for now: %s", error)
-            await asyncio.sleep(self.settings.figures_every)
+                _log.debug("the metrics of consumers could not be read, trying again: %s", error)
+            await asyncio.sleep(self.settings.metrics_every)
 
-    async def _read_figures(self) -> None:
+    async def _read_metrics(self) -> None:
         rows = await self.database.list(None)
         known = {ConsumerKey(row.tenant, row.name) for row in rows}
         busy = {session.key for session in self._sessions.values()}

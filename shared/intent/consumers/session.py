@@ -18,24 +18,25 @@ from intent.consumers.settings import ConsumerSettings, DeliveryPolicy
 from intent.consumers.streams import Delivered
 from intent.errors import StoreUnavailable, Unavailable
 
-__all__ = ["Answer", "Instance", "Session", "Terms", "ended"]
+__all__ = ["Answer", "Instance", "Session", "Terms", "session_ended"]
 
 _log: Final = logging.getLogger(__name__)
-_AWAY: Final = 0.5
-"""How long, in seconds, to wait for the database before it is asked again."""
-_AGAIN_MS: Final = 100
+_STORE_PAUSE: Final = 0.5
+"""How long, in seconds, to wait before another attempt while the database is unavailable."""
+_REJOIN_MS: Final = 100
+"""Milliseconds after which an instance whose session has ended may join again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms an instance takes part.
+    """The terms on which an instance consumes.
 
     Attributes:
         types: Full names of the events that it wants; empty: all.
-        from_now: Where a new consumer begins: with the first event, or with new ones only.
+        from_now: True when a new consumer starts with new events, false for the beginning of the log.
         in_flight: How many deliveries may be unanswered at once.
         attempts: How often an event is tried before its stream is parked.
-        partitions: Into how many parts the work of a new consumer is cut.
+        partitions: Into how many partitions a new consumer is split.
     """
 
     types: Sequence[str]
@@ -51,7 +52,7 @@ class Answer:
 
     Attributes:
         position: The event's position.
-        error: Why it could not be dealt with; None: it was.
+        error: Why it could not be handled; None: it was.
     """
 
     position: int
@@ -62,34 +63,34 @@ class Instance(Protocol):
     """The other end of a session."""
 
     async def deliver(self, delivered: Delivered) -> None:
-        """Gives it an event; waits while it does not read."""
+        """Send it an event; wait while it does not read."""
         ...
 
     async def assign(self, partitions: Sequence[int], total: int) -> None:
-        """Tells it which part of the work is its own."""
+        """Send it the partitions that it owns, of `total`."""
         ...
 
     def answers(self) -> AsyncIterator[Answer]:
-        """Yields its answers until it leaves."""
+        """Yield its answers until it leaves."""
         ...
 
 
 class Session:
-    """Delivers to one instance what is its share of a consumer's work.
+    """Delivers to one instance its share of a consumer's work.
 
-    Three tasks work on one progress: one takes the answers, one reads and delivers, one saves and
-    shares the work with others.
+    Three tasks share one progress: one takes the answers, one reads and delivers, one saves the
+    progress and rebalances the partitions with the other instances.
 
     Args:
         key: The consumer.
-        id: Names the instance.
+        id: The id of the instance.
         terms: The instance's terms.
-        database: Keeps the consumers.
+        database: Stores the consumers.
         source: Where the events come from.
         settings: The limits.
-        counters: Counts what is done.
-        alive: Whether this process may still deliver; it may not once others may take over.
-        changed: Called when other instances have something to look at.
+        counters: The counters to increment.
+        alive: Returns whether this process may still deliver; it may not once others may take over.
+        changed: Called when other instances may have to rebalance.
     """
 
     def __init__(
@@ -117,18 +118,18 @@ class Session:
         self._progress: Progress
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
-        self._unshared = self._unassigned = True
+        self._rebalance_due = self._assignment_due = True
         self._saved_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._closing: float | None = None
         self._end: Unavailable | None = None
 
     async def join(self, worker: UUID) -> None:
-        """Makes the instance a member of its consumer.
+        """Add the instance to the members of its consumer.
 
         Raises:
-            NotAMemberError: The process was taken for dead.
-            StoreUnavailable: The database is away.
+            NotAMemberError: The process was considered dead.
+            StoreUnavailable: The database is unavailable.
         """
         terms, settings = self._terms, self._settings
         total = await self._database.join(
@@ -142,20 +143,21 @@ class Session:
         policy = DeliveryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
         self._progress = Progress(total, policy, terms.types)
         self._saved_at = _now()
-        await self._share_work()
+        await self._rebalance()
 
     async def run(self, instance: Instance) -> None:
-        """Delivers until the instance leaves.
+        """Deliver until the instance leaves.
 
         Raises:
-            Unavailable: The process stops, or others may have taken over; the instance is to join again.
+            Unavailable: The process is stopping, or others may have taken over; the instance is to join
+                again.
         """
         tasks = [
             asyncio.create_task(part, name=f"consumer {self.key}: {what}")
             for what, part in (
                 ("answers", self._take_answers(instance)),
                 ("deliveries", self._deliver(instance)),
-                ("keeping", self._keep()),
+                ("maintenance", self._maintain()),
             )
         ]
         try:
@@ -170,7 +172,7 @@ class Session:
             task.result()
 
     async def leave(self) -> None:
-        """Saves what is known and gives all partitions back; what is unanswered comes again elsewhere."""
+        """Save the progress and release all partitions; their next owners deliver unanswered events again."""
         self._progress.abandon()
         try:
             await self._save()
@@ -178,31 +180,31 @@ class Session:
             _log.debug("consumer %s: left without saving: %s", self.key, error)
 
     def close(self) -> None:
-        """Delivers nothing more, and ends soon after what is delivered was answered."""
+        """Deliver nothing more, and end once all deliveries are answered or `drain` has passed."""
         if self._closing is None:
             self._closing = _now() + self._settings.drain
             asyncio.get_running_loop().call_later(self._settings.drain, self._due.set)
             self._due.set()
 
     def end(self, error: Unavailable) -> None:
-        """Ends at once."""
+        """End at once with an error."""
         self._end = error
         self._due.set()
 
-    def share(self, revision: int) -> None:
-        """Looks again who works on what, and what an operator did, if that has changed."""
+    def rebalance_if_changed(self, revision: int) -> None:
+        """Rebalance the partitions and look for actions of an operator if the revision has changed."""
         if revision != self.revision:
             self.revision = revision
-            self._unshared = True
+            self._rebalance_due = True
             self._due.set()
 
     def wake(self) -> None:
-        """Looks whether there is more to deliver."""
+        """Check whether there is more to deliver."""
         self._wake.set()
 
-    def look(self) -> None:
-        """Sees to what comes with time: answers that take long, and progress without deliveries."""
-        self._progress.set_slow_aside(_now())
+    def tick(self) -> None:
+        """Handle what time brings: answers that take too long, and progress without deliveries."""
+        self._progress.set_slow_streams_aside(_now())
         if self._progress.urgent or _now() - self._saved_at >= self._settings.progress_every:
             self._due.set()
 
@@ -219,21 +221,21 @@ class Session:
         if self._progress.urgent or (self._closing is not None and not self._progress.unanswered):
             self._due.set()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._settings.save_every, self._time_is_up)
+            self._timer = asyncio.get_running_loop().call_later(self._settings.save_every, self._save_now)
 
-    def _time_is_up(self) -> None:
+    def _save_now(self) -> None:
         self._timer = None
         self._due.set()
 
     async def _deliver(self, instance: Instance) -> None:
         while True:
             self._wake.clear()
-            if self._unassigned:
-                self._unassigned = False
+            if self._assignment_due:
+                self._assignment_due = False
                 await instance.assign(self._progress.partitions, self._progress.total)
             await self._deliver_ready(instance)
             if not await self._read():
-                await self._rest()
+                await self._wait_for_work()
 
     async def _deliver_ready(self, instance: Instance) -> None:
         while self._may_deliver():
@@ -248,7 +250,7 @@ class Session:
         return room and self._closing is None and self._alive()
 
     async def _read(self) -> bool:
-        """Reads on while little waits; tells whether anything was read."""
+        """Read on while few events wait; return whether to check at once for more to deliver."""
         if self._closing is not None or self._progress.waiting >= max(
             self._terms.in_flight, self._source.page
         ):
@@ -256,10 +258,10 @@ class Session:
         try:
             return await self._source.read(self._progress)
         except StoreUnavailable:
-            await asyncio.sleep(_AWAY)
+            await asyncio.sleep(_STORE_PAUSE)
             return True
 
-    async def _rest(self) -> None:
+    async def _wait_for_work(self) -> None:
         at = self._progress.wake_at() if self._may_deliver() else None
         try:
             async with asyncio.timeout(None if at is None else max(0.0, at - _now())):
@@ -267,39 +269,39 @@ class Session:
         except TimeoutError:
             return
 
-    async def _keep(self) -> None:
+    async def _maintain(self) -> None:
         while True:
             try:
-                await self._keep_once()
+                await self._maintain_once()
                 await self._due.wait()
             except NotAMemberError:
-                raise ended("others took over its part of the work") from None
+                raise session_ended("other instances have taken over its partitions") from None
             except StoreUnavailable as error:
-                _log.debug("consumer %s: not saved for now: %s", self.key, error)
+                _log.debug("consumer %s: progress was not saved, trying again: %s", self.key, error)
                 self._due.set()
-                await asyncio.sleep(_AWAY)
+                await asyncio.sleep(_STORE_PAUSE)
 
-    async def _keep_once(self) -> None:
+    async def _maintain_once(self) -> None:
         self._due.clear()
         if self._end is not None:
             raise self._end
-        if self._unshared:
-            await self._share_work()
+        if self._rebalance_due:
+            await self._rebalance()
         if await self._save():
             self._due.set()
         if self._closing is not None and (not self._progress.unanswered or _now() >= self._closing):
-            raise ended("the service is shutting down")
+            raise session_ended("the service is shutting down")
 
-    async def _share_work(self) -> None:
-        """Takes up and gives up partitions so that each instance has its share."""
-        self._unshared = False
+    async def _rebalance(self) -> None:
+        """Claim and release partitions so that each instance has its share."""
+        self._rebalance_due = False
         try:
-            await self._take_share()
+            await self._adopt_share()
         except BaseException:
-            self._unshared = True
+            self._rebalance_due = True
             raise
 
-    async def _take_share(self) -> None:
+    async def _adopt_share(self) -> None:
         progress = self._progress
         share = await self._database.balance(self.key, self.id)
         if not progress.held <= {grant.partition for grant in share.grants}:
@@ -307,18 +309,20 @@ class Session:
         new = [grant for grant in share.grants if grant.partition not in progress.held]
         parked = progress.parked
         if new or parked:
-            marks = await self._database.aside(self.key, [grant.partition for grant in share.grants])
+            marks = await self._database.set_aside_streams(
+                self.key, [grant.partition for grant in share.grants]
+            )
             progress.unpark(marks, parked, _now())
             for grant in new:
                 progress.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
         surplus = progress.surplus(len(progress.partitions) - share.size)
         progress.retire(surplus)
         if new or surplus:
-            self._unassigned = True
+            self._assignment_due = True
         self._wake.set()
 
     async def _save(self) -> bool:
-        """Saves what has changed; tells whether there may be more to save."""
+        """Save what has changed; return whether there is more to save at once."""
         changes = self._progress.changes(_now())
         self._saved_at = _now()
         if not changes:
@@ -335,9 +339,9 @@ class Session:
         return self._progress.urgent
 
 
-def ended(why: str) -> Unavailable:
-    """Returns the error with which a session ends that the instance is to begin anew."""
-    return Unavailable("CONSUMER_ENDED", f"{why}; join again", retry_after_ms=_AGAIN_MS)
+def session_ended(why: str) -> Unavailable:
+    """Return the error that ends a session after which the instance is to join again."""
+    return Unavailable("CONSUMER_ENDED", f"{why}; join again", retry_after_ms=_REJOIN_MS)
 
 
 def _now() -> float:

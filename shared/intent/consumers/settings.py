@@ -1,4 +1,4 @@
-"""How consumers are served."""
+"""The settings with which consumers are served."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class ConsumerSettings:
     """Limits of the consumers of a context; times are in seconds.
 
     Attributes:
-        partitions: Into how many parts the work of a new consumer is cut, when it does not say.
-        in_flight: How many deliveries an instance may leave unanswered, when it does not say.
-        attempts: How often an event is tried, when the instance does not say.
+        partitions: Into how many partitions a new consumer is split when it does not say.
+        in_flight: How many deliveries an instance may leave unanswered when it does not say.
+        attempts: How often an event is tried when the instance does not say.
         first_retry: The pause after the first failed attempt; each further one is twice as long.
         longest_retry: The longest pause.
-        lease: How long a process may be silent before its partitions go to others.
+        lease: How long a process may go without a heartbeat before its partitions go to others.
         save_every: How long progress may stay unsaved while events are acknowledged.
-        slow: After how long an unanswered event no longer holds up the checkpoint.
+        slow: After how long an unanswered event no longer blocks the checkpoint.
         stream_length: How many events of one stream may wait before the rest of them is read later.
         page: How many events are read at once.
-        progress_every: How often progress is saved that comes without deliveries.
+        progress_every: How often progress is saved that happens without deliveries.
         drain: How long a process that stops waits for answers to what it has delivered.
-        figures_every: How often the figures for metrics are read.
+        metrics_every: How often the metrics are read.
     """
 
     partitions: int = 16
@@ -40,26 +40,26 @@ class ConsumerSettings:
     page: int = 200
     progress_every: float = 5.0
     drain: float = 2.0
-    figures_every: float = 10.0
+    metrics_every: float = 10.0
 
     @property
-    def beat(self) -> float:
-        """How often a process tells that it lives."""
+    def heartbeat_interval(self) -> float:
+        """How often a process sends a heartbeat."""
         return self.lease / 4
 
     def backoff(self, attempts: int) -> float:
-        """Returns how long to wait after so many failed attempts."""
+        """Return how long to wait after so many failed attempts."""
         return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """When an event is tried again, and what holds others up; times are in seconds.
+    """When an event is tried again, and when a stream is set aside; times are in seconds.
 
     Attributes:
         attempts: How often an event is tried before its stream is parked.
         backoff: Returns how long to wait after so many failed attempts.
-        slow: After how long an unanswered event no longer holds up the checkpoint.
+        slow: After how long an unanswered event no longer blocks the checkpoint.
         stream_length: How many events of one stream may wait before it is set aside.
     """
 

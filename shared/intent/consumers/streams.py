@@ -1,4 +1,4 @@
-"""Streams and partitions as an instance's progress keeps them in memory, and what it asks for."""
+"""Streams and partitions as an instance's progress holds them in memory, and the reads that it requests."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import NamedTuple
 from intent.consumers.changes import StreamMark
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Aside", "Delivered", "LogRead", "Partition", "Stream", "StreamRead"]
+__all__ = ["Delivered", "LogRead", "Partition", "Stream", "StreamCheckpoint", "StreamRead"]
 
 
 @dataclass(slots=True)
-class Aside:
-    """The place of a stream that was set aside: its events are read from the stream itself.
+class StreamCheckpoint:
+    """The checkpoint of a stream that was set aside: its events are read from the stream itself.
 
     Attributes:
-        version: All its events below this version are dealt with.
+        version: All its events below this version are handled.
         position: The position of the first event that is not, or a lower bound of it.
         attempts: How often that event was tried.
         error: Why it failed last.
         retry_at: When it may be tried again, by the progress's clock.
-        parked: True when it is not tried again until an operator says so.
-        known: All its events up to this position are dealt with or wait.
-        passed: The last position at which the reading of the log may have passed an event of it.
-        dropped: Positions of events that an operator gave up.
+        parked: True when it is not tried again until an operator replays or drops it.
+        known: All its events up to this position are handled or wait.
+        passed: The last position at which reading the log may have skipped an event of it.
+        dropped: Positions of events that an operator dropped.
     """
 
     version: int
@@ -40,8 +40,8 @@ class Aside:
     dropped: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, mark: StreamMark, checkpoint: int, now: float) -> Aside:
-        """Returns what was saved; up to the checkpoint, anything may have been passed."""
+    def of(cls, mark: StreamMark, checkpoint: int, now: float) -> StreamCheckpoint:
+        """Return what was saved; reading the log may have skipped anything up to the checkpoint."""
         return cls(
             version=mark.version,
             position=mark.position,
@@ -55,13 +55,13 @@ class Aside:
         )
 
     def advance(self, entry: LogEntry) -> None:
-        """Goes on behind an event that is dealt with."""
+        """Move past an event that was handled."""
         self.version, self.position = entry.version + 1, entry.position + 1
         self.attempts, self.error, self.retry_at = 0, "", 0.0
 
     @property
     def caught_up(self) -> bool:
-        """Whether nothing of the stream is left to be read from the stream itself."""
+        """Whether nothing is left to be read from the stream itself."""
         return self.known >= self.passed
 
 
@@ -73,44 +73,44 @@ class Stream:
         key: The stream.
         partition: The partition to which it belongs.
         waiting: Its next events, in order.
-        busy: The event that the instance has not answered yet.
-        aside: Its own place, when it was set aside.
+        busy: The delivered event that is unanswered; None when there is none.
+        checkpoint: Its own checkpoint while it is set aside; None when it is not.
     """
 
     key: StreamKey
     partition: int
     waiting: deque[LogEntry] = field(default_factory=deque)
     busy: LogEntry | None = None
-    aside: Aside | None = None
+    checkpoint: StreamCheckpoint | None = None
 
     def mark(self, now: float) -> StreamMark:
-        """Returns what is to be saved of a stream that was set aside."""
-        aside = self.aside
-        assert aside is not None
+        """Return what is to be saved of a stream that was set aside."""
+        checkpoint = self.checkpoint
+        assert checkpoint is not None
         return StreamMark(
             self.partition,
             self.key,
-            aside.version,
-            aside.position,
-            aside.attempts,
-            aside.error,
-            max(0.0, aside.retry_at - now),
-            aside.parked,
+            checkpoint.version,
+            checkpoint.position,
+            checkpoint.attempts,
+            checkpoint.error,
+            max(0.0, checkpoint.retry_at - now),
+            checkpoint.parked,
         )
 
 
 @dataclass(slots=True)
 class Partition:
-    """A partition that the instance has.
+    """A partition that the instance owns.
 
     Attributes:
         number: Its number.
         epoch: The epoch of the grant.
-        saved: The checkpoint as it was saved last.
+        saved: The checkpoint that was saved last.
         cursor: The log is read up to here.
         open: The positions of events that wait or are unanswered, in order.
-        busy: How many are unanswered, those of streams set aside too.
-        leaving: True when nothing more is delivered, since it goes to another instance.
+        busy: How many are unanswered, including those of streams set aside.
+        leaving: True when nothing more is delivered, since it is to be released.
     """
 
     number: int
@@ -123,18 +123,18 @@ class Partition:
 
     @property
     def checkpoint(self) -> int:
-        """All events up to here are dealt with, or belong to a stream that was set aside."""
+        """The position up to which all events are handled, or belong to a stream that was set aside."""
         return next(iter(self.open)) - 1 if self.open else self.cursor
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRead:
-    """Asks for the next events of a stream that was set aside.
+    """A request for the next events of a stream that was set aside.
 
     Attributes:
         stream: The stream.
-        after_version: They come after this version.
-        cursor: How far the log was read when this was asked.
+        after_version: The version after which to read.
+        cursor: How far the log was read when this was requested.
     """
 
     stream: Stream
@@ -144,20 +144,20 @@ class StreamRead:
 
 @dataclass(frozen=True, slots=True)
 class LogRead:
-    """Asks for the next events of the log.
+    """A request for the next events of the log.
 
     Attributes:
-        after: They come after this position.
-        of: The partitions whose events are asked for.
+        after: The position after which to read.
+        partitions: The partitions whose events are requested.
     """
 
     after: int
-    of: Sequence[Partition]
+    partitions: Sequence[Partition]
 
     @property
-    def partitions(self) -> Sequence[int]:
+    def partition_numbers(self) -> Sequence[int]:
         """The numbers of the partitions."""
-        return [partition.number for partition in self.of]
+        return [partition.number for partition in self.partitions]
 
 
 class Delivered(NamedTuple):

@@ -34,8 +34,8 @@ async def serving_consumers(
 ) -> AsyncIterator[ConsumerServing]:
     """Serves consumers while the context manager is entered."""
     database = ConsumerDatabase(store.pool, context)
-    host = ConsumerServing(store, database, tell=lambda: store.wake_ups.tell(_WORD))
-    store.wake_ups.on(_WORD, host.look)
+    host = ConsumerServing(store, database, notify=lambda: store.wake_ups.tell(_WORD))
+    store.wake_ups.on(_WORD, host.refresh)
     metrics.watch_consumers(host.counters)
     await host.start()
     try:

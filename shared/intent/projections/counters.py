@@ -1,4 +1,4 @@
-"""What a projection counts, for whoever exports metrics."""
+"""The metrics of a projection."""
 
 from __future__ import annotations
 
