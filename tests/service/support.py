@@ -66,7 +66,7 @@ def place(order_id: str = "o-1", customer: str = "ann", quantity: int = 1) -> Pl
 
 
 async def reached(store: EventStore, position: int) -> None:
-    """Waits until the log is at a position."""
+    """Wait until the log is at a position."""
     while (known := await store.position()) < position:
         await store.wait_beyond(known, 10)
 
@@ -352,7 +352,7 @@ class Served:
         await self.server.start()
 
     async def restart(self, router: Any = None) -> None:
-        """Stops, then begins anew on the same port over the same store, as a new process would."""
+        """Stop, then begins anew on the same port over the same store, as a new process would."""
         port = self.server.port
         await self.server.stop()
         self.settings = replace(self.settings, port=port)
@@ -373,7 +373,7 @@ class Served:
 
 @asynccontextmanager
 async def served(**how: Any) -> AsyncIterator[Served]:
-    """Serves the orders context for as long as the block runs."""
+    """Serve the orders context for as long as the block runs."""
     serving = Served(**how)
     await serving.start()
     try:

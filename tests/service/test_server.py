@@ -35,7 +35,7 @@ async def health(orders: Served, service: str = "") -> int:
 
 
 async def becomes(orders: Served, wanted: int) -> None:
-    """Watches the health of the whole until it is as wanted."""
+    """Watch the health of the whole until it is as wanted."""
     async with grpc.aio.insecure_channel(orders.server.target) as channel:
         watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         async for told in watching:
@@ -201,7 +201,7 @@ async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(order
 
 
 async def refused_call(orders: Served) -> grpc.StatusCode:
-    """Calls until the server takes no new calls; returns the status of the one it refused."""
+    """Call until the server takes no new calls; returns the status of the one it refused."""
     while True:
         answer = await call(orders, "/intent.v1.Commands/Describe")
         if answer.code is not grpc.StatusCode.OK:

@@ -18,7 +18,7 @@ def in_a_thread(work: Callable[[], None]) -> None:
 
 
 def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
-    """Returns the policies of threads that were started meanwhile and after, and of their starter."""
+    """Return the policies of threads that were started meanwhile and after, and of their starter."""
     seen: dict[str, int] = {}
 
     def note(name: str) -> None:

@@ -52,7 +52,7 @@ class Answer:
 async def call(
     orders: Served, method: str, data: bytes = b"", timeout: float | None = 20, **metadata: str
 ) -> Answer:
-    """Calls a unary method; metadata names have underscores for dashes."""
+    """Call a unary method; metadata names have underscores for dashes."""
     metadata.setdefault("x_tenant_id", "acme")
     pairs = tuple((key.replace("_", "-"), value) for key, value in metadata.items() if value is not None)
     options = [("grpc.max_send_message_length", -1)]

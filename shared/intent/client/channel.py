@@ -26,7 +26,7 @@ _OPTIONS: Final = (
 
 
 def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
-    """Returns a channel to a context.
+    """Return a channel to a context.
 
     Args:
         target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by

@@ -81,7 +81,7 @@ class IntentClient:
         registry: Registry | None = None,
         traceparent: Callable[[], str] = str,
     ) -> Self:
-        """Returns a client; the connection itself is made with the first call.
+        """Return a client; the connection itself is made with the first call.
 
         Args:
             target: Where the context is served, e.g. ``127.0.0.1:7400``.
@@ -103,7 +103,7 @@ class IntentClient:
     def acting(
         self, *, tenant: str | None = None, actor: str | None = None, roles: Sequence[str] | None = None
     ) -> IntentClient:
-        """Returns a client over the same connection for another tenant, actor or roles."""
+        """Return a client over the same connection for another tenant, actor or roles."""
         caller = self._connection.caller
         caller = replace(
             caller,
@@ -114,7 +114,7 @@ class IntentClient:
         return IntentClient(self._connection.acting(caller), self._registry)
 
     async def close(self) -> None:
-        """Closes the connection, for every client that acts over it."""
+        """Close the connection, for every client that acts over it."""
         await self._connection.channel.close()
 
     async def __aenter__(self) -> Self:
@@ -136,7 +136,7 @@ class IntentClient:
         applied_only: bool = False,
         timeout: float | None = None,
     ) -> CommandResult:
-        """Runs a command and returns its result.
+        """Run a command and returns its result.
 
         Args:
             command: The command.
@@ -193,7 +193,7 @@ class IntentClient:
         )
 
     async def describe(self, *, timeout: float | None = None) -> DescribeResponse:
-        """Returns the contracts that the context serves."""
+        """Return the contracts that the context serves."""
         return await self._connection.call(
             f"{_COMMANDS}/Describe", DescribeRequest(), DescribeResponse, timeout=timeout
         )
@@ -216,7 +216,7 @@ class IntentClient:
         min_position: int = 0,
         timeout: float | None = None,
     ) -> Message:
-        """Answers a query.
+        """Answer a query.
 
         Args:
             query: The query.
@@ -248,7 +248,7 @@ class IntentClient:
         aggregate_id: str = "",
         correlation_id: str = "",
     ) -> AsyncIterator[RecordedEvent]:
-        """Yields the tenant's events in order, each once, resuming by itself.
+        """Yield the tenant's events in order, each once, resuming by itself.
 
         Args:
             after: The position after which to begin; 0: the beginning of the log.
@@ -277,7 +277,7 @@ class IntentClient:
     def consume(
         self, consumer: Consumer, *, send: SendCommand | None = None, all_tenants: bool = False
     ) -> ConsumerRunner:
-        """Returns what runs one instance of a consumer of the context's events.
+        """Return what runs one instance of a consumer of the context's events.
 
         Example::
 
@@ -295,7 +295,7 @@ class IntentClient:
         return ConsumerRunner(consumer, self._connection, send, all_tenants=all_tenants)
 
     async def send(self, intended: IntendedCommand) -> CommandResult:
-        """Sends a command that follows from an event, on behalf of the consumer.
+        """Send a command that follows from an event, on behalf of the consumer.
 
         Raises:
             CommandError: It had no effect; see `execute`.
@@ -311,7 +311,7 @@ class IntentClient:
     async def read_stream(
         self, aggregate_type: str, aggregate_id: str, *, after_version: int = 0, limit: int = 0
     ) -> ReadStreamResponse:
-        """Reads the events of one aggregate, at most 1,000 at once."""
+        """Read the events of one aggregate, at most 1,000 at once."""
         request = ReadStreamRequest(
             aggregate_type=aggregate_type,
             aggregate_id=aggregate_id,

@@ -40,7 +40,7 @@ class Caller:
     token: str | None = None
 
     def metadata(self) -> Pairs:
-        """Returns what tells the server who calls."""
+        """Return what tells the server who calls."""
         pairs = {
             "x-tenant-id": self.tenant or None,
             "x-actor": self.actor,
@@ -70,11 +70,11 @@ class Connection:
     _callables: dict[tuple[str, type[Message]], Any] = field(default_factory=dict)
 
     def acting(self, caller: Caller) -> Connection:
-        """Returns a connection over the same channel on behalf of another caller."""
+        """Return a connection over the same channel on behalf of another caller."""
         return replace(self, caller=caller)
 
     def metadata(self, extra: Pairs = ()) -> Pairs:
-        """Returns the metadata of a call."""
+        """Return the metadata of a call."""
         pairs = (*self.caller.metadata(), *extra)
         trace = self.traceparent()
         return (*pairs, (TRACEPARENT, trace)) if trace else pairs
@@ -88,7 +88,7 @@ class Connection:
         metadata: Pairs = (),
         timeout: float | None = None,
     ) -> Response:
-        """Calls a method that answers with one message, repeating it as `retrying` does.
+        """Call a method that answers with one message, repeating it as `retrying` does.
 
         Args:
             method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
@@ -110,15 +110,15 @@ class Connection:
         return await retrying(attempt, self.timeout if timeout is None else timeout, self.policy, method)
 
     def stream(self, method: str, request: Message, response: type[Response]) -> Any:
-        """Calls a method that answers with many messages; iterate over what it returns."""
+        """Call a method that answers with many messages; iterate over what it returns."""
         return self._callable(self.channel.unary_stream, method, response)(request, metadata=self.metadata())
 
     def talk(self, method: str, response: type[Response]) -> Any:
-        """Calls a method that takes and answers many messages; write to and read from what it returns."""
+        """Call a method that takes and answers many messages; write to and read from what it returns."""
         return self._callable(self.channel.stream_stream, method, response)(metadata=self.metadata())
 
     def _callable(self, kind: Callable[..., Any], method: str, response: type[Message]) -> Any:
-        """Returns what calls a method; making it is dear enough to keep it."""
+        """Return what calls a method; making it is dear enough to keep it."""
         found = self._callables.get((method, response))
         if found is None:
             found = self._callables[method, response] = kind(

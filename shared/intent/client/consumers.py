@@ -35,13 +35,13 @@ class ConsumersClient:
         self._connection = connection
 
     async def list(self) -> ListConsumersResponse:
-        """Returns how far each consumer is."""
+        """Return how far each consumer is."""
         return await self._connection.call(
             f"{_CONSUMERS}/ListConsumers", ListConsumersRequest(), ListConsumersResponse
         )
 
     async def remove(self, consumer: str, *, all_tenants: bool = False) -> None:
-        """Forgets a consumer.
+        """Forget a consumer.
 
         Args:
             consumer: Its name.
@@ -63,7 +63,7 @@ class ConsumersClient:
         position: int = 0,
         limit: int = 0,
     ) -> ListParkedResponse:
-        """Returns parked events, at most 1,000; what is empty or 0 does not narrow."""
+        """Return parked events, at most 1,000; what is empty or 0 does not narrow."""
         request = ListParkedRequest(
             consumer=consumer,
             aggregate_type=aggregate_type,
@@ -105,7 +105,7 @@ class ConsumersClient:
         return response.events
 
     async def drop(self, consumer: str, position: int, reason: str, *, all_tenants: bool = False) -> None:
-        """Gives up a parked event; the reason is recorded.
+        """Give up a parked event; the reason is recorded.
 
         Args:
             consumer: The consumer's name.

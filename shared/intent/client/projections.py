@@ -31,13 +31,13 @@ class ProjectionsClient:
         self._connection = connection
 
     async def list(self) -> ListProjectionsResponse:
-        """Returns the status of each projection and the position of the log."""
+        """Return the status of each projection and the position of the log."""
         return await self._connection.call(
             f"{_PROJECTIONS}/ListProjections", ListProjectionsRequest(), ListProjectionsResponse
         )
 
     async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuilds a projection and yields how far it is, until it is done.
+        """Rebuild a projection and yields how far it is, until it is done.
 
         Raises:
             NotFound: There is no such projection.

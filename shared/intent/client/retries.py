@@ -35,7 +35,7 @@ class RetryPolicy:
     longest: float = 2.0
 
     def wait(self, failures: int, error: CommandError) -> float:
-        """Returns how long to wait.
+        """Return how long to wait.
 
         The server's wish is the least; jitter on top keeps many clients from coming back at
         the same moment.
@@ -51,7 +51,7 @@ class RetryPolicy:
 
 
 def told_by(error: grpc.aio.AioRpcError) -> CommandError:
-    """Returns the exception of the platform that a gRPC error stands for."""
+    """Return the exception of the platform that a gRPC error stands for."""
     trailers = tuple(error.trailing_metadata() or ())
     return error_of_status(error.code(), error.details() or "", trailers)
 
@@ -59,7 +59,7 @@ def told_by(error: grpc.aio.AioRpcError) -> CommandError:
 async def retrying(
     attempt: Callable[[float], Awaitable[T]], timeout: float, policy: RetryPolicy, what: str
 ) -> T:
-    """Calls until there is an answer that repeating would not change.
+    """Call until there is an answer that repeating would not change.
 
     Repeated are `Unavailable` (also a lost connection) and `Overloaded`.
 

@@ -43,7 +43,7 @@ class SagasClient:
         page_size: int = 0,
         page_token: bytes = b"",
     ) -> ListSagasResponse:
-        """Returns a page of sagas, the newest first.
+        """Return a page of sagas, the newest first.
 
         Args:
             type: Only of this type, by the full name of its message.
@@ -68,7 +68,7 @@ class SagasClient:
         status: SagaStatus.ValueType = SagaStatus.SAGA_STATUS_UNSPECIFIED,
         correlation_id: str = "",
     ) -> AsyncIterator[SagaInfo]:
-        """Yields sagas page by page, the newest first; see `page`."""
+        """Yield sagas page by page, the newest first; see `page`."""
         token = b""
         while True:
             page = await self.page(
@@ -81,7 +81,7 @@ class SagasClient:
                 return
 
     async def get(self, id: str) -> GetSagaResponse:  # noqa: A002
-        """Returns one saga with its steps.
+        """Return one saga with its steps.
 
         Raises:
             NotFound: There is no such saga of this tenant in this context.
@@ -104,7 +104,7 @@ class SagasClient:
         await self._connection.call(f"{_SAGAS}/ResumeSaga", request, ResumeSagaResponse)
 
     async def cancel(self, id: str, reason: str) -> None:  # noqa: A002
-        """Ends a saga at its next step and has it run its compensations.
+        """End a saga at its next step and has it run its compensations.
 
         Args:
             id: The saga.

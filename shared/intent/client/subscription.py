@@ -26,7 +26,7 @@ async def subscribe(
     from_now: bool,
     where: EventFilter | None,
 ) -> AsyncIterator[RecordedEvent]:
-    """Yields events in order, each once, resuming after each lost connection.
+    """Yield events in order, each once, resuming after each lost connection.
 
     Args:
         opened: Opens the stream of one subscription.
@@ -62,7 +62,7 @@ async def subscribe(
 
 
 async def _responses(call: Any) -> AsyncIterator[SubscribeResponse]:
-    """Yields a stream's messages and gives the stream up when it is left early."""
+    """Yield a stream's messages and gives the stream up when it is left early."""
     try:
         async for response in call:
             yield response

@@ -55,7 +55,7 @@ class Call:
         self.trailers: tuple[tuple[str, str], ...] = ()
 
     def remaining(self) -> float | None:
-        """Returns how many seconds the caller still waits; None when it set no deadline."""
+        """Return how many seconds the caller still waits; None when it set no deadline."""
         seconds: float | None = self.rpc.time_remaining()
         return seconds
 
@@ -120,7 +120,7 @@ AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
 
 
 def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
-    """Returns the message that bytes encode, checked against its contract.
+    """Return the message that bytes encode, checked against its contract.
 
     Raises:
         InvalidCommand: It has too many bytes, does not parse or breaks a rule.
@@ -155,13 +155,13 @@ class CallWrapper:
     _idle: asyncio.Event | None = None
 
     async def idle(self) -> None:
-        """Waits until no call to a unary method is under way."""
+        """Wait until no call to a unary method is under way."""
         self._idle = asyncio.Event()
         if self.active:
             await self._idle.wait()
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
-        """Returns the handler of a method that answers with one message."""
+        """Return the handler of a method that answers with one message."""
 
         async def serve(data: bytes, rpc: Any) -> bytes:
             call = self._begin(method, rpc)
@@ -189,7 +189,7 @@ class CallWrapper:
         return grpc.unary_unary_rpc_method_handler(serve)
 
     def streaming(self, method: StreamMethod) -> grpc.RpcMethodHandler:
-        """Returns the handler of a method that answers with many messages."""
+        """Return the handler of a method that answers with many messages."""
 
         async def serve(data: bytes, rpc: Any) -> None:
             await self._talk(method, rpc, lambda call: method.stream(data, call))
@@ -197,7 +197,7 @@ class CallWrapper:
         return grpc.unary_stream_rpc_method_handler(serve)
 
     def bidirectional(self, method: BidiMethod) -> grpc.RpcMethodHandler:
-        """Returns the handler of a method that takes and answers many messages."""
+        """Return the handler of a method that takes and answers many messages."""
 
         async def serve(requests: AsyncIterator[bytes], rpc: Any) -> None:
             await self._talk(method, rpc, lambda call: method.talk(requests, call))
@@ -233,7 +233,7 @@ class CallWrapper:
         call.span.caller(identity.tenant, identity.actor)
 
     async def _fail(self, call: Call, error: Exception) -> None:
-        """Answers with an error; never returns."""
+        """Answer with an error; never returns."""
         told = command_error(error) or self._defect(call, error)
         code = code_of(told)
         call.span.finish(code, told.reason)
@@ -243,7 +243,7 @@ class CallWrapper:
         await call.rpc.abort(code, shortened(told.message, _MESSAGE_BYTES), trailers)
 
     def _defect(self, call: Call, error: Exception) -> CommandError:
-        """Logs a defect and returns what the caller may know of it: an id to ask by."""
+        """Log a defect and returns what the caller may know of it: an id to ask by."""
         error_id = uuid4().hex
         _log.error(
             "a call failed by a defect: %s, error id %s",
@@ -265,7 +265,7 @@ class CallWrapper:
 
 
 def _given_up(call: Call) -> None:
-    """Ends the span of a call whose caller has gone or whose time is over."""
+    """End the span of a call whose caller has gone or whose time is over."""
     remaining = call.remaining()
     late = remaining is not None and remaining <= 0
     code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED

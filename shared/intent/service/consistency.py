@@ -61,7 +61,7 @@ class ConsistentReader:
         """The position that everything read so far had surely reached; None before the first read."""
 
     async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
-        """Returns a row once its read model is far enough; see `ReadModelReader.get`."""
+        """Return a row once its read model is far enough; see `ReadModelReader.get`."""
         await self._await(model)
         return await self._reader.get(model, tenant, *key)
 
@@ -74,7 +74,7 @@ class ConsistentReader:
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
     ) -> Page[Row]:
-        """Returns a page of rows once their read model is far enough; see `ReadModelReader.list`."""
+        """Return a page of rows once their read model is far enough; see `ReadModelReader.list`."""
         await self._await(model)
         return await self._reader.list(model, tenant, where=where, page_size=page_size, page_token=page_token)
 

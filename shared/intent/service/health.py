@@ -42,7 +42,7 @@ class Probe:
 
 
 def store_probe(store: EventStore) -> Probe:
-    """Returns a probe that asks the event store for its position; every service needs it."""
+    """Return a probe that asks the event store for its position; every service needs it."""
 
     async def check() -> str:
         await store.position()
@@ -78,7 +78,7 @@ class HealthMonitor:
         return dict(self._problems)
 
     async def start(self) -> None:
-        """Runs a first round, then goes on in the background."""
+        """Run a first round, then goes on in the background."""
         await self.check()
         self._task = asyncio.create_task(self._run(), name="health")
 
@@ -90,7 +90,7 @@ class HealthMonitor:
             await asyncio.wait([self._task])
 
     async def check(self) -> None:
-        """Runs one round."""
+        """Run one round."""
         found = await asyncio.gather(*(self._problem(probe) for probe in self._probes))
         problems = {probe.name: text for probe, text in zip(self._probes, found, strict=True) if text}
         self._log_changes(problems)

@@ -44,7 +44,7 @@ class IdentityProvider(Protocol):
     """Tells who calls from the metadata of a call."""
 
     async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
-        """Returns the caller.
+        """Return the caller.
 
         Raises:
             Unauthenticated: The metadata does not tell who it is.
@@ -55,7 +55,7 @@ class IdentityProvider(Protocol):
 
 
 def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
-    """Checks that a caller has one of the roles; no roles: any caller will do.
+    """Check that a caller has one of the roles; no roles: any caller will do.
 
     Args:
         identity: The caller.
@@ -75,7 +75,7 @@ def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
 
 
 def require_tenant(identity: Identity) -> str:
-    """Returns the tenant on whose data a caller acts.
+    """Return the tenant on whose data a caller acts.
 
     Raises:
         Unauthenticated: The caller named none.
@@ -118,7 +118,7 @@ class DevIdentityProvider:
             )
 
     async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
-        """Returns the caller that the metadata describes; see `IdentityProvider`."""
+        """Return the caller that the metadata describes; see `IdentityProvider`."""
         tenant = _tenant_of(metadata.get("x-tenant-id", ""))
         token = metadata.get("authorization")
         if token is not None:
@@ -154,7 +154,7 @@ class DevIdentityProvider:
 
 
 def _token_parts(parts: list[str]) -> tuple[str, str, frozenset[str]]:
-    """Splits ``actor:roles[:tenants]``; the actor may be of the form ``user:ann``."""
+    """Split ``actor:roles[:tenants]``; the actor may be of the form ``user:ann``."""
     if len(parts) >= 3 and parts[0] in ("user", "service", "saga"):
         parts = [f"{parts[0]}:{parts[1]}", *parts[2:]]
     tenants = frozenset(filter(None, parts[2].split(","))) if len(parts) > 2 else frozenset()

@@ -36,7 +36,7 @@ class Listeners:
             equip(server)
 
     def bind(self, host: str, port: int) -> int:
-        """Takes the port, which no other process may listen on; 0 takes a free one.
+        """Take the port, which no other process may listen on; 0 takes a free one.
 
         Returns:
             The port.
@@ -57,26 +57,26 @@ class Listeners:
         return port
 
     async def start(self) -> None:
-        """Serves."""
+        """Serve."""
         for server in self._servers:
             await server.start()
 
     async def stop(self, grace: float | None) -> None:
-        """Takes no more calls, and waits for those under way; see `grpc.aio.Server.stop`."""
+        """Take no more calls, and waits for those under way; see `grpc.aio.Server.stop`."""
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
 
     async def wait(self) -> None:
-        """Waits until they are stopped."""
+        """Wait until they are stopped."""
         await asyncio.gather(*(server.wait_for_termination() for server in self._servers))
 
 
 def address(host: str, port: int) -> str:
-    """Returns an address as gRPC writes it."""
+    """Return an address as gRPC writes it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _require_free(host: str, port: int) -> None:
-    """Looks whether anybody listens on a port; servers that share it would not notice.
+    """Look whether anybody listens on a port; servers that share it would not notice.
 
     Raises:
         OSError: Somebody does, or the address is none of this machine.

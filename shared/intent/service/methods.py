@@ -29,7 +29,7 @@ class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         return self._handlers
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Returns the handler of a method, or None."""
+        """Return the handler of a method, or None."""
         return self._handlers.get(handler_call_details.method)
 
 
@@ -50,7 +50,7 @@ class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         self._known = sorted(known)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        """Returns a handler that refuses, whatever the kind of the call."""
+        """Return a handler that refuses, whatever the kind of the call."""
         error = self._error(handler_call_details.method)
 
         async def refuse(requests: AsyncIterator[bytes], rpc: Any) -> None:
@@ -70,7 +70,7 @@ class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
 
 
 def service_names(methods: Iterable[str]) -> list[str]:
-    """Returns the names of the services to which methods belong, sorted.
+    """Return the names of the services to which methods belong, sorted.
 
     Args:
         methods: Full names, e.g. ``/orders.v1.Orders/PlaceOrder``.

@@ -37,11 +37,11 @@ class CommandRouter(Protocol):
     """
 
     async def handle(self, request: CommandRequest) -> CommandResult:
-        """Runs a command and returns its result; raises a `CommandError` when it had no effect."""
+        """Run a command and returns its result; raises a `CommandError` when it had no effect."""
         ...
 
     async def submit(self, request: CommandRequest) -> SubmittedCommand:
-        """Accepts a command durably and returns its handle."""
+        """Accept a command durably and returns its handle."""
         ...
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str = "") -> CommandReport:
@@ -49,11 +49,11 @@ class CommandRouter(Protocol):
         ...
 
     def close(self) -> None:
-        """Takes in no further commands; they get `Unavailable`."""
+        """Take in no further commands; they get `Unavailable`."""
         ...
 
     async def drain(self, timeout: float) -> bool:
-        """Waits until what was taken in is finished, at most `timeout` seconds; tells whether it is."""
+        """Wait until what was taken in is finished, at most `timeout` seconds; tells whether it is."""
         ...
 
 
@@ -92,7 +92,7 @@ class ReadSide(Protocol):
     async def reach(
         self, position: int, timeout: float, names: Collection[str] | None = None
     ) -> Sequence[str]:
-        """Waits until projections are at a position, at most `timeout` seconds.
+        """Wait until projections are at a position, at most `timeout` seconds.
 
         Args:
             position: The position of the log.
@@ -105,7 +105,7 @@ class ReadSide(Protocol):
         ...
 
     def position_of(self, name: str) -> int:
-        """Returns a position that a projection has surely reached."""
+        """Return a position that a projection has surely reached."""
         ...
 
 
@@ -113,11 +113,11 @@ class ProjectionOperator(Protocol):
     """Shows and mends projections."""
 
     async def statuses(self) -> Sequence[ProjectionStatus]:
-        """Returns the status of each projection."""
+        """Return the status of each projection."""
         ...
 
     def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuilds a projection and tells how far it is; raises `NotFound` for an unknown name."""
+        """Rebuild a projection and tells how far it is; raises `NotFound` for an unknown name."""
         ...
 
     async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
@@ -132,11 +132,11 @@ class SagaOperator(Protocol):
     """
 
     async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
-        """Returns a page of sagas, the newest first; raises `InvalidCommand` for a wrong page token."""
+        """Return a page of sagas, the newest first; raises `InvalidCommand` for a wrong page token."""
         ...
 
     async def get(self, tenant: str, id_: str) -> GetSagaResponse:
-        """Returns a saga with its steps; raises `NotFound` when the tenant has no such saga here."""
+        """Return a saga with its steps; raises `NotFound` when the tenant has no such saga here."""
         ...
 
     async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
@@ -144,5 +144,5 @@ class SagaOperator(Protocol):
         ...
 
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
-        """Ends a saga at its next step; raises a `CommandError` when that cannot be."""
+        """End a saga at its next step; raises a `CommandError` when that cannot be."""
         ...

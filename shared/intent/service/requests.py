@@ -21,7 +21,7 @@ __all__ = ["command_request"]
 
 
 def command_request(contract: CommandContract, command: Message, call: Call) -> CommandRequest:
-    """Returns the request for a command that came with a call.
+    """Return the request for a command that came with a call.
 
     Args:
         contract: The command's contract.

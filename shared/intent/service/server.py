@@ -109,7 +109,7 @@ class ContextServer:
         return self._events.subscriptions
 
     async def start(self) -> None:
-        """Listens and serves.
+        """Listen and serves.
 
         Raises:
             ConfigurationError: The port is taken, or the address is none of this machine.
@@ -123,7 +123,7 @@ class ContextServer:
         _log.info("the context %s is served on %s", self._host.domain, self.target)
 
     async def stop(self) -> None:
-        """Ends in order: not ready, no new calls, calls under way, lanes; all within the grace.
+        """End in order: not ready, no new calls, calls under way, lanes; all within the grace.
 
         Nothing that was accepted is lost; subscriptions end with UNAVAILABLE, so that their
         clients resume elsewhere.
@@ -147,7 +147,7 @@ class ContextServer:
             _log.warning("commands are still under way; Temporal carries them on after the restart")
 
     async def wait(self) -> None:
-        """Waits until the server has stopped."""
+        """Wait until the server has stopped."""
         if self._server is not None:
             await self._server.wait()
 
@@ -171,7 +171,7 @@ class ContextServer:
         server.add_generic_rpc_handlers((UnknownMethods(self._host.domain, self._table.names),))
 
     async def _idle(self, stopping: asyncio.Task[None]) -> None:
-        """Waits until no call is under way, or the grace is over.
+        """Wait until no call is under way, or the grace is over.
 
         Watchers of health and reflection never end by themselves and are not waited for.
         """

@@ -61,7 +61,7 @@ class ServiceSettings:
     max_connection_age_grace: float = 30.0
 
     def channel_arguments(self) -> list[tuple[str, int]]:
-        """Returns the arguments of the gRPC server."""
+        """Return the arguments of the gRPC server."""
         arguments = [
             ("grpc.max_receive_message_length", self.transport_bytes),
             ("grpc.max_send_message_length", self.transport_bytes),

@@ -32,7 +32,7 @@ def patient_threads() -> Iterator[None]:
 
 
 def _change(old: int, new: int) -> bool:
-    """Replaces the policy of this thread, if it is the old one; returns whether it did."""
+    """Replace the policy of this thread, if it is the old one; returns whether it did."""
     try:
         if os.sched_getscheduler(0) != old:
             return False

@@ -42,7 +42,7 @@ class TypedMethods:
     settings: ServiceSettings
 
     def methods(self) -> Iterator[Method]:
-        """Yields every typed method of the context.
+        """Yield every typed method of the context.
 
         Raises:
             ContractError: A method takes neither a command nor a query.
@@ -101,7 +101,7 @@ class TypedMethods:
         return answer
 
     def _patience(self, call: Call) -> float:
-        """Returns how long a query may wait for its read models, in seconds."""
+        """Return how long a query may wait for its read models, in seconds."""
         longest = self.settings.min_position_wait
         remaining = call.remaining()
         return longest if remaining is None else min(longest, remaining)

@@ -44,14 +44,14 @@ Metadata = Mapping[str, str]
 
 
 def malformed(field: str, rule: str) -> InvalidCommand:
-    """Returns the error for a metadata value that breaks a rule, e.g. ``must be a UUID``."""
+    """Return the error for a metadata value that breaks a rule, e.g. ``must be a UUID``."""
     return InvalidCommand(
         "METADATA_MALFORMED", f"the metadata {field} {rule}", violations=[Violation(field, rule, "metadata")]
     )
 
 
 def command_id(metadata: Metadata) -> UUID:
-    """Returns the command's id; a new one when the caller sent none.
+    """Return the command's id; a new one when the caller sent none.
 
     Raises:
         InvalidCommand: It is no UUID.
@@ -66,7 +66,7 @@ def command_id(metadata: Metadata) -> UUID:
 
 
 def label(metadata: Metadata, field: str, default: str) -> str:
-    """Returns a value of 1 to 128 printable ASCII characters; `default` when it is absent or empty.
+    """Return a value of 1 to 128 printable ASCII characters; `default` when it is absent or empty.
 
     Raises:
         InvalidCommand: It is something else.
@@ -80,7 +80,7 @@ def label(metadata: Metadata, field: str, default: str) -> str:
 
 
 def number(metadata: Metadata, field: str) -> int | None:
-    """Returns a number from 0 up, or None when it is absent.
+    """Return a number from 0 up, or None when it is absent.
 
     Raises:
         InvalidCommand: It is something else.
@@ -108,7 +108,7 @@ def applied_only(metadata: Metadata) -> bool:
 
 
 def traceparent(metadata: Metadata) -> str:
-    """Returns the caller's W3C traceparent; empty when there is none or it is malformed.
+    """Return the caller's W3C traceparent; empty when there is none or it is malformed.
 
     A trace that is broken must not break the call.
     """

@@ -75,7 +75,7 @@ _BY_NUMBER: Final = {number: code for code, number in _NUMBERS.items()}
 
 
 def command_error(error: Exception) -> CommandError | None:
-    """Returns what a caller may know of an exception; None for a defect.
+    """Return what a caller may know of an exception; None for a defect.
 
     A store that is away becomes `Unavailable` with a time to try again.
     """
@@ -88,12 +88,12 @@ def command_error(error: Exception) -> CommandError | None:
 
 
 def code_of(error: CommandError) -> grpc.StatusCode:
-    """Returns the gRPC status code of an error."""
+    """Return the gRPC status code of an error."""
     return _CODES.get(error.kind, grpc.StatusCode.INTERNAL)
 
 
 def shortened(text: str, limit: int) -> str:
-    """Returns a text of at most `limit` bytes of UTF-8; what was longer ends with an ellipsis."""
+    """Return a text of at most `limit` bytes of UTF-8; what was longer ends with an ellipsis."""
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -101,7 +101,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def details_of(failure: Failure, domain: str) -> status_pb2.Status:
-    """Returns a failure as google.rpc.Status with its details.
+    """Return a failure as google.rpc.Status with its details.
 
     Args:
         failure: The failure.
@@ -155,7 +155,7 @@ def _fitting(
 
 
 def failure_of_details(status: status_pb2.Status) -> Failure:
-    """Returns the failure that `details_of` put into a google.rpc.Status.
+    """Return the failure that `details_of` put into a google.rpc.Status.
 
     Details of other types are passed over, so that a status of another origin reads as well.
     """
@@ -180,14 +180,14 @@ def failure_of_details(status: status_pb2.Status) -> Failure:
 
 
 def error_of_details(status: status_pb2.Status) -> CommandError:
-    """Returns the exception that a google.rpc.Status stands for."""
+    """Return the exception that a google.rpc.Status stands for."""
     return error_of(failure_of_details(status))
 
 
 def error_of_status(
     code: grpc.StatusCode, message: str, trailers: Sequence[tuple[str, str | bytes]] = ()
 ) -> CommandError:
-    """Returns the exception that a gRPC status stands for, with or without details.
+    """Return the exception that a gRPC status stands for, with or without details.
 
     Args:
         code: The status code.
@@ -215,5 +215,5 @@ def _plain(kind: FailureKind.ValueType, reason: str, message: str) -> Failure:
 
 
 def trailers_of(error: CommandError, domain: str) -> tuple[tuple[str, bytes], ...]:
-    """Returns the trailing metadata that carries an error's details."""
+    """Return the trailing metadata that carries an error's details."""
     return ((DETAILS_KEY, details_of(failure_of(error), domain).SerializeToString()),)

@@ -52,7 +52,7 @@ class CommandsService:
     description: DescribeResponse
 
     def methods(self) -> Iterator[Method]:
-        """Yields the methods of the service."""
+        """Yield the methods of the service."""
         yield Method(f"/{COMMANDS}/Execute", self._execute)
         yield Method(f"/{COMMANDS}/Submit", self._submit)
         yield Method(f"/{COMMANDS}/GetCommand", self._get_command)

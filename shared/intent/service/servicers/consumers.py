@@ -68,7 +68,7 @@ class ConsumersService:
         self._operator = ConsumerOperator(host.database, host.changed)
 
     def methods(self) -> Iterator[AnyMethod]:
-        """Yields the methods of the service."""
+        """Yield the methods of the service."""
         # The role "consumer-all" needs no tenant, so each method sees to the tenant itself.
         yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, _CONSUME, needs_tenant=False)
         for name, answer in (
@@ -205,7 +205,7 @@ def _out_of_turn(rule: str) -> InvalidCommand:
 
 
 def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
-    """Returns the consumer that a caller means, if it may."""
+    """Return the consumer that a caller means, if it may."""
     if all_tenants:
         authorize(call.identity, frozenset({_ALL}), f"{call.method} for all tenants")
         return ConsumerKey(EVERY_TENANT, consumer)
@@ -213,7 +213,7 @@ def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
 
 
 def _sight(identity: Identity) -> str | None:
-    """Returns the tenant whose consumers a caller sees; None: all."""
+    """Return the tenant whose consumers a caller sees; None: all."""
     return None if identity.roles & {_ALL, EVERY_ROLE} else require_tenant(identity)
 
 

@@ -31,7 +31,7 @@ ContractT = TypeVar("ContractT", bound=_Contract)
 
 
 def describe(context: ServedContext) -> DescribeResponse:
-    """Returns the description of a context, each list sorted by type."""
+    """Return the description of a context, each list sorted by type."""
     registry = context.registry
     writers = {p.read_model.DESCRIPTOR.full_name: p.name for p in context.projections}
     return DescribeResponse(

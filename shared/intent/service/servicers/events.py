@@ -49,7 +49,7 @@ class EventsService:
         self._closed = False
 
     def methods(self) -> Iterator[Method | StreamMethod]:
-        """Yields the methods of the service."""
+        """Yield the methods of the service."""
         roles = self._settings.event_roles
         yield StreamMethod(f"/{EVENTS}/Subscribe", self._subscribe, roles)
         yield Method(f"/{EVENTS}/ReadStream", self._read_stream, roles)
@@ -60,7 +60,7 @@ class EventsService:
         return len(self._open)
 
     def close(self) -> None:
-        """Ends every subscription with UNAVAILABLE, so that its client resumes elsewhere."""
+        """End every subscription with UNAVAILABLE, so that its client resumes elsewhere."""
         self._closed = True
         for task in self._open:
             task.cancel()
@@ -87,7 +87,7 @@ class EventsService:
             await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
 
     async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
-        """Sends page by page; `write` waits for a slow reader, so at most a page is held."""
+        """Send page by page; `write` waits for a slow reader, so at most a page is held."""
         clock = asyncio.get_running_loop().time
         every = self._settings.progress_every
         reached = told = after
@@ -106,7 +106,7 @@ class EventsService:
 
     @contextmanager
     def _ending_on_close(self) -> Iterator[None]:
-        """Turns the cancellation by `close` into UNAVAILABLE; any other goes on."""
+        """Turn the cancellation by `close` into UNAVAILABLE; any other goes on."""
         if self._closed:
             raise _shutting_down()
         task = asyncio.current_task()
@@ -123,7 +123,7 @@ class EventsService:
 
 
 def log_filter(tenant: str, asked: EventFilter) -> LogFilter:
-    """Returns what a subscription may see: its tenant's events that pass the filter."""
+    """Return what a subscription may see: its tenant's events that pass the filter."""
     return LogFilter(
         tenant=tenant,
         types=tuple(asked.types),

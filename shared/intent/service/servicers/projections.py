@@ -38,7 +38,7 @@ class ProjectionsService:
     roles: frozenset[str]
 
     def methods(self) -> Iterator[Method | StreamMethod]:
-        """Yields the methods of the service."""
+        """Yield the methods of the service."""
         yield Method(f"/{PROJECTIONS}/ListProjections", self._list, self.roles, needs_tenant=False)
         yield StreamMethod(f"/{PROJECTIONS}/RebuildProjection", self._rebuild, self.roles, needs_tenant=False)
         yield Method(f"/{PROJECTIONS}/SkipEvent", self._skip, self.roles, needs_tenant=False)

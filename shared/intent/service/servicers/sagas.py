@@ -39,7 +39,7 @@ class SagasService:
     operators: frozenset[str]
 
     def methods(self) -> Iterator[Method]:
-        """Yields the methods of the service."""
+        """Yield the methods of the service."""
         yield Method(f"/{SAGAS}/ListSagas", self._list, self.readers)
         yield Method(f"/{SAGAS}/GetSaga", self._get, self.readers)
         yield Method(f"/{SAGAS}/ResumeSaga", self._resume, self.operators)
