@@ -69,20 +69,20 @@ def test_a_failure_of_any_size_fits_into_trailers(failure: Failure) -> None:
     error = error_of(failure)
     ((_, data),) = trailers_of(error, "orders")
     assert len(data) <= 4_000
-    told = error_of_details(status_pb2.Status.FromString(data))
-    assert type(told) is type(error)
-    assert told.retry_after_ms == error.retry_after_ms
-    assert told.duplicate == error.duplicate
-    assert len(told.violations) <= len(error.violations)
+    received = error_of_details(status_pb2.Status.FromString(data))
+    assert type(received) is type(error)
+    assert received.retry_after_ms == error.retry_after_ms
+    assert received.duplicate == error.duplicate
+    assert len(received.violations) <= len(error.violations)
 
 
 def test_violations_that_do_not_fit_are_counted() -> None:
     failure = Failure(kind=FailureKind.FAILURE_KIND_INVALID, reason="CONTRACT_VIOLATED", message="broken")
     for index in range(500):
         failure.violations.add(field=f"lines[{index}].quantity", description="must be at least 1")
-    told = error_of_details(details_of(failure, "orders"))
-    assert told.violations[0].field == "lines[0].quantity"
-    assert len(told.violations) + int(told.metadata["x-omitted"]) == 500
+    received = error_of_details(details_of(failure, "orders"))
+    assert received.violations[0].field == "lines[0].quantity"
+    assert len(received.violations) + int(received.metadata["x-omitted"]) == 500
 
 
 def test_details_are_those_of_google_rpc() -> None:
@@ -121,18 +121,18 @@ def test_each_kind_has_its_code(error: CommandError, code: grpc.StatusCode) -> N
     assert code_of(error) is code
 
 
-def test_a_store_that_is_away_is_unavailable_with_a_time_to_come_back() -> None:
+def test_an_unavailable_store_is_reported_with_a_delay_and_without_internals() -> None:
     error = command_error(StoreUnavailable("connection refused by 10.0.0.7"))
     assert isinstance(error, Unavailable)
     assert error.retry_after_ms > 0
     assert "10.0.0.7" not in str(error)
 
 
-def test_a_defect_is_told_nothing_of() -> None:
+def test_a_caller_may_know_nothing_of_a_defect() -> None:
     assert command_error(ZeroDivisionError("division by zero")) is None
 
 
-def test_statuses_without_details_are_read_too() -> None:
+def test_statuses_without_details_can_be_read() -> None:
     too_large = error_of_status(
         grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)"
     )
@@ -140,12 +140,12 @@ def test_statuses_without_details_are_read_too() -> None:
     assert too_large.reason == "MESSAGE_TOO_LARGE"
     assert isinstance(error_of_status(grpc.StatusCode.RESOURCE_EXHAUSTED, "later"), Overloaded)
     assert isinstance(error_of_status(grpc.StatusCode.UNAVAILABLE, "connection refused"), Unavailable)
-    assert isinstance(error_of_status(grpc.StatusCode.CANCELLED, "going away"), Unavailable)
+    assert isinstance(error_of_status(grpc.StatusCode.CANCELLED, "shutting down"), Unavailable)
     broken = error_of_status(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
     assert isinstance(broken, Unavailable)
     assert isinstance(error_of_status(grpc.StatusCode.UNKNOWN, "?"), HandlerFailed)
 
 
-def test_details_that_do_not_parse_leave_the_code() -> None:
+def test_details_that_do_not_parse_are_ignored() -> None:
     error = error_of_status(grpc.StatusCode.NOT_FOUND, "gone", [(DETAILS_KEY, b"\xff\xff")])
     assert (error.reason, error.message) == ("NOT_FOUND", "gone")

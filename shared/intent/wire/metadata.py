@@ -1,4 +1,4 @@
-"""The metadata of a call, checked where it is used."""
+"""The metadata keys of a call, and functions that check their values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MIN_POSITION: Final = "x-min-position"
 CONSISTENCY: Final = "x-consistency"
 TRACEPARENT: Final = "traceparent"
 POSITION: Final = "x-position"
-"""In the trailers of a query's answer: the position that the read model had surely reached."""
+"""In the trailers of a query's answer: the position that the read model had certainly reached."""
 
 _LABEL: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -54,7 +54,7 @@ def command_id(metadata: Metadata) -> UUID:
     """Return the command's id; a new one when the caller sent none.
 
     Raises:
-        InvalidCommand: It is no UUID.
+        InvalidCommand: It is not a UUID.
     """
     text = metadata.get(COMMAND_ID)
     if text is None:
@@ -69,7 +69,7 @@ def label(metadata: Metadata, field: str, default: str) -> str:
     """Return a value of 1 to 128 printable ASCII characters; `default` when it is absent or empty.
 
     Raises:
-        InvalidCommand: It is something else.
+        InvalidCommand: The value is invalid.
     """
     text = metadata.get(field)
     if not text:
@@ -83,7 +83,7 @@ def number(metadata: Metadata, field: str) -> int | None:
     """Return a number from 0 up, or None when it is absent.
 
     Raises:
-        InvalidCommand: It is something else.
+        InvalidCommand: The value is invalid.
     """
     text = metadata.get(field)
     if text is None:
@@ -94,10 +94,10 @@ def number(metadata: Metadata, field: str) -> int | None:
 
 
 def applied_only(metadata: Metadata) -> bool:
-    """Tells whether the caller wants its answer at the append, without waiting for read models.
+    """Return whether the caller wants its answer after the append, without waiting for read models.
 
     Raises:
-        InvalidCommand: It asks for a consistency that there is none of.
+        InvalidCommand: It asks for a consistency that does not exist.
     """
     text = metadata.get(CONSISTENCY)
     if text is None or text == "projected":
@@ -110,7 +110,7 @@ def applied_only(metadata: Metadata) -> bool:
 def traceparent(metadata: Metadata) -> str:
     """Return the caller's W3C traceparent; empty when there is none or it is malformed.
 
-    A trace that is broken must not break the call.
+    A malformed trace must not fail the call.
     """
     text = metadata.get(TRACEPARENT, "")
     return text if text and _TRACEPARENT.fullmatch(text) else ""

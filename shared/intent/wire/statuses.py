@@ -1,8 +1,8 @@
-"""How a `CommandError` travels over gRPC: a status with google.rpc details, and back.
+"""Conversion of a `CommandError` to a gRPC status with google.rpc details, and back.
 
-A gRPC status lives in HTTP/2 trailers, for which many clients allow 8 KiB in all. So the
-details are cut to a budget: texts are shortened and, when there are very many, the last
-violations are left out and counted in the metadata key `x-omitted`.
+A gRPC status travels in HTTP/2 trailers, for which many clients allow 8 KiB in total. So the
+details are cut to a budget: texts are shortened and, when there are very many violations, the
+last are left out and counted in the metadata key `x-omitted`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OMITTED: Final = "x-omitted"
 _STORE_RETRY_MS: Final = 500
 
 _CONNECTION_LOST: Final = ("RST_STREAM", "Stream removed", "Socket closed", "GOAWAY")
-"""What gRPC says under various codes, INTERNAL among them, when a connection breaks in a call."""
+"""What gRPC reports under various codes, INTERNAL among them, when a connection breaks during a call."""
 
 _CODES: Final[dict[FailureKind.ValueType, grpc.StatusCode]] = {
     FailureKind.FAILURE_KIND_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -77,12 +77,12 @@ _BY_NUMBER: Final = {number: code for code, number in _NUMBERS.items()}
 def command_error(error: Exception) -> CommandError | None:
     """Return what a caller may know of an exception; None for a defect.
 
-    A store that is away becomes `Unavailable` with a time to try again.
+    `StoreUnavailable` becomes `Unavailable` with a delay after which to retry.
     """
     if isinstance(error, CommandError):
         return error
     if isinstance(error, StoreUnavailable):
-        message = "the event store is away for now; nothing is lost, try again with the same command id"
+        message = "the event store is unavailable; nothing is lost, try again with the same command id"
         return Unavailable("STORE_UNAVAILABLE", message, retry_after_ms=_STORE_RETRY_MS)
     return None
 
@@ -93,7 +93,7 @@ def code_of(error: CommandError) -> grpc.StatusCode:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text of at most `limit` bytes of UTF-8; what was longer ends with an ellipsis."""
+    """Return a text cut to at most `limit` bytes of UTF-8; a cut text ends with an ellipsis."""
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -105,7 +105,7 @@ def details_of(failure: Failure, domain: str) -> status_pb2.Status:
 
     Args:
         failure: The failure.
-        domain: The context in whose terms the reason is to be read, e.g. ``orders``.
+        domain: The context to which the reason belongs, e.g. ``orders``.
     """
     code = _CODES.get(failure.kind, grpc.StatusCode.INTERNAL)
     status = status_pb2.Status(code=_NUMBERS[code], message=shortened(failure.message, MESSAGE_BYTES))
@@ -157,7 +157,7 @@ def _fitting(
 def failure_of_details(status: status_pb2.Status) -> Failure:
     """Return the failure that `details_of` put into a google.rpc.Status.
 
-    Details of other types are passed over, so that a status of another origin reads as well.
+    Details of other types are ignored, so that a status from another source can be read as well.
     """
     kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), FailureKind.FAILURE_KIND_INTERNAL)
     failure = Failure(kind=kind, message=status.message)
@@ -180,19 +180,19 @@ def failure_of_details(status: status_pb2.Status) -> Failure:
 
 
 def error_of_details(status: status_pb2.Status) -> CommandError:
-    """Return the exception that a google.rpc.Status stands for."""
+    """Return the exception that a google.rpc.Status represents."""
     return error_of(failure_of_details(status))
 
 
 def error_of_status(
     code: grpc.StatusCode, message: str, trailers: Sequence[tuple[str, str | bytes]] = ()
 ) -> CommandError:
-    """Return the exception that a gRPC status stands for, with or without details.
+    """Return the exception that a gRPC status represents, with or without details.
 
     Args:
         code: The status code.
         message: The status message.
-        trailers: The trailing metadata, in which the details travel.
+        trailers: The trailing metadata, which may contain the details.
     """
     for key, value in trailers:
         if key == DETAILS_KEY and isinstance(value, bytes):
