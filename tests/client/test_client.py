@@ -1,4 +1,4 @@
-"""The client: repeats with the same command id, waits as asked, raises what the server meant."""
+"""The client: retries with the same command id, waits as asked, raises the server's errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from intent_contracts.orders.v1 import ChangeLine
 from ..service.support import MemoryRouter, Served, place, reached
 
 
-async def test_errors_come_back_as_what_they_were(orders: Served) -> None:
+async def test_the_servers_errors_are_raised_as_the_same_exceptions(orders: Served) -> None:
     client = orders.client()
     await client.execute(place())
     with pytest.raises(Rejected) as rejected:
@@ -44,7 +44,7 @@ async def test_errors_come_back_as_what_they_were(orders: Served) -> None:
     assert {violation.field for violation in invalid.value.violations} == {"order_id"}
 
 
-async def test_a_message_beyond_the_transports_limit_is_not_tried_again(orders: Served) -> None:
+async def test_a_message_beyond_the_transports_limit_is_not_retried(orders: Served) -> None:
     huge = place()
     huge.lines[0].sku = "x" * 6_000_000
     with pytest.raises(InvalidCommand) as caught:
@@ -67,8 +67,8 @@ async def test_submit_and_get_command(orders: Served) -> None:
     client = orders.client()
     submitted = await client.submit(place())
     await orders.router.drain(10)
-    told = await client.get_command(submitted.command_id, handle=submitted.handle)
-    assert told.status == CommandStatus.COMMAND_STATUS_APPLIED
+    report = await client.get_command(submitted.command_id, handle=submitted.handle)
+    assert report.status == CommandStatus.COMMAND_STATUS_APPLIED
     with pytest.raises(NotFound):
         await client.get_command(uuid4())
 
@@ -83,7 +83,7 @@ async def test_one_connection_serves_many_tenants(orders: Served) -> None:
 
 
 class Refusing:
-    """A router that refuses some calls before it handles."""
+    """A router that refuses some calls before it handles any."""
 
     def __init__(self, inner: MemoryRouter, *errors: Exception) -> None:
         self._inner = inner
@@ -111,11 +111,11 @@ async def refusing(orders: Served, *errors: Exception) -> Refusing:
     return router
 
 
-async def test_it_comes_back_when_the_server_says_so_with_the_same_id(orders: Served) -> None:
+async def test_it_retries_when_the_server_says_so_with_the_same_id(orders: Served) -> None:
     router = await refusing(
         orders,
         Overloaded("LANE_FULL", "too much", retry_after_ms=150),
-        Unavailable("TEMPORAL_UNAVAILABLE", "away", retry_after_ms=80),
+        Unavailable("TEMPORAL_UNAVAILABLE", "restarting", retry_after_ms=80),
     )
     result = await orders.client().execute(place())
     assert list(router.ids.values()) == [3]
@@ -125,14 +125,14 @@ async def test_it_comes_back_when_the_server_says_so_with_the_same_id(orders: Se
     assert third - second >= 0.08
 
 
-async def test_answers_that_repeating_would_not_change_are_not_repeated(orders: Served) -> None:
+async def test_errors_that_a_retry_would_not_change_are_not_retried(orders: Served) -> None:
     router = await refusing(orders, Rejected("NO", "no"))
     with pytest.raises(Rejected):
         await orders.client().execute(place())
     assert list(router.ids.values()) == [1]
 
 
-async def test_out_of_time_it_names_the_last_failure_and_the_id(orders: Served) -> None:
+async def test_after_its_timeout_it_names_the_last_failure_and_the_id(orders: Served) -> None:
     await refusing(orders, *[Overloaded("LANE_FULL", "too much", retry_after_ms=20)] * 500)
     with pytest.raises(DeadlineExceeded) as caught:
         await orders.client(timeout=0.3).execute(place())
@@ -141,7 +141,7 @@ async def test_out_of_time_it_names_the_last_failure_and_the_id(orders: Served) 
     assert isinstance(caught.value.__cause__, Overloaded)
 
 
-async def test_a_context_that_does_not_run_yet_is_waited_for(orders: Served) -> None:
+async def test_it_waits_for_a_context_that_does_not_run_yet(orders: Served) -> None:
     port = orders.server.port
     await orders.server.stop()
     waiting = asyncio.create_task(orders.client().execute(place()))
@@ -160,8 +160,8 @@ async def test_commands_survive_restarts_each_with_one_effect(orders: Served) ->
         return [await client.execute(place(f"o-{name}-{index}")) for index in range(10)]
 
     calling = asyncio.gather(*(caller(name) for name in range(10)))
-    for wanted in (15, 40, 70):
-        await reached(orders.store, wanted)
+    for position in (15, 40, 70):
+        await reached(orders.store, position)
         await orders.restart()
     results = [result for results in await calling for result in results]
     assert sorted(result.position for result in results) == list(range(1, 101))
@@ -169,7 +169,7 @@ async def test_commands_survive_restarts_each_with_one_effect(orders: Served) ->
     assert await orders.store.position() == 100
 
 
-async def test_nothing_answers_within_the_timeout() -> None:
+async def test_it_gives_up_after_the_timeout_when_nothing_answers() -> None:
     client = IntentClient.connect(
         "127.0.0.1:1", tenant="acme", timeout=0.2, policy=RetryPolicy(first=0.01), registry=Registry.load()
     )

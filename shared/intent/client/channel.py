@@ -1,4 +1,4 @@
-"""How the client connects."""
+"""The gRPC channel of the client."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["open_channel"]
 _MIB: Final = 1024 * 1024
 
 _OPTIONS: Final = (
-    # The client repeats by itself, with the same command id.
+    # The client itself retries, with the same command id.
     ("grpc.enable_retries", 0),
-    # Calls take turns among the processes that the target's name stands for.
+    # Calls take turns among the processes to which the target's name resolves.
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 500),

@@ -1,4 +1,4 @@
-"""The client of a context: typed, and safe to repeat."""
+"""The client of a context: typed, with safe retries."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ _EVENTS: Final = "/intent.v1.Events"
 class IntentClient:
     """Calls one context on behalf of one caller.
 
-    Calls that meet a context which is away, restarting or overloaded are repeated within
-    their timeout, commands with the same command id, so that each has one effect.
+    Calls are retried within their timeout while the context is unavailable, restarting or
+    overloaded; commands keep their command id, so that each has one effect.
 
     Attributes:
-        projections: Shows and mends the projections, for operators.
-        sagas: Shows and mends the sagas.
-        consumers: Shows and mends the consumers of the context's events.
+        projections: Lists and repairs the projections, for operators.
+        sagas: Lists and repairs the sagas.
+        consumers: Lists and repairs the consumers of the context's events.
     """
 
     def __init__(self, connection: Connection, registry: Registry) -> None:
@@ -86,12 +86,12 @@ class IntentClient:
         Args:
             target: Where the context is served, e.g. ``127.0.0.1:7400``.
             tenant: The tenant on whose data to act.
-            actor: Who asks; only a development identity believes it.
-            roles: What the caller may do; only a development identity believes it.
+            actor: Who calls; only a development identity trusts it.
+            roles: What the caller may do; only a development identity trusts it.
             token: The value of the metadata ``authorization``.
-            timeout: Seconds that a call may take in all.
-            policy: When to try again.
-            credentials: For TLS; None speaks plain text.
+            timeout: Seconds that a call may take in total.
+            policy: When to retry.
+            credentials: For TLS; None uses plain text.
             registry: The contracts; None: all that are installed.
             traceparent: Returns the W3C traceparent of the current trace, or an empty string.
         """
@@ -114,7 +114,7 @@ class IntentClient:
         return IntentClient(self._connection.acting(caller), self._registry)
 
     async def close(self) -> None:
-        """Close the connection, for every client that acts over it."""
+        """Close the connection, for every client that uses it."""
         await self._connection.channel.close()
 
     async def __aenter__(self) -> Self:
@@ -136,20 +136,20 @@ class IntentClient:
         applied_only: bool = False,
         timeout: float | None = None,
     ) -> CommandResult:
-        """Run a command and returns its result.
+        """Run a command and return its result.
 
         Args:
             command: The command.
-            command_id: Its id; None makes one. Repeating an id has no second effect.
+            command_id: Its id; None generates one. Repeating an id has no second effect.
             expected_version: The version that the aggregate must have; 0: it must not exist.
-            correlation_id: The id that everything which follows shares; empty: the command's.
+            correlation_id: The id shared by everything that follows from it; empty: the command's.
             causation_id: The command or event that caused this one.
-            applied_only: True to be answered at the append, without waiting for read models.
-            timeout: Seconds in all; None: the client's.
+            applied_only: True to get the result after the append, without waiting for read models.
+            timeout: Seconds in total; None: the client's.
 
         Raises:
-            CommandError: It had no effect; for `DeadlineExceeded` and `Unavailable`, none that
-                is known: ask again with the id in ``metadata["command_id"]``.
+            CommandError: The command had no effect. After `DeadlineExceeded` or `Unavailable` the
+                effect is unknown: retry with the id in ``metadata["command_id"]``.
         """
         own_id = str(command_id or uuid4())
         pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, applied_only)
@@ -160,7 +160,7 @@ class IntentClient:
         else:
             request = ExecuteRequest()
             request.command.Pack(command)
-        return await self._commanded(own_id, method, request, CommandResult, pairs, timeout)
+        return await self._call_command(own_id, method, request, CommandResult, pairs, timeout)
 
     async def submit(
         self,
@@ -172,20 +172,22 @@ class IntentClient:
         causation_id: str = "",
         timeout: float | None = None,
     ) -> SubmitResponse:
-        """Has a command accepted durably and returns its handle at once; see `execute`."""
+        """Submit a command, which is accepted durably, and return its handle at once; see `execute`."""
         own_id = str(command_id or uuid4())
         pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, False)
         request = SubmitRequest()
         request.command.Pack(command)
-        return await self._commanded(own_id, f"{_COMMANDS}/Submit", request, SubmitResponse, pairs, timeout)
+        return await self._call_command(
+            own_id, f"{_COMMANDS}/Submit", request, SubmitResponse, pairs, timeout
+        )
 
     async def get_command(
         self, command_id: UUID | str, *, handle: str = "", timeout: float | None = None
     ) -> GetCommandResponse:
-        """Tells what became of a command.
+        """Return the status and outcome of a command.
 
         Raises:
-            NotFound: It is not known; without a handle only finished commands are found.
+            NotFound: The command is unknown; without a handle only finished commands are found.
         """
         request = GetCommandRequest(command_id=str(command_id), handle=handle)
         return await self._connection.call(
@@ -220,14 +222,14 @@ class IntentClient:
 
         Args:
             query: The query.
-            returns: The class of the answer, for the type checker; the contract knows it.
-            min_position: The read model is to be at this position of the log at least; pass a
+            returns: The class of the answer, for the type checker; by default the contract's.
+            min_position: The position of the log that the read model must have reached; pass a
                 result's position to read your own writes.
-            timeout: Seconds in all; None: the client's.
+            timeout: Seconds in total; None: the client's.
 
         Raises:
             UnknownType: There is no such query, or no method that takes it.
-            CommandError: What the server answered.
+            CommandError: The server's error, or that it did not answer in time.
         """
         contract: QueryContract = self._registry.query(query.DESCRIPTOR.full_name)
         if not contract.method:
@@ -248,12 +250,12 @@ class IntentClient:
         aggregate_id: str = "",
         correlation_id: str = "",
     ) -> AsyncIterator[RecordedEvent]:
-        """Yield the tenant's events in order, each once, resuming by itself.
+        """Yield the tenant's events in order, each once, resuming after lost connections.
 
         Args:
-            after: The position after which to begin; 0: the beginning of the log.
-            follow: True to go on with new events, false to end at the head of the log.
-            from_now: True to begin at the head of the log.
+            after: The position after which to start; 0: the beginning of the log.
+            follow: True to continue with new events, false to end at the head of the log.
+            from_now: True to start at the head of the log.
             types: Only these events, by the full names of their messages.
             aggregate_type: Only this kind of aggregate.
             aggregate_id: Only this aggregate.
@@ -277,7 +279,7 @@ class IntentClient:
     def consume(
         self, consumer: Consumer, *, send: SendCommand | None = None, all_tenants: bool = False
     ) -> ConsumerRunner:
-        """Return what runs one instance of a consumer of the context's events.
+        """Return a runner for one instance of a consumer of the context's events.
 
         Example::
 
@@ -320,7 +322,7 @@ class IntentClient:
         )
         return await self._connection.call(f"{_EVENTS}/ReadStream", request, ReadStreamResponse)
 
-    async def _commanded(
+    async def _call_command(
         self,
         own_id: str,
         method: str,

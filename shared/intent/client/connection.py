@@ -17,7 +17,7 @@ __all__ = ["Caller", "Connection", "Pairs"]
 Response = TypeVar("Response", bound=Message)
 
 DEFAULT_TIMEOUT: Final = 30.0
-"""Seconds that a call may take in all by default."""
+"""Seconds that a call may take in total by default."""
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Metadata of a call."""
@@ -25,12 +25,12 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf the calls are.
+    """The caller on whose behalf calls are made.
 
     Attributes:
         tenant: The tenant.
-        actor: Who asks, e.g. ``user:ann``; None: what the server takes by default.
-        roles: What it may do; None: what the server takes by default.
+        actor: Who calls, e.g. ``user:ann``; None: the server's default.
+        roles: What it may do; None: the server's default.
         token: The value of the metadata ``authorization``, when there is one.
     """
 
@@ -40,7 +40,7 @@ class Caller:
     token: str | None = None
 
     def metadata(self) -> Pairs:
-        """Return what tells the server who calls."""
+        """Return the metadata that identifies the caller to the server."""
         pairs = {
             "x-tenant-id": self.tenant or None,
             "x-actor": self.actor,
@@ -52,13 +52,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A channel, a caller and how calls are repeated.
+    """A channel, a caller and how calls are retried.
 
     Attributes:
         channel: The channel.
-        caller: On whose behalf.
-        policy: When to try again.
-        timeout: Seconds that a call may take in all when it says nothing else.
+        caller: The caller on whose behalf calls are made.
+        policy: When to retry.
+        timeout: Seconds that a call may take in total unless it says otherwise.
         traceparent: Returns the W3C traceparent of the caller's trace, or an empty string.
     """
 
@@ -88,17 +88,17 @@ class Connection:
         metadata: Pairs = (),
         timeout: float | None = None,
     ) -> Response:
-        """Call a method that answers with one message, repeating it as `retrying` does.
+        """Call a method that answers with one message, retrying as `retrying` does.
 
         Args:
             method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
             request: The request.
             response: The class of the answer.
-            metadata: What goes along besides the caller.
-            timeout: Seconds in all; None: the connection's.
+            metadata: What to send besides the caller.
+            timeout: Seconds in total; None: the connection's.
 
         Raises:
-            CommandError: What the server answered, or that it did not in time.
+            CommandError: The server's error, or that it did not answer in time.
         """
         send = self._callable(self.channel.unary_unary, method, response)
         pairs = self.metadata(metadata)
@@ -118,13 +118,13 @@ class Connection:
         return self._callable(self.channel.stream_stream, method, response)(metadata=self.metadata())
 
     def _callable(self, kind: Callable[..., Any], method: str, response: type[Message]) -> Any:
-        """Return what calls a method; making it is dear enough to keep it."""
-        found = self._callables.get((method, response))
-        if found is None:
-            found = self._callables[method, response] = kind(
+        """Return the callable of a method, cached since creating one is expensive."""
+        cached = self._callables.get((method, response))
+        if cached is None:
+            cached = self._callables[method, response] = kind(
                 method, request_serializer=_serialized, response_deserializer=response.FromString
             )
-        return found
+        return cached
 
 
 def _serialized(message: Message) -> bytes:

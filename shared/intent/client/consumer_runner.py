@@ -1,4 +1,4 @@
-"""Runs a consumer: joins, handles what comes, answers, and joins again whenever the call ends."""
+"""Runs a consumer: joins, handles deliveries, answers them, and joins again whenever the call ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import grpc
 from intent_contracts.intent.v1 import Acknowledge, ConsumeRequest, ConsumeResponse, Delivery, Fail, Join
 
 from intent.client.connection import Connection
-from intent.client.retries import told_by
+from intent.client.retries import platform_error
 from intent.errors import (
     CommandError,
     DeadlineExceeded,
@@ -27,29 +27,29 @@ __all__ = ["ConsumerRunner", "ConsumingFigures", "SendCommand"]
 
 _log: Final = logging.getLogger("intent.client")
 _METHOD: Final = "/intent.v1.Consumers/Consume"
-_AWAY: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable)
-"""What is waited out: something is away, and the event is not to blame."""
+_TRANSIENT: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable)
+"""Errors to wait out: something is unavailable, and the event is not the cause."""
 _CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
 """What gRPC raises when something is written to a call that has ended."""
 _LONGEST_ERROR: Final = 2000
-_FAREWELL: Final = 5.0
+_END_TIMEOUT: Final = 5.0
 """How long, in seconds, to wait for the context to end the call."""
 
 SendCommand: TypeAlias = Callable[[IntendedCommand], Awaitable[object]]
-"""Sends a command; raises a `CommandError` when it has no effect."""
+"""Sends a command; raises a `CommandError` when the command has no effect."""
 
 
 @dataclass(slots=True)
 class ConsumingFigures:
-    """How a consumer runs in this process; the counts only grow.
+    """The metrics of a consumer that runs in this process; the counts only grow.
 
     Attributes:
         name: The consumer's name.
-        connected: Whether it takes part now.
-        partitions: How many partitions are its own now.
-        handled: How many events were dealt with.
-        failures: How often an event could not be dealt with.
-        trouble: Why it takes no part; empty when it does.
+        connected: Whether it is connected now.
+        partitions: How many partitions it owns now.
+        handled: How many events were handled.
+        failures: How often handling an event failed.
+        trouble: Why it is not connected; empty when it is.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ConsumerRunner:
         connection: The context whose events it takes.
         send: Sends the commands that follow; None: it must not return any.
         all_tenants: True: the events of every tenant, not only of the caller's.
-        grace: How many seconds handlers may go on when it is to stop.
+        grace: How many seconds handlers may still take when it is to stop.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class ConsumerRunner:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Has it finish what is under way and leave; `run` then returns."""
+        """Stop after the handlers that are running; `run` then returns."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until it is stopped; while the context is away it tries again.
+        """Run until it is stopped; keep retrying while the context is unavailable.
 
         Raises:
-            CommandError: The context refuses it, which trying again would not change.
+            CommandError: The context refuses it, which a retry would not change.
         """
         failures = 0
         while not self._stopping.is_set():
@@ -105,13 +105,13 @@ class ConsumerRunner:
             if self._stopping.is_set():
                 return
             failures = 1 if participation.joined else failures + 1
-            self._lost(error, failures)
-            if not isinstance(error, (*_AWAY, HandlerFailed)):
+            self._log_disconnect(error, failures)
+            if not isinstance(error, (*_TRANSIENT, HandlerFailed)):
                 raise error
             await self._pause(self._connection.policy.wait(failures, error))
 
     async def _take_part(self, participation: _Participation) -> CommandError:
-        """Take part until the call ends or this is stopped; returns why the call ended."""
+        """Consume until the call ends or the runner is stopped; return why the call ended."""
         call = self._connection.talk(_METHOD, ConsumeResponse)
         working = asyncio.create_task(participation.run(call, self._join()), name=f"{self._consumer.name}")
         stopping = asyncio.create_task(self._stopping.wait())
@@ -120,20 +120,20 @@ class ConsumerRunner:
             if not working.done():
                 await participation.leave(self._grace)
                 # The context ends the call once it has saved the answers.
-                await asyncio.wait([working], timeout=_FAREWELL)
+                await asyncio.wait([working], timeout=_END_TIMEOUT)
             if working.done():
                 working.result()
         except grpc.aio.AioRpcError as error:
-            return told_by(error)
+            return platform_error(error)
         except _CALL_OVER:
-            return _ended()
+            return _call_ended()
         finally:
             self.figures.connected, self.figures.partitions = False, 0
             stopping.cancel()
             working.cancel()
             await asyncio.wait([working])
             call.cancel()
-        return _ended()
+        return _call_ended()
 
     def _join(self) -> Join:
         consumer = self._consumer
@@ -141,16 +141,16 @@ class ConsumerRunner:
             consumer=consumer.name,
             types=sorted(consumer.handlers),
             from_now=consumer.from_now,
-            # The next ones are at hand when a handler is done.
+            # The next events are already here when a handler is done.
             in_flight=min(1000, 2 * consumer.concurrency),
             attempts=consumer.attempts,
             all_tenants=self._all_tenants,
         )
 
-    def _lost(self, error: CommandError, failures: int) -> None:
+    def _log_disconnect(self, error: CommandError, failures: int) -> None:
         self.figures.trouble = str(error)
         level = logging.INFO if failures == 1 else logging.DEBUG
-        _log.log(level, "consumer %s takes no part for now: %s", self._consumer.name, error)
+        _log.log(level, "consumer %s is not connected, trying again: %s", self._consumer.name, error)
 
     async def _pause(self, seconds: float) -> None:
         await _wait_for(self._stopping, seconds)
@@ -169,10 +169,10 @@ class _Participation:
         self._writing = asyncio.Lock()
         self._handling: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
-        """Set when what is not done yet is no longer to be done."""
+        """Set when the call is over: what is not done by then is delivered again."""
 
     async def run(self, call: Any, join: Join) -> None:
-        """Join and handles what comes until the call ends."""
+        """Join and handle deliveries until the call ends."""
         self._call = call
         try:
             await self._write(ConsumeRequest(join=join))
@@ -185,12 +185,12 @@ class _Participation:
             self._cancel_handlers()
             raise
         finally:
-            # The events come again, perhaps here: their handlers must have ended before.
+            # The events are delivered again, perhaps here: their handlers must have ended before.
             self._over.set()
             await self._finish()
 
     async def leave(self, grace: float) -> None:
-        """Begin nothing more, answers what is done in time, and ends the call."""
+        """Start nothing more, answer what is done within `grace` seconds, and end the call."""
         self._over.set()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
@@ -200,7 +200,7 @@ class _Participation:
 
     def _assigned(self, partitions: int) -> None:
         if not self.joined:
-            _log.info("consumer %s takes part", self._consumer.name)
+            _log.info("consumer %s is connected", self._consumer.name)
         self.joined = self._figures.connected = True
         self._figures.partitions, self._figures.trouble = partitions, ""
 
@@ -223,18 +223,18 @@ class _Participation:
             if self._over.is_set():
                 return
             try:
-                await self._deal_with(delivery)
-            except _OverError:
+                await self._process(delivery)
+            except _CallOverError:
                 return
             except Exception as error:
                 self._failed(delivery, error)
-                answer = ConsumeRequest(fail=Fail(position=position, error=_words(error)))
+                answer = ConsumeRequest(fail=Fail(position=position, error=_error_text(error)))
             else:
                 self._figures.handled += 1
                 answer = ConsumeRequest(acknowledge=Acknowledge(position=position))
             await self._answer(answer)
 
-    async def _deal_with(self, delivery: Delivery) -> None:
+    async def _process(self, delivery: Delivery) -> None:
         for intended in await self._until_available(lambda: self._react(delivery)):
             await self._until_available(lambda intended=intended: self._send(intended))  # type: ignore[misc]
 
@@ -246,22 +246,22 @@ class _Participation:
             raise _TooLongError(f"it took longer than {self._consumer.timeout:g} s") from error
 
     async def _until_available(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Does something, again and again while what it needs is away."""
+        """Call `work`, again while something that it needs is unavailable."""
         pause = 0.1
         while True:
             try:
                 return await work()
-            except _AWAY as error:
+            except _TRANSIENT as error:
                 _log.debug("consumer %s waits: %s", self._consumer.name, error)
             if await _wait_for(self._over, pause):
-                raise _OverError
+                raise _CallOverError
             pause = min(5.0, 2 * pause)
 
     async def _answer(self, answer: ConsumeRequest) -> None:
         try:
             await self._write(answer)
         except (grpc.aio.AioRpcError, *_CALL_OVER):
-            # The call has ended; the event comes again.
+            # The call has ended; the event is delivered again.
             return
 
     async def _write(self, request: ConsumeRequest) -> None:
@@ -272,7 +272,7 @@ class _Participation:
         self._figures.failures += 1
         event = delivery.event
         _log.warning(
-            "consumer %s could not deal with %s of %s/%s (position %d, attempt %d): %s",
+            "consumer %s failed to handle %s of %s/%s (position %d, attempt %d): %s",
             self._consumer.name,
             event.type,
             event.aggregate_type,
@@ -284,8 +284,8 @@ class _Participation:
         )
 
 
-class _OverError(Exception):
-    """The call is over; what waits is given up and comes again."""
+class _CallOverError(Exception):
+    """The call is over; what waits is given up and delivered again."""
 
 
 class _TooLongError(Exception):
@@ -298,7 +298,7 @@ async def _responses(call: Any) -> AsyncIterator[ConsumeResponse]:
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, so many seconds at most; tells whether it is set."""
+    """Wait for an event, at most `seconds`; return whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -313,11 +313,11 @@ async def _send_nothing(intended: IntendedCommand) -> None:
     )
 
 
-def _ended() -> Unavailable:
+def _call_ended() -> Unavailable:
     return Unavailable("CONNECTION_LOST", "the call ended")
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     text = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
-    # What a handler raises may hold anything; a message holds valid text only.
+    # A handler may raise any text; a message holds only valid UTF-8 without NUL.
     return text[:_LONGEST_ERROR].replace("\0", "").encode(errors="replace").decode()

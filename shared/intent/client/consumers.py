@@ -1,4 +1,4 @@
-"""The client's part for those who operate consumers."""
+"""The client for operators of consumers."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ _CONSUMERS: Final = "/intent.v1.Consumers"
 
 
 class ConsumersClient:
-    """Shows and mends the consumers of a context's events.
+    """Lists and repairs the consumers of a context's events.
 
     The caller needs the role ``consumer``, ``service`` or ``operator`` and sees the consumers of its
-    tenant; with the role ``consumer-all``, all.
+    tenant; with the role ``consumer-all`` it sees all.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def list(self) -> ListConsumersResponse:
-        """Return how far each consumer is."""
+        """Return the progress of each consumer."""
         return await self._connection.call(
             f"{_CONSUMERS}/ListConsumers", ListConsumersRequest(), ListConsumersResponse
         )
 
     async def remove(self, consumer: str, *, all_tenants: bool = False) -> None:
-        """Forget a consumer.
+        """Remove a consumer with its checkpoints and parked events.
 
         Args:
             consumer: Its name.
-            all_tenants: True: the consumer of every tenant, not that of the caller's own.
+            all_tenants: True: the consumer for all tenants, not the one of the caller's own.
 
         Raises:
             NotFound: There is no such consumer.
-            Rejected: Instances work for it.
+            Rejected: It has instances.
         """
         request = RemoveConsumerRequest(consumer=consumer, all_tenants=all_tenants)
         await self._connection.call(f"{_CONSUMERS}/RemoveConsumer", request, RemoveConsumerResponse)
@@ -63,7 +63,7 @@ class ConsumersClient:
         position: int = 0,
         limit: int = 0,
     ) -> ListParkedResponse:
-        """Return parked events, at most 1,000; what is empty or 0 does not narrow."""
+        """Return parked events, at most 1,000; filters that are empty or 0 do not apply."""
         request = ListParkedRequest(
             consumer=consumer,
             aggregate_type=aggregate_type,
@@ -82,14 +82,14 @@ class ConsumersClient:
         tenant: str = "",
         all_tenants: bool = False,
     ) -> int:
-        """Has a parked stream delivered again and returns how many events that are.
+        """Deliver a parked stream again and return the number of its events.
 
         Args:
             consumer: The consumer's name.
             aggregate_type: The aggregate's short name.
             aggregate_id: The aggregate's id.
             tenant: The tenant to which the aggregate belongs; empty: the caller's own.
-            all_tenants: True: of the consumer of every tenant, not that of the caller's own.
+            all_tenants: True: the consumer for all tenants, not the one of the caller's own.
 
         Raises:
             NotFound: It is not parked.
@@ -105,13 +105,13 @@ class ConsumersClient:
         return response.events
 
     async def drop(self, consumer: str, position: int, reason: str, *, all_tenants: bool = False) -> None:
-        """Give up a parked event; the reason is recorded.
+        """Drop a parked event; the reason is recorded.
 
         Args:
             consumer: The consumer's name.
             position: The event's position.
             reason: Why.
-            all_tenants: True: of the consumer of every tenant, not that of the caller's own.
+            all_tenants: True: the consumer for all tenants, not the one of the caller's own.
 
         Raises:
             NotFound: It is not parked.

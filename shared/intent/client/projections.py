@@ -1,4 +1,4 @@
-"""The client's part for operators."""
+"""The client for operators of projections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.client.connection import Connection
-from intent.client.retries import told_by
+from intent.client.retries import platform_error
 
 __all__ = ["ProjectionsClient"]
 
@@ -25,7 +25,7 @@ _PROJECTIONS: Final = "/intent.v1.Projections"
 
 
 class ProjectionsClient:
-    """Shows and mends the projections of a context; the caller needs the role ``operator``."""
+    """Lists and repairs the projections of a context; the caller needs the role ``operator``."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -37,11 +37,11 @@ class ProjectionsClient:
         )
 
     async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuild a projection and yields how far it is, until it is done.
+        """Rebuild a projection and yield the progress until it is done.
 
         Raises:
             NotFound: There is no such projection.
-            CommandError: The connection was lost or the rebuild failed; it is not repeated.
+            CommandError: The connection was lost or the rebuild failed; the call is not retried.
         """
         request = RebuildProjectionRequest(name=name)
         call = self._connection.stream(
@@ -51,15 +51,16 @@ class ProjectionsClient:
             async for progress in call:
                 yield progress
         except grpc.aio.AioRpcError as error:
-            raise told_by(error) from None
+            raise platform_error(error) from None
         finally:
             call.cancel()
 
     async def skip(self, name: str, position: int, reason: str) -> ProjectionStatus:
-        """Makes a projection pass over the event at a position; the reason is recorded.
+        """Let a projection skip the event at a position; the reason is recorded.
 
         Raises:
-            CommandError: There is no such projection, or it does not fail there.
+            CommandError: There is no such projection, or it has applied the event, or there is no such
+                event.
         """
         request = SkipEventRequest(name=name, position=position, reason=reason)
         response = await self._connection.call(f"{_PROJECTIONS}/SkipEvent", request, SkipEventResponse)

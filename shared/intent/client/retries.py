@@ -1,4 +1,4 @@
-"""Repeats calls that may be repeated, within the caller's time."""
+"""Retries calls that may be retried, within the caller's timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import grpc
 from intent.errors import CommandError, DeadlineExceeded, Overloaded, Unavailable
 from intent.wire.statuses import error_of_status
 
-__all__ = ["RetryPolicy", "retrying", "told_by"]
+__all__ = ["RetryPolicy", "platform_error", "retrying"]
 
 T = TypeVar("T")
 
@@ -22,12 +22,12 @@ _LEAST_WAIT: Final = 0.001
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When to try again; times are in seconds.
+    """When to retry; times are in seconds.
 
     Attributes:
         first: The wait after the first failure.
         factor: By how much each further wait is longer.
-        longest: The longest wait that the client chooses itself; the server may ask for more.
+        longest: The longest wait that the client chooses by itself; the server may ask for more.
     """
 
     first: float = 0.05
@@ -37,12 +37,12 @@ class RetryPolicy:
     def wait(self, failures: int, error: CommandError) -> float:
         """Return how long to wait.
 
-        The server's wish is the least; jitter on top keeps many clients from coming back at
-        the same moment.
+        The wait is at least what the server asks for; jitter on top keeps many clients from
+        retrying at the same moment.
 
         Args:
-            failures: How often it has failed, from 1 up.
-            error: How it failed.
+            failures: How often the call has failed, from 1 up.
+            error: The last failure.
         """
         own = min(self.longest, self.first * self.factor ** (failures - 1))
         if error.retry_after_ms > 0:
@@ -50,8 +50,8 @@ class RetryPolicy:
         return random.uniform(own / 2, own)  # noqa: S311 - no secret
 
 
-def told_by(error: grpc.aio.AioRpcError) -> CommandError:
-    """Return the exception of the platform that a gRPC error stands for."""
+def platform_error(error: grpc.aio.AioRpcError) -> CommandError:
+    """Return the platform's exception for a gRPC error."""
     trailers = tuple(error.trailing_metadata() or ())
     return error_of_status(error.code(), error.details() or "", trailers)
 
@@ -59,14 +59,14 @@ def told_by(error: grpc.aio.AioRpcError) -> CommandError:
 async def retrying(
     attempt: Callable[[float], Awaitable[T]], timeout: float, policy: RetryPolicy, what: str
 ) -> T:
-    """Call until there is an answer that repeating would not change.
+    """Call until there is an answer that a retry would not change.
 
-    Repeated are `Unavailable` (also a lost connection) and `Overloaded`.
+    `Unavailable` (which includes a lost connection) and `Overloaded` are retried.
 
     Args:
         attempt: Makes one call; takes the seconds that are left.
-        timeout: Seconds in all.
-        policy: When to try again.
+        timeout: Seconds in total.
+        policy: When to retry.
         what: What is called, for the message.
 
     Raises:
@@ -79,7 +79,7 @@ async def retrying(
         try:
             return await attempt(max(_LEAST_WAIT, end - clock()))
         except grpc.aio.AioRpcError as rpc_error:
-            error = told_by(rpc_error)
+            error = platform_error(rpc_error)
             if not isinstance(error, Unavailable | Overloaded):
                 raise error from None
         failures += 1
@@ -93,6 +93,6 @@ def _out_of_time(what: str, timeout: float, failures: int, error: CommandError) 
     times = "once" if failures == 1 else f"{failures} times"
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
-        f"{what} got no answer within {timeout:g} s; tried {times}, at last: {error}",
+        f"{what} got no answer within {timeout:g} s; tried {times}, last error: {error}",
         metadata={"last_reason": error.reason},
     )

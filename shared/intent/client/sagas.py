@@ -1,4 +1,4 @@
-"""The client's part for sagas."""
+"""The client for operators of sagas."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SAGAS: Final = "/intent.v1.Sagas"
 
 
 class SagasClient:
-    """Shows and mends the sagas of a context, of the caller's tenant.
+    """Lists, resumes and cancels the sagas of a context, of the caller's tenant.
 
-    Reading needs the role ``operator`` or ``service``, mending the role ``operator``.
+    Reading needs the role ``operator`` or ``service``, resuming and cancelling the role ``operator``.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -47,10 +47,10 @@ class SagasClient:
 
         Args:
             type: Only of this type, by the full name of its message.
-            status: Only those that stand here.
-            correlation_id: Only those of this story.
-            page_size: How many at most, up to 500; 0: 50.
-            page_token: Where to go on: what the page before ended with.
+            status: Only those with this status.
+            correlation_id: Only those with this correlation id.
+            page_size: The most sagas to return, up to 500; 0: 50.
+            page_token: Where to continue: the previous page's ``next_page_token``.
         """
         request = ListSagasRequest(
             type=type,
@@ -89,11 +89,11 @@ class SagasClient:
         return await self._connection.call(f"{_SAGAS}/GetSaga", GetSagaRequest(id=id), GetSagaResponse)
 
     async def resume(self, id: str, *, skip: bool = False, reason: str = "") -> None:  # noqa: A002
-        """Has a stuck saga try its parked compensation again, or leave it behind.
+        """Resume a stuck saga: retry its parked compensation, or skip it.
 
         Args:
             id: The saga.
-            skip: True to leave the compensation behind.
+            skip: True to skip the compensation.
             reason: Why; recorded with the step.
 
         Raises:
@@ -104,7 +104,7 @@ class SagasClient:
         await self._connection.call(f"{_SAGAS}/ResumeSaga", request, ResumeSagaResponse)
 
     async def cancel(self, id: str, reason: str) -> None:  # noqa: A002
-        """End a saga at its next step and has it run its compensations.
+        """Cancel a saga: at its next step it ends and runs its compensations.
 
         Args:
             id: The saga.

@@ -1,4 +1,4 @@
-"""Following the events of a context without holes and without repeats."""
+"""Following the events of a context without gaps and without repeats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from intent_contracts.intent.v1 import EventFilter, RecordedEvent, SubscribeRequest, SubscribeResponse
 
-from intent.client.retries import RetryPolicy, told_by
+from intent.client.retries import RetryPolicy, platform_error
 from intent.errors import Overloaded, Unavailable
 
 __all__ = ["subscribe"]
@@ -18,7 +18,7 @@ Opener = Callable[[SubscribeRequest], Any]
 
 
 async def subscribe(
-    opened: Opener,
+    open_stream: Opener,
     policy: RetryPolicy,
     *,
     after: int,
@@ -29,29 +29,29 @@ async def subscribe(
     """Yield events in order, each once, resuming after each lost connection.
 
     Args:
-        opened: Opens the stream of one subscription.
-        policy: When to try again; a lost connection is tried again for ever.
-        after: The position after which to begin.
-        follow: True to go on with new events, false to end at the head of the log.
-        from_now: True to begin at the head of the log.
+        open_stream: Opens the stream of one subscription.
+        policy: When to retry; a lost connection is retried forever.
+        after: The position after which to start.
+        follow: True to continue with new events, false to end at the head of the log.
+        from_now: True to start at the head of the log.
         where: Which events; None: all of the tenant.
 
     Raises:
-        CommandError: An answer that repeating would not change.
+        CommandError: An error that a retry would not change.
     """
     position, failures = after, 0
     while True:
         request = SubscribeRequest(after_position=position, follow=follow, filter=where, from_now=from_now)
         try:
-            async for response in _responses(opened(request)):
-                # The first message tells where "now" was; a resumption begins there.
+            async for response in _responses(open_stream(request)):
+                # The first message contains the position of "now"; a resumption starts there.
                 failures, from_now = 0, False
                 if response.position > position:
                     position = response.position
                     if response.HasField("event"):
                         yield response.event
         except grpc.aio.AioRpcError as rpc_error:
-            error = told_by(rpc_error)
+            error = platform_error(rpc_error)
             if not isinstance(error, Unavailable | Overloaded):
                 raise error from None
             failures += 1
@@ -62,7 +62,7 @@ async def subscribe(
 
 
 async def _responses(call: Any) -> AsyncIterator[SubscribeResponse]:
-    """Yield a stream's messages and gives the stream up when it is left early."""
+    """Yield a stream's messages, and cancel the stream when the iteration ends early."""
     try:
         async for response in call:
             yield response
