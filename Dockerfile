@@ -1,8 +1,8 @@
-# One image per context: `make image CONTEXT=orders`. It holds that context, the platform and the
-# contracts, and nothing of the context's neighbours. Server, worker, migrations and the steps of a rollout
+# One image per context: `make image CONTEXT=orders`. It contains that context, the platform and the
+# contracts, and nothing of other contexts. Server, worker, migrations and the steps of a rollout
 # are commands of it: `intent serve`, `intent worker`, `intent migrate`, `intent deploy`.
 #
-# Both bases need the same Python, from 3.11 on and in the same place; the first one needs venv too.
+# Both bases need the same Python, 3.11 or newer, in the same place; the first one also needs venv.
 ARG BUILD_BASE=python:3.13-slim
 ARG BASE=python:3.13-slim
 
@@ -19,7 +19,7 @@ ENV PIP_CACHE_DIR=/var/cache/packages/pip \
     UV_SYSTEM_CERTS=true
 WORKDIR /src
 
-# Where packages come from may be said by the secrets `pip` (a pip.conf) and `uv` (a uv.toml).
+# The secrets `pip` (a pip.conf) and `uv` (a uv.toml) may set the package sources.
 COPY requirements/uv.txt requirements/build.txt requirements/
 RUN --mount=type=cache,target=/var/cache/packages \
     --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=uv,target=/etc/uv/uv.toml \
@@ -41,7 +41,7 @@ RUN --mount=type=cache,target=/var/cache/packages \
         /opt/uv/bin/uv pip install --quiet --compile-bytecode --python /opt/intent \
             --require-hashes -r "requirements/${pins}.txt" || exit 1; done
 
-# Last come the sources, which change most. What no process loads is left behind.
+# The sources come last because they change most. Files that no process loads are removed.
 COPY proto proto
 COPY shared shared
 COPY contexts/${CONTEXT} contexts/${CONTEXT}
@@ -73,8 +73,8 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \
 ENTRYPOINT ["intent"]
 CMD ["serve"]
 
-# For Tilt: sources that may be changed while it runs come before what is installed, and `intent` starts its
-# process anew when it is told that they have.
+# For Tilt: sources that change while the container runs take precedence over installed code, and `intent`
+# restarts its process on a signal that they have changed.
 FROM run AS dev
 ARG CONTEXT
 COPY --chown=10001:10001 proto /src/proto

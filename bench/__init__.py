@@ -1,1 +1,1 @@
-"""Benchmarks: each scenario beside its baseline, in one run on one machine."""
+"""Benchmarks: each scenario is compared with its baseline, in one run on one machine."""

@@ -1,4 +1,4 @@
-"""``python -m bench [SCENARIO ...]``: runs scenarios and reports them."""
+"""``python -m bench [SCENARIO ...]``: run scenarios and report the results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCENARIOS = {**commands.SCENARIOS, **sagas.SCENARIOS, **store.SCENARIOS}
 
 
 async def run(names: list[str], console: Console) -> dict[str, report.Figure]:
-    """Runs scenarios one after the other on one platform."""
+    """Run scenarios one after the other on one platform."""
     figures: dict[str, report.Figure] = {}
     with Platform() as platform:
         await platform.prepare(CONTEXT)
@@ -30,14 +30,14 @@ async def run(names: list[str], console: Console) -> dict[str, report.Figure]:
 
 
 def main() -> int:
-    """Returns 1 when a bar was missed."""
+    """Run the scenarios of the command line; return 1 when one missed its bar, else 0."""
     parser = argparse.ArgumentParser(prog="make bench SCENARIO=…", description=__doc__)
     parser.add_argument("scenario", nargs="*", help=f"any of: {', '.join(SCENARIOS)}")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     arguments = parser.parse_args()
     unknown = [name for name in arguments.scenario if name not in SCENARIOS]
     if unknown:
-        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        parser.error(f"unknown scenario {', '.join(unknown)}; choose from {', '.join(SCENARIOS)}")
     console = Console()
     relax_garbage_collection()  # as every context process does
     figures = uvloop.run(run(arguments.scenario or list(SCENARIOS), console))

@@ -1,4 +1,4 @@
-"""The baselines on bare Temporal: what the same machine does without Intent."""
+"""The baselines on bare Temporal: the throughput of the same machine without Intent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAYLOAD = "x" * 300
 
 @workflow.defn(name="BareNoOp")
 class BareNoOp:
-    """Does nothing, which is the least that a workflow per command can cost."""
+    """A workflow that does nothing: the minimum cost of a workflow per command."""
 
     @workflow.run
     async def run(self, payload: str) -> str:
@@ -28,13 +28,13 @@ class BareNoOp:
 
 @activity.defn(name="BareActivity")
 async def bare_activity(payload: str) -> str:
-    """Does nothing."""
+    """Do nothing."""
     return payload
 
 
 @workflow.defn(name="BareFour")
 class BareFour:
-    """Runs four activities that do nothing, one after the other."""
+    """A workflow of four activities that do nothing, one after the other."""
 
     @workflow.run
     async def run(self, payload: str) -> str:
@@ -47,7 +47,7 @@ class BareFour:
 
 @asynccontextmanager
 async def bare_worker(address: str) -> AsyncIterator[Client]:
-    """Runs a worker of its own, and yields the client that shares its process."""
+    """Run a worker and yield a client in the same process."""
     client = await Client.connect(address)
     worker = Worker(
         client,
@@ -64,7 +64,7 @@ async def bare_worker(address: str) -> AsyncIterator[Client]:
 
 
 async def no_op(client: Client, *, callers: int, seconds: float, eager: bool, warm: float = 0.0) -> Load:
-    """Runs one bare workflow per call, in a closed loop."""
+    """Run one bare workflow per call, in a closed loop."""
 
     async def call(_: int) -> None:
         await client.execute_workflow(
@@ -79,7 +79,7 @@ async def no_op(client: Client, *, callers: int, seconds: float, eager: bool, wa
 
 
 async def four_activities(client: Client, *, callers: int, seconds: float, warm: float = 0.0) -> Load:
-    """Runs one bare workflow of four regular activities per call, in a closed loop."""
+    """Run one bare workflow of four regular activities per call, in a closed loop."""
 
     async def call(_: int) -> None:
         await client.execute_workflow("BareFour", PAYLOAD, id=f"bare-{uuid4().hex}", task_queue=QUEUE)

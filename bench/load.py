@@ -1,4 +1,4 @@
-"""Load in a closed loop: so many callers, each with one call at a time."""
+"""Load in a closed loop: a number of callers, each with one call at a time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Load:
-    """What a load saw.
+    """The result of a load.
 
     Attributes:
-        calls: Calls that were answered in that time.
-        seconds: How long it ran.
-        latencies: Of each call, in seconds, sorted.
+        calls: The number of calls that were answered in that time.
+        seconds: The duration.
+        latencies: The latency of each call, in seconds, sorted.
     """
 
     calls: int = 0
@@ -23,7 +23,7 @@ class Load:
     latencies: list[float] = field(default_factory=list)
 
     def __add__(self, other: Load) -> Load:
-        """Puts two turns of one load together."""
+        """Combine two turns of one load."""
         return Load(
             self.calls + other.calls, self.seconds + other.seconds, sorted(self.latencies + other.latencies)
         )
@@ -44,25 +44,25 @@ async def closed_loop(
     calls: int = 0,
     warm: float = 0.0,
 ) -> Load:
-    """Runs calls for a time, or a number of them.
+    """Run calls for a time, or a given number of calls.
 
     Args:
-        call: One call; gets the number of its caller.
-        callers: How many run side by side.
-        seconds: How long new calls are begun, and answers counted.
-        calls: How many in all, instead of a time.
-        warm: Seconds at the beginning that are not counted.
+        call: Makes one call; gets the number of its caller.
+        callers: The number of concurrent callers.
+        seconds: The time in which calls are started and answers counted.
+        calls: The total number of calls, instead of a time.
+        warm: Seconds at the start that are not counted.
     """
     latencies: list[float] = []
-    begun = 0
+    started = 0
     start = time.perf_counter()
     count_from = start + warm
     end = count_from + seconds
 
     async def caller(number: int) -> None:
-        nonlocal begun
-        while (begun < calls) if calls else (time.perf_counter() < end):
-            begun += 1
+        nonlocal started
+        while (started < calls) if calls else (time.perf_counter() < end):
+            started += 1
             at = time.perf_counter()
             await call(number)
             done = time.perf_counter()

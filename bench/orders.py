@@ -1,4 +1,4 @@
-"""Orders as the benchmarks write them to the store, past the command path."""
+"""Orders that the benchmarks write directly to the store, without the command path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def changed(number: int) -> EventWrite:
 
 
 def order(number: int, events: Sequence[EventWrite]) -> StreamAppend:
-    """A new order with these events, recorded by one command, as the command path appends it."""
+    """Return the append of a new order with these events, recorded by one command."""
     command_id = uuid4()
     write = CommandWrite(
         command_id=command_id,

@@ -1,4 +1,4 @@
-"""PostgreSQL, Temporal and a context process, for the length of a benchmark."""
+"""PostgreSQL, Temporal and a context process for a benchmark."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ CONTEXT = "orders"
 
 
 class Platform(LocalPlatform):
-    """What the scenarios run on.
+    """The platform on which the scenarios run.
 
-    Temporal keeps its state in memory: that is when the baseline, which is nothing but Temporal,
-    is fastest.
+    Temporal keeps its state in memory, which makes the baseline, nothing but Temporal, fastest.
     """
 
     def __init__(self) -> None:
@@ -25,13 +24,13 @@ class Platform(LocalPlatform):
 
     @contextmanager
     def context(self) -> Iterator[ContextService]:
-        """Runs a context process, ready when this enters and gone when it leaves."""
+        """Run a context process for the duration of the context manager."""
         with self.service(CONTEXT, log_level="warning") as service:
             self.target = service.target
             yield service
 
 
 def rss_mib(service: ContextService) -> float:
-    """Returns the resident memory of a context process and its children, in MiB."""
+    """Return the resident memory of a context process and its children, in MiB."""
     process = psutil.Process(service.process.pid)
     return float(sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))) / 2**20

@@ -15,13 +15,13 @@ class Figure:
     """One scenario's result.
 
     Attributes:
-        value: What Intent reached.
-        unit: Of `value` and `baseline`.
-        baseline: What the baseline reached in the same run, or None when there is none.
+        value: The value that Intent reached.
+        unit: The unit of `value` and `baseline`.
+        baseline: The value that the baseline reached in the same run, or None when there is none.
         ratio: `value` over `baseline`, or None.
-        bar: What is asked: of the ratio where there is one, else of the value; None: nothing.
+        bar: The required ratio or, without a baseline, the required value; None: no requirement.
         at_most: True when the bar is an upper bound.
-        note: Further figures.
+        note: Further numbers.
     """
 
     value: float
@@ -44,7 +44,7 @@ class Figure:
 
 
 def write(figures: dict[str, Figure], path: Path) -> None:
-    """Writes the figures as JSON, keeping those of scenarios that did not run this time."""
+    """Write the results as JSON, keeping those of scenarios that did not run this time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(path.read_text()) if path.exists() else {}
     for name, figure in figures.items():
@@ -53,8 +53,8 @@ def write(figures: dict[str, Figure], path: Path) -> None:
 
 
 def show(figures: dict[str, Figure], console: Console) -> None:
-    """Prints the table."""
-    table = Table(title="Intent beside its baselines", title_justify="left")
+    """Print the table."""
+    table = Table(title="Intent compared with its baselines", title_justify="left")
     for column in ("scenario", "value", "baseline", "ratio", "bar", "", "note"):
         table.add_column(
             column, justify="right" if column in ("value", "baseline", "ratio", "bar") else "left"

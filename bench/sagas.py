@@ -1,4 +1,4 @@
-"""The saga that is measured: four commands in four contexts, one after the other."""
+"""The measured saga: four commands in four contexts, one after the other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from intent_contracts.orders.v1 import CheckoutStarted
 from orders.fulfilment import Fulfilment
 
 MEASURED = "orders.v1.FulfilOrder"
-"""The type whose place it takes."""
+"""The saga type that it replaces."""
 
 
 class FulfilOrder(Saga):
-    """Takes the commands of an order's way to its parcel, without what the partners outside do."""
+    """Saga with the commands from an order to its parcel, without the external partners."""
 
     async def run(self, started: CheckoutStarted) -> None:
         order = Fulfilment(self.correlation, started)

@@ -1,8 +1,8 @@
-"""``python -m bench.serving serve CONTEXT``: a context whose only saga is the one that is measured.
+"""``python -m bench.serving serve CONTEXT``: a context whose only saga is the measured one.
 
-The sagas by which payments and shipping talk to their partners do as much again as the saga itself;
-here nothing listens to events but what the benchmark has started, see `bench.starting`, so that
-four commands stand beside four activities.
+The sagas with which payments and shipping talk to their partners do as much work as the saga itself.
+Here only the sagas that the benchmark starts listen to events, see `bench.starting`, so that four
+commands are compared with four activities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from intent.model import BoundContext, Context
 from intent.process import assembly
 
 from bench.sagas import MEASURED, FulfilOrder
-from bench.starting import HEARD, StartingDelivery
+from bench.starting import FROM_SOCKET, StartingDelivery
 
 _bind = Context.bind
 _listeners = Registry.listeners
@@ -30,13 +30,13 @@ def _bind_measured(self: Context, registry: Registry) -> BoundContext:
     )
 
 
-def _heard_only(self: Registry, event_type: str) -> tuple[SagaContract, ...]:
-    return _listeners(self, event_type) if HEARD.get() else ()
+def _from_socket_only(self: Registry, event_type: str) -> tuple[SagaContract, ...]:
+    return _listeners(self, event_type) if FROM_SOCKET.get() else ()
 
 
 if __name__ == "__main__":
     Context.bind = _bind_measured  # type: ignore[method-assign]
-    Registry.listeners = _heard_only  # type: ignore[method-assign]
+    Registry.listeners = _from_socket_only  # type: ignore[method-assign]
     if sys.argv[2] == "orders":
         assembly.EventDelivery = StartingDelivery  # type: ignore[assignment, attr-defined]
     main()

@@ -1,8 +1,8 @@
-"""Starts the measured saga where its context would: in the process that recorded the event.
+"""Start of the measured saga where its context would start it: in the process that recorded the event.
 
-The process hears on a Unix socket which orders are to be fulfilled, a line each, and brings the event
-to the saga as its route step does. So both sides of the comparison begin with one short request, and
-neither pays for what comes before its workflow.
+The process reads from a Unix socket which orders to fulfil, one per line, and delivers the event to the
+saga as its route step does. So both sides of the comparison start with one short request, and neither
+pays for what comes before its workflow.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from intent.saga_host import EventDelivery
 from intent_contracts.orders.v1 import CheckoutStarted, PlaceOrder
 from temporalio.client import Client
 
-__all__ = ["HEARD", "SOCKET", "Starter", "StartingDelivery"]
+__all__ = ["FROM_SOCKET", "SOCKET", "Starter", "StartingDelivery"]
 
-HEARD: ContextVar[bool] = ContextVar("heard", default=False)
-"""Whether an event that is delivered came over the socket."""
+FROM_SOCKET: ContextVar[bool] = ContextVar("from_socket", default=False)
+"""Whether the event that is being delivered came over the socket."""
 
 SOCKET = "BENCH_SOCKET"
 """The environment variable that names the socket."""
 
 
 class StartingDelivery(EventDelivery):
-    """Brings events to sagas, also those that come over a socket."""
+    """Delivery of events to sagas, including those that come over a socket."""
 
     def __init__(self, context: BoundContext, client: Client, sagas_start_here: Callable[[], bool]) -> None:
         super().__init__(context, client, sagas_start_here)
         path = os.environ[SOCKET]
-        self._listening = asyncio.create_task(asyncio.start_unix_server(self._hear, path))
+        self._listening = asyncio.create_task(asyncio.start_unix_server(self._receive, path))
 
-    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        HEARD.set(True)
+    async def _receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        FROM_SOCKET.set(True)
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while line := await reader.readline():
                 tenant, order_id, event = line.split()
@@ -50,11 +50,11 @@ class StartingDelivery(EventDelivery):
 
 
 class Starter:
-    """Has the sagas of orders started.
+    """A client that starts the sagas of orders.
 
     Args:
         path: The socket.
-        tenant: Whose orders they are.
+        tenant: The tenant of the orders.
     """
 
     def __init__(self, path: Path, tenant: str) -> None:
@@ -63,7 +63,7 @@ class Starter:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def start(self, order: PlaceOrder) -> None:
-        """Starts the saga of an order; returns when it is started."""
+        """Start the saga of an order and wait until it is started."""
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_unix_connection(self._path)
         writer.write(f"{self._tenant} {order.order_id} {_event(order)}\n".encode())
         if not await reader.readline():
@@ -71,7 +71,7 @@ class Starter:
         self._idle.append((reader, writer))
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         for _, writer in self._idle:
             writer.close()
             await writer.wait_closed()
@@ -88,7 +88,7 @@ def _event(order: PlaceOrder) -> str:
 
 
 def _entry(tenant: str, order_id: str, event: bytes) -> LogEntry:
-    """Returns the event as the log has it."""
+    """Return the event as a log entry."""
     return LogEntry(
         position=1,
         tenant=tenant,

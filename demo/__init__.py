@@ -1,1 +1,1 @@
-"""`make demo`: a few hundred orders of several tenants, and whether everything adds up in the end."""
+"""`make demo`: a few hundred orders of several tenants, and a check that everything adds up."""

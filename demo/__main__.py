@@ -1,4 +1,4 @@
-"""``python -m demo``: places orders on a running `make dev` and checks that everything adds up."""
+"""``python -m demo``: place orders on a running `make dev` and check that everything adds up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from demo.world import World
 
 
 def main() -> int:
-    """Returns 0 when everything adds up, 1 when not, 3 when `make dev` does not run, 4 when it fails."""
+    """Return 0 when everything adds up, 1 when not, 3 when `make dev` does not run, 4 on other errors."""
     arguments = _arguments()
     console = Console()
     try:
@@ -29,25 +29,25 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except IntentError as error:
-        away = not isinstance(error, ConfigurationError)
-        words = f"a context does not answer as it should: {error}" if away else str(error)
-        console.print(words, style="red", highlight=False, soft_wrap=True)
-        return 4 if away else 3
+        misconfigured = isinstance(error, ConfigurationError)
+        message = str(error) if misconfigured else f"a context does not answer as it should: {error}"
+        console.print(message, style="red", highlight=False, soft_wrap=True)
+        return 3 if misconfigured else 4
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
-    parser.add_argument("--orders", type=_positive, default=300, help="how many orders (300)")
-    parser.add_argument("--tenants", type=_positive, default=3, help="of how many tenants (3)")
-    parser.add_argument("--at-once", type=_positive, default=24, help="how many are placed at once (24)")
-    parser.add_argument("--seed", type=int, default=1, help="what chance follows from (1)")
-    parser.add_argument("--data", type=Path, help="the data folder of make dev, if not the usual one")
+    parser.add_argument("--orders", type=_positive, default=300, help="number of orders (300)")
+    parser.add_argument("--tenants", type=_positive, default=3, help="number of tenants (3)")
+    parser.add_argument("--at-once", type=_positive, default=24, help="number of orders placed at once (24)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices (1)")
+    parser.add_argument("--data", type=Path, help="data folder of make dev, if not the default")
     return parser.parse_args()
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1")
     return int(text)
 
 
@@ -68,7 +68,7 @@ async def _demo(arguments: argparse.Namespace, console: Console) -> int:
 
 
 async def _followed(run: Run, bars: Progress, at_once: int) -> list[Books]:
-    """Places the orders and follows them to their end."""
+    """Place the orders and follow them to their end."""
     placed = bars.add_task("placed", total=len(run.plan.wishes))
     ended = bars.add_task("at their end", total=len(run.plan.wishes))
     run.on_placed = lambda: bars.advance(placed)

@@ -1,4 +1,4 @@
-"""What became of everything, and whether it adds up."""
+"""The outcome of a run, and whether it adds up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FINAL", "Books", "Outcome", "read_books"]
 COMPLETED = OrderStatus.ORDER_STATUS_COMPLETED
 CANCELLED = OrderStatus.ORDER_STATUS_CANCELLED
 FINAL = frozenset({COMPLETED, CANCELLED})
-"""Where an order stands when nothing happens any more."""
+"""The statuses of an order for which nothing happens any more."""
 _DELIVERED = ParcelStatus.PARCEL_STATUS_DELIVERED
 _CAPTURED = PaymentStatus.PAYMENT_STATUS_CAPTURED
 _FREE = frozenset(
@@ -30,11 +30,11 @@ _FREE = frozenset(
         PaymentStatus.PAYMENT_STATUS_REFUNDED,
     }
 )
-"""Where a payment stands when nothing is held or charged."""
+"""The statuses of a payment of which nothing is held or charged."""
 
 
 class Outcome(Enum):
-    """What became of an order."""
+    """The outcome of an order."""
 
     DELIVERED = "delivered and paid"
     OUT_OF_STOCK = "out of stock"
@@ -48,16 +48,16 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One tenant's orders and what the other contexts say of them.
+    """One tenant's orders, and their state in the other contexts.
 
     Attributes:
         tenant: The tenant.
-        wishes: What was ordered, by order id.
-        received: What was put into the warehouse at first, by article.
+        wishes: The planned orders, by order id.
+        received: The quantities that came into the warehouse, by article.
         orders: The orders.
         payments: Their payments.
         parcels: Their parcels.
-        stock: What lies in the warehouse now.
+        stock: The current stock of the warehouse, by article.
     """
 
     tenant: str
@@ -69,23 +69,23 @@ class Books:
     stock: Mapping[str, StockItem]
 
     def outcomes(self) -> Counter[Outcome]:
-        """Returns how many orders ended how."""
+        """Return the number of orders with each outcome."""
         return Counter(self._outcome(order_id) for order_id in self.wishes)
 
     def charged(self) -> int:
-        """Returns what was charged and not given back, in cents."""
+        """Return the amount that was charged and not refunded, in cents."""
         return sum(payment.captured - payment.refunded for payment in self.payments.values())
 
     def sold(self) -> int:
-        """Returns what the completed orders cost, in cents."""
+        """Return the total of the completed orders, in cents."""
         return sum(order.total.minor_units for order in self.orders.values() if order.status == COMPLETED)
 
     def left(self) -> int:
-        """Returns how many articles are with their receivers."""
+        """Return the number of articles that were delivered."""
         return sum(self.wishes[order_id].quantities.total() for order_id in self._gone)
 
     def problems(self) -> list[str]:
-        """Returns what does not add up, in sentences; nothing when all is right."""
+        """Return what does not add up, in sentences; an empty list when everything does."""
         return [*self._order_problems(), *self._stock_problems()]
 
     def _outcome(self, order_id: str) -> Outcome:
@@ -106,7 +106,7 @@ class Books:
 
     @property
     def _gone(self) -> set[str]:
-        """The orders whose receiver has the goods."""
+        """The orders whose goods were delivered."""
         return {order_id for order_id, parcel in self.parcels.items() if parcel.status == _DELIVERED}
 
     def _order_problems(self) -> Iterator[str]:
@@ -147,13 +147,13 @@ class Books:
         for sku, received in self.received.items():
             item = self.stock.get(sku, StockItem())
             if item.reserved:
-                yield f"{item.reserved} of {sku} are still held"
+                yield f"{item.reserved} of {sku} are still reserved"
             if item.on_hand != received - taken[sku]:
                 yield f"{received} of {sku} came in and {taken[sku]} left, but {item.on_hand} are there"
 
 
 async def read_books(shop: Shop, plan: Plan) -> Books:
-    """Reads one tenant's books from the four contexts."""
+    """Read the books of a tenant from the four contexts."""
     wishes = {wish.command.order_id: wish for wish in plan.wishes if wish.tenant == shop.tenant}
     ids: Sequence[str] = list(wishes)
     return Books(

@@ -1,4 +1,4 @@
-"""What is ordered, by whom, and what goes wrong with it: all of it follows from a seed."""
+"""The plan of a run: who orders what, and what goes wrong with it; all of it follows from a seed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Fate", "Plan", "Wish", "planned"]
 
 
 class Fate(Enum):
-    """What a wish meets on its way."""
+    """What happens to an order."""
 
     PLAIN = "nothing goes wrong"
     TROUBLED = "the payment provider or the carrier loses answers or repeats itself"
     DECLINED = "the card is declined"
-    SCARCE = "it wants what there is too little of"
+    SCARCE = "it orders a scarce article"
     REGRETTED = "the customer cancels at once"
     REGRETTED_LATE = "the customer cancels some time later"
     RETURNED = "the parcel comes back"
-    UNCHARGED = "the card cannot be charged when the parcel has left"
+    UNCHARGED = "the card cannot be charged once the parcel has left"
 
 
 SHARES: Final = {
@@ -38,12 +38,12 @@ SHARES: Final = {
     Fate.RETURNED: 4,
     Fate.UNCHARGED: 2,
 }
-"""Of a hundred wishes."""
+"""The share of each fate, in percent."""
 PRICES: Final = {"tea": 450, "coffee": 790, "mug": 1250}
 SCARCE: Final = "first-edition"
 SCARCE_PRICE: Final = 4900
 SCARCE_SHARE: Final = 3
-"""Of so many that are wanted, one is there."""
+"""The number of scarce articles that are ordered for each one in stock."""
 _CARDS: Final = {
     Fate.TROUBLED: ("tok-timeout", "tok-flaky", "tok-twice"),
     Fate.DECLINED: ("tok-decline-card-expired", "tok-decline-insufficient-funds"),
@@ -57,13 +57,13 @@ _POSTAL_CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One order to be.
+    """One planned order.
 
     Attributes:
-        tenant: Whose customer orders.
-        fate: What it meets.
-        command: Places it and checks it out.
-        cancel_after: Seconds from being placed until the customer cancels; None: never.
+        tenant: The tenant whose customer orders.
+        fate: What happens to it.
+        command: The command that places it and checks it out.
+        cancel_after: Seconds until the customer cancels it; None: never.
     """
 
     tenant: str
@@ -73,18 +73,19 @@ class Wish:
 
     @property
     def quantities(self) -> Counter[str]:
-        """How many of each article."""
+        """The quantity of each article."""
         return Counter({line.sku: line.quantity for line in self.command.lines})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is to be ordered.
+    """All planned orders.
 
     Attributes:
-        run: The name of the run; warehouses and customers bear it, so that runs do not mix.
+        run: The name of the run; it is part of the ids of warehouses and customers, so that runs do
+            not mix.
         wishes: The orders.
-        stock: What there is at first, by tenant and article.
+        stock: The initial stock, by tenant and article.
     """
 
     run: str
@@ -93,24 +94,24 @@ class Plan:
 
     @property
     def warehouse(self) -> str:
-        """The warehouse that all goods come from; each tenant has one of this id."""
+        """The id of the warehouse of all goods; each tenant has one."""
         return f"demo-{self.run}"
 
     @property
     def customer(self) -> str:
-        """Who orders; each tenant has one of this id."""
+        """The id of the customer of all orders; each tenant has one."""
         return f"demo-{self.run}"
 
 
 def planned(run: str, *, tenants: int, orders: int, seed: int, shares: Mapping[Fate, int] = SHARES) -> Plan:
-    """Returns a plan, the same for the same seed but for the name of the run.
+    """Return a plan; except for the name of the run, it depends on the seed alone.
 
     Args:
         run: The name of the run.
-        tenants: How many tenants.
-        orders: How many orders in all.
-        seed: What chance follows from.
-        shares: How frequent each fate is, compared with the others.
+        tenants: The number of tenants.
+        orders: The total number of orders.
+        seed: The seed of the random choices.
+        shares: The relative frequency of each fate.
     """
     chance = random.Random(seed)  # noqa: S311 - nothing here is secret
     plan = Plan(run, [])
@@ -161,7 +162,7 @@ def _cancel_after(chance: random.Random, fate: Fate) -> float | None:
 
 
 def _stock(wishes: Sequence[Wish], tenant: str) -> dict[str, int]:
-    """Returns enough of everything, but for what is to be scarce."""
+    """Return a stock with enough of everything except the scarce article."""
     wanted: Counter[str] = Counter()
     for wish in wishes:
         if wish.tenant == tenant:

@@ -1,4 +1,4 @@
-"""Places the orders, cancels some, and waits until everything is quiet."""
+"""A run of the demo: place the orders, cancel some, and wait until nothing changes any more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from demo.world import Shop, World, gathered
 __all__ = ["PATIENCE", "Run"]
 
 PATIENCE: Final = 60.0
-"""Seconds without any change after which it is taken as stuck."""
+"""Seconds without any change after which a run counts as stuck."""
 _LOOK: Final = 0.5
 
 
@@ -28,10 +28,10 @@ class Run:
 
     Attributes:
         world: The contexts.
-        plan: What is ordered.
+        plan: The planned orders.
         on_placed: Called for each order that is placed.
-        patience: Seconds without any change after which it is taken as stuck.
-        late: The reasons of cancellations that were refused, and how many.
+        patience: Seconds without any change after which the run counts as stuck.
+        late: The number of refused cancellations, by reason.
     """
 
     world: World
@@ -44,7 +44,7 @@ class Run:
         self._shops: Mapping[str, Shop] = {name: self.world.shop(name) for name in self.plan.stock}
 
     async def stock_up(self) -> None:
-        """Puts goods into each tenant's warehouse."""
+        """Stock the warehouse of each tenant."""
         await gathered(
             shop.inventory.execute(
                 ReceiveStock(
@@ -56,11 +56,11 @@ class Run:
         )
 
     async def place(self, at_once: int, over: float = 0) -> None:
-        """Places all orders, so many at once, and cancels those that are to be cancelled.
+        """Place all orders, a limited number at once, and cancel those whose customers cancel.
 
         Args:
-            at_once: How many are being placed at any time, at most.
-            over: Seconds over which they are spread, at least.
+            at_once: The maximum number of orders that are being placed at any time.
+            over: The minimum number of seconds over which they are spread.
         """
         regrets: list[asyncio.Task[None]] = []
         began, pause = _time(), over / len(self.plan.wishes)
@@ -84,7 +84,7 @@ class Run:
             self.late[refused.reason] = self.late.get(refused.reason, 0) + 1
 
     async def ended(self) -> AsyncIterator[int]:
-        """Yields how many orders are at their end, until all are or nothing moves any more."""
+        """Yield the number of orders at their end, until all are or nothing changes any more."""
         before: Sequence[object] = ()
         moved = _time()
         while _time() - moved < self.patience:
@@ -101,7 +101,7 @@ class Run:
         return list((await shop.statuses(self.plan.customer)).items())
 
     async def settled(self, patience: float | None = None) -> list[Books]:
-        """Returns the books once they add up, or once nothing moved for so many seconds."""
+        """Return the books once they add up, or once nothing has changed for `patience` seconds."""
         patience = self.patience if patience is None else patience
         before: list[Books] = []
         moved = _time()

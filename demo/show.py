@@ -1,4 +1,4 @@
-"""Shows progress, what became of the orders, and whether it adds up."""
+"""Display of the progress, of the outcomes of the orders, and of whether they add up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBLEMS_SHOWN = 20
 
 
 def progress(console: Console) -> Progress:
-    """Returns the bars of a run."""
+    """Return the progress bars of a run."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -35,7 +35,7 @@ def progress(console: Console) -> Progress:
 
 
 def show_books(console: Console, books: Sequence[Books], late: Mapping[str, int]) -> bool:
-    """Prints the outcomes and the check; returns whether everything adds up."""
+    """Print the outcomes and the check; return whether everything adds up."""
     console.print(_outcomes(books))
     if late:
         words = ", ".join(f"{number} by {reason}" for reason, number in sorted(late.items()))
@@ -50,7 +50,7 @@ def show_books(console: Console, books: Sequence[Books], late: Mapping[str, int]
 
 
 def _outcomes(books: Sequence[Books]) -> Table:
-    table = Table(title="What became of the orders", title_justify="left")
+    table = Table(title="Outcomes of the orders", title_justify="left")
     table.add_column("outcome")
     for one in books:
         table.add_column(one.tenant, justify="right")

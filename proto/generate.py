@@ -1,4 +1,4 @@
-"""Generates the package ``intent_contracts`` from the `.proto` files.
+"""Generate the package ``intent_contracts`` from the `.proto` files.
 
 Run by the build of the distribution ``intent-contracts`` and by ``make proto``.
 The generated code is built, never committed.
@@ -41,7 +41,7 @@ _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 
 
 def sources() -> list[str]:
-    """Returns the contracts' paths, relative to the proto folder, sorted."""
+    """Return the contracts' paths, relative to the proto folder, sorted."""
     return sorted(
         str(path.relative_to(HERE))
         for path in HERE.rglob("*.proto")
@@ -50,14 +50,14 @@ def sources() -> list[str]:
 
 
 def validate_file() -> descriptor_pb2.FileDescriptorProto:
-    """Returns the descriptor of ``buf/validate/validate.proto`` that protovalidate carries."""
+    """Return the descriptor of ``buf/validate/validate.proto`` from the package protovalidate."""
     from protovalidate._gen.buf.validate import validate_pb
 
     return descriptor_pb2.FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
 
 
 def _dependencies(folder: Path) -> Path:
-    """Writes the descriptors that contracts import from elsewhere; returns the file."""
+    """Write the descriptors of the files that contracts import from elsewhere; return the path."""
     from google.protobuf import any_pb2, duration_pb2, field_mask_pb2, timestamp_pb2
 
     files = descriptor_pb2.FileDescriptorSet()
@@ -71,7 +71,7 @@ def _dependencies(folder: Path) -> Path:
 
 def _protoc(arguments: list[str]) -> None:
     if protoc.main(["protoc", *arguments]) != 0:
-        raise SystemExit("the contracts do not compile: mend what protoc names above")
+        raise SystemExit("the contracts do not compile: fix the errors that protoc reports above")
 
 
 def _compile(out: Path) -> descriptor_pb2.FileDescriptorSet:
@@ -97,10 +97,10 @@ def _compile(out: Path) -> descriptor_pb2.FileDescriptorSet:
 
 def _plugin(name: str) -> str:
     beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if program is None:
         raise SystemExit(f"{name} is missing: install mypy-protobuf")
-    return found
+    return program
 
 
 def _rewrite(path: Path) -> None:
@@ -168,7 +168,7 @@ def _exports(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _facade(folder: Path) -> None:
-    """Writes an ``__init__`` that re-exports the messages and enums of a proto package."""
+    """Write an ``__init__`` that re-exports the messages and enums of a proto package."""
     lines = ['"""Generated from the contracts: do not edit."""', ""]
     every: list[str] = []
     for module, names in _exports(folder):
@@ -185,7 +185,7 @@ def _facade(folder: Path) -> None:
 
 
 def generate() -> None:
-    """Generates the package anew, replacing what was there only when all went well."""
+    """Generate the package, replacing the old one only on success."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / PACKAGE
         out.mkdir()
@@ -210,7 +210,7 @@ def _finish() -> None:
 
 
 def image(path: Path) -> None:
-    """Writes a buf image of the contracts, with comments, for lint and breaking checks."""
+    """Write a buf image of the contracts, with comments, for lint and breaking checks."""
     with tempfile.TemporaryDirectory() as folder:
         dependencies = _dependencies(Path(folder))
         whole = Path(folder) / "whole.binpb"
@@ -244,9 +244,9 @@ def _varint(value: int) -> bytes:
 
 
 def main() -> None:
-    """Generates the code, or with ``--image FILE`` the buf image."""
+    """Generate the code, or with ``--image FILE`` the buf image."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--image", type=Path, help="write a buf image here instead of code")
+    parser.add_argument("--image", type=Path, help="write a buf image to this file instead of code")
     arguments = parser.parse_args()
     if arguments.image:
         image(arguments.image)

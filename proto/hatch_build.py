@@ -1,4 +1,4 @@
-"""Build hook: generates the contracts' code before the distribution is built."""
+"""Build hook that generates the contracts' code before the distribution is built."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class GenerateContracts(BuildHookInterface[Any]):
-    """Runs ``generate.py`` for wheels and editable installs alike."""
+    """Hook that runs ``generate.py`` for wheels and editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Generates ``src/intent_contracts`` and adds it to the build."""
+        """Generate ``src/intent_contracts`` and add it to the build."""
         sys.path.insert(0, str(Path(self.root)))
         from generate import generate
 

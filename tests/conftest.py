@@ -56,7 +56,7 @@ async def postgres_store(database: Database) -> AsyncIterator[PostgresEventStore
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Lets what a test has logged pass between processes, which half a surrogate pair cannot."""
+    """Let what a test has logged pass between processes, which half a surrogate pair cannot."""
     report = yield
     report.sections = [
         (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections

@@ -1,6 +1,6 @@
-"""Tells the command line where Tilt's port-forwards lead, for as long as it runs.
+"""Publish the addresses of Tilt's port-forwards to the command line while this runs.
 
-It writes what `intent dev` would write, so that with INTENT_DEV_DATA=.tilt every command finds the contexts
+It writes the same state as `intent dev`, so that with INTENT_DEV_DATA=.tilt every command finds the contexts
 that Tilt runs: ``INTENT_DEV_DATA=.tilt intent events --follow``.
 """
 
@@ -19,14 +19,14 @@ HOST = "127.0.0.1"
 
 
 def main() -> int:
-    """Writes the addresses, waits until it is told to end, and removes them."""
+    """Write the addresses, wait for a signal to end, and remove them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder")
     parser.add_argument("contexts", nargs="+", metavar="CONTEXT=GRPC:METRICS", type=_address)
     arguments = parser.parse_args()
-    over = threading.Event()
+    ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: ended.set())
     state = DevState(
         pid=os.getpid(),
         temporal=f"{HOST}:7433",
@@ -36,9 +36,9 @@ def main() -> int:
     )
     arguments.data.mkdir(parents=True, exist_ok=True)
     state.write(arguments.data)
-    sys.stdout.write(f"INTENT_DEV_DATA={arguments.data} leads the command line here\n")
+    sys.stdout.write(f"INTENT_DEV_DATA={arguments.data} makes the command line use these contexts\n")
     sys.stdout.flush()
-    over.wait()
+    ended.wait()
     DevState.remove(arguments.data)
     return 0
 

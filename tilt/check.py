@@ -1,4 +1,4 @@
-"""Sends a command to each context that runs, and reads back what it did.
+"""Send a command to each running context and read back its effect.
 
 The commands are those of `helm test`, from helm/context/contexts.
 """
@@ -24,24 +24,26 @@ LONGEST = 120.0
 
 
 def main() -> int:
-    """Returns 0 when every context answered, else 1."""
+    """Return 0 when every context answered, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that says where contexts are")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with the state of the running contexts"
+    )
     parser.add_argument("contexts", nargs="+")
     arguments = parser.parse_args()
     state = DevState.read(arguments.data)
     if state is None:
-        sys.stderr.write(f"nothing runs that {arguments.data} knows of\n")
+        sys.stderr.write(f"no contexts run from {arguments.data}\n")
         return 1
     for name in arguments.contexts:
         position = asyncio.run(_check(name, state.contexts[name].target))
-        sys.stdout.write(f"{name} did what it was told, at position {position}, and shows it\n")
+        sys.stdout.write(f"{name} executed its command, at position {position}, and shows the effect\n")
         sys.stdout.flush()
     return 0
 
 
 async def _check(name: str, target: str) -> int:
-    """Returns the position of what was done."""
+    """Return the position of the last command."""
     registry, test = Registry.load(), _test(name)
     async with IntentClient.connect(target, tenant=TENANT, registry=registry, timeout=LONGEST) as client:
         for command in test["commands"]:

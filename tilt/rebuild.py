@@ -1,4 +1,4 @@
-"""Rebuilds every projection of a context that runs, one after the other."""
+"""Rebuild every projection of a running context, one after the other."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from intent.dev import DevState
 
 
 def main() -> int:
-    """Returns 0 when all are rebuilt."""
+    """Rebuild the projections; return 0 when all are rebuilt, 1 when the context does not run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that says where contexts are")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with the state of the running contexts"
+    )
     parser.add_argument("context")
     arguments = parser.parse_args()
     state = DevState.read(arguments.data)
     if state is None or arguments.context not in state.contexts:
-        sys.stderr.write(f"{arguments.context} does not run, as far as {arguments.data} knows\n")
+        sys.stderr.write(f"{arguments.context} does not run from {arguments.data}\n")
         return 1
     asyncio.run(_rebuild(state.contexts[arguments.context].target))
     return 0

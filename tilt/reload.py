@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The command `intent` in a container whose sources are changed while it runs.
 
-It runs the real one. On SIGHUP, which Tilt sends when it has copied new sources, the process ends in order
-and starts anew; the container and what was copied into it stay. A process that fails after that waits for
-the next change, so that an unfinished edit costs nothing.
+It runs the real command. On SIGHUP, which Tilt sends when it has copied new sources, the process ends
+gracefully and is started again; the container and the copied files stay. When the process then fails, this
+waits for the next change, so that an unfinished edit costs nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMMAND = os.environ.get("INTENT_RELOADED", "/opt/intent/bin/intent")
 
 
 class Reloader:
-    """Runs a command, and runs it anew when told so."""
+    """Runner of a command that restarts it on SIGHUP."""
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -31,11 +31,11 @@ class Reloader:
             signal.signal(number, self._end)
 
     def run(self) -> int:
-        """Runs until the command ends by itself or is told to; returns its exit code."""
+        """Run until the command ends by itself or by a signal; return its exit code."""
         code = self._once()
         while self._changed:
             self._changed = False
-            self._say("starts with the new sources")
+            self._say("restarts with the new sources")
             code = self._once()
             if code and not self._changed and not self._ending:
                 self._say(f"ended with exit code {code}; waits for the next change")
@@ -52,13 +52,13 @@ class Reloader:
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
         self._changed = not self._ending
-        self._tell(signal.SIGTERM)
+        self._send(signal.SIGTERM)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         self._ending, self._changed = True, False
-        self._tell(number)
+        self._send(number)
 
-    def _tell(self, number: int) -> None:
+    def _send(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 

@@ -28,7 +28,7 @@ METADATA = [
 
 
 class Caller:
-    """Sends commands over a connection per tenant, as lean clients of any language would."""
+    """A caller with one connection per tenant, like a lean client in any language."""
 
     def __init__(self, target: str) -> None:
         own = [("grpc.use_local_subchannel_pool", 1)]
@@ -66,10 +66,10 @@ def _lines() -> list[OrderLine]:
 async def _in_turns(
     platform: Platform, call: Callable[[int], Awaitable[object]], callers: int
 ) -> tuple[Load, Load]:
-    """Returns the loads of `call` and of the better no-op; they take turns to see the same machine.
+    """Return the loads of `call` and of the better no-op, which take turns under the same conditions.
 
-    A turn is long beside the latency of a no-op, which is over a second with 256 callers: all begin
-    at once, so their answers come in waves, and a short window counts a wave more or less.
+    A turn is long compared with the latency of a no-op, which is over a second with 256 callers: all
+    start at once, so their answers come in waves, and a short window counts a wave more or less.
     """
     ours, eager, plain = Load(), Load(), Load()
     async with bare_worker(platform.temporal.address) as client:
@@ -92,17 +92,17 @@ async def _against_no_op(platform: Platform, callers: int, bar: float) -> Figure
 
 
 async def execute_256(platform: Platform) -> Figure:
-    """Distinct aggregates of 16 tenants, 256 callers."""
+    """Measure commands on distinct aggregates of 16 tenants, with 256 callers."""
     return await _against_no_op(platform, 256, 12)
 
 
 async def execute_50(platform: Platform) -> Figure:
-    """The same with 50 callers."""
+    """Measure the same with 50 callers."""
     return await _against_no_op(platform, 50, 5)
 
 
 async def execute_1_p50(platform: Platform) -> Figure:
-    """One caller's median latency; the two take turns so that both see the same machine."""
+    """Measure the median latency of one caller, taking turns with the baseline."""
     ours: list[float] = []
     theirs: list[float] = []
     with platform.context():
@@ -118,7 +118,7 @@ async def execute_1_p50(platform: Platform) -> Figure:
 
 
 async def hot_aggregate_200(platform: Platform) -> Figure:
-    """200 callers change one order; versions must be contiguous and every caller answered."""
+    """Measure 200 callers that change one order; versions must be contiguous and every caller answered."""
     versions: list[int] = []
     quantities = count(1)
     order_id = uuid4().hex
@@ -139,7 +139,7 @@ async def hot_aggregate_200(platform: Platform) -> Figure:
 
 
 async def idle_rss_mib(platform: Platform) -> Figure:
-    """Resident memory of a context process that has started and does nothing."""
+    """Measure the resident memory of a context process that has started and does nothing."""
     with platform.context() as service:
         await asyncio.sleep(5)
         value = rss_mib(service)

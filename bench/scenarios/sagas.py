@@ -1,4 +1,4 @@
-"""Sagas over four contexts, against bare workflows of four activities."""
+"""Sagas across four contexts, compared with bare workflows of four activities."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SWIFT = {
 
 
 class Shopper:
-    """Places orders, and waits for the sagas that fulfil them."""
+    """A customer that places orders and waits for the sagas that fulfil them."""
 
     def __init__(self, services: dict[str, ContextService], client: Client, starter: Starter) -> None:
         registry = Registry.load()
@@ -59,7 +59,7 @@ class Shopper:
         self._waiting: list[PlaceOrder] = []
 
     async def place(self, caller: int) -> PlaceOrder:
-        """Places an order that is to be fulfilled; its goods are in a warehouse of its caller."""
+        """Place an order to be fulfilled from a warehouse of its caller."""
         number = self._placed[caller]
         self._placed[caller] += 1
         warehouse = f"w-{caller}-{number // PER_WAREHOUSE}"
@@ -71,7 +71,7 @@ class Shopper:
         return order
 
     async def place_ahead(self, count: int) -> None:
-        """Places orders whose sagas `fulfil` starts."""
+        """Place orders whose sagas `fulfil` starts."""
 
         async def place(caller: int) -> None:
             self._waiting.append(await self.place(caller))
@@ -79,13 +79,13 @@ class Shopper:
         await closed_loop(place, callers=CALLERS, calls=count)
 
     async def fulfil(self, caller: int) -> None:
-        """Has the saga of an order that was placed ahead started, and waits for its end."""
+        """Start the saga of an order that was placed ahead and wait for its end."""
         order = self._waiting.pop() if self._waiting else await self.place(caller)
         await self._starter.start(order)
         _require_completed(order, await self._saga(order).result())
 
     async def order(self, caller: int) -> None:
-        """Places an order and waits for the end of its saga, which begins a moment after the answer."""
+        """Place an order and wait for the end of its saga, which starts a moment after the answer."""
         order = await self.place(caller)
         while True:
             try:
@@ -123,7 +123,7 @@ def _placing(order_id: str, warehouse: str) -> PlaceOrder:
 
 @asynccontextmanager
 async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
-    """Runs the four contexts, each as a process of its own, and one who orders."""
+    """Run the four contexts, each as a process of its own, and yield a customer."""
     for context in CONTEXTS:
         await platform.prepare(context)
     with ExitStack() as stack:
@@ -142,9 +142,9 @@ async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
 
 
 async def order_saga_60(platform: Platform) -> Figure:
-    """Four commands in four contexts, 60 sagas at once, against four no-op activities.
+    """Measure four commands in four contexts, 60 sagas at once, against four no-op activities.
 
-    Side by side in turns; the orders are placed ahead, see `bench.starting`.
+    The two take turns; the orders are placed ahead, see `bench.starting`.
     """
     ours, bare = Load(), Load()
     async with (
@@ -162,7 +162,7 @@ async def order_saga_60(platform: Platform) -> Figure:
 
 
 async def fulfil_order_60(platform: Platform) -> Figure:
-    """The whole FulfilOrder to the delivered parcel, with all that the partners outside report."""
+    """Measure the whole FulfilOrder up to the delivered parcel, with the reports of external partners."""
     async with _shopper(platform, "intent.cli") as shopper:
         await closed_loop(shopper.order, callers=CALLERS, seconds=4.0)
         ours = await closed_loop(shopper.order, callers=CALLERS, seconds=20.0, warm=5.0)

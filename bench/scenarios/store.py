@@ -1,4 +1,4 @@
-"""The event store by itself: appending, loading, and rebuilding read models from it."""
+"""The event store alone: appends, loads, and rebuilds of read models from it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ insert into raw.events select * from unnest(
 
 @asynccontextmanager
 async def opened(platform: Platform) -> AsyncIterator[PostgresEventStore]:
-    """Opens the store, as a context process does."""
+    """Open the store as a context process does."""
     store = await PostgresEventStore.open(platform.dsn(CONTEXT, "service"), CONTEXT)
     try:
         yield store
@@ -55,10 +55,10 @@ async def timed(act: Callable[[Any], Awaitable[object]], work: Sequence[Any]) ->
 
 
 async def append_256(platform: Platform) -> Figure:
-    """Batches of 256 commands on as many new orders, against bare inserts of the same events.
+    """Measure batches of 256 commands on as many new orders, against bare inserts of the same events.
 
     The bare table has the log's columns and indexes, but no commands, no outcomes, no versions to
-    check and no row security. The two take turns, so that both see the same machine.
+    check and no row security. The two take turns under the same conditions.
     """
     ours: list[float] = []
     theirs: list[float] = []
@@ -74,12 +74,12 @@ async def append_256(platform: Platform) -> Figure:
             ours.append(await timed(store.append, work))
         await raw.close()
     events = ROUNDS * BATCHES * BATCH
-    note = f"{sum(ours[1:]) / ROUNDS / BATCHES * 1e3:.1f} ms a batch"
+    note = f"{sum(ours[1:]) / ROUNDS / BATCHES * 1e3:.1f} ms per batch"
     return Figure(events / sum(ours[1:]), "events/s", events / sum(theirs[1:]), 0.4, note=note)
 
 
 def raw_columns(batch: Sequence[StreamAppend], positions: Iterator[int], now: Any) -> list[Sequence[Any]]:
-    """The rows that the store writes to its log, as columns."""
+    """Return the rows that the store writes to its log, as columns."""
     rows = [
         (
             next(positions),
@@ -108,7 +108,7 @@ EVENTS_PER_ORDER = 10
 
 
 async def rebuild(platform: Platform) -> Figure:
-    """Rebuilds both read models from 120,000 events, one after the other; the slower one counts."""
+    """Measure the rebuild of both read models from 120,000 events; the slower one counts."""
     rates: dict[str, float] = {}
     async with opened(platform) as store:
         for first in range(0, REBUILT_ORDERS, BATCH):
@@ -137,7 +137,7 @@ LOADS = 300
 
 
 async def load_snapshotted(platform: Platform) -> Figure:
-    """Loads and restores an order of 10,000 events with its snapshots, and one of 10 events.
+    """Measure the load of an order of 10,000 events with its snapshots, against one of 10 events.
 
     The long one ends half-way between two snapshots, as an order does on average.
     """
@@ -158,7 +158,7 @@ async def load_snapshotted(platform: Platform) -> Figure:
 
 
 async def changed_order(context: BoundContext, store: PostgresEventStore, events: int) -> StreamKey:
-    """Makes an order with so many events by the platform's own handling, snapshots included."""
+    """Create an order with a number of events by the platform's own handling, including snapshots."""
     handling = CommandHandling(context, store, AggregateCache())
     key = StreamKey("tenant-0", "Order", uuid4().hex)
     price = Money(minor_units=5, currency="EUR")

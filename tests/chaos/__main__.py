@@ -1,7 +1,7 @@
-"""Kills and restarts everything under load, again and again, and checks what must hold once it is quiet.
+"""Kill and restart everything under load, again and again, and check the invariants once it is quiet.
 
-Two storms. In `commands`, many callers place and change orders in one context: every command has
-one effect and its first answer. In `orders`, orders of several tenants go through all four
+There are two storms. In `commands`, many callers place and change orders in one context: every command
+has one effect and its first answer. In `orders`, orders of several tenants go through all four
 contexts, with declined cards, too little stock, parcels that come back and customers who change
 their minds: each order is completed, paid once and sent once, or cancelled, with nothing charged
 and nothing held; no saga is left, logs have no gaps, read models equal a rebuild.
@@ -27,7 +27,7 @@ _PROBLEMS_SHOWN = 40
 
 
 def main() -> int:
-    """Returns 0 when everything holds, 1 when not."""
+    """Return 0 when everything holds, 1 when not."""
     arguments = _arguments()
     console = Console()
     storms = [arguments.only] if arguments.only else ["commands", "orders"]
@@ -42,27 +42,27 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make chaos ARGS=…", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=["commands", "orders"], help="one of the storms; else both")
-    parser.add_argument("--seed", type=int, default=1, help="what chance follows from (1)")
+    parser.add_argument("--only", choices=["commands", "orders"], help="run one of the storms; default: both")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices (1)")
     commands = parser.add_argument_group("the storm of commands")
-    commands.add_argument("--rounds", type=_positive, default=12, help="how many kills and restarts (12)")
-    commands.add_argument("--callers", type=_positive, default=32, help="how many callers (32)")
+    commands.add_argument("--rounds", type=_positive, default=12, help="number of kills and restarts (12)")
+    commands.add_argument("--callers", type=_positive, default=32, help="number of callers (32)")
     orders = parser.add_argument_group("the storm of orders")
-    orders.add_argument("--orders", type=_positive, default=400, help="how many orders (400)")
-    orders.add_argument("--tenants", type=_positive, default=4, help="of how many tenants (4)")
-    orders.add_argument("--seconds", type=_positive, default=120, help="how long it blows (120)")
-    orders.add_argument("--kills", type=_positive, default=36, help="how many kills (36)")
+    orders.add_argument("--orders", type=_positive, default=400, help="number of orders (400)")
+    orders.add_argument("--tenants", type=_positive, default=4, help="number of tenants (4)")
+    orders.add_argument("--seconds", type=_positive, default=120, help="duration in seconds (120)")
+    orders.add_argument("--kills", type=_positive, default=36, help="number of kills (36)")
     return parser.parse_args()
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1")
     return int(text)
 
 
 async def _kept(name: str, arguments: argparse.Namespace, console: Console) -> bool:
-    """Runs a storm in a folder that stays when something does not hold."""
+    """Run a storm in a folder that is kept when something does not hold."""
     folder = Path(tempfile.mkdtemp(prefix=f"intent-chaos-{name}-"))
     console.print(f"[bold]the storm of {name}[/bold], seed {arguments.seed}", highlight=False)
     blow = _orders if name == "orders" else _commands

@@ -1,4 +1,4 @@
-"""What must hold of any one context once it is quiet: of its log and of its read models."""
+"""The invariants of a context once it is quiet: of its log and of its read models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK = 0.1
 
 
 async def fetched(dsn: str, query: str) -> Log:
-    """Returns the rows of a query; as the administrator it sees those of every tenant."""
+    """Return the rows of a query, for the administrator and so of every tenant."""
     connection = await asyncpg.connect(dsn)
     try:
         rows: Log = await connection.fetch(query)
@@ -28,7 +28,7 @@ async def fetched(dsn: str, query: str) -> Log:
 
 
 async def check_log(dsn: str, context: str) -> Log:
-    """Returns the log of a context; raises AssertionError when it has a gap or a stream skips a version."""
+    """Return the log of a context; raise AssertionError when it has a gap or a stream skips a version."""
     log = await fetched(dsn, f"select * from {context}.events order by position")
     positions = [row["position"] for row in log]
     assert positions == list(range(1, len(log) + 1)), f"the log of {context} has a gap"
@@ -41,7 +41,7 @@ async def check_log(dsn: str, context: str) -> Log:
 
 
 async def check_read_models(dsn: str, context: str, client: IntentClient, patience: float) -> None:
-    """Rebuilds every read model of a context; raises AssertionError when that changes a row."""
+    """Rebuild every read model of a context; raise AssertionError when that changes a row."""
     query = f"select name, shape->>'table' as read, shape->>'key' as key from {context}.projections"
     for projection in await fetched(dsn, query):
         table, key = f"{context}.{projection['read']}", json.loads(projection["key"])

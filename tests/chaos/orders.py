@@ -30,7 +30,7 @@ __all__ = ["OrderStorm", "Result", "plan_of", "running"]
 
 T = TypeVar("T")
 PATIENCE = 300.0
-"""Seconds without any change after which it is taken as stuck: longer than anything waits to try again."""
+"""Seconds without any change after which it counts as stuck: longer than any wait for a retry."""
 _CALL_PATIENCE = 900.0
 _AT_ONCE = 32
 _LOOK = 0.5
@@ -49,13 +49,13 @@ _ENVIRONMENT = {
 
 
 def plan_of(seed: int, orders: int, tenants: int = 3) -> Plan:
-    """Returns what is ordered."""
+    """Return the plan of the orders."""
     return planned(f"chaos-{seed}", tenants=tenants, orders=orders, seed=seed, shares=_SHARES)
 
 
 @asynccontextmanager
 async def running(platform: LocalPlatform) -> AsyncIterator[dict[str, ContextService]]:
-    """Runs the four contexts as processes of their own, for as long as the block lasts."""
+    """Run the four contexts as processes of their own for the duration of the block."""
     services = {
         name: platform.service(name, environment=_ENVIRONMENT, log_level="warning") for name in CONTEXTS
     }
@@ -70,15 +70,15 @@ async def running(platform: LocalPlatform) -> AsyncIterator[dict[str, ContextSer
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a storm.
+    """The result of a storm.
 
     Attributes:
         problems: What does not hold, in sentences.
-        outcomes: How many orders ended how.
-        kills: How often something was killed.
-        starts_failed: What could not start at once since what it needs was away, in sentences.
-        sagas: How many sagas ran, in all contexts.
-        events: How many events were recorded, in all contexts.
+        outcomes: The number of orders with each outcome.
+        kills: The number of kills.
+        starts_failed: Failed starts while something that the process needs was unavailable, in sentences.
+        sagas: The number of sagas in all contexts.
+        events: The number of recorded events in all contexts.
         quiet_after: Seconds from the moment from which everything ran to the last saga's end.
     """
 
@@ -96,13 +96,13 @@ class OrderStorm:
     """One storm over the four contexts.
 
     Attributes:
-        platform: What they run on.
+        platform: The platform on which they run.
         services: The contexts, by name.
-        plan: What is ordered.
-        seconds: For how long orders come and things are killed.
-        kills: How often something is killed.
-        seed: What chance follows from.
-        tell: Called with how far it is.
+        plan: The planned orders.
+        seconds: The time in which orders are placed and processes killed.
+        kills: The number of kills.
+        seed: The seed of the random choices.
+        report: Called with the progress.
     """
 
     platform: LocalPlatform
@@ -111,11 +111,11 @@ class OrderStorm:
     seconds: float
     kills: int
     seed: int
-    tell: Callable[[str], None] = lambda words: None
-    _away: set[str] = field(default_factory=set)
+    report: Callable[[str], None] = lambda words: None
+    _down: set[str] = field(default_factory=set)
 
     async def blow(self) -> Result:
-        """Lets the storm blow, waits until all is quiet, and checks what must hold."""
+        """Run the storm, wait until everything is quiet, and check the invariants."""
         async with AsyncExitStack() as stack:
             world = World({name: await stack.enter_async_context(self._client(name)) for name in CONTEXTS})
             run = Run(world, self.plan, patience=PATIENCE)
@@ -140,8 +140,8 @@ class OrderStorm:
         def on_placed() -> None:
             nonlocal placed
             placed += 1
-            away = f", away: {', '.join(sorted(self._away))}" if self._away else ""
-            self.tell(f"{placed} of {len(self.plan.wishes)} orders placed, {outages.kills} kills{away}")
+            down = f", down: {', '.join(sorted(self._down))}" if self._down else ""
+            self.report(f"{placed} of {len(self.plan.wishes)} orders placed, {outages.kills} kills{down}")
 
         run.on_placed = on_placed
         async with asyncio.TaskGroup() as both:
@@ -150,18 +150,18 @@ class OrderStorm:
         return outages
 
     def _changed(self, name: str, came: bool) -> None:
-        (self._away.discard if came else self._away.add)(name)
+        (self._down.discard if came else self._down.add)(name)
 
     async def _quiet(self, run: Run) -> list[Books]:
-        """Waits until every order is at its end and the books add up, or nothing moves any more."""
+        """Wait until every order is at its end and the books add up, or nothing changes any more."""
         at_end = 0
         async for at_end in run.ended():
-            self.tell(f"{at_end} of {len(self.plan.wishes)} orders at their end")
-        self.tell("payments and stock settle")
+            self.report(f"{at_end} of {len(self.plan.wishes)} orders at their end")
+        self.report("payments and stock settle")
         return await run.settled(None if at_end == len(self.plan.wishes) else 0)
 
     async def _sagas_over(self, world: World) -> list[SagaInfo]:
-        """Waits until every saga is over, or nothing moves any more; returns them all."""
+        """Wait until every saga is over, or nothing changes any more; return all sagas."""
 
         def left(sagas: list[SagaInfo]) -> int:
             return sum(not saga.HasField("ended_at") for saga in sagas)
@@ -169,7 +169,7 @@ class OrderStorm:
         return await self._quiet_of("sagas", lambda: self._sagas(world), left)
 
     async def _workflows_left(self) -> list[str]:
-        """Waits until no workflow of any kind runs, or nothing moves any more; says which do, or failed."""
+        """Wait until no workflow runs, or nothing changes any more; return those that run or failed."""
         client = await Client.connect(self.platform.temporal.address)
 
         async def look() -> list[str]:
@@ -185,7 +185,7 @@ class OrderStorm:
     async def _quiet_of(
         self, what: str, look: Callable[[], Awaitable[list[T]]], left_of: Callable[[list[T]], int]
     ) -> list[T]:
-        """Looks until nothing is left to wait for, or nothing moves any more; returns what it saw last."""
+        """Poll until nothing is left to wait for, or nothing changes any more; return the last result."""
         before: list[T] = []
         moved = time.monotonic()
         while True:
@@ -195,7 +195,7 @@ class OrderStorm:
                 return seen
             if seen != before:
                 before, moved = seen, time.monotonic()
-            self.tell(f"{left} {what} are not over")
+            self.report(f"{left} {what} are not over")
             await asyncio.sleep(_LOOK)
 
     async def _sagas(self, world: World) -> list[SagaInfo]:
@@ -212,7 +212,7 @@ class OrderStorm:
         logs: list[Log] = []
         broken: list[str] = []
         for name, client in world.clients.items():
-            self.tell(f"checking the log and the read models of {name}")
+            self.report(f"checking the log and the read models of {name}")
             try:
                 logs.append(await check_log(self.platform.postgres.dsn, name))
                 await check_read_models(self.platform.postgres.dsn, name, client, PATIENCE)

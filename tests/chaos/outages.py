@@ -1,4 +1,4 @@
-"""Kills whatever runs, each at its own seeded moments, and starts it again some time later."""
+"""Outages: every process is killed at its own seeded moments and started again some time later."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from intent.dev.services import ServiceFailed
 
 __all__ = ["Outage", "Outages", "outages_planned", "victims"]
 
-_LONGEST_AWAY = 3.0
+_LONGEST_OUTAGE = 3.0
 _START_PATIENCE = 300.0
 
 
 class Victim(Protocol):
-    """What is killed and started."""
+    """Something that is killed and started."""
 
     def kill(self) -> None:
-        """Kills it as kill -9 does."""
+        """Kill it as kill -9 does."""
         ...
 
     def start(self) -> object:
-        """Starts it and waits until it is ready."""
+        """Start it and wait until it is ready."""
         ...
 
 
@@ -35,39 +35,39 @@ class Outage:
     """One kill.
 
     Attributes:
-        moment: Seconds from the beginning; later when the victim is still starting then.
-        away: Seconds until it is started again.
+        moment: Seconds from the start; later when the victim is still starting then.
+        down: Seconds until it is started again.
     """
 
     moment: float
-    away: float
+    down: float
 
 
 def victims(platform: LocalPlatform, services: Mapping[str, ContextService]) -> dict[str, Victim]:
-    """Returns all that can be killed, by name."""
+    """Return all that can be killed, by name."""
     return {"PostgreSQL": platform.postgres, "Temporal": platform.temporal, **services}
 
 
 def outages_planned(names: Sequence[str], seed: int, seconds: float, kills: int) -> dict[str, list[Outage]]:
-    """Returns so many kills within so many seconds, of everything in turn: they may fall together."""
+    """Return a number of kills within a number of seconds, of everything in turn; they may coincide."""
     chance = random.Random(seed)
     order = [name for _ in range(-(-kills // len(names))) for name in chance.sample(names, len(names))]
     planned: dict[str, list[Outage]] = {name: [] for name in names}
     for name in order[:kills]:
-        planned[name].append(Outage(chance.uniform(0, seconds), chance.uniform(0, _LONGEST_AWAY)))
+        planned[name].append(Outage(chance.uniform(0, seconds), chance.uniform(0, _LONGEST_OUTAGE)))
     return {name: sorted(own, key=lambda outage: outage.moment) for name, own in planned.items()}
 
 
 @dataclass
 class Outages:
-    """Brings about what is planned.
+    """The execution of planned outages.
 
     Attributes:
-        victims: What is killed, by name.
-        planned: When, by name.
-        on_change: Called with the name of what goes or comes, and whether it came.
-        kills: How many there were so far.
-        starts_failed: What could not start at once since what it needs was away, in sentences.
+        victims: The victims, by name.
+        planned: Their outages, by name.
+        on_change: Called with the name of a victim, and whether it was started or killed.
+        kills: The number of kills so far.
+        starts_failed: Failed starts while something that the process needs was unavailable, in sentences.
     """
 
     victims: Mapping[str, Victim]
@@ -77,7 +77,7 @@ class Outages:
     starts_failed: list[str] = field(default_factory=list)
 
     async def happen(self) -> None:
-        """Kills and starts until all is over and everything runs."""
+        """Kill and start until the plan is done and everything runs."""
         began = time.monotonic()
         await asyncio.gather(*(self._strike(name, began) for name in self.planned))
 
@@ -87,12 +87,12 @@ class Outages:
             self.on_change(name, False)
             await asyncio.to_thread(self.victims[name].kill)
             self.kills += 1
-            await asyncio.sleep(outage.away)
-            await self._bring_back(name)
+            await asyncio.sleep(outage.down)
+            await self._start_again(name)
             self.on_change(name, True)
 
-    async def _bring_back(self, name: str) -> None:
-        """Starts it, again when it could not start since what it needs is away too."""
+    async def _start_again(self, name: str) -> None:
+        """Start it, and try again while something that it needs is unavailable too."""
         end = time.monotonic() + _START_PATIENCE
         while True:
             try:

@@ -27,14 +27,14 @@ PATIENCE = 120.0
 
 @dataclass(slots=True)
 class Sent:
-    """A command that was sent, and what came of it.
+    """A command that was sent, and its outcome.
 
     Attributes:
-        tenant: Whose it is.
+        tenant: The tenant.
         command: The command.
         command_id: Its id.
-        began: When it was sent first, on the monotonic clock.
-        ended: When it was answered; 0 while it is under way.
+        began: The time of the first attempt, on the monotonic clock.
+        ended: The time of the answer; 0 while it is in flight.
         answer: Its result, or the reason of its failure.
     """
 
@@ -47,7 +47,7 @@ class Sent:
 
 
 class Target(Protocol):
-    """What a storm blows at."""
+    """The target of a storm."""
 
     @property
     def target(self) -> str:
@@ -57,13 +57,13 @@ class Target(Protocol):
 
 @dataclass
 class Storm:
-    """Load on one context, from so many callers.
+    """Load on one context, from a number of callers.
 
     Attributes:
-        platform: What it runs on.
+        platform: The platform on which it runs.
         service: The context process, or several.
-        seed: Makes a storm repeatable, as far as the machine allows.
-        callers: How many callers.
+        seed: The seed of the random choices; repeats a storm as far as the machine allows.
+        callers: The number of callers.
     """
 
     platform: LocalPlatform
@@ -82,7 +82,7 @@ class Storm:
         )
 
     async def blow(self, disruptions: Sequence[Callable[[], object]], pause: float) -> None:
-        """Runs the callers, and the disruptions one after the other in between."""
+        """Run the callers, and the disruptions one after the other in between."""
         callers = [asyncio.create_task(self._caller(n)) for n in range(self.callers)]
         try:
             for disrupt in disruptions:
@@ -96,21 +96,21 @@ class Storm:
             await asyncio.gather(*callers)
 
     def restart_postgres(self) -> None:
-        """Stops PostgreSQL under load and starts it again."""
+        """Stop PostgreSQL under load and start it again."""
         self.platform.postgres.restart()
 
     def kill_postgres(self) -> None:
-        """Kills PostgreSQL, which recovers from its log, and starts it again."""
+        """Kill PostgreSQL, which recovers from its log, and start it again."""
         self.platform.postgres.kill()
         self.platform.postgres.start()
 
     def restart_temporal(self) -> None:
-        """Kills Temporal and starts it again."""
+        """Kill Temporal and start it again."""
         self.platform.temporal.kill()
         self.platform.temporal.start()
 
     async def send(self, tenant: str, command: Message, command_id: UUID | None = None) -> Sent:
-        """Sends a command until it is answered, with one id."""
+        """Send a command with one id until it is answered."""
         sent = Sent(tenant, command, command_id or self._new_id(), time.monotonic())
         if command_id is None:
             self.sent.append(sent)
@@ -139,10 +139,10 @@ class Storm:
     def _new_id(self) -> UUID:
         return UUID(int=self.random.getrandbits(128), version=4)
 
-    # What must hold once it is quiet.
+    # The invariants, once it is quiet.
 
     async def check(self) -> None:
-        """Checks every promise; raises AssertionError with what was broken."""
+        """Check every promise; raise AssertionError with what was broken."""
         unanswered = [s for s in self.sent if isinstance(s.answer, str) and s.answer in _NO_ANSWER]
         assert not unanswered, f"{len(unanswered)} commands were never answered: {unanswered[:3]}"
         await self._repeats_change_nothing()
@@ -151,7 +151,7 @@ class Storm:
         await self._nothing_is_stuck()
 
     def slowest_after_restart(self) -> float:
-        """Returns how long after a restart the last command in flight before it was answered."""
+        """Return the longest time from a restart to the answer of a command that was in flight before it."""
         return max(
             (
                 sent.ended - restarted

@@ -1,4 +1,4 @@
-"""Four contexts are killed and restarted under orders; and a verdict names what does not hold."""
+"""Four contexts are killed and restarted under load, and a verdict names what does not hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .verdict import Verdict, saga_of
 @pytest.mark.chaos
 async def test_orders_through_four_contexts_that_are_killed_add_up() -> None:
     plan = plan_of(seed=5, orders=24, tenants=2)
-    # Not the quick PostgreSQL of other tests: it loses what it has just confirmed when it is killed.
+    # Not the fast PostgreSQL of other tests: when killed, it loses what it has just confirmed.
     with LocalPlatform(durable=True) as platform:
         async with running(platform) as services:
             storm = OrderStorm(platform, services, plan, seconds=6, kills=6, seed=5)
@@ -39,12 +39,19 @@ def test_everything_is_killed_in_turn_and_a_seed_repeats_it() -> None:
 
 
 def charge(**further: int) -> Charge:
-    made = {"authorized": 450, "authorizations": 1, "captured": 0, "captures": 0, "refunded": 0, "voids": 0}
-    return Charge(key="shop/o-1", currency="EUR", expiries=0, **{**made, **further})
+    amounts = {
+        "authorized": 450,
+        "authorizations": 1,
+        "captured": 0,
+        "captures": 0,
+        "refunded": 0,
+        "voids": 0,
+    }
+    return Charge(key="shop/o-1", currency="EUR", expiries=0, **{**amounts, **further})
 
 
 def judged(status: OrderStatus.ValueType, saga: SagaInfo, provider: Charge, *types: str) -> str:
-    """Returns what a verdict says of one order."""
+    """Return the verdict on one order."""
     total = Money(minor_units=450, currency="EUR")
     orders = {"o-1": OrderView(order_id="o-1", status=status, total=total)}
     books = Books("shop", {}, {}, orders, {}, {}, {})
@@ -62,15 +69,15 @@ def saga(status: SagaStatus.ValueType) -> SagaInfo:
 
 def test_a_verdict_names_the_order_its_saga_and_what_is_off() -> None:
     cancelled, completed = OrderStatus.ORDER_STATUS_CANCELLED, OrderStatus.ORDER_STATUS_COMPLETED
-    undone, well = saga(SagaStatus.SAGA_STATUS_COMPENSATED), saga(SagaStatus.SAGA_STATUS_COMPLETED)
+    undone, complete = saga(SagaStatus.SAGA_STATUS_COMPENSATED), saga(SagaStatus.SAGA_STATUS_COMPLETED)
     reserved, released = "inventory.v1.StockReserved", "inventory.v1.StockReleased"
     assert judged(cancelled, undone, charge(voids=1), reserved, released) == ""
     name = "order o-1 of shop (saga orders.v1.FulfilOrder/shop/o-1): "
     assert f"{name}its stock does not add up" in judged(cancelled, undone, charge(voids=1), reserved)
     assert f"{name}the provider says: 450 are held" in judged(cancelled, undone, charge())
     charged = charge(captured=900, captures=2)
-    assert f"{name}the provider says: it is charged twice" in judged(completed, well, charged)
-    assert f"{name}captured 0 times" in judged(completed, well, charge())
+    assert f"{name}the provider says: it is charged twice" in judged(completed, complete, charged)
+    assert f"{name}captured 0 times" in judged(completed, complete, charge())
     assert f"{name}it is completed, its saga" in judged(completed, undone, charge())
     stuck = judged(cancelled, saga(SagaStatus.SAGA_STATUS_STUCK), charge(voids=1))
     assert "saga orders.v1.FulfilOrder/shop/o-1 is not over: stuck, at ReleaseStock" in stuck

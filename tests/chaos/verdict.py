@@ -1,4 +1,4 @@
-"""What must hold of orders across the contexts once all is quiet; says what does not, by order and saga."""
+"""The invariants of orders across the contexts, and what violates them, by order and saga."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .logs import Log
 __all__ = ["Verdict", "saga_of"]
 
 Happened = Mapping[tuple[str, str], Counter[str]]
-"""How often which event happened, by tenant and order."""
+"""The number of each event, by tenant and order."""
 
 _WELL = SagaStatus.SAGA_STATUS_COMPLETED
 _UNDONE = SagaStatus.SAGA_STATUS_COMPENSATED
@@ -39,17 +39,17 @@ _ONCE = {
         (StockShippedOut, "shipped out"),
     )
 }
-"""What happens exactly once to an order that is completed, and at most once to any."""
+"""The events that happen exactly once to a completed order, and at most once to any."""
 
 
 def saga_of(tenant: str, order_id: str) -> str:
-    """Returns the id of the saga that fulfils an order."""
+    """Return the id of the saga that fulfils an order."""
     return f"{FulfilOrder.DESCRIPTOR.full_name}/{tenant}/{order_id}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All that is known of the orders in the end.
+    """Everything that is known of the orders at the end.
 
     Attributes:
         books: What the contexts say of the orders, by tenant.
@@ -64,7 +64,7 @@ class Verdict:
     logs: list[Log]
 
     def problems(self) -> list[str]:
-        """Returns what does not hold, in sentences; nothing when all does."""
+        """Return what does not hold, in sentences; an empty list when everything does."""
         return [
             *(f"{one.tenant}: {problem}" for one in self.books for problem in one.problems()),
             *self._sagas_not_over(),
@@ -116,7 +116,7 @@ class Verdict:
         yield from (f"the provider was asked for what no order is: {charge}" for charge in charges.values())
 
     def _ends(self) -> Iterator[tuple[str, str, bool]]:
-        """Yields every order, and whether it is completed."""
+        """Yield every order, and whether it is completed."""
         for one in self.books:
             for order_id, order in one.orders.items():
                 yield one.tenant, order_id, order.status == COMPLETED
@@ -144,7 +144,7 @@ def _happened(logs: Iterable[Log]) -> Happened:
 
 
 def _order_of(row: Mapping[str, Any]) -> str:
-    """Returns the order that an event is about; payments and parcels bear its id."""
+    """Return the order of an event; payments and parcels have its id."""
     for event in (StockReserved, StockReleased, StockShippedOut):
         if row["type"] == event.DESCRIPTOR.full_name:
             return event.FromString(row["data"]).order_id

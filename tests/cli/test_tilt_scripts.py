@@ -23,12 +23,12 @@ def _script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_check_has_a_command_done_by_each_context(dev: Dev) -> None:
+def test_the_check_executes_a_command_in_each_context(dev: Dev) -> None:
     contexts = sorted(dev.state.contexts)
     done = _script("check.py", "--data", str(dev.folder), *contexts)
     assert done.returncode == 0, done.stderr
-    told = [line.split()[0] for line in done.stdout.splitlines() if " did what it was told" in line]
-    assert told == contexts
+    executed = [line.split()[0] for line in done.stdout.splitlines() if " executed its command" in line]
+    assert executed == contexts
 
 
 def test_a_button_rebuilds_every_projection_of_a_context(dev: Dev) -> None:

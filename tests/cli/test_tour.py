@@ -183,7 +183,7 @@ def test_one_command_is_one_trace_from_the_call_to_sql(dev: Dev, collector: Coll
 def test_a_second_dev_on_the_same_data_is_refused(dev: Dev) -> None:
     done = process("dev", "--port-base", "0", "--data", str(dev.folder))
     assert done.code == 3
-    assert f"intent dev runs already from {dev.folder} (pid {dev.process.pid})" in done.err
+    assert f"intent dev already runs from {dev.folder} (pid {dev.process.pid})" in done.err
 
 
 def test_a_context_that_dies_is_started_again(dev: Dev) -> None:
@@ -197,7 +197,7 @@ def test_a_context_that_dies_is_started_again(dev: Dev) -> None:
     placed = _place(dev, "o-after-kill")
     assert placed["version"] == "1"
     assert not lives(victim)
-    assert "orders ended by signal 9; starts again" in dev.output.read_text()
+    assert "orders ended by signal 9; restarting" in dev.output.read_text()
 
 
 def test_data_survives_ctrl_c_and_a_kill_leaves_nothing_behind(dev_folder: Path) -> None:

@@ -69,7 +69,7 @@ def test_each_order_is_counted_under_what_became_of_it() -> None:
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "an order that is missing": ("orders", {"sold": None}, "order sold is missing"),
-    "an order that goes on": (
+    "an order that is still running": (
         "orders",
         {"sold": order("sold", OrderStatus.ORDER_STATUS_SHIPPED)},
         "order sold is not at its end: ORDER_STATUS_SHIPPED",
@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "stock that is still held": (
         "stock",
         {"tea": StockItem(sku="tea", on_hand=8, reserved=2)},
-        "2 of tea are still held",
+        "2 of tea are still reserved",
     ),
     "stock that is lost": (
         "stock",

@@ -27,12 +27,12 @@ Manifest = dict[str, Any]
 
 
 def release_of(context: str) -> str:
-    """Returns the name under which a context is released: Kubernetes takes no underscores."""
+    """Return the name under which a context is released: Kubernetes takes no underscores."""
     return context.replace("_", "-")
 
 
 def to_set(context: str) -> dict[str, str]:
-    """Returns the three values that the files leave to whoever installs."""
+    """Return the three values that the files leave to the installer."""
     return {
         "image.registry": "registry.example.com/team",
         "database.existingSecret": f"{release_of(context)}-database",
@@ -41,7 +41,7 @@ def to_set(context: str) -> dict[str, str]:
 
 
 def helm(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """Runs helm and returns what it prints.
+    """Run helm and return what it prints.
 
     Raises:
         HelmRefused: It ended with an error.
@@ -65,7 +65,7 @@ class HelmRefused(Exception):
 
 
 def options(files: Sequence[Path] = (), values: Mapping[str, str] | None = None) -> list[str]:
-    """Returns values as helm's options."""
+    """Return values as helm's options."""
     given = [part for file in files for part in ("-f", str(file))]
     return [
         *given,
@@ -82,7 +82,7 @@ def template(
     namespace: str = "shop",
     kubernetes: str = "1.37.0",
 ) -> str:
-    """Returns a chart rendered, with its tests."""
+    """Return a chart rendered, with its tests."""
     return helm(
         *("template", release, chart, "--namespace", namespace, "--kube-version", kubernetes),
         *options(files, values),
@@ -90,24 +90,24 @@ def template(
 
 
 def objects(text: str) -> list[Manifest]:
-    """Returns the objects of a render."""
+    """Return the objects of a render."""
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
 @cache
 def render(context: str, environment: str = "prod", *overlays: str) -> str:
-    """Returns a context rendered for an environment, with overlays of ``values/with``."""
+    """Return a context rendered for an environment, with overlays of ``values/with``."""
     files = [VALUES / context / f"{environment}.yaml", *(WITH / f"{name}.yaml" for name in overlays)]
     return template(release_of(context), files, {} if environment == "dev" else to_set(context))
 
 
 def rendered(context: str, environment: str = "prod", *overlays: str) -> list[Manifest]:
-    """Returns the objects of `render`, the caller's own."""
+    """Return the objects of `render`, as a copy for the caller."""
     return objects(render(context, environment, *overlays))
 
 
 def built_platform(folder: Path) -> Path:
-    """Returns a copy of the platform chart with its dependencies in it."""
+    """Return a copy of the platform chart with its dependencies in it."""
     for chart in (CHART, PLATFORM):
         shutil.copytree(chart, folder / chart.name, ignore=shutil.ignore_patterns("charts", "Chart.lock"))
     helm("dependency", "build", folder / PLATFORM.name)
@@ -115,12 +115,12 @@ def built_platform(folder: Path) -> Path:
 
 
 def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:
-    """Returns the objects of some kinds."""
+    """Return the objects of some kinds."""
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
 
 def pod_of(manifest: Manifest) -> Manifest:
-    """Returns the pod's template of a workload, or the pod itself: metadata and spec."""
+    """Return the pod's template of a workload, or the pod itself: metadata and spec."""
     if manifest["kind"] == "Pod":
         return manifest
     template: Manifest = manifest["spec"]["template"]
@@ -128,11 +128,11 @@ def pod_of(manifest: Manifest) -> Manifest:
 
 
 def workloads(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Returns everything that runs pods."""
+    """Return everything that runs pods."""
     return of_kind(manifests, "Deployment", "Job", "Pod", "WorkerDeployment")
 
 
 def hooks_of(manifest: Manifest) -> set[str]:
-    """Returns the events of helm at which an object is made; none for those of the release."""
+    """Return the events of helm at which an object is created; none for objects of the release."""
     events = manifest["metadata"].get("annotations", {}).get("helm.sh/hook", "")
     return {event for event in events.split(",") if event}

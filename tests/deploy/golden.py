@@ -1,4 +1,4 @@
-"""The renders as somebody last looked at them; ``python -m tests.deploy.golden`` takes new ones."""
+"""The reviewed renders; ``python -m tests.deploy.golden`` accepts new ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SOURCE = re.compile(r"^# Source: .*\n", re.MULTILINE)
 
 
 def renders() -> dict[str, str]:
-    """Returns every render that is kept, by the name of its file."""
+    """Return every render that is kept, by the name of its file."""
     found = {f"{context}-{env}": render(context, env) for context in CONTEXTS for env in ENVIRONMENTS}
     found |= {f"orders-prod-with-{overlay}": render("orders", "prod", overlay) for overlay in OVERLAYS}
     found["everything"] = template("shipping", [CHART / "ci" / "everything-values.yaml"])
@@ -25,18 +25,18 @@ def renders() -> dict[str, str]:
 
 
 def kept(name: str) -> Path:
-    """Returns where a render is kept."""
+    """Return the path of a kept render."""
     return GOLDEN / f"{name}.yaml"
 
 
 def _stable(text: str) -> str:
-    """Returns a render without the blank lines and sources that say nothing about the objects."""
+    """Return a render without blank lines and comments with sources."""
     lines = [line.rstrip() for line in _SOURCE.sub("", text).splitlines()]
     return "\n".join(line for line in lines if line) + "\n"
 
 
 def main() -> None:
-    """Takes the renders as they are, and drops those of contexts that are gone."""
+    """Write the current renders, and remove those of contexts that no longer exist."""
     GOLDEN.mkdir(exist_ok=True)
     found = renders()
     for path in GOLDEN.glob("*.yaml"):

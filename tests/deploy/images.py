@@ -1,4 +1,4 @@
-"""Builds images and runs what is in them, without a daemon: Debian's buildah, and a base made here."""
+"""Builds of images and runs of their programs, without a daemon: with buildah and a base built here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .charts import ROOT
 BASE = "localhost/base"
 _PACKAGES = "ca-certificates,python3,python3-venv"
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
-# What a container is: a root that nobody writes but below /tmp, no rights, and only the image's variables.
+# A container: a root that is read-only except /tmp, no rights, and only the image's variables.
 _CONTAINER = """
 root=$1 user=$2 folder=$3; shift 3
 mount --make-rprivate / && mount --bind "$root" "$root" && mount -o remount,bind,ro "$root" &&
@@ -29,7 +29,7 @@ exec chroot --userspec="$user" "$root" env -i -C "$folder" "$@"
 
 
 def cannot_build() -> str:
-    """Returns why no image can be built here, or an empty string."""
+    """Return why no image can be built here, or an empty string."""
     missing = [program for program in ("buildah", "mmdebstrap", "unshare") if shutil.which(program) is None]
     if missing:
         return f"{', '.join(missing)} must be there: Debian has packages of these names"
@@ -52,7 +52,7 @@ class Image:
     config: Mapping[str, Any]
 
     def command(self, arguments: Sequence[str], variables: Mapping[str, str]) -> list[str]:
-        """Returns the program that runs the image's entry point, or another program, as `docker run` does."""
+        """Return the program that runs the image's entry point, or another program, as `docker run` does."""
         environment = [*self.config["Env"], *(f"{name}={value}" for name, value in variables.items())]
         return [
             *("unshare", "--mount", "sh", "-c", _CONTAINER, "container", str(self.root)),
@@ -60,19 +60,19 @@ class Image:
         ]
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs a program of the image to its end."""
+        """Run a program of the image to its end."""
         return subprocess.run(
             self.command(arguments, variables), capture_output=True, text=True, timeout=120, check=False
         )
 
     def process(self, log: Path, *arguments: str, **variables: str) -> ManagedProcess:
-        """Returns the image's entry point as a process, not started yet."""
+        """Return the image's entry point as a process, not started yet."""
         whole = [*self.config["Entrypoint"], *(arguments or self.config["Cmd"])]
         return ManagedProcess("container", self.command(whole, variables), log, grace=60)
 
 
 class Builder:
-    """Builds images into a folder of its own."""
+    """Builder of images in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ class Builder:
         self._environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(settings)}
 
     def make_base(self) -> None:
-        """Makes the image that stands in for the bases of the Dockerfile, of this machine's Debian."""
+        """Build the image that replaces the bases of the Dockerfile, from this machine's Debian."""
         archive = ROOT / "build" / "image-base.tar"
         if not archive.exists():
             archive.parent.mkdir(exist_ok=True)
@@ -95,12 +95,12 @@ class Builder:
             new.rename(archive)
         name = self._buildah("from", "scratch")
         self._buildah("add", "--quiet", name, str(archive), "/")
-        # It trusts whom this machine trusts.
+        # It trusts the same certificate authorities as this machine.
         self._buildah("copy", "--quiet", name, str(Path(_AUTHORITIES).resolve()), _AUTHORITIES)
         self._buildah("commit", "--quiet", "--rm", name, BASE)
 
     def build(self, context: str, *, target: str = "final", **arguments: str) -> str:
-        """Builds the image of a context; returns its name."""
+        """Build the image of a context; return its name."""
         name = f"localhost/intent/{context}-{target}"
         given = {"CONTEXT": context, "BASE": BASE, "BUILD_BASE": BASE, **arguments}
         parts = [part for key, value in given.items() for part in ("--build-arg", f"{key}={value}")]
@@ -112,7 +112,7 @@ class Builder:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Image]:
-        """Gives access to an image's files."""
+        """Give access to an image's files."""
         working = self._buildah("from", name)
         try:
             described = json.loads(self._buildah("inspect", "--type", "image", name))

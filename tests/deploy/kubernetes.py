@@ -1,4 +1,4 @@
-"""What an API server would say of an object, without one.
+"""The answers of an API server about an object, without a server.
 
 Core kinds are checked against Kubernetes' own schemas, strictly: an unknown field is refused. Of the
 kinds that operators bring, `CUSTOM` describes the fields that the charts use, and no others. What schemas
@@ -29,7 +29,7 @@ _QUANTITY: Final = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 
 
 def problems(manifest: Manifest, version: str) -> list[str]:
-    """Returns what a server of a version would refuse an object for."""
+    """Return the reasons for which a server of a version would refuse an object."""
     found = [*_schema(manifest, version), *_metadata(manifest.get("metadata", {}))]
     for path, value in _leaves(manifest):
         if path[-1:] in {("cpu",), ("memory",), ("sizeLimit",)} and not _QUANTITY.fullmatch(str(value)):

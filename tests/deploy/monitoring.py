@@ -1,4 +1,4 @@
-"""What the alerts and dashboards of the chart ask of Prometheus."""
+"""The queries of the chart's alerts and dashboards."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import promql_parser
 from .charts import Manifest, of_kind
 
 EXTERNAL = {"up"}
-"""What Prometheus itself adds."""
+"""The series that Prometheus itself adds."""
 ON_FAILURE = {"temporal_request_failure_total", "temporal_workflow_task_execution_failed_total"}
-"""What Temporal's SDK shows only once something has failed."""
+"""The series that Temporal's SDK exports only once something has failed."""
 
 
 def rules(manifests: list[Manifest]) -> list[dict[str, Any]]:
-    """Returns the alerts."""
+    """Return the alerts."""
     groups = [group for rule in of_kind(manifests, "PrometheusRule") for group in rule["spec"]["groups"]]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def dashboards(manifests: list[Manifest]) -> list[dict[str, Any]]:
-    """Returns the dashboards."""
+    """Return the dashboards."""
     maps = [one for one in of_kind(manifests, "ConfigMap") if one["metadata"]["name"].endswith("-dashboards")]
     return [json.loads(text) for one in maps for text in one["data"].values()]
 
 
 def expressions(manifests: list[Manifest]) -> Iterator[str]:
-    """Yields every query of alerts and dashboards."""
+    """Yield every query of alerts and dashboards."""
     for rule in rules(manifests):
         yield rule["expr"]
     for dashboard in dashboards(manifests):
@@ -41,7 +41,7 @@ def expressions(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def selectors(expression: str) -> list[promql_parser.VectorSelector]:
-    """Returns the series that a query reads.
+    """Return the series that a query reads.
 
     Raises:
         ValueError: It is no query.
@@ -58,7 +58,7 @@ def selectors(expression: str) -> list[promql_parser.VectorSelector]:
 
 
 def family(series: str) -> str:
-    """Returns the name of the metric to which a series belongs."""
+    """Return the name of the metric to which a series belongs."""
     for suffix in ("_bucket", "_count", "_sum"):
         if series.endswith(suffix):
             return series.removesuffix(suffix)

@@ -19,7 +19,7 @@ _HOST: Final = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def violations(spec: dict[str, Any]) -> list[str]:
-    """Returns what a pod's spec is refused for."""
+    """Return the reasons for which a pod's spec is refused."""
     found = [f"{name} is set" for name in _HOST if spec.get(name)]
     found += [
         f"volume {volume['name']} is of a forbidden type"

@@ -1,4 +1,4 @@
-"""Where the charts are installed for real: the cluster of `cluster`, or one that KUBECONFIG names."""
+"""The clusters for real installations of the charts: that of `cluster`, or one that KUBECONFIG names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Site:
     double: Cluster | None = field(default=None, repr=False)
 
     def install(self, verb: str, release: str, **values: str) -> str:
-        """Installs or upgrades orders and waits until it gets on.
+        """Install or upgrade orders and wait until it is ready.
 
         Args:
             verb: ``install`` or ``upgrade``.
@@ -55,12 +55,12 @@ class Site:
         )
 
     def helm(self, verb: str, *arguments: str | Path) -> str:
-        """Runs helm in the namespace."""
+        """Run helm in the namespace."""
         patience = () if verb in {"get", "history", "list"} else ("--timeout", _WAIT)
         return helm(verb, *arguments, "--namespace", self.namespace, *patience, environment=self.environment)
 
     def kubectl(self, *arguments: str, given: str = "") -> str:
-        """Runs kubectl in the namespace and returns what it prints; empty when it fails."""
+        """Run kubectl in the namespace and return what it prints; empty when it fails."""
         done = subprocess.run(
             [KUBECTL, "--namespace", self.namespace, *arguments],
             env={**os.environ, **self.environment},
@@ -72,23 +72,23 @@ class Site:
         return done.stdout
 
     def get(self, kind: str, name: str) -> Manifest | None:
-        """Returns an object, or None."""
+        """Return an object, or None."""
         text = self.kubectl("get", kind, name, "--output", "json", "--ignore-not-found")
         found: Manifest | None = json.loads(text) if text.strip() else None
         return found
 
     def names(self, kind: str) -> set[str]:
-        """Returns the names of all objects of a kind."""
+        """Return the names of all objects of a kind."""
         listed = json.loads(self.kubectl("get", kind, "--output", "json"))
         return {one["metadata"]["name"] for one in listed["items"]}
 
     def logs(self) -> str:
-        """Returns what the pods said, for a test that failed."""
+        """Return the logs of the pods, for a test that failed."""
         return self.double.logs() if self.double else self.kubectl("describe", "pods")
 
 
 def _urls(dsn: str, context: str) -> dict[str, str]:
-    """Returns the data of a context's Secret, from the administrator's URL."""
+    """Return the data of a context's Secret, from the administrator's URL."""
     host = dsn.rpartition("@")[2]
     roles = {
         role: f"postgresql://{context}_{role}:{role}-word@{host}" for role in ("service", "query", "owner")
@@ -98,7 +98,7 @@ def _urls(dsn: str, context: str) -> dict[str, str]:
 
 @contextmanager
 def double_site(folder: Path, contexts: Sequence[str] = ("orders",)) -> Iterator[Site]:
-    """Runs the double with real PostgreSQL and Temporal beside it, and a Secret for each context."""
+    """Run the double with real PostgreSQL and Temporal beside it, and a Secret for each context."""
     folder.mkdir(exist_ok=True)
     with LocalPlatform(durable=False, keep_workflows=False) as platform, Cluster(folder) as cluster:
         for context in contexts:
@@ -121,7 +121,7 @@ def double_site(folder: Path, contexts: Sequence[str] = ("orders",)) -> Iterator
 
 @contextmanager
 def real_site() -> Iterator[Site]:
-    """Makes a namespace, with the PostgreSQL and the Temporal of k8s/dev, on the cluster of KUBECONFIG.
+    """Make a namespace, with the PostgreSQL and the Temporal of k8s/dev, on the cluster of KUBECONFIG.
 
     The image that INTENT_TEST_IMAGE names must be there to be pulled, e.g. ``intent/orders:dev`` after
     ``kind load docker-image``. Skips where there is no cluster.
@@ -159,7 +159,7 @@ def real_site() -> Iterator[Site]:
 
 
 def reachable() -> bool:
-    """Tells whether KUBECONFIG names a cluster that answers."""
+    """Return whether KUBECONFIG names a cluster that answers."""
     asked = [str(KUBECTL), "version", "--request-timeout", "5s"]
     return (
         bool(os.environ.get("KUBECONFIG"))

@@ -1,4 +1,4 @@
-"""What the charts say of the code is so: commands, settings, task queues, messages."""
+"""The charts agree with the code: commands, settings, task queues, messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pytest
 import yaml
 from google.protobuf.json_format import ParseDict
 from intent.cli.app import app
+from intent.cli.variables import variables_of
 from intent.contracts import Registry, validate
 from intent.model import load_context
 from intent.settings.config import Settings, load_settings
 from intent.settings.variables import unknown_variables
 from intent.temporal.names import command_queue, saga_queue
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from .charts import CHART, CONTEXTS, OVERLAYS, ROOT, Manifest, objects, pod_of, rendered, template, workloads
@@ -66,13 +68,15 @@ def test_a_context_may_call_only_contexts(context: str) -> None:
 def test_a_context_calls_those_whose_events_it_consumes(context: str, registry: Registry) -> None:
     sources = set(load_context(context).bind(registry).consumers.values()) - {context}
     assert set(FACTS[context]["calls"]) == sources
-    told = {
+    addresses = {
         one["value"]
         for c in _containers(rendered(context, "prod"))
         for one in c["env"]
         if one["name"] == "INTENT_CONTEXT_ADDRESSES"
     }
-    assert told == ({",".join(f"{source}={source}:7400" for source in sorted(sources))} if sources else set())
+    assert addresses == (
+        {",".join(f"{source}={source}:7400" for source in sorted(sources))} if sources else set()
+    )
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
@@ -120,7 +124,7 @@ def test_workers_under_the_controller_get_only_what_it_does_not_add(
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_the_command_line_knows_every_command(container: dict[str, Any]) -> None:
-    # Options are read before help is shown, so an unknown one is told.
+    # Options are parsed before help is shown, so an unknown one is an error.
     asked = CliRunner().invoke(app, [*container["args"], "--help"])
     assert asked.exit_code == 0, asked.output
 
@@ -138,7 +142,7 @@ def test_the_settings_take_every_variable(
             Path(value).write_text("secret\n")
         monkeypatch.setenv(name, value)
     settings = load_settings()
-    assert unknown_variables(Settings) == []
+    assert unknown_variables(Settings, known=variables_of(get_command(app))) == []
     if container["name"] in {"server", "worker"}:
         assert settings.database_url == "secret"
         assert settings.metrics_host == "0.0.0.0"

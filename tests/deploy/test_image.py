@@ -1,4 +1,4 @@
-"""The image of a context: what its file keeps to, what is in it, and that it runs."""
+"""The image of a context: the rules for its Dockerfile, its contents, and that it runs."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     reason = cannot_build()
     if reason:
         pytest.skip(reason)
-    made = Builder(tmp_path_factory.mktemp("images"))
-    made.make_base()
-    return made
+    builder = Builder(tmp_path_factory.mktemp("images"))
+    builder.make_base()
+    return builder
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def settings(platform: LocalPlatform, port: int, metrics: int) -> dict[str, str]
 
 
 def started(process: ManagedProcess, image: Image, variables: dict[str, str]) -> ManagedProcess:
-    """Starts a process and waits until the image's own health check is content."""
+    """Start a process and wait until the image's own health check succeeds."""
     check = image.config["Healthcheck"]["Test"][1:]
     process.start()
     process.wait_until(lambda: image.run(*check, **variables).returncode == 0, 120)
@@ -207,6 +207,6 @@ async def test_in_development_changed_code_runs_in_the_same_container(
 
 
 @pytest.mark.image
-def test_an_unknown_context_ends_the_build_with_the_mend(builder: Builder) -> None:
+def test_an_unknown_context_ends_the_build_with_the_fix(builder: Builder) -> None:
     with pytest.raises(AssertionError, match="which context\\? --build-arg CONTEXT=NAME"):
         builder.build("ordes")

@@ -37,7 +37,7 @@ def _done(job: Manifest) -> bool:
 
 
 def _passes(site: Site) -> None:
-    """Has `helm test` send a real command through, and read it back."""
+    """Let `helm test` send a real command and read back its effect."""
     assert re.search(r"Phase:\s+Succeeded", site.helm("test", "orders"))
 
 
@@ -49,7 +49,7 @@ def test_install_prepares_postgresql_and_temporal_first(site: Site) -> None:
     deployment = site.get("deployment", "orders")
     assert deployment is not None
     assert deployment["status"]["readyReplicas"] == 2
-    # What let the Jobs out has gone with them.
+    # The policy for the Jobs was removed with them.
     assert site.names("networkpolicy") == {"orders"}
     _passes(site)
 
@@ -148,7 +148,7 @@ def test_a_new_version_is_promoted_and_the_old_one_stays_until_somebody_removes_
 
 def test_every_pod_ended_by_itself_within_its_grace_period(site: Site) -> None:
     if site.double is None:
-        pytest.skip("only the double tells how pods ended")
+        pytest.skip("only the double reports how pods ended")
     ended = site.double.controllers.ended
     assert len(ended) >= 6
     assert [pod.manifest["metadata"]["name"] for pod in ended if pod.killed or pod.code != 0] == []
@@ -163,7 +163,7 @@ def test_uninstall_leaves_only_what_hooks_made(site: Site) -> None:
 
 
 def test_rendered_manifests_can_be_applied_again_and_changed(site: Site) -> None:
-    """What tools without hooks do: the Jobs are plain ones, and a change makes another Job."""
+    """As tools without hooks do it: the Jobs are plain ones, and a change creates another Job."""
     values = {**site.values, "temporalSetup.hook": "false", "migrate.hook": "false", "server.replicas": "1"}
     for tag in ("one", "one", "two"):
         changed = {**values, "podAnnotations.example\\.com/change": tag}

@@ -1,4 +1,4 @@
-"""The charts are what helm asks of charts, and their pages say what their sources say."""
+"""The charts pass helm's lint, and their generated files are up to date."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_platform_lints(tmp_path: Path) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", chart, *values)
 
 
-def test_what_is_made_from_sources_is_as_they_say() -> None:
+def test_generated_files_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "helm" / "generate.py", "--check"],
         capture_output=True,

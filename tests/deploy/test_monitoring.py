@@ -1,4 +1,4 @@
-"""Alerts and dashboards ask what can be asked, of the release alone, and say what to do."""
+"""Alerts and dashboards query series that exist, of the release alone, and say what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_query_reads_series_of_the_release_alone(manifests: list[Manifest]
             assert (labels["namespace"], labels["job"]) == ("shop", "orders"), expression
 
 
-def test_alerts_are_told_apart_and_say_what_to_do(manifests: list[Manifest]) -> None:
+def test_alerts_can_be_distinguished_and_say_what_to_do(manifests: list[Manifest]) -> None:
     names = [rule["alert"] for rule in rules(manifests)]
     assert len(names) == len(set(names)) >= 12
     for rule in rules(manifests):

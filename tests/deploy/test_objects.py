@@ -1,4 +1,4 @@
-"""Every object that the charts render would be taken by the oldest and the newest server supported."""
+"""The oldest and the newest supported server accept every object that the charts render."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The renders keep the rules of checkov, less those that are broken on purpose."""
+"""The renders follow the rules of checkov, except those that are broken on purpose."""
 
 from __future__ import annotations
 

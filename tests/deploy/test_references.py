@@ -1,4 +1,4 @@
-"""What objects say of each other is so: selectors, ports, names, budgets, times."""
+"""The references between objects are right: selectors, ports, names, budgets, times."""
 
 from __future__ import annotations
 
@@ -156,17 +156,17 @@ def test_the_grace_period_is_longer_than_the_drain(manifests: list[Manifest]) ->
 
 
 def test_what_runs_before_the_release_needs_nothing_of_it(manifests: list[Manifest]) -> None:
-    made = {(one["kind"], one["metadata"]["name"]) for one in manifests if not hooks_of(one)}
+    created = {(one["kind"], one["metadata"]["name"]) for one in manifests if not hooks_of(one)}
     early = [one for one in manifests if hooks_of(one) & {"pre-install", "pre-upgrade"}]
     for one in early:
         if one["kind"] == "Job":
-            assert not _needed(pod_of(one)["spec"]) & made
+            assert not _needed(pod_of(one)["spec"]) & created
             assert one["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation"
     assert {one["kind"] for one in early} <= {"Job", "NetworkPolicy"}
 
 
 def _needed(spec: dict[str, Any]) -> set[tuple[str, str]]:
-    """Returns what of its namespace a pod cannot start without."""
+    """Return the objects of its namespace that a pod needs to start."""
     return {("ServiceAccount", spec.get("serviceAccountName", "default")), *_mounted(spec), *_read(spec)}
 
 
@@ -188,7 +188,7 @@ def _read(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield "ConfigMap", source["configMapKeyRef"]["name"]
 
 
-def test_no_secret_is_made_and_none_is_written_down(manifests: list[Manifest]) -> None:
+def test_no_secret_is_created_and_none_is_written_down(manifests: list[Manifest]) -> None:
     assert of_kind(manifests, "Secret") == []
     for workload in workloads(manifests):
         spec = pod_of(workload)["spec"]

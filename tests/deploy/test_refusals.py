@@ -1,4 +1,4 @@
-"""Values that cannot work are refused before anything is installed, with a sentence that says the mend."""
+"""Invalid values are refused before anything is installed, with a sentence that says the fix."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ REFUSED = [
     ({"context": ""}, "context is not set: set it to one of "),
     ({"context": "ordres"}, '"ordres" is unknown: set it to one of '),
     ({"context": "Orders"}, "/context"),
-    ({"image.repository": ""}, "image.repository is not set: set it to where the image"),
+    ({"image.repository": ""}, "image.repository is not set: set it to the repository of the image"),
     ({"image.tag": "sha256:abc"}, "/image/tag"),
     ({"image.pullPolicy": "Sometimes"}, "/image/pullPolicy"),
     (
         {"database.existingSecret": ""},
-        "database.existingSecret is not set: make a Secret with the keys service-url",
+        "database.existingSecret is not set: create a Secret with the keys service-url",
     ),
     ({"database.existingSecret": "Bad_Name"}, "/database/existingSecret"),
     ({"database.existingSecre": "x"}, "additional properties 'existingSecre' not allowed"),
@@ -45,7 +45,7 @@ REFUSED = [
     ({"worker.mode": "threads"}, "/worker/mode"),
     (
         {"worker.mode": "workerDeployment", "worker.autoscaling.mode": "hpa"},
-        "set it to none, and scale them by a WorkerResourceTemplate",
+        "set it to none, and scale them with a WorkerResourceTemplate",
     ),
     ({"worker.mode": "workerDeployment", "versioning.enabled": "true"}, "set versioning.enabled=false"),
     ({"versioning.enabled": "true", "versioning.buildId": "a b"}, "cannot be a build id: use letters"),
@@ -89,7 +89,7 @@ def test_a_wrong_value_is_refused(values: dict[str, str], said: str) -> None:
     assert said in str(refused.value)
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(HelmRefused) as refused:
         template("orders")
     for name in (

@@ -73,7 +73,7 @@ async def versions(temporal: TemporalServer) -> AsyncIterator[WorkerDeployment]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster with a Deployment for each version, and some that are none of retire's business."""
+    """A cluster with a Deployment for each version, and some that do not concern retire."""
     with Cluster(tmp_path) as running:
         for name, build, deployment in (
             ("orders-worker-1", "1", "orders"),
@@ -132,9 +132,9 @@ async def test_only_what_is_drained_is_scaled_to_zero(
     cluster: Cluster, temporal: TemporalServer, versions: WorkerDeployment
 ) -> None:
     before = _replicas(cluster)
-    told = await _retire(cluster, temporal, "--dry-run")
-    assert told.code == 0, told.err
-    assert "orders-worker-1 (version 1, drained): would be scaled to zero" in told.out
+    planned = await _retire(cluster, temporal, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert "orders-worker-1 (version 1, drained): would be scaled to zero" in planned.out
     assert _replicas(cluster) == before
 
     done = await _retire(cluster, temporal)
@@ -150,7 +150,7 @@ async def test_only_what_is_drained_is_scaled_to_zero(
     assert _replicas(cluster).keys() == before.keys() - {"orders-worker-1"}
 
 
-async def test_a_cluster_that_is_not_known_is_told_with_the_mend(
+async def test_an_unknown_cluster_is_an_error_that_says_the_fix(
     temporal: TemporalServer, tmp_path: Path
 ) -> None:
     env = environment(

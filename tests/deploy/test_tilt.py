@@ -1,4 +1,4 @@
-"""The Tiltfile: what it deploys, in which order, and how changed code gets into running containers."""
+"""The Tiltfile: what it deploys, in which order, and how changed code reaches running containers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tilt(*arguments: str, subcommand: str = "up") -> Tilt:
 
 
 def before(name: str) -> set[str]:
-    """Returns every resource that is up before another."""
+    """Return every resource that is up before another."""
     deps = set(tilt().resources[name].deps)
     return deps.union(*(before(dep) for dep in deps))
 
@@ -181,7 +181,7 @@ def test_addresses_lead_the_command_line_to_tilts_ports(tmp_path: Path) -> None:
 
 @pytest.fixture
 def reloaded(tmp_path: Path) -> Iterator[tuple[Path, Callable[[str], None], subprocess.Popen[bytes]]]:
-    """A reloader whose program says what it is told, and what it has said."""
+    """A reloader with a program to change, and a wait for its output."""
     program, log = tmp_path / "program", tmp_path / "log"
     program.write_text(f"#!{sys.executable}\nprint('first', flush=True)\nimport time\ntime.sleep(600)\n")
     program.chmod(0o755)
@@ -204,7 +204,7 @@ def reloaded(tmp_path: Path) -> Iterator[tuple[Path, Callable[[str], None], subp
     process.wait()
 
 
-def test_a_process_starts_anew_with_changed_code_and_outlives_an_unfinished_edit(
+def test_a_process_restarts_with_changed_code_and_outlives_an_unfinished_edit(
     reloaded: tuple[Path, Callable[[str], None], subprocess.Popen[bytes]],
 ) -> None:
     program, said, process = reloaded

@@ -1,4 +1,4 @@
-"""Runs the Tiltfile as Tilt does, and records what it asks for.
+"""An interpreter of the Tiltfile that records what it asks for, as Tilt does.
 
 The functions have the names, arguments and defaults of Tilt's API (0.30 and later), so that an argument
 which Tilt does not know is refused. What Tilt checks when the Tiltfile has ended is checked here too:
@@ -33,7 +33,7 @@ config = struct(
 
 
 class TiltError(Exception):
-    """What Tilt would refuse."""
+    """An error that Tilt would report."""
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Tilt:
         self._calls: list[tuple[str, dict[str, Any]]] = []
 
     def run(self) -> Tilt:
-        """Runs the Tiltfile, and puts the resources together.
+        """Run the Tiltfile and assemble the resources.
 
         Raises:
             TiltError: Tilt would refuse it.
@@ -355,7 +355,7 @@ class Tilt:
 
     @property
     def unclaimed(self) -> list[tuple[str, str, str]]:
-        """What belongs to no resource, so that Tilt deploys it at once; Services join workloads."""
+        """The objects of no resource, which Tilt deploys at once; Services join workloads."""
         return [_identity(item) for item in self._loose if item["kind"] not in WORKLOADS | {"Service"}]
 
 

@@ -1,4 +1,4 @@
-"""Where `intent dev` puts things, and what it tells other commands."""
+"""The layout of `intent dev`, and the state that it publishes for other commands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_further_processes_of_a_context_have_ports_and_names_of_their_own() -> N
 
 
 def test_too_many_processes_for_the_ports_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="need free ports: --port-base 0"):
+    with pytest.raises(ConfigurationError, match="need free ports: use --port-base 0"):
         DevLayout.of(Path("data"), ["orders"], 8400, {"orders": 60})
 
 

@@ -128,7 +128,7 @@ def test_a_folder_that_another_user_may_not_enter_is_found(open_folder: Path) ->
     assert closed_folder([closed], os.geteuid()) is None
 
 
-def test_temporal_starts_with_the_search_attributes_and_starts_again(open_folder: Path) -> None:
+def test_temporal_starts_with_the_search_attributes_and_restarts(open_folder: Path) -> None:
     database = open_folder / "temporal.db"
     with TemporalServer(log=open_folder / "log", database=database, ui=True) as server:
         address, ui = server.address, server.ui_url
@@ -197,7 +197,7 @@ def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ServiceFailed, match="there is no program /no-such-program"):
+    with pytest.raises(ServiceFailed, match="the program /no-such-program is not installed"):
         ManagedProcess("ghost", ["/no-such-program"], tmp_path / "log").start()
 
 

@@ -1,8 +1,8 @@
-"""The four contexts in memory, and the sagas over them, in whatever order chance has things happen.
+"""The four contexts and their sagas in memory, with everything in a random order.
 
-All decisions are the real ones: aggregates, command handling, the event store's twin, the sagas'
-code. What chance decides is what a distributed system leaves open: which message comes next, which
-comes twice, when somebody asks for what, and what a provider answers.
+All decisions are the real ones: aggregates, command handling, the in-memory event store, the code of
+the sagas. Random is what a distributed system leaves open: which message comes next, which comes
+twice, when somebody sends a command, and what a provider answers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["TENANT", "World"]
 TENANT = "acme"
 _TURNS = 12
 _LOST = 0.1
-_GOES_ON = 0.3
+_CONTINUES = 0.3
 _CRASHES = 0.02
 _STEPS = 4
 REGISTRY = Registry.load()
@@ -49,7 +49,7 @@ Reaction = Callable[[Any, str], None]
 
 @dataclass
 class _Wait:
-    """A saga that waits."""
+    """A waiting saga."""
 
     host: _Host
     condition: Callable[[], bool]
@@ -59,45 +59,45 @@ class _Wait:
 
 @dataclass
 class _Saga:
-    """A saga that runs: what is kept of it, what came, and the process that works on it."""
+    """A running saga: its saved state, the inputs since, and the process that works on it."""
 
     contract: SagaContract
     kept: SagaInput
-    told: list[Callable[[SagaRun], None]]
+    inputs: list[Callable[[SagaRun], None]]
     host: _Host
     run: SagaRun
     task: asyncio.Task[None] | None = None
 
-    def tell(self, tell: Callable[[SagaRun], None]) -> None:
-        """Tells it something, which is never lost."""
-        self.told.append(tell)
-        tell(self.run)
+    def feed(self, feed: Callable[[SagaRun], None]) -> None:
+        """Give the saga an input, which is never lost."""
+        self.inputs.append(feed)
+        feed(self.run)
 
     @property
     def busy(self) -> bool:
-        """True while it does what would be forgotten with its process."""
+        """True while it does something that is lost with its process."""
         return self.host.sending > 0
 
 
 @dataclass
 class _Context:
-    """A context: its store, what handles its commands, and how far its log was told to sagas."""
+    """A context: its store, its command handling, and the position up to which its log is delivered."""
 
     bound: BoundContext
     store: MemoryEventStore = field(default_factory=MemoryEventStore)
-    told: int = 0
+    delivered: int = 0
 
     def __post_init__(self) -> None:
         self.handling = CommandHandling(self.bound, self.store, AggregateCache())
 
 
 class World:
-    """Lets things happen one at a time, in an order that follows from a seed.
+    """A world in which one thing happens at a time, in an order that follows from a seed.
 
     Args:
-        seed: What chance follows from.
+        seed: The seed of the random choices.
         sagas: The sagas that run, by the full names of their messages.
-        repeats: The share of messages that come twice, 0 to 1.
+        repeats: The share of messages that arrive twice, 0 to 1.
     """
 
     def __init__(self, seed: int, sagas: Mapping[str, type[Saga]], repeats: float = 0.15) -> None:
@@ -115,21 +115,21 @@ class World:
         self._running: dict[str, _Saga] = {}
 
     def soon(self, action: Action, *, repeatable: bool = False) -> None:
-        """Has something happen some time, perhaps twice."""
+        """Let something happen some time, perhaps twice."""
         self._pending.append(action)
         if repeatable and self.chance.random() < self._repeats:
             self._pending.append(action)
 
     def asked_later(self, days: int, command: Message) -> None:
-        """Has a command sent in some days."""
+        """Let a command be sent in some days."""
         self._alarms.append((self.now + timedelta(days=days), command))
 
     def react(self, event: type[Message], reaction: Reaction) -> None:
-        """Has an event, and the id of its aggregate, told once it is recorded."""
+        """Register a reaction that gets an event and the id of its aggregate once it is recorded."""
         self.reactions[event.DESCRIPTOR.full_name] = reaction
 
     def asked(self, command: Message) -> None:
-        """Has a command sent some time, perhaps twice under its id."""
+        """Let a command be sent some time, perhaps twice with its id."""
         command_id = UUID(int=self.chance.getrandbits(128), version=4)
         self.soon(lambda: self._ask(command, command_id), repeatable=True)
 
@@ -146,16 +146,16 @@ class World:
         )
 
     async def handle(self, envelope: CommandEnvelope) -> CommandOutcome:
-        """Handles a command at once."""
+        """Handle a command at once."""
         context = self._contexts[REGISTRY.commands[envelope.type].context]
         handled = await context.handling.handle([envelope])
         (outcome,) = handled.outcomes
         self._note(envelope, outcome)
-        await self._tell(context)
+        await self._deliver_events(context)
         return outcome
 
     async def run(self) -> None:
-        """Runs until nothing more happens, not even in months."""
+        """Run until nothing more happens, not even in months."""
         while True:
             await self._settle()
             self._keep_or_lose()
@@ -165,35 +165,35 @@ class World:
                 return
 
     def stopped_some_time(self) -> None:
-        """Has an operator cancel every saga that runs at some time."""
+        """Let an operator cancel all running sagas at some time."""
 
         async def stop() -> None:
             for saga in self._running.values():
-                saga.tell(lambda run: run.cancel("an operator wants it"))
+                saga.feed(lambda run: run.cancel("an operator wants it"))
 
         self.soon(stop)
 
     def stuck(self) -> list[SagaReport]:
-        """Returns the reports of sagas that wait for an operator."""
+        """Return the reports of sagas that wait for an operator."""
         reports = [saga.run.report() for saga in self._running.values()]
         return [report for report in reports if report.status == SagaStatus.SAGA_STATUS_STUCK]
 
     async def state(self, context: str, aggregate: str, id_: str) -> Any:
-        """Returns the state of an aggregate."""
+        """Return the state of an aggregate."""
         kind = CONTEXTS[context].aggregates[aggregate]
         loaded = await self._contexts[context].store.load_full(StreamKey(TENANT, aggregate, id_))
         return kind.restore(TENANT, id_, snapshot=None, events=loaded.events).state
 
     def close(self) -> None:
-        """Ends sagas that are still waiting."""
+        """End sagas that are still waiting."""
         for saga in self._running.values():
             if saga.task is not None:
                 saga.task.cancel()
 
-    async def _tell(self, context: _Context) -> None:
-        """Has what a context recorded told to sagas and reactions."""
-        for entry in await context.store.read_log(context.told, 1000):
-            context.told = entry.position
+    async def _deliver_events(self, context: _Context) -> None:
+        """Deliver what a context recorded to sagas and reactions."""
+        for entry in await context.store.read_log(context.delivered, 1000):
+            context.delivered = entry.position
             event = recorded_event(context.bound.name, entry)
             message = REGISTRY.events[event.type].message.FromString(event.data)
             self.story.append(f"  {event.type.rpartition('.')[2]} of {event.aggregate_id}")
@@ -212,15 +212,15 @@ class World:
             if workflow_id in self.reports:
                 return
             if workflow_id not in self._running:
-                self._begin(saga, workflow_id, SagaInput())
-            self._running[workflow_id].tell(lambda run: run.deliver(event))
+                self._start(saga, workflow_id, SagaInput())
+            self._running[workflow_id].feed(lambda run: run.deliver(event))
 
         self.soon(deliver, repeatable=True)
 
-    def _begin(self, saga: SagaContract, workflow_id: str, begun: SagaInput) -> None:
+    def _start(self, saga: SagaContract, workflow_id: str, start: SagaInput) -> None:
         host = _Host(self)
-        run = SagaRun(self._sagas[saga.type], SagaIdentity(workflow_id, saga.sends), host, begun)
-        running = _Saga(saga, begun, [], host, run)
+        run = SagaRun(self._sagas[saga.type], SagaIdentity(workflow_id, saga.sends), host, start)
+        running = _Saga(saga, start, [], host, run)
         running.task = asyncio.create_task(self._follow(workflow_id, running))
         self._running[workflow_id] = running
 
@@ -230,21 +230,21 @@ class World:
         except NeverStarted:
             report = SagaReport(status=SagaStatus.SAGA_STATUS_UNSTARTED)
         if report is None:
-            self._begin(saga.contract, workflow_id, saga.run.onward())
+            self._start(saga.contract, workflow_id, saga.run.onward())
             return
         del self._running[workflow_id]
         self.reports[workflow_id] = report
 
     def _keep_or_lose(self) -> None:
-        """Keeps what each saga did when it rests; loses a process now and then when it does not."""
+        """Save each saga that rests; now and then lose the process of one that does not."""
         for workflow_id, saga in list(self._running.items()):
             if not saga.busy:
-                saga.kept, saga.told = saga.run.onward(), []
+                saga.kept, saga.inputs = saga.run.onward(), []
             elif self.chance.random() < _CRASHES:
                 self._crash(workflow_id, saga)
 
     def _crash(self, workflow_id: str, saga: _Saga) -> None:
-        """Ends the process; another goes on from what was kept, with all that has come since."""
+        """End the process; another continues from the saved state, with all inputs since."""
         assert saga.task is not None
         saga.task.cancel()
         for wait in [wait for wait in self._waits if wait.host is saga.host]:
@@ -252,12 +252,12 @@ class World:
             wait.done.cancel()
         saga.host.end()
         self.story.append(f"the process of {workflow_id} is lost")
-        self._begin(saga.contract, workflow_id, saga.kept)
-        for tell in saga.told:
-            self._running[workflow_id].tell(tell)
+        self._start(saga.contract, workflow_id, saga.kept)
+        for feed in saga.inputs:
+            self._running[workflow_id].feed(feed)
 
     async def _settle(self) -> None:
-        """Lets sagas run until each of them waits for what has not happened."""
+        """Run the sagas until each of them waits for something that has not happened."""
         moved = True
         while moved:
             for _ in range(_TURNS):
@@ -272,7 +272,7 @@ class World:
             moved = bool(ready)
 
     def _later(self) -> bool:
-        """Moves on to the next time at which something happens; returns False when there is none."""
+        """Advance to the next time at which something happens; return False when there is none."""
         self._waits = [wait for wait in self._waits if not wait.done.done()]
         times = [wait.until for wait in self._waits if wait.until is not None]
         times += [at for at, _ in self._alarms]
@@ -296,27 +296,27 @@ class World:
 
 
 class _Host:
-    """Runs what is durable of one saga, in a world."""
+    """The host of one saga in a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._full = world.chance.random() < _GOES_ON
+        self._full = world.chance.random() < _CONTINUES
         self._steps = 0
         self._answers: list[asyncio.Future[CommandOutcome]] = []
 
     @property
     def sending(self) -> int:
-        """How many commands are under way."""
+        """The number of commands in flight."""
         return sum(not answer.done() for answer in self._answers)
 
     def end(self) -> None:
-        """Ends with its process; commands that are under way may still arrive."""
+        """End with the process; commands in flight may still arrive."""
         for answer in self._answers:
             answer.cancel()
 
     @property
     def full(self) -> bool:
-        """Now and then a saga goes on in a new run after some steps."""
+        """Whether the saga continues in a new run, as some do after a few steps."""
         return self._full and self._steps > _STEPS
 
     def now(self) -> datetime:
@@ -326,7 +326,7 @@ class _Host:
         return True
 
     async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Sends a command; now and then its answer is lost, and it is sent again."""
+        """Send a command; now and then its answer is lost and it is sent again."""
         self._steps += 1
         done: asyncio.Future[CommandOutcome] = asyncio.get_running_loop().create_future()
 
@@ -351,7 +351,7 @@ class _Host:
         raise NotImplementedError(workflow_id)
 
     async def checkpoint(self) -> None:
-        """Lets the world go on, which keeps what a saga knows that sends nothing."""
+        """Let the world continue, which saves a saga that sends nothing."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def kept() -> None:

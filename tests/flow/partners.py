@@ -1,4 +1,4 @@
-"""A payment provider and a carrier that act as chance has it."""
+"""A payment provider and a carrier that act at random."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Carrier", "Provider"]
 
 @dataclass
 class Provider:
-    """A payment provider that answers as chance has it, and keeps a ledger."""
+    """A payment provider that answers at random and keeps a ledger."""
 
     world: World
     held: set[str] = field(default_factory=set)
@@ -96,13 +96,13 @@ class Provider:
 
 @dataclass
 class Carrier:
-    """A carrier that fetches, delivers, brings back or loses parcels as chance has it."""
+    """A carrier that fetches, delivers, returns or loses parcels at random."""
 
     world: World
 
     def __post_init__(self) -> None:
         self.world.react(ParcelArranged, self._book)
-        self.world.react(ParcelHandedOver, self._bring)
+        self.world.react(ParcelHandedOver, self._deliver)
 
     def _book(self, event: ParcelArranged, parcel_id: str) -> None:
         async def fetch() -> None:
@@ -112,7 +112,7 @@ class Carrier:
         if self.world.chance.random() < 0.9:
             self.world.soon(fetch)
 
-    def _bring(self, event: ParcelHandedOver, parcel_id: str) -> None:
+    def _deliver(self, event: ParcelHandedOver, parcel_id: str) -> None:
         fate = self.world.chance.random()
         if fate < 0.7:
             self.world.asked(DeliverParcel(parcel_id=parcel_id))

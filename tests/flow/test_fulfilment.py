@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "PAYMENTS_PROVIDER_LATENCY_MS": "5",
     "PAYMENTS_PROVIDER_SLOW_MS": "4000",
     "SHIPPING_CARRIER_LATENCY_MS": "5",
-    # The tests are the carrier: they tell when it has a parcel.
+    # The tests are the carrier: they report when it has a parcel.
     "SHIPPING_CARRIER_REPORTS": "0",
 }
 _DEADLINE = 90.0
@@ -48,7 +48,7 @@ _DEADLINE = 90.0
 
 @dataclass(frozen=True)
 class Running:
-    """The four services, and what the provider says of itself."""
+    """The four services, and the ledger of the provider."""
 
     services: dict[str, ContextService]
     world: World
@@ -78,7 +78,7 @@ async def running() -> AsyncIterator[Running]:
 
 
 async def stocked(running: Running, tenant: str, tea: int = 100) -> Shop:
-    """Returns a shop that has tea, of a tenant of its own."""
+    """Return a shop with tea in stock, of a tenant of its own."""
     shop = running.world.shop(tenant)
     lines = [StockLine(sku="tea", quantity=tea)]
     await shop.inventory.execute(ReceiveStock(warehouse_id="w-1", lines=lines))
@@ -97,7 +97,7 @@ def order(order_id: str, card: str = "tok-ok", quantity: int = 2) -> PlaceOrder:
 
 
 async def eventually(what: str, check: Callable[[], Awaitable[bool]]) -> None:
-    """Waits until a check holds; the contexts get on in their own time."""
+    """Wait until a check holds; the contexts work at their own pace."""
     try:
         async with asyncio.timeout(_DEADLINE):
             while not await check():  # noqa: ASYNC110 - it looks at other processes
@@ -106,8 +106,8 @@ async def eventually(what: str, check: Callable[[], Awaitable[bool]]) -> None:
         pytest.fail(f"not within {_DEADLINE:g} s: {what}")
 
 
-async def stands(shop: Shop, order_id: str, status: OrderStatus.ValueType) -> OrderView:
-    """Waits until an order stands somewhere."""
+async def order_becomes(shop: Shop, order_id: str, status: OrderStatus.ValueType) -> OrderView:
+    """Wait until an order has a status."""
     found = OrderView()
 
     async def check() -> bool:
@@ -119,7 +119,7 @@ async def stands(shop: Shop, order_id: str, status: OrderStatus.ValueType) -> Or
 
 
 async def paid(shop: Shop, order_id: str, status: PaymentStatus.ValueType) -> None:
-    """Waits until a payment stands somewhere."""
+    """Wait until a payment has a status."""
 
     async def check() -> bool:
         payment = (await shop.charges([order_id])).get(order_id)
@@ -129,7 +129,7 @@ async def paid(shop: Shop, order_id: str, status: PaymentStatus.ValueType) -> No
 
 
 async def lies(shop: Shop, on_hand: int, reserved: int = 0) -> None:
-    """Waits until so much tea lies in the warehouse."""
+    """Wait until the warehouse has a quantity of tea."""
 
     async def check() -> bool:
         item = (await shop.stock("w-1"))["tea"]
@@ -139,7 +139,7 @@ async def lies(shop: Shop, on_hand: int, reserved: int = 0) -> None:
 
 
 def net(running: Running, shop: Shop, order_id: str) -> int:
-    """What the provider has of an order's money, by its own word."""
+    """Return the amounts of an order in the provider's own ledger."""
     charges = [c for c in running.ledger.charges() if c.key.startswith(f"{shop.tenant}/{order_id}")]
     return sum(charge.net for charge in charges)
 
@@ -147,16 +147,16 @@ def net(running: Running, shop: Shop, order_id: str) -> int:
 async def test_an_order_flows_through_four_services(running: Running) -> None:
     shop = await stocked(running, "flow")
     await shop.orders.execute(order("o-1"))
-    await stands(shop, "o-1", CONFIRMED)
+    await order_becomes(shop, "o-1", CONFIRMED)
     await lies(shop, 100, 2)
     await eventually("the parcel is arranged", lambda: _arranged(shop, "o-1"))
     assert net(running, shop, "o-1") == 0
     await shop.shipping.execute(HandOverParcel(parcel_id="o-1"))
-    await stands(shop, "o-1", SHIPPED)
+    await order_becomes(shop, "o-1", SHIPPED)
     await paid(shop, "o-1", PaymentStatus.PAYMENT_STATUS_CAPTURED)
     await lies(shop, 98)
     await shop.shipping.execute(DeliverParcel(parcel_id="o-1"))
-    await stands(shop, "o-1", COMPLETED)
+    await order_becomes(shop, "o-1", COMPLETED)
     assert net(running, shop, "o-1") == 900
 
 
@@ -167,7 +167,7 @@ async def _arranged(shop: Shop, order_id: str) -> bool:
 async def test_a_declined_card_leaves_nothing_behind(running: Running) -> None:
     shop = await stocked(running, "declined")
     await shop.orders.execute(order("o-1", card="tok-decline-card-expired"))
-    view = await stands(shop, "o-1", CANCELLED)
+    view = await order_becomes(shop, "o-1", CANCELLED)
     assert view.cancel_reason == "PAYMENT_DECLINED: the payment was declined: CARD_EXPIRED"
     await lies(shop, 100)
     assert net(running, shop, "o-1") == 0
@@ -180,7 +180,7 @@ async def test_an_order_that_is_cancelled_while_its_payment_is_authorized_costs_
     await shop.orders.execute(order("o-1", card="tok-slow"))
     await paid(shop, "o-1", PaymentStatus.PAYMENT_STATUS_AUTHORIZING)
     await shop.orders.execute(CancelOrder(order_id="o-1", reason="changed my mind"))
-    view = await stands(shop, "o-1", CANCELLED)
+    view = await order_becomes(shop, "o-1", CANCELLED)
     assert view.cancel_reason == "changed my mind"
     await paid(shop, "o-1", PaymentStatus.PAYMENT_STATUS_VOIDED)
     await lies(shop, 100)
@@ -192,7 +192,7 @@ async def test_an_order_can_be_cancelled_until_the_carrier_has_it(running: Runni
     await shop.orders.execute(order("o-1"))
     await eventually("the parcel is arranged", lambda: _arranged(shop, "o-1"))
     await shop.orders.execute(CancelOrder(order_id="o-1", reason="changed my mind"))
-    assert (await stands(shop, "o-1", CANCELLED)).cancel_reason == "changed my mind"
+    assert (await order_becomes(shop, "o-1", CANCELLED)).cancel_reason == "changed my mind"
     await paid(shop, "o-1", PaymentStatus.PAYMENT_STATUS_VOIDED)
     await lies(shop, 100)
     with pytest.raises(Rejected, match="PARCEL_CANCELLED"):
@@ -207,11 +207,11 @@ async def test_an_order_that_the_carrier_has_is_not_cancelled(running: Running) 
     # Whether the saga or the customer comes first: the carrier has it.
     with contextlib.suppress(Rejected):
         await shop.orders.execute(CancelOrder(order_id="o-1", reason="changed my mind"))
-    await stands(shop, "o-1", SHIPPED)
+    await order_becomes(shop, "o-1", SHIPPED)
     with pytest.raises(Rejected, match="ORDER_SHIPPED"):
         await shop.orders.execute(CancelOrder(order_id="o-1", reason="changed my mind"))
     await shop.shipping.execute(DeliverParcel(parcel_id="o-1"))
-    await stands(shop, "o-1", COMPLETED)
+    await order_becomes(shop, "o-1", COMPLETED)
     assert net(running, shop, "o-1") == 900
 
 
@@ -220,7 +220,7 @@ async def test_a_parcel_that_comes_back_is_refunded_and_put_back(running: Runnin
     await shop.orders.execute(order("o-1"))
     await eventually("the parcel is arranged", lambda: _arranged(shop, "o-1"))
     await shop.shipping.execute(ReturnParcel(parcel_id="o-1", reason="nobody home"))
-    view = await stands(shop, "o-1", CANCELLED)
+    view = await order_becomes(shop, "o-1", CANCELLED)
     assert view.cancel_reason == "PARCEL_RETURNED: the parcel came back: nobody home"
     await paid(shop, "o-1", PaymentStatus.PAYMENT_STATUS_REFUNDED)
     await lies(shop, 100)
@@ -238,8 +238,8 @@ async def test_of_many_who_want_the_same_exactly_as_many_win_as_there_are(runnin
 
     await eventually("10 orders are confirmed and 90 are cancelled", decided)
     views = (await shop.views(ids)).values()
-    told = Counter(view.cancel_reason for view in views if view.status == CANCELLED)
-    assert told == {"OUT_OF_STOCK: warehouse w-1 has 0 of tea available, 1 are wanted": 90}
+    reasons = Counter(view.cancel_reason for view in views if view.status == CANCELLED)
+    assert reasons == {"OUT_OF_STOCK: warehouse w-1 has 0 of tea available, 1 are wanted": 90}
     await lies(shop, 10, 10)
 
 

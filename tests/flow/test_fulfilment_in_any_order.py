@@ -1,4 +1,4 @@
-"""However things happen to fall: an order is fulfilled once, or undone completely."""
+"""Whatever the order of events: an order is fulfilled once, or undone completely."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FULFIL = "orders.v1.FulfilOrder"
 SEEDS = range(200)
 STOCK = 5
 ORDERS = 4
-"""Each wants two of five: not all can have them."""
+"""Each orders two of five, so not all can have them."""
 LEFT = (ParcelStatus.PARCEL_STATUS_HANDED_OVER, ParcelStatus.PARCEL_STATUS_DELIVERED)
 RACES = {
     "CancelOrder: ORDER_SHIPPED",
@@ -43,7 +43,7 @@ RACES = {
     "ConfirmOrder: ORDER_CANCELLED",
     "HandOverParcel: PARCEL_CANCELLED",
 }
-"""What tells that one was faster than another."""
+"""What shows that one was faster than another."""
 ENDS = {
     "",
     "INTERRUPTED",
@@ -70,7 +70,7 @@ def _place(order_id: str) -> PlaceOrder:
 
 
 def _customers(world: World, order_ids: list[str]) -> None:
-    """Customers order, and some cancel: at any time, or just as something happens."""
+    """Let customers order, and some cancel: at any time, or just when something happens."""
 
     def cancel(order_id: str) -> None:
         if world.chance.random() < 0.25:
@@ -85,7 +85,7 @@ def _customers(world: World, order_ids: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Story:
-    """What happened in one world, until nothing more did."""
+    """Everything that happened in one world."""
 
     world: World
     provider: Provider
@@ -98,7 +98,7 @@ class Story:
         return list(self.world.reports.values())
 
     async def adds_up(self) -> None:
-        """Money, goods and parcels are where the orders say."""
+        """Check that money, goods and parcels are where the orders say."""
         left = 0
         for order_id in self.order_ids:
             order = await self.world.state("orders", "Order", order_id)
@@ -133,8 +133,8 @@ async def _story(seed: int, *, operator: bool = False) -> Story:
 
 
 @contextmanager
-def _told(seed: int, story: Story) -> Iterator[None]:
-    """Tells all that happened when something in a story is wrong."""
+def _explained(seed: int, story: Story) -> Iterator[None]:
+    """Add all that happened to the error when something in a story is wrong."""
     try:
         yield
     except AssertionError as error:
@@ -146,7 +146,7 @@ async def test_every_order_is_fulfilled_once_or_undone() -> None:
     happened: set[str] = set()
     for seed in SEEDS:
         story = await _story(seed)
-        with _told(seed, story):
+        with _explained(seed, story):
             await story.adds_up()
             assert all(report.status in (COMPLETED, COMPENSATED) for report in story.reports)
         ends |= {report.failure_reason for report in story.reports}
@@ -156,13 +156,13 @@ async def test_every_order_is_fulfilled_once_or_undone() -> None:
 
 
 async def test_an_operator_may_cancel_sagas_at_any_moment() -> None:
-    """Then a saga is undone as well; but for goods that left meanwhile, it asks the operator."""
+    """Then a saga is compensated as well; for goods that have left meanwhile it asks the operator."""
     statuses: Counter[SagaStatus.ValueType] = Counter()
     for seed in SEEDS:
         story = await _story(seed, operator=True)
         waiting = story.world.stuck()
         statuses.update(report.status for report in story.world.reports.values())
-        with _told(seed, story):
+        with _explained(seed, story):
             assert all(report.steps[-1].name == "shipping.v1.CancelParcel" for report in waiting)
             if not waiting:
                 assert len(story.reports) == ORDERS

@@ -1,4 +1,4 @@
-"""The contexts payments and shipping as processes of their own, with what they ask outside simulated."""
+"""The contexts payments and shipping as processes of their own, with simulated partners."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ async def shipping(platform: LocalPlatform) -> AsyncIterator[ContextService]:
 
 @pytest.fixture
 def tenant() -> str:
-    """A tenant that no other test has."""
+    """A tenant that no other test uses."""
     return f"t-{uuid4().hex[:12]}"

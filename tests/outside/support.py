@@ -1,4 +1,4 @@
-"""Calls a context, and waits for what its sagas bring about."""
+"""Calls of a context, and waits for the effects of its sagas."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ REGISTRY = Registry.load()
 
 
 def calling(service: ContextService, tenant: str) -> IntentClient:
-    """Returns a client."""
+    """Return a client."""
     return IntentClient.connect(service.target, tenant=tenant, timeout=PATIENCE, registry=REGISTRY)
 
 
 async def standing(client: IntentClient, query: Message, view: type[V], statuses: Collection[Any]) -> V:
-    """Waits until what a query shows stands at one of these, and returns it."""
+    """Wait until the status in a view is one of these, and return the view."""
     deadline, shown = time.monotonic() + PATIENCE, None
     while time.monotonic() < deadline:
         try:
@@ -34,4 +34,4 @@ async def standing(client: IntentClient, query: Message, view: type[V], statuses
         if shown is not None and shown.status in statuses:  # type: ignore[attr-defined]
             return shown
         await asyncio.sleep(0.05)
-    raise AssertionError(f"waited for {statuses} in vain, it shows: {shown}")
+    raise AssertionError(f"waited for {statuses} without success, it shows: {shown}")

@@ -1,4 +1,4 @@
-"""Payments end to end: commands, sagas, the simulated provider, and its books as the last word."""
+"""Payments end to end: commands, sagas, and the simulated provider with its ledger."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def at(client: IntentClient, payment: str, *statuses: PaymentStatus.ValueT
 
 
 async def pay(client: IntentClient, payment: str, card: str = "tok-ok") -> None:
-    """Authorizes and captures, each until it is there."""
+    """Authorize and capture, each until the view shows it."""
     await client.execute(authorize(payment, card))
     await at(client, payment, AUTHORIZED)
     await client.execute(CapturePayment(payment_id=payment))
@@ -69,7 +69,7 @@ async def pay(client: IntentClient, payment: str, card: str = "tok-ok") -> None:
 
 
 def charges(books: ProviderLedger, tenant: str) -> dict[str, Charge]:
-    """What the provider did for a tenant, by payment."""
+    """Return what the provider did for a tenant, by payment."""
     prefix = f"{tenant}/"
     found = (charge for charge in books.charges() if charge.key.startswith(prefix))
     return {charge.key.removeprefix(prefix): charge for charge in found}
@@ -101,7 +101,7 @@ async def test_two_payments_may_have_refunds_of_one_name(
     assert [charge.net for charge in charges(books, tenant).values()] == [0, 0]
 
 
-async def test_declines_are_told(client: IntentClient, books: ProviderLedger, tenant: str) -> None:
+async def test_declines_are_reported(client: IntentClient, books: ProviderLedger, tenant: str) -> None:
     await client.execute(authorize("p-1", "tok-decline-card-expired"))
     assert (await at(client, "p-1", DECLINED)).decline_code == "CARD_EXPIRED"
     await client.execute(authorize("p-2", "tok-capture-declined"))
@@ -173,7 +173,7 @@ async def test_payments_are_listed_by_order_and_by_where_they_stand(client: Inte
 
 
 async def _charged(books: ProviderLedger, tenant: str, wanted: int) -> None:
-    """Waits until the provider has charged so many payments."""
+    """Wait until the provider has charged a number of payments."""
     async with asyncio.timeout(PATIENCE):
         while sum(charge.captures for charge in charges(books, tenant).values()) < wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Several processes of one context, and what they have done."""
+"""Several processes of one context, and their metrics."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ class Replicas:
 
     @property
     def target(self) -> str:
-        """Where a client finds all of them."""
+        """The target of a client that connects to all of them."""
         return "ipv4:" + ",".join(service.target for service in self.services)
 
     def restart_in_turn(self) -> None:
-        """Ends one after the other as a rollout does, and waits until it is back before the next."""
+        """Restart one after the other, as a rollout does, waiting for each before the next."""
         for service in self.services:
             service.stop()
-            assert service.process.exit_code == 0, "it was killed, for it did not end within its grace period"
+            assert service.process.exit_code == 0, (
+                "it was killed because it did not end within its grace period"
+            )
             service.start()
 
     def batched(self) -> list[int]:
-        """Returns how many commands each has sent off in batches since it started."""
+        """Return the number of commands that each has sent in batches since it started."""
         return [int(_metric(port, "intent_batch_commands_sum")) for port in self.metrics]
 
 
 @contextmanager
 def replicas(platform: LocalPlatform, context: str, *builds: str) -> Iterator[Replicas]:
-    """Runs one process of a context for each build id; empty ones are unversioned."""
+    """Run one process of a context for each build id; empty ones are unversioned."""
     metrics = free_ports(len(builds))
     with ExitStack() as stack:
         services = [
@@ -54,7 +56,7 @@ def replicas(platform: LocalPlatform, context: str, *builds: str) -> Iterator[Re
 
 
 def versioned(platform: LocalPlatform, context: str, build: str, **further: str) -> ContextService:
-    """Returns a process that is a version of its context, not started yet.
+    """Return a process that is a version of its context, not started yet.
 
     Args:
         platform: What it runs on.

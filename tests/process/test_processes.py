@@ -71,18 +71,18 @@ async def test_killed_under_load_every_caller_is_answered_and_every_effect_is_si
         assert len(listed.orders) == CALLERS * COMMANDS
 
 
-def policies(pid: int) -> dict[str, int]:
-    """Returns how the kernel schedules the threads of a process, by their names."""
-    found = {}
+def policies_of(pid: int) -> dict[str, int]:
+    """Return the scheduling policies of a process's threads, by their names."""
+    policies = {}
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
-            found[(thread / "comm").read_text().strip()] = os.sched_getscheduler(int(thread.name))
-    return found
+            policies[(thread / "comm").read_text().strip()] = os.sched_getscheduler(int(thread.name))
+    return policies
 
 
 def test_the_threads_of_grpc_do_not_interrupt_the_event_loop(context: ContextService) -> None:
     assert context.process.pid
-    threads = policies(context.process.pid)
+    threads = policies_of(context.process.pid)
     assert threads["event_engine"] == os.SCHED_BATCH
     assert threads["tokio-rt-worker"] == os.SCHED_OTHER
     assert os.sched_getscheduler(context.process.pid) == os.SCHED_OTHER
@@ -97,7 +97,7 @@ async def test_one_reads_ones_own_writes(context: ContextService) -> None:
             assert view.version == result.version
 
 
-async def test_an_operator_mends_projections(context: ContextService) -> None:
+async def test_an_operator_rebuilds_projections(context: ContextService) -> None:
     async with client(context, "operated") as calling:
         result = await calling.execute(place("p-1"))
         listed = await calling.projections.list()

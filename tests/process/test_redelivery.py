@@ -1,4 +1,4 @@
-"""Temporal's data is lost while an order is fulfilled: the log brings its saga back, effects stay single."""
+"""Temporal's data is lost while an order is fulfilled: the log restores its saga, without a second effect."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def _saga(platform: LocalPlatform) -> WorkflowHandle[object, object]:
 
 
 async def _reserved(platform: LocalPlatform) -> SagaReport:
-    """Waits until the saga has reserved the goods and asks for the money, which nobody gives here."""
+    """Wait until the saga has reserved the goods; nobody answers its request for the payment here."""
     saga = await _saga(platform)
     async with asyncio.timeout(_LONGEST):
         while True:
@@ -90,7 +90,7 @@ async def test_sagas_come_back_from_the_log_and_have_no_second_effect(platform: 
     platform.temporal.stop()
     platform.temporal.start()
     assert "1 deliveries" in _redeliver(platform)
-    # Temporal knows the saga again, so telling it once more changes nothing.
+    # Temporal knows the saga again, so another redelivery changes nothing.
     assert "1 deliveries" in _redeliver(platform)
 
     with inventory, orders:

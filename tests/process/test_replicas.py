@@ -29,7 +29,7 @@ _LONGEST = 120.0
 
 @pytest_asyncio.fixture(scope="module")
 async def platform() -> AsyncIterator[LocalPlatform]:
-    # Temporal looks for versions that are drained every few minutes; here every second.
+    # Temporal checks every few minutes for drained versions; here every second.
     often = {
         "matching.wv.VersionDrainageStatusRefreshInterval": "1s",
         "matching.wv.VersionDrainageStatusVisibilityGracePeriod": "1s",
@@ -82,7 +82,7 @@ async def promote(platform: LocalPlatform, build: str) -> None:
 
 
 def checked_out(order_id: str) -> PlaceOrder:
-    """An order whose checkout starts its saga."""
+    """Return an order whose checkout starts its saga."""
     order = place(order_id)
     receiver = Receiver(name="Ann", street="Lane 1", postal_code="1", city="Town", country="DE")
     order.checkout.CopyFrom(Checkout(card_token="tok_visa", warehouse_id="w-1", ship_to=receiver))
@@ -95,7 +95,7 @@ async def saga(platform: LocalPlatform, tenant: str, order_id: str) -> WorkflowH
 
 
 async def version_of(handle: WorkflowHandle[object, object]) -> str:
-    """Returns the version on which a workflow's last task was; an empty string before the first."""
+    """Return the version on which a workflow's last task was; an empty string before the first."""
     try:
         info = (await handle.describe()).raw_description.workflow_execution_info
     except RPCError as error:
@@ -116,7 +116,7 @@ async def began_on(handle: WorkflowHandle[object, object], build: str) -> None:
 async def check_out_until_on(
     platform: LocalPlatform, calling: IntentClient, tenant: str, build: str
 ) -> list[WorkflowHandle[object, object]]:
-    """Checks out until a saga begins on a version: a promotion takes a moment to reach every process.
+    """Check out until a saga begins on a version: a promotion takes a moment to reach every process.
 
     Returns:
         The sagas of all these orders; the last is on the version.

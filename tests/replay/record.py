@@ -1,4 +1,4 @@
-"""Records histories of the platform's workflows: ``python -m tests.replay.record``.
+"""Record histories of the platform's workflows: ``python -m tests.replay.record``.
 
 Each change of a workflow must still replay every history in ``histories``; add new ones, never
 overwrite or remove those of a release.
@@ -57,7 +57,7 @@ async def _save(client: Client, name: str, number: int, workflow_id: str) -> Non
 
 
 async def main() -> None:
-    """Records one history per batch of each scenario."""
+    """Record one history per batch of each scenario."""
     bound = load_context("orders").bind(Registry.load())
     with LocalPlatform(durable=False) as platform:
         await platform.prepare("orders")

@@ -1,4 +1,4 @@
-"""Records histories of sagas: ``python -m tests.replay.record_sagas [release]``.
+"""Record histories of sagas: ``python -m tests.replay.record_sagas [release]``.
 
 Each change of a saga, or of what runs sagas, must still replay every history in ``histories``; add
 new ones under a new release, never overwrite or remove those of an earlier one.
@@ -85,7 +85,7 @@ _RUNNING = WorkflowExecutionStatus.RUNNING.name.title()
 
 
 async def main(release: str) -> None:
-    """Tells the stories in four real contexts and records every saga in them."""
+    """Run the stories in four real contexts and record every saga in them."""
     with LocalPlatform(durable=False) as platform, ExitStack() as stack:
         services: dict[str, ContextService] = {}
         for context in CONTEXTS:

@@ -1,4 +1,4 @@
-"""Every recorded history of a workflow replays with the workflow as it is now."""
+"""Every recorded history replays with the current code of its workflow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
 
 
 def _under_its_id(history: WorkflowHistory) -> WorkflowHistory:
-    """Returns a history of a saga under the id of its workflow, which its commands' ids follow from."""
+    """Return a history of a saga with the id of its workflow, from which its commands' ids follow."""
     started = history.events[0].workflow_execution_started_event_attributes
     return dataclasses.replace(history, workflow_id=started.workflow_id or history.workflow_id)
 

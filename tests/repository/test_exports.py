@@ -20,7 +20,7 @@ _COMMANDS = "intent.cli.commands."
 
 
 def _modules() -> Iterator[tuple[ModuleType, ast.Module]]:
-    """Yields the platform's modules with their syntax, those of nothing but a docstring left out."""
+    """Yield the platform's modules with their syntax, those of nothing but a docstring left out."""
     for found in pkgutil.walk_packages(intent.__path__, "intent."):
         if not found.name.endswith("__main__") and not _RUN_BY_ALEMBIC.match(found.name):
             module = importlib.import_module(found.name)
@@ -39,7 +39,7 @@ def _order(name: str) -> tuple[int, str]:
 
 
 def _taken(package: str, tree: ast.Module) -> set[str]:
-    """Returns the names that a package takes from its own modules."""
+    """Return the names that a package takes from its own modules."""
     return {
         alias.asname or alias.name
         for node in tree.body
@@ -49,7 +49,7 @@ def _taken(package: str, tree: ast.Module) -> set[str]:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """Returns the public classes and functions that a module defines."""
+    """Return the public classes and functions that a module defines."""
     kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     return {node.name for node in tree.body if isinstance(node, kinds) and node.name[0] != "_"}
 
@@ -104,7 +104,7 @@ def test_the_client_loads_without_database_and_workflows() -> None:
 
 
 def _loaded_by(name: str) -> set[str]:
-    """Returns the modules that a new process has loaded after one import."""
+    """Return the modules that a new process has loaded after one import."""
     code = f"import sys, {name}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())

@@ -1,4 +1,4 @@
-"""What must hold of the tracked files themselves."""
+"""Rules for the tracked files themselves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HOSTS = [
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    """Returns the tracked files that are there."""
+    """Return the tracked files that exist."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     paths = (ROOT / name for name in listed.stdout.split("\0") if name)
     return tuple(path for path in paths if path.is_file())
@@ -99,7 +99,7 @@ def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def _declares_options(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tells whether a function's length is that of the command line's options which it declares."""
+    """Return whether a function is long only because of the command-line options that it declares."""
     body = (node.end_lineno or node.lineno) - node.body[0].lineno + 1
     return len(node.args.args) > 8 and body <= _LONGEST_FUNCTION
 

@@ -1,4 +1,4 @@
-"""The walls between contexts and layers, and that none is forgotten."""
+"""The walls between contexts and layers; every context and package has its place."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Workers = Callable[..., AbstractAsyncContextManager[Worker]]
 
 @workflow.defn(name="Held", versioning_behavior=PINNED.behavior("Held"))
 class Held:
-    """Runs until it is let go; says on which version it ended."""
+    """A workflow that runs until it is released and returns the version on which it ended."""
 
     def __init__(self) -> None:
         self._free = False
@@ -61,12 +61,12 @@ class Held:
 
 @activity.defn
 async def nothing() -> None:
-    """Is there to be served."""
+    """Do nothing."""
 
 
 @pytest.fixture(scope="module")
 def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    # Temporal looks for versions that are drained every few minutes; here every second.
+    # Temporal checks every few minutes for drained versions; here every second.
     often = {
         "matching.wv.VersionDrainageStatusRefreshInterval": "1s",
         "matching.wv.VersionDrainageStatusVisibilityGracePeriod": "1s",
@@ -83,7 +83,7 @@ async def client(temporal: TemporalServer) -> Client:
 
 @pytest.fixture
 def name() -> str:
-    """A worker deployment of the test's own."""
+    """The name of a worker deployment that only this test uses."""
     return f"payments-{uuid4().hex[:8]}"
 
 
@@ -108,13 +108,13 @@ def workers(temporal: TemporalServer, name: str) -> Workers:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def reported() -> list[str]:
     return []
 
 
 @pytest.fixture
-def deployment(client: Client, name: str, told: list[str]) -> WorkerDeployment:
-    return WorkerDeployment(client, name, [name], 30, told.append)
+def deployment(client: Client, name: str, reported: list[str]) -> WorkerDeployment:
+    return WorkerDeployment(client, name, [name], 30, reported.append)
 
 
 async def deploy(address: str, *arguments: str, **variables: str) -> Done:
@@ -137,10 +137,10 @@ async def becomes(deployment: WorkerDeployment, build: str, status: str) -> None
 async def test_a_namespace_is_set_up_once_and_its_retention_follows(
     temporal: TemporalServer, client: Client
 ) -> None:
-    made = await deploy(temporal.address, "temporal-setup", TEMPORAL_NAMESPACE="shop")
-    assert made.code == 0, made.err
-    assert "the namespace shop is made; it keeps closed workflows 3 days" in made.out
-    assert all(f"the search attribute {name} is made" in made.out for name in SEARCH_ATTRIBUTES)
+    created = await deploy(temporal.address, "temporal-setup", TEMPORAL_NAMESPACE="shop")
+    assert created.code == 0, created.err
+    assert "the namespace shop was created; it keeps closed workflows 3 days" in created.out
+    assert all(f"the search attribute {name} was created" in created.out for name in SEARCH_ATTRIBUTES)
     again = await deploy(temporal.address, "temporal-setup", TEMPORAL_NAMESPACE="shop")
     assert (again.code, again.out) == (0, "the namespace shop has all it needs\n")
     longer = await deploy(
@@ -158,7 +158,7 @@ async def test_setting_up_from_two_places_at_once_is_safe(temporal: TemporalServ
     assert [done.code for done in both] == [0, 0], [done.err for done in both]
 
 
-async def test_an_attribute_of_another_type_is_told_with_the_mend(tmp_path: Path) -> None:
+async def test_an_attribute_of_another_type_is_an_error_that_says_the_fix(tmp_path: Path) -> None:
     attribute, kind = next(iter(SEARCH_ATTRIBUTES.items()))
     with TemporalServer(log=tmp_path / "log", namespace="odd") as server:
         client = await Client.connect(server.address, namespace="odd")
@@ -171,27 +171,27 @@ async def test_an_attribute_of_another_type_is_told_with_the_mend(tmp_path: Path
             )
         )
         with pytest.raises(ConfigurationError, match=f"{attribute} .* must be of type {kind}; remove it"):
-            await prepare_namespace(client, retention=None, wait=30, tell=print)
+            await prepare_namespace(client, retention=None, wait=30, report=print)
 
 
-async def test_temporal_is_waited_for_and_then_told_to_be_away(tmp_path: Path) -> None:
+async def test_temporal_is_waited_for_and_then_reported_as_unavailable(tmp_path: Path) -> None:
     port = free_port()
-    away = await deploy(f"127.0.0.1:{port}", "temporal-setup", "--wait", "0")
-    assert away.code == 3
-    assert f"Temporal does not answer at 127.0.0.1:{port}" in away.err
+    unanswered = await deploy(f"127.0.0.1:{port}", "temporal-setup", "--wait", "0")
+    assert unanswered.code == 3
+    assert f"Temporal does not answer at 127.0.0.1:{port}" in unanswered.err
     waiting = asyncio.create_task(deploy(f"127.0.0.1:{port}", "temporal-setup", "--wait", "120"))
     with TemporalServer(log=tmp_path / "log", port=port):
         assert (await waiting).code == 0
 
 
-async def test_a_version_is_promoted_once_its_workers_are_there(
-    temporal: TemporalServer, deployment: WorkerDeployment, workers: Workers, told: list[str]
+async def test_a_version_is_promoted_once_its_workers_poll(
+    temporal: TemporalServer, deployment: WorkerDeployment, workers: Workers, reported: list[str]
 ) -> None:
     waiting = asyncio.create_task(deployment.await_workers("v1", 2))
     async with workers("v1"):
 
         async def alone() -> str:
-            return "" if any("1 of 2" in sentence for sentence in told) else "not told"
+            return "" if any("1 of 2" in sentence for sentence in reported) else "not reported"
 
         assert await until(alone, 30, print) == ""
         assert not waiting.done()
@@ -202,9 +202,11 @@ async def test_a_version_is_promoted_once_its_workers_are_there(
             assert await states(deployment) == {"v1": "current"}
 
 
-async def test_workers_that_do_not_come_are_named(client: Client, name: str) -> None:
+async def test_missing_workers_are_named(client: Client, name: str) -> None:
     impatient = WorkerDeployment(client, name, [name], 0, print)
-    with pytest.raises(ConfigurationError, match=f"too few workers of version v1: {name} has 0 of 1; look"):
+    with pytest.raises(
+        ConfigurationError, match=f"too few workers of version v1: {name} has 0 of 1; find out"
+    ):
         await impatient.await_workers("v1", 1)
     with pytest.raises(ConfigurationError, match=f"knows no worker deployment {name} in the namespace"):
         await impatient.make_current("v1")
@@ -250,7 +252,7 @@ async def test_a_ramp_gives_a_share_and_ends_in_a_promotion(
             await deployment.version("v9")
 
 
-async def test_a_process_knows_whether_new_workflows_begin_on_its_version(
+async def test_a_process_knows_whether_new_workflows_start_on_its_version(
     client: Client, deployment: WorkerDeployment, workers: Workers, name: str
 ) -> None:
     watches = {build: CurrentVersion(client, name, name, build, every=0.05) for build in ("v1", "v2")}
@@ -276,7 +278,7 @@ async def test_a_process_knows_whether_new_workflows_begin_on_its_version(
         await are({"v1": False, "v2": True})
 
 
-async def test_without_versions_new_workflows_begin_here_and_temporal_is_not_asked(name: str) -> None:
+async def test_without_versions_new_workflows_start_here_and_temporal_is_not_asked(name: str) -> None:
     nobody = Client.__new__(Client)
     current = CurrentVersion(nobody, name, name, "")
     async with current.watched():
@@ -284,7 +286,7 @@ async def test_without_versions_new_workflows_begin_here_and_temporal_is_not_ask
         assert "current version" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
-async def test_while_temporal_is_away_no_version_is_the_current_one(tmp_path: Path) -> None:
+async def test_while_temporal_is_unavailable_no_version_is_the_current_one(tmp_path: Path) -> None:
     with TemporalServer(log=tmp_path / "log") as server:
         client = await Client.connect(server.address)
         deployment = WorkerDeployment(client, "payments", ["payments"], 30, print)
@@ -309,7 +311,7 @@ async def test_while_temporal_is_away_no_version_is_the_current_one(tmp_path: Pa
             assert await until(partial(other, False), 60, print) == ""
 
 
-async def test_a_version_that_serves_fewer_queues_is_refused_unless_that_is_meant(
+async def test_a_version_that_serves_fewer_queues_is_refused_unless_that_is_intended(
     client: Client, deployment: WorkerDeployment, workers: Workers, name: str
 ) -> None:
     async with workers("v1"), workers("v1", f"{name}-more"), workers("v2"):
@@ -336,7 +338,7 @@ async def serves_activities(client: Client, name: str, build: str) -> None:
     assert await until(not_yet, 60, print) == ""
 
 
-async def test_workers_are_there_once_all_they_have_to_serve_is_counted(
+async def test_workers_count_once_temporal_counts_all_their_queues(
     client: Client, deployment: WorkerDeployment, workers: Workers, name: str
 ) -> None:
     impatient = WorkerDeployment(client, name, [name], 0, print)
@@ -345,7 +347,7 @@ async def test_workers_are_there_once_all_they_have_to_serve_is_counted(
             await deployment.await_workers(build, 1)
         await deployment.make_current("v1")
         await serves_activities(client, name, "v1")
-        uncounted = rf"version v2: {name} is not yet counted as served \(activities\); look"
+        uncounted = rf"version v2: {name} is not yet counted as served \(activities\); find out"
         with pytest.raises(ConfigurationError, match=uncounted):
             await impatient.await_workers("v2", 1)
         await impatient.await_workers("v2", 1, missing_queues=True)
@@ -354,7 +356,7 @@ async def test_workers_are_there_once_all_they_have_to_serve_is_counted(
             assert await deployment.make_current("v2")
 
 
-async def test_several_who_promote_at_once_do_not_get_in_each_others_way(
+async def test_concurrent_promotions_do_not_disturb_each_other(
     deployment: WorkerDeployment, workers: Workers
 ) -> None:
     async with workers("v1"), workers("v2"):
@@ -364,11 +366,11 @@ async def test_several_who_promote_at_once_do_not_get_in_each_others_way(
         assert "current" in (await states(deployment)).values()
 
 
-async def test_the_command_line_promotes_shows_and_tells_by_exit_codes(
+async def test_the_command_line_promotes_shows_and_returns_exit_codes(
     temporal: TemporalServer, deployment: WorkerDeployment, workers: Workers, name: str
 ) -> None:
-    told = await deploy(temporal.address, "status", "payments", "--deployment", name)
-    assert "its workers are unversioned" in told.out
+    unversioned = await deploy(temporal.address, "status", "payments", "--deployment", name)
+    assert "its workers are unversioned" in unversioned.out
     assert (await deploy(temporal.address, "promote", "payments")).code == 2
     async with workers("v1", "payments-commands"), workers("v1", "payments-sagas"):
         options = ("--deployment", name)

@@ -1,14 +1,17 @@
-"""Settings: from variables, from files, and what is said when they cannot work."""
+"""Settings: from variables, from files, and the errors about invalid ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from intent.cli.app import app
+from intent.cli.variables import variables_of
 from intent.errors import ConfigurationError
 from intent.settings.config import Settings, load_settings
 from intent.settings.table import settings_table
 from intent.settings.variables import unknown_variables
+from typer.main import get_command
 
 
 def test_defaults_are_for_one_machine_and_trust_nobody() -> None:
@@ -33,7 +36,7 @@ def test_arguments_win_over_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.port, settings.temporal_namespace) == (2, "given")
 
 
-def test_development_believes_metadata_and_logs_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_development_trusts_metadata_and_logs_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTENT_DEV", "true")
     assert load_settings().identity_mode == "dev"
     assert load_settings().log_format == "console"
@@ -81,7 +84,7 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) ->
         ("TEMPORAL_TLS", "maybe", "TEMPORAL_TLS=maybe should be a valid boolean"),
     ],
 )
-def test_a_wrong_value_is_told_by_its_variable(
+def test_an_invalid_value_is_reported_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -92,8 +95,16 @@ def test_a_wrong_value_is_told_by_its_variable(
 
 
 def test_a_misspelt_variable_is_noticed() -> None:
-    environ = {"INTENT_LANE": "2", "INTENT_LANES": "2", "INTENT_DATABASE_URL_FILE": "x", "INTENT_TENANT": "a"}
-    assert unknown_variables(Settings, environ) == ["INTENT_LANE is no setting; did you mean INTENT_LANES?"]
+    environ = {"INTENT_LANE": "2", "INTENT_LANES": "2", "INTENT_DATABASE_URL_FILE": "x"}
+    sentence = "INTENT_LANE is not a setting; did you mean INTENT_LANES?"
+    assert unknown_variables(Settings, environ) == [sentence]
+
+
+def test_variables_of_the_command_line_are_not_misspelt_settings() -> None:
+    environ = {"INTENT_TENANT": "a", "INTENT_DEBUG": "1", "INTENT_DEV_PORT_BASE": "0", "INTENT_TENNANT": "b"}
+    known = variables_of(get_command(app))
+    sentence = "INTENT_TENNANT is not a setting; did you mean INTENT_TENANT?"
+    assert unknown_variables(Settings, environ, known=known) == [sentence]
 
 
 def test_the_docs_list_every_setting() -> None:

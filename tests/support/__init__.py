@@ -1,1 +1,1 @@
-"""What the tests of several areas share."""
+"""Helpers for the tests of several areas."""

@@ -40,7 +40,7 @@ def bound() -> BoundContext:
 
 @pytest_asyncio.fixture
 async def settings(database: Database, temporal: TemporalServer, bound: BoundContext) -> Settings:
-    """Settings of a process on a fresh database."""
+    """The settings of a process on a fresh database."""
     connection = await asyncpg.connect(database.owner)
     try:
         await ensure_tables(connection, bound)
@@ -59,7 +59,7 @@ async def settings(database: Database, temporal: TemporalServer, bound: BoundCon
 
 @pytest.fixture
 def running(settings: Settings, bound: BoundContext) -> Running:
-    """Starts a process of the context, as often as it is called."""
+    """Return a function that starts a process of the context."""
 
     @asynccontextmanager
     async def start() -> AsyncIterator[CommandPath]:
@@ -81,7 +81,7 @@ Requests = Callable[..., CommandRequest]
 
 @pytest.fixture
 def request_of(bound: BoundContext) -> Requests:
-    """Makes requests of tenant acme."""
+    """Return a function that builds requests of tenant acme."""
 
     def make(
         command: Message,
@@ -107,7 +107,7 @@ def request_of(bound: BoundContext) -> Requests:
 
 
 def place(order_id: str, lines: int = 1) -> PlaceOrder:
-    """Returns a command that places an order."""
+    """Return a command that places an order."""
     return PlaceOrder(
         order_id=order_id,
         customer_id="ann",
@@ -121,7 +121,7 @@ def place(order_id: str, lines: int = 1) -> PlaceOrder:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    """Waits until a check holds; for what another process does in its own time."""
+    """Wait until a check holds, for what another process does in its own time."""
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - it looks at another process
             await asyncio.sleep(0.05)

@@ -35,7 +35,7 @@ class Database:
 
     @classmethod
     def of(cls, postgres: Postgres, database: str, context: str) -> Database:
-        """Returns the URLs for a context in a database of the server."""
+        """Return the URLs for a context in a database of the server."""
         names = RoleNames.of(context)
         roles = (names.owner, names.service, names.query)
         return cls(
@@ -46,13 +46,13 @@ class Database:
 
 
 async def prepare(database: Database) -> None:
-    """Provisions and migrates."""
+    """Provision and migrate."""
     await provision(database.admin, database.context, Passwords(PASSWORD, PASSWORD, PASSWORD))
     await migrate(database.owner, database.context)
 
 
 async def create_database(postgres: Postgres, template: str | None = None) -> str:
-    """Makes a database, as a copy of another when one is named, and returns its name."""
+    """Create a database, as a copy of the template if any, and return its name."""
     name = f"test_{uuid4().hex}"
     copied = f" template {template} strategy file_copy" if template else ""
     await administer(postgres.dsn, f"create database {name}{copied}")
@@ -60,12 +60,12 @@ async def create_database(postgres: Postgres, template: str | None = None) -> st
 
 
 async def drop_database(postgres: Postgres, name: str) -> None:
-    """Drops a database, whoever is connected."""
+    """Drop a database, whoever is connected."""
     await administer(postgres.dsn, f"drop database if exists {name} with (force)")
 
 
 async def administer(dsn: str, statement: str) -> None:
-    """Runs one statement."""
+    """Run one statement."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(statement)
@@ -74,5 +74,5 @@ async def administer(dsn: str, statement: str) -> None:
 
 
 def in_database(dsn: str, name: str) -> str:
-    """Returns a URL with another database in it."""
+    """Return a URL with another database in it."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))

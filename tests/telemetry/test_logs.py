@@ -67,7 +67,7 @@ def test_a_value_that_json_does_not_know_is_written_as_text() -> None:
     assert json.loads(JsonFormatter().format(_record("m", what={1, 2})))["what"] == "{1, 2}"
 
 
-def test_a_person_reads_level_message_and_ids(call: None) -> None:
+def test_a_line_for_people_has_level_message_and_ids(call: None) -> None:
     line = ConsoleFormatter(colour=False).format(_record("slow"))
     assert "warning slow" in line
     assert "tenant=acme" in line

@@ -1,4 +1,4 @@
-"""The metrics endpoint, asked over HTTP."""
+"""The metrics endpoint, over HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _METHOD = "orders.v1.Orders/PlaceOrder"
 
 
 @dataclass
-class _Figures:
+class _Projection:
     name: str = "OrderViews"
     position: int = 40
     lag: int = 2
@@ -83,7 +83,7 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     metrics.batch_applied("orders", 17, 0.05)
     metrics.rejection_undeclared("orders.v1.PlaceOrder", "ORDER_STALE")
     metrics.watch_commands(_Router())
-    metrics.watch_projections(lambda: [_Figures()])
+    metrics.watch_projections(lambda: [_Projection()])
     consumer = ConsumerCounters(
         ConsumerKey("acme", "shipping.known-orders"), lag=5, parked_streams=1, failures=3
     )
@@ -126,18 +126,18 @@ async def test_the_metrics_of_temporals_sdk_are_served_too(metrics: Metrics) -> 
 
 async def test_readiness_says_what_is_wrong(endpoint: MetricsEndpoint, problems: dict[str, str]) -> None:
     assert await _get(endpoint.port, "/readyz") == (200, '{"ready": true, "problems": {}}\n')
-    problems["store"] = "away"
+    problems["store"] = "unavailable"
     status, text = await _get(endpoint.port, "/readyz")
     assert status == 503
-    assert json.loads(text)["problems"] == {"store": "away"}
+    assert json.loads(text)["problems"] == {"store": "unavailable"}
     assert (await _get(endpoint.port, "/healthz"))[0] == 200
 
 
-async def test_another_path_is_told_where_to_go(endpoint: MetricsEndpoint) -> None:
+async def test_another_path_gets_the_list_of_paths(endpoint: MetricsEndpoint) -> None:
     assert await _get(endpoint.port, "/") == (404, "try one of /metrics, /healthz, /readyz\n")
 
 
-async def test_rubbish_does_not_end_the_endpoint(endpoint: MetricsEndpoint) -> None:
+async def test_malformed_input_does_not_end_the_endpoint(endpoint: MetricsEndpoint) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
     writer.write(b"\x00" * 20_000 + b"\r\n\r\n")
     await writer.drain()
@@ -146,7 +146,7 @@ async def test_rubbish_does_not_end_the_endpoint(endpoint: MetricsEndpoint) -> N
     assert (await _get(endpoint.port, "/healthz"))[0] == 200
 
 
-async def test_a_taken_port_is_told_with_the_mend() -> None:
+async def test_a_taken_port_is_an_error_that_says_the_fix() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

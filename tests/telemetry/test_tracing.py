@@ -33,9 +33,9 @@ class _Traced:
 
 @pytest.fixture
 def traced() -> Iterator[_Traced]:
-    made = _Traced()
-    yield made
-    made.tracing.close()
+    traced = _Traced()
+    yield traced
+    traced.tracing.close()
 
 
 def _trace(span: ReadableSpan) -> str:
@@ -51,7 +51,7 @@ async def _called(traced: _Traced, traceparent: str, code: grpc.StatusCode, reas
     return call.traceparent
 
 
-async def test_a_call_goes_on_with_its_callers_trace(traced: _Traced) -> None:
+async def test_a_call_continues_its_callers_trace(traced: _Traced) -> None:
     onward = await asyncio.create_task(_called(traced, _A, grpc.StatusCode.OK, ""))
     (span,) = traced.spans("orders.v1.Orders/PlaceOrder")
     assert _trace(span) == "a" * 32
@@ -78,7 +78,7 @@ async def test_a_rejection_is_no_fault_and_a_defect_is(traced: _Traced) -> None:
 
 
 def test_a_step_of_a_batch_shows_in_each_trace_that_it_serves(traced: _Traced) -> None:
-    served = [_A, _B, _A, _UNSAMPLED, "", "rubbish"]
+    served = [_A, _B, _A, _UNSAMPLED, "", "malformed"]
     with traced.tracing.step("handle", served), traced.tracing.step("append"):
         assert len(current_traceparents()) == 2
     handled, appended = traced.spans("handle"), traced.spans("append")

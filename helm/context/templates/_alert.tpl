@@ -1,4 +1,4 @@
-{{/* Labels and annotations of an alert; summary has one %s, for the name of the release's context. */}}
+{{/* Labels and annotations of an alert; summary contains one %s, for the name of the release's context. */}}
 {{- define "context.alert" -}}
 {{- $rules := .root.Values.metrics.rules -}}
 labels:

@@ -1,13 +1,13 @@
-{{/* Where the Secrets' files are. */}}
+{{/* The folder of the Secrets' files. */}}
 {{- define "context.secrets" -}}/run/secrets/intent{{- end -}}
 
-{{/* Variables that every process of the context has, Jobs included. */}}
+{{/* Variables of every process of the context, including Jobs. */}}
 {{- define "context.commonEnvironment" -}}
 - name: INTENT_CONTEXT
   value: {{ .Values.context }}
 {{- end -}}
 
-{{/* Variables by which a process reaches Temporal. */}}
+{{/* Variables with which a process reaches Temporal. */}}
 {{- define "context.temporalEnvironment" -}}
 {{- $folder := printf "%s/temporal-tls" (include "context.secrets" .) -}}
 {{- $tls := .Values.temporal.tls -}}
@@ -44,8 +44,8 @@
 {{- end -}}
 
 {{/*
-What leads to Temporal and the Temporal Worker Controller does not add: that an API key goes over TLS, and
-whom to trust with mTLS, whose Secret it mounts as a whole.
+Variables for Temporal that the Temporal Worker Controller does not add: TLS with an API key, and the
+certificate authority with mTLS, whose Secret it mounts as a whole.
 */}}
 {{- define "context.besideController" -}}
 {{- $tls := .Values.temporal.tls -}}
@@ -61,7 +61,7 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- end }}
 {{- end -}}
 
-{{/* Variables by which PostgreSQL's certificate is checked. */}}
+{{/* Variables for the check of PostgreSQL's certificate. */}}
 {{- define "context.databaseTlsEnvironment" -}}
 {{- $folder := printf "%s/database-tls" (include "context.secrets" .) -}}
 {{- with .Values.database.tls }}
@@ -86,7 +86,7 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- end }}
 {{- end -}}
 
-{{/* Where the contexts are that this one calls; by default the Services of the same or of like releases. */}}
+{{/* Addresses of the contexts that this one calls; by default the Services of the same release or of releases named alike. */}}
 {{- define "context.addresses" -}}
 {{- $root := . -}}
 {{- $own := include "context.fullname" . -}}
@@ -152,7 +152,7 @@ whom to trust with mTLS, whose Secret it mounts as a whole.
 {{- end }}
 {{- end -}}
 
-{{/* A value as text; numbers from JSON would turn up as 1e+06. */}}
+{{/* A value as text; numbers from JSON would be written as 1e+06. */}}
 {{- define "context.text" -}}
 {{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}

@@ -2,8 +2,8 @@
 A Job of the release. Takes root, component, job (its values), hook (the events of Helm), weight,
 arguments, environment, mounts and volumes (lists as text) and account (true: with the Role that promotes).
 
-As a hook it has a constant name and is made anew each time. As a plain Job its name has a hash of what it
-does, for a Job cannot be changed: the same again is no change, and something else is another Job.
+As a hook it has a constant name and is created again each time. A plain Job cannot be changed, so its name
+includes a hash of its content: the same content is no change, and other content is another Job.
 */}}
 {{- define "context.job" -}}
 {{- $values := .root.Values -}}

@@ -1,4 +1,4 @@
-{{/* What the Job that migrates has; it takes root, database, folder, secret and keys. */}}
+{{/* Environment of the Job that migrates; takes root, database, folder, secret and keys. */}}
 {{- define "context.migrateEnvironment" }}
 {{ include "context.commonEnvironment" .root }}
 - name: INTENT_OWNER_DATABASE_URL_FILE
@@ -6,7 +6,7 @@
 {{- if .root.Values.migrate.provision }}
 - name: INTENT_ADMIN_DATABASE_URL_FILE
   value: {{ .folder }}/{{ .database.keys.admin }}
-{{- /* The roles get the passwords of their URLs. */}}
+{{- /* The roles get the passwords in their URLs. */}}
 - name: INTENT_DATABASE_URL_FILE
   value: {{ include "context.secrets" .root }}/database/{{ .database.keys.service }}
 {{- with .database.keys.query }}

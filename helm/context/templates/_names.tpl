@@ -1,4 +1,4 @@
-{{/* The name of every object of the release: the release's, with the context's where that is not in it. */}}
+{{/* The name of every object of the release: the release's name, with the context's unless that contains it. */}}
 {{- define "context.fullname" -}}
 {{- $context := include "context.name" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The context's name, as Kubernetes can write it. */}}
+{{/* The context's name in a form that Kubernetes accepts. */}}
 {{- define "context.name" -}}
 {{- .Values.context | replace "_" "-" | trunc 30 | trimSuffix "-" -}}
 {{- end -}}
@@ -19,14 +19,14 @@
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Labels by which pods of the release are found; they never change. */}}
+{{/* Labels that select the pods of the release; they never change. */}}
 {{- define "context.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "context.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of an object; .component says what it is part of. */}}
+{{/* Labels of an object; .component names the part that it belongs to. */}}
 {{- define "context.labels" -}}
 {{ include "context.selectorLabels" . }}
 app.kubernetes.io/part-of: intent
@@ -35,7 +35,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ include "context.chart" .root }}
 {{- end -}}
 
-{{/* The version of the code, as a label can hold it. */}}
+{{/* The version of the code, as a valid label value. */}}
 {{- define "context.version" -}}
 {{- if .Values.image.digest -}}
 {{- .Values.image.digest | trimPrefix "sha256:" | trunc 12 -}}
@@ -84,7 +84,7 @@ imagePullSecrets:
 {{- include "context.temporalAddress" . | splitList ":" | last -}}
 {{- end -}}
 
-{{/* What the chart knows of the context: contexts/<context>.yaml. */}}
+{{/* What the chart knows about the context: contexts/<context>.yaml. */}}
 {{- define "context.facts" -}}
 {{- .Files.Get (printf "contexts/%s.yaml" .Values.context) -}}
 {{- end -}}
@@ -93,12 +93,12 @@ imagePullSecrets:
 {{- .Values.versioning.buildId | default (include "context.version" .) -}}
 {{- end -}}
 
-{{/* Where processes other than the servers take care of the context's work. */}}
+{{/* Set when processes other than the servers do the context's work. */}}
 {{- define "context.separate" -}}
 {{- if ne .Values.worker.mode "embedded" -}}true{{- end -}}
 {{- end -}}
 
-{{/* Seconds until a pod is killed: what is given, or what preStop and both parts of the drain take. */}}
+{{/* Seconds until a pod is killed: the given value, or the time of preStop and of both parts of the drain. */}}
 {{- define "context.gracePeriod" -}}
 {{- if kindIs "invalid" .Values.shutdown.gracePeriodSeconds -}}
 {{- add .Values.shutdown.preStopSeconds (mul 2 .Values.shutdown.drainSeconds) 15 -}}

@@ -1,4 +1,4 @@
-{{/* What every process of the context may reach: names, PostgreSQL and Temporal. */}}
+{{/* What every process of the context may reach: DNS, PostgreSQL and Temporal. */}}
 {{- define "context.egress" -}}
 {{- $policy := .Values.networkPolicy -}}
 # Names.
@@ -18,7 +18,7 @@
     - {port: {{ include "context.temporalPort" . }}, protocol: TCP}
 {{- end -}}
 
-{{/* Peers of a rule; an empty list is anywhere. */}}
+{{/* Peers of a rule; an empty list means anywhere. */}}
 {{- define "context.peers" -}}
 to: {{ if . }}{{ toJson . }}{{ else }}[]{{ end }}
 {{- end -}}

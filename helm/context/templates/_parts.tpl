@@ -7,7 +7,7 @@
 {{- include "context.fullname" .root }}{{ ternary "" "-worker" (eq .component "server") -}}
 {{- end -}}
 
-{{/* The name of a part's Deployment: where old versions are kept, each has a Deployment of its own. */}}
+{{/* The name of a part's Deployment; when old versions are kept, each has a Deployment of its own. */}}
 {{- define "context.deployed" -}}
 {{- include "context.partName" . -}}
 {{- if and (eq .component "worker") .root.Values.versioning.keepOld -}}
@@ -16,14 +16,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* By what a part's Deployment tells its pods from those of older versions. */}}
+{{/* The label by which a part's Deployment selects its pods and not those of older versions. */}}
 {{- define "context.versionLabel" -}}
 {{- if and (eq .component "worker") .root.Values.versioning.keepOld -}}
 intent/build-id: {{ include "context.buildId" .root | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* Least number of processes of a part. */}}
+{{/* Minimum number of processes of a part. */}}
 {{- define "context.least" -}}
 {{- if ne .autoscaling.mode "none" -}}{{ .autoscaling.minReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
 {{- end -}}
@@ -37,7 +37,7 @@ scaleDown:
       periodSeconds: 60
 {{- end -}}
 
-{{/* The Secrets by which KEDA reaches Temporal, as its TriggerAuthentication wants them. */}}
+{{/* The Secrets with which KEDA reaches Temporal, in the form of its TriggerAuthentication. */}}
 {{- define "context.kedaSecrets" -}}
 {{- with .Values.temporal.apiKey }}
 {{- if .existingSecret }}

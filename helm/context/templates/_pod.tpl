@@ -1,6 +1,6 @@
 {{/*
 The pod of a server or a worker. Takes root, component ("server" or "worker"), part (its values) and
-temporal: false where the Temporal Worker Controller adds what leads to Temporal.
+temporal: false where the Temporal Worker Controller adds the connection to Temporal.
 */}}
 {{- define "context.pod" -}}
 {{- $values := .root.Values -}}
@@ -64,7 +64,7 @@ spec:
     {{- include "context.processVolumes" . | nindent 4 }}
 {{- end -}}
 
-{{/* Labels of a pod: not those that change with the chart alone, which would start it anew. */}}
+{{/* Labels of a pod, without those that change with the chart alone, which would restart it. */}}
 {{- define "context.podLabels" -}}
 {{ include "context.selectorLabels" . }}
 app.kubernetes.io/part-of: intent
@@ -87,7 +87,7 @@ intent/client: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* What every pod of the release has, those of Jobs included. */}}
+{{/* Parts of every pod of the release, including those of Jobs. */}}
 {{- define "context.podBasics" -}}
 {{- with include "context.pullSecrets" . | trim }}
 {{- . }}
@@ -106,7 +106,7 @@ securityContext:
   {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end -}}
 
-{{/* A server is ready as grpc.health.v1 says, a worker as /readyz does; both live while their loop turns. */}}
+{{/* A server's readiness is that of grpc.health.v1, a worker's that of /readyz; both are live while their event loop runs. */}}
 {{- define "context.probes" -}}
 {{- $values := .root.Values -}}
 {{- range $probe := list "startup" "readiness" "liveness" }}

@@ -1,4 +1,4 @@
-{{/* What both containers of the test have. */}}
+{{/* Environment of both containers of the test. */}}
 {{- define "context.testBasics" -}}
 env:
   - name: INTENT_TARGET
@@ -26,7 +26,7 @@ volumeMounts:
     mountPath: /tmp
 {{- end -}}
 
-{{/* A UUID made from a text. */}}
+{{/* A UUID derived from a text. */}}
 {{- define "context.uuid" -}}
 {{- $hash := sha256sum . -}}
 {{- printf "%s-%s-8%s-8%s-%s" (substr 0 8 $hash) (substr 8 12 $hash) (substr 12 15 $hash) (substr 15 18 $hash) (substr 18 30 $hash) -}}

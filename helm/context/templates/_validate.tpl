@@ -1,11 +1,11 @@
-{{/* Refuses values that cannot work, each with what to do about it. The schema has checked types and names before. */}}
+{{/* Refuses invalid values, each with how to fix it. The schema has checked types and names before. */}}
 {{- define "context.validate" -}}
 {{- $problems := list -}}
 {{- range list "context.problemsOfContext" "context.problemsOfName" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
 {{- $problems = concat $problems (include . $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
-{{- fail (printf "\n\nthe values cannot work:\n- %s\n" (join "\n- " $problems)) -}}
+{{- fail (printf "\n\nthe values are invalid:\n- %s\n" (join "\n- " $problems)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -33,17 +33,17 @@ the release {{ .Release.Name | quote }} cannot name a Service: begin its name wi
 
 {{- define "context.problemsOfImage" -}}
 {{- if not .Values.image.repository }}
-image.repository is not set: set it to where the image of the context is, e.g. intent/{{ .Values.context | default "orders" }}
+image.repository is not set: set it to the repository of the image of the context, e.g. intent/{{ .Values.context | default "orders" }}
 {{- end }}
 {{- if hasPrefix "sha256:" (include "context.tag" .) }}
-image.tag holds a digest: set image.digest instead
+image.tag contains a digest: set image.digest instead
 {{- end }}
 {{- end -}}
 
 {{- define "context.problemsOfDatabase" -}}
 {{- with .Values.database }}
 {{- if not .existingSecret }}
-database.existingSecret is not set: make a Secret with the keys {{ .keys.service }}, {{ .keys.query }} and {{ .keys.owner }}, each a URL of PostgreSQL, and set database.existingSecret to its name
+database.existingSecret is not set: create a Secret with the keys {{ .keys.service }}, {{ .keys.query }} and {{ .keys.owner }}, each a URL of PostgreSQL, and set database.existingSecret to its name
 {{- end }}
 {{- if and (has .tls.mode (list "verify-ca" "verify-full")) (not .tls.existingSecret) }}
 database.tls.mode {{ .tls.mode }} needs the authority that signed PostgreSQL's certificate: set database.tls.existingSecret to a Secret with the key {{ .tls.keys.ca }}
@@ -52,7 +52,7 @@ database.tls.mode {{ .tls.mode }} needs the authority that signed PostgreSQL's c
 database.tls.keys has only one of certificate and privateKey: set both, or neither
 {{- end }}
 {{- if and .tls.existingSecret (not (or .tls.keys.ca .tls.keys.certificate)) }}
-database.tls.existingSecret is set but no key of it is used: set database.tls.keys.ca, or leave database.tls.existingSecret empty
+database.tls.existingSecret is set, but none of its keys is used: set database.tls.keys.ca, or leave database.tls.existingSecret empty
 {{- end }}
 {{- end }}
 {{- if and .Values.migrate.provision (not .Values.migrate.enabled) }}
@@ -85,24 +85,24 @@ temporal has both an API key and a client certificate: leave temporal.apiKey.exi
 
 {{- define "context.problemsOfIdentity" -}}
 {{- if and (eq .Values.identity.mode "dev") (not .Values.networkPolicy.enabled) (not .Values.identity.trustEveryCaller) }}
-identity.mode dev believes whatever callers say of themselves: set networkPolicy.enabled=true so that only named callers reach the port, or identity.trustEveryCaller=true where something else keeps strangers out
+identity.mode dev trusts what callers say about themselves: set networkPolicy.enabled=true so that only named callers reach the port, or identity.trustEveryCaller=true where something else keeps others out
 {{- end }}
 {{- end -}}
 
 {{- define "context.problemsOfWorker" -}}
 {{- if eq .Values.worker.mode "workerDeployment" }}
 {{- if .Values.versioning.enabled }}
-versioning.enabled is for processes that the chart rolls out: set versioning.enabled=false, for the Temporal Worker Controller gives build ids itself
+versioning.enabled is for processes that the chart rolls out: set versioning.enabled=false, because the Temporal Worker Controller assigns build ids itself
 {{- end }}
 {{- if ne .Values.worker.autoscaling.mode "none" }}
-worker.autoscaling.mode {{ .Values.worker.autoscaling.mode }} cannot scale a WorkerDeployment, whose controller makes Deployments of its own: set it to none, and scale them by a WorkerResourceTemplate among extraObjects
+worker.autoscaling.mode {{ .Values.worker.autoscaling.mode }} cannot scale a WorkerDeployment, whose controller creates Deployments of its own: set it to none, and scale them with a WorkerResourceTemplate among extraObjects
 {{- end }}
 {{- if and (eq .Values.worker.controller.strategy "Progressive") (not .Values.worker.controller.steps) }}
 worker.controller.strategy Progressive needs worker.controller.steps: add steps, or set the strategy to AllAtOnce
 {{- end }}
 {{- with .Values.temporal.tls }}
 {{- if and .existingSecret (not (and (has .keys.ca (list "" "ca.crt")) (has .keys.certificate (list "" "tls.crt")) (has .keys.privateKey (list "" "tls.key")))) }}
-temporal.tls.keys differ from those that the Temporal Worker Controller reads: name them ca.crt, tls.crt and tls.key in {{ .existingSecret }}, and in temporal.tls.keys
+temporal.tls.keys are not those that the Temporal Worker Controller reads: name them ca.crt, tls.crt and tls.key in {{ .existingSecret }}, and in temporal.tls.keys
 {{- end }}
 {{- end }}
 {{- end }}
@@ -110,7 +110,7 @@ temporal.tls.keys differ from those that the Temporal Worker Controller reads: n
 versioning.keepOld keeps the workers of old versions, which must be processes of their own: set versioning.enabled=true and worker.mode=deployment
 {{- end }}
 {{- if and .Values.versioning.enabled .Values.versioning.pinnedSagas (not .Values.versioning.keepOld) }}
-versioning.pinnedSagas would wait for ever for processes of their version once these are gone: set versioning.keepOld=true and worker.mode=deployment, or worker.mode=workerDeployment
+versioning.pinnedSagas would wait forever for processes of their version once these are removed: set versioning.keepOld=true and worker.mode=deployment, or worker.mode=workerDeployment
 {{- end }}
 {{- if and .Values.versioning.enabled (not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$" (include "context.buildId" .))) }}
 versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build id: use letters, digits, ".", "_" and "-", at most 63
@@ -125,14 +125,14 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- end }}
 {{- end }}
 {{- if and (eq (index $.Values $name).autoscaling.mode "keda") $.Values.temporal.tls.enabled (not (include "context.kedaSecrets" $)) }}
-{{ $name }}.autoscaling.mode keda reaches Temporal by TLS only with a Secret: set temporal.tls.existingSecret or temporal.apiKey.existingSecret, or scale by hpa
+{{ $name }}.autoscaling.mode keda reaches Temporal with TLS only through a Secret: set temporal.tls.existingSecret or temporal.apiKey.existingSecret, or use hpa
 {{- end }}
 {{- with index $.Values $name }}
 {{- if and (ne .autoscaling.mode "none") (not (dig "requests" "cpu" "" .resources)) }}
 {{ $name }}.autoscaling.mode {{ .autoscaling.mode }} measures CPU against the request: set {{ $name }}.resources.requests.cpu
 {{- end }}
 {{- if and (eq (toString .maxSurge) "0") (eq (toString .maxUnavailable) "0") }}
-{{ $name }}.maxSurge and {{ $name }}.maxUnavailable are both 0, so no rollout could begin: raise one of them
+{{ $name }}.maxSurge and {{ $name }}.maxUnavailable are both 0, so that no rollout could start: raise one of them
 {{- end }}
 {{- end }}
 {{- end }}
@@ -142,7 +142,7 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- range $name, $labels := dict "podLabels" .Values.podLabels "server.podLabels" .Values.server.podLabels "worker.podLabels" .Values.worker.podLabels }}
 {{- range $label, $_ := $labels }}
 {{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|intent)/" $label }}
-{{ $name }} sets {{ $label }}, by which the chart finds its pods: choose a label outside app.kubernetes.io, helm.sh and intent
+{{ $name }} sets {{ $label }}, a label with which the chart finds its pods: choose a label outside app.kubernetes.io, helm.sh and intent
 {{- end }}
 {{- end }}
 {{- end }}
@@ -152,7 +152,7 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- with .Values.shutdown }}
 {{- $least := add .preStopSeconds (mul 2 .drainSeconds) }}
 {{- if and (not (kindIs "invalid" .gracePeriodSeconds)) (lt (int .gracePeriodSeconds) (int $least)) }}
-shutdown.gracePeriodSeconds {{ .gracePeriodSeconds }} ends pods in the middle of their work: set it to at least {{ $least }} (preStopSeconds and twice drainSeconds), or to null
+shutdown.gracePeriodSeconds {{ .gracePeriodSeconds }} would kill pods in the middle of their work: set it to at least {{ $least }} (preStopSeconds and twice drainSeconds), or to null
 {{- end }}
 {{- end }}
 {{- if eq (int .Values.service.port) (int .Values.metrics.port) }}

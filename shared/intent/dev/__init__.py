@@ -1,4 +1,4 @@
-"""Everything of Intent on one machine, for development: what `intent dev` runs."""
+"""A whole installation of Intent on one machine, for development, as `intent dev` runs it."""
 
 from intent.dev.layout import DevLayout
 from intent.dev.stack import DevStack

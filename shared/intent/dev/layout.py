@@ -1,4 +1,4 @@
-"""Where `intent dev` keeps its data and on which ports it listens."""
+"""The data folder and the ports of `intent dev`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class DevLayout:
     """The folder and the ports of one development installation.
 
     The ports follow from one base: contexts listen on base + 1, + 2 and so on in the order of
-    their names, PostgreSQL on base + 32, Temporal on base + 33, its UI on base + 80 and each
-    process's metrics 100 above its own port. A context may run as several processes: the first has
-    the context's name, further ones are called ``orders-2`` and so on and listen from base + 34.
+    their names, PostgreSQL on base + 32, Temporal on base + 33, its UI on base + 80. The metrics of
+    a process are 100 above its own port. A context may run as several processes: the first has the
+    context's name, further ones are called ``orders-2`` and so on and listen from base + 34.
 
     Attributes:
-        folder: Where data, logs and state are kept.
+        folder: The folder of data, logs and state.
         postgres: PostgreSQL's port.
         temporal: Temporal's port.
         ui: The port of Temporal's UI.
@@ -54,16 +54,16 @@ class DevLayout:
         base: int = PORT_BASE,
         replicas: Mapping[str, int] = MappingProxyType({}),
     ) -> DevLayout:
-        """Returns the layout for contexts.
+        """Return the layout for contexts.
 
         Args:
             folder: The folder.
             contexts: The contexts' names.
-            base: The base of the ports; 0 takes free ones.
-            replicas: As how many processes a context runs, by its name; one unless said otherwise.
+            base: The base of the ports; 0: free ports.
+            replicas: The number of processes of a context, by its name; one by default.
 
         Raises:
-            ConfigurationError: The base is out of range, or the processes are too many for it.
+            ConfigurationError: The base is out of range, or there are too many processes for it.
         """
         names = sorted(contexts)
         further = [f"{name}-{n}" for name in names for n in range(2, replicas.get(name, 1) + 1)]
@@ -74,7 +74,7 @@ class DevLayout:
         if len(names) > _MOST_CONTEXTS or len(further) > _MOST_REPLICAS:
             raise ConfigurationError(
                 f"more than {_MOST_CONTEXTS} contexts, or {_MOST_REPLICAS} further processes of them, "
-                "need free ports: --port-base 0"
+                "need free ports: use --port-base 0"
             )
         ports = {name: base + 1 + index for index, name in enumerate(names)}
         ports |= {name: base + _REPLICAS + index for index, name in enumerate(further)}
@@ -91,10 +91,10 @@ class DevLayout:
     @property
     def processes(self) -> Mapping[str, Sequence[str]]:
         """The names of each context's processes, by the context's name."""
-        found: dict[str, list[str]] = {}
+        processes: dict[str, list[str]] = {}
         for name in self.contexts:
-            found.setdefault(name.partition("-")[0], []).append(name)
-        return found
+            processes.setdefault(name.partition("-")[0], []).append(name)
+        return processes
 
     @property
     def logs(self) -> Path:
@@ -102,10 +102,10 @@ class DevLayout:
         return self.folder / "logs"
 
     def require_free(self) -> None:
-        """Makes sure that every port is free.
+        """Check that every port is free.
 
         Raises:
-            ConfigurationError: One is taken; names it and how to choose others.
+            ConfigurationError: One is taken; names it and says how to choose others.
         """
         needed = {self.postgres: "PostgreSQL", self.temporal: "Temporal", self.ui: "Temporal's UI"}
         needed.update({port: f"the context {name}" for name, port in self.contexts.items()})
@@ -115,6 +115,6 @@ class DevLayout:
                 require_free(port, purpose)
             except PortTaken as error:
                 raise ConfigurationError(
-                    f"{error}: end that one, or choose other ports with --port-base N "
-                    "(or INTENT_DEV_PORT_BASE; 0 takes free ones)"
+                    f"{error}: end that process, or choose other ports with --port-base N "
+                    "(or INTENT_DEV_PORT_BASE; 0: free ports)"
                 ) from None

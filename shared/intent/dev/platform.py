@@ -1,6 +1,6 @@
 """PostgreSQL, Temporal and context processes on this machine, for tests and benchmarks.
 
-Everything is real and everything can be killed: that is what it is for.
+Everything is real, and everything can be killed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HOST = "127.0.0.1"
 
 
 class ContextService:
-    """One context, running as a process of its own.
+    """A process of one context.
 
     Attributes:
         context: The context.
@@ -49,30 +49,30 @@ class ContextService:
         return f"{_HOST}:{self.port}"
 
     def start(self) -> ContextService:
-        """Starts the process and waits until it is ready.
+        """Start the process and wait until it is ready.
 
         Raises:
-            ServiceFailed: It ended or did not get ready; the message has its last log line.
+            ServiceFailed: It ended or did not become ready; the message has its last log line.
         """
         self.process.start()
         self.process.wait_until(self.ready, _READY)
         return self
 
     def stop(self) -> None:
-        """Has it finish what is under way and end."""
+        """Stop the process gracefully: it finishes the work in flight."""
         self.process.stop()
 
     def kill(self) -> None:
-        """Kills it at once, as kill -9 does."""
+        """Kill the process at once, as kill -9 does."""
         self.process.kill()
 
     def kill_and_start(self) -> None:
-        """Kills it and starts it again on its port."""
+        """Kill the process and start it again on its port."""
         self.kill()
         self.start()
 
     def ready(self) -> bool:
-        """Returns whether it says of itself that it gets on."""
+        """Return whether the process reports itself as healthy."""
         with grpc.insecure_channel(self.target) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             try:
@@ -83,21 +83,21 @@ class ContextService:
         return serving
 
     def __enter__(self) -> ContextService:
-        """Starts it."""
+        """Start the process."""
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        """Stops it."""
+        """Stop the process."""
         self.stop()
 
 
 class LocalPlatform:
-    """PostgreSQL and Temporal with everything that context processes need; a context manager.
+    """PostgreSQL and Temporal, prepared for context processes; a context manager.
 
     Args:
-        durable: False trades PostgreSQL's safety against power loss for speed.
-        keep_workflows: False keeps Temporal's state in memory, which a restart of it loses.
-        folder: Where data and logs go; None: a folder that is removed at the end.
+        durable: False gives up PostgreSQL's safety against power loss for speed.
+        keep_workflows: False keeps Temporal's state in memory, so that a restart loses it.
+        folder: The folder of data and logs; None: a folder that is removed at the end.
         dynamic_config: Temporal's dynamic configuration, by key.
     """
 
@@ -111,7 +111,7 @@ class LocalPlatform:
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="intent-", ignore_cleanup_errors=True)
         self.folder = folder or Path(self._temporary.name)
-        # PostgreSQL does not run as root: its user must be able to get at its folder.
+        # PostgreSQL does not run as root: its user must be able to enter its folder.
         self.folder.chmod(0o755)
         self._ports: dict[str, int] = {}
         self._served: set[str] = set()
@@ -123,19 +123,19 @@ class LocalPlatform:
         )
 
     def __enter__(self) -> Self:
-        """Starts both."""
+        """Start both."""
         self.postgres.start()
         self.temporal.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stops both and removes what they left."""
+        """Stop both and remove the temporary folder."""
         self.temporal.stop()
         self.postgres.stop()
         self._temporary.cleanup()
 
     async def prepare(self, context: str) -> None:
-        """Provisions and migrates a context; what is there already stays."""
+        """Provision and migrate a context; existing data stays."""
         self._ports.setdefault(context, free_port())
         bound = load_context(context).bind(Registry.load())
         await prepare_schema(
@@ -143,11 +143,11 @@ class LocalPlatform:
         )
 
     def dsn(self, context: str, role: str) -> str:
-        """Returns the DSN of a context's role: ``owner``, ``service`` or ``query``."""
+        """Return the DSN of a context's role: ``owner``, ``service`` or ``query``."""
         return self.postgres.dsn_for(f"{context}_{role}", role)
 
     def settings(self, context: str, **further: str) -> dict[str, str]:
-        """Returns the settings of a context process as environment variables.
+        """Return the settings of a context process as environment variables.
 
         Args:
             context: The context.
@@ -180,13 +180,13 @@ class LocalPlatform:
         environment: Mapping[str, str] | None = None,
         **further: str,
     ) -> ContextService:
-        """Returns a context process, not started yet.
+        """Return a context process that is not started yet.
 
         Args:
-            context: The context, prepared before.
-            port: Its gRPC port; None: where other contexts look for it, or for a second process a free
-                one.
-            module: The module that is run with the arguments of the command line.
+            context: The context; `prepare` it first.
+            port: Its gRPC port; None: the one that other contexts know, or a free one for further
+                processes.
+            module: The module to run with the arguments of the command line.
             environment: Variables besides the settings.
             further: More settings, by field name.
         """

@@ -1,4 +1,4 @@
-"""Starts and stops everything that a development installation consists of."""
+"""Start and stop of all parts of a development installation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Step = tuple[str, Callable[[], None]]
 
 
 class DevStack:
-    """PostgreSQL, Temporal and every context, each as its own process or as several.
+    """PostgreSQL, Temporal and every context, each as one or more processes.
 
-    Everything ends with this process, even when it is killed; start and stop it from the
+    Everything ends with this process, even when it is killed. Start and stop it from the
     main thread.
 
     Attributes:
@@ -58,7 +58,7 @@ class DevStack:
 
     @property
     def state(self) -> DevState:
-        """Where everything is reached."""
+        """The addresses of everything."""
         return DevState(
             pid=os.getpid(),
             temporal=self._temporal.address,
@@ -78,9 +78,9 @@ class DevStack:
         )
 
     def steps(self) -> Iterator[Step]:
-        """Yields what starting takes, in order: what a person reads, and the work itself.
+        """Yield the steps of the start, in order: a title for the user, and the work.
 
-        Each step raises `ConfigurationError` or `ServiceFailed` when it cannot be done.
+        Each step raises `ConfigurationError` or `ServiceFailed` when it fails.
         """
         yield "Check the ports", self._claim
         yield "Start PostgreSQL", lambda: _ignore(self._postgres.start())
@@ -90,17 +90,17 @@ class DevStack:
         yield "Start the contexts", self._start_contexts
         for context in self.contexts:
             yield f"Wait for {context.name}", context.wait_until_ready
-        yield "Tell where everything is", lambda: self.state.write(self._layout.folder)
+        yield "Write the addresses", lambda: self.state.write(self._layout.folder)
 
     def keep_running(self) -> Iterator[tuple[str, str]]:
-        """Starts again what has ended; yields the name of a process and the news of it.
+        """Restart what has ended; yield the name of a process and what happened to it.
 
         Raises:
-            ServiceFailed: PostgreSQL or Temporal ended and does not start again.
+            ServiceFailed: PostgreSQL or Temporal ended and cannot be restarted.
         """
         for name, service in (("postgres", self._postgres), ("temporal", self._temporal)):
             if not service.alive:
-                yield name, "ended; starts again"
+                yield name, "ended; restarting"
                 service.restart()
         for context in self.contexts:
             news = context.keep_running()
@@ -109,11 +109,11 @@ class DevStack:
 
     @property
     def started(self) -> bool:
-        """Whether anything was started: everything was free to begin with."""
+        """Whether the start began: the folder and all ports were free."""
         return self._lock is not None
 
     def stop(self) -> None:
-        """Stops everything that was started, in order: the contexts finish their work first."""
+        """Stop everything that was started, in order: contexts first, so that they can finish their work."""
         if self._lock is None:
             return
         DevState.remove(self._layout.folder)
@@ -127,8 +127,8 @@ class DevStack:
                 stack.callback(context.stop)
 
     def _claim(self) -> None:
-        """Makes sure that this process alone runs from the folder, and that the ports are free."""
-        # Kept open: the lock lasts as long as the file.
+        """Reserve the folder for this process and check that the ports are free."""
+        # The file stays open: closing it would release the lock.
         lock = (self._layout.folder / "lock").open("a")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,8 +190,8 @@ class DevStack:
 def _runs_already(folder: Path) -> str:
     state = DevState.read(folder)
     who = f" (pid {state.pid})" if state is not None else ""
-    return f"intent dev runs already from {folder}{who}: end it first, or choose another folder with --data"
+    return f"intent dev already runs from {folder}{who}: end it first, or choose another folder with --data"
 
 
 def _ignore(_: object) -> None:
-    """Makes a step of a call whose result does not matter."""
+    """Discard a result, to turn a call into a step."""

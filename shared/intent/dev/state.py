@@ -1,4 +1,4 @@
-"""What a running `intent dev` tells other commands: where everything is."""
+"""The addresses that a running `intent dev` publishes for other commands."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FILE: Final = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class ContextAddress:
-    """Where a context is reached.
+    """The addresses of a context.
 
     Attributes:
         target: Its gRPC server, ``host:port``.
         metrics: Its metrics endpoint, as a URL.
-        others: Further processes of it, each ``host:port``.
+        others: The gRPC servers of its further processes, each ``host:port``.
     """
 
     target: str
@@ -32,7 +32,7 @@ class ContextAddress:
 
 @dataclass(frozen=True, slots=True)
 class DevState:
-    """Where a running development installation is reached.
+    """The addresses of a running development installation.
 
     Attributes:
         pid: The process that runs it.
@@ -49,7 +49,7 @@ class DevState:
     contexts: Mapping[str, ContextAddress] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Writes the state into a folder, readable by its owner only: it holds a password."""
+        """Write the state into a folder, readable by its owner only: it holds a password."""
         path = folder / _FILE
         new = path.with_suffix(".new")
         new.touch(mode=0o600)
@@ -58,29 +58,29 @@ class DevState:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Removes the state from a folder."""
+        """Remove the state from a folder."""
         (folder / _FILE).unlink(missing_ok=True)
 
     @classmethod
     def read(cls, folder: Path) -> DevState | None:
-        """Returns the state of what runs from a folder; None when nothing does."""
+        """Return the state of the installation that runs from a folder; None when none does."""
         try:
-            found = json.loads((folder / _FILE).read_text())
+            content = json.loads((folder / _FILE).read_text())
             contexts = {
                 name: ContextAddress(**{**address, "others": tuple(address.get("others", ()))})
-                for name, address in found.pop("contexts").items()
+                for name, address in content.pop("contexts").items()
             }
-            state = cls(**found, contexts=contexts)
+            state = cls(**content, contexts=contexts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return state if _lives(state.pid) else None
+        return state if _is_running(state.pid) else None
 
 
 def dev_folder(start: Path | None = None) -> Path:
-    """Returns the folder of the development installation.
+    """Return the folder of the development installation.
 
-    It is ``INTENT_DEV_DATA`` when that is set, else the nearest ``.dev`` here or in a folder above, else
-    ``.dev`` here.
+    It is ``INTENT_DEV_DATA`` when that is set, else the nearest ``.dev`` in use, here or in a folder above,
+    else ``.dev`` here.
     """
     named = os.environ.get("INTENT_DEV_DATA")
     if named:
@@ -92,7 +92,7 @@ def dev_folder(start: Path | None = None) -> Path:
     return here / DEFAULT_FOLDER
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Keeps the process of one context running, and shows its log."""
+"""Supervision of a context's process: restarts, and its log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_WAIT: Final = 10.0
 
 
 class LogTail:
-    """Reads what is appended to a log file from now on, line by line."""
+    """The lines that are appended to a log file from now on."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class LogTail:
         self._rest = ""
 
     def lines(self) -> list[str]:
-        """Returns the lines that were completed since the last call."""
+        """Return the lines that were completed since the last call."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -42,24 +42,24 @@ class LogTail:
 
 
 class SupervisedContext:
-    """A process of one context; it is started again when it ends by itself.
+    """A process of one context that is restarted when it ends by itself.
 
     Attributes:
         name: The process's name.
-        log: What it writes.
+        log: The lines that it writes.
     """
 
     def __init__(
         self, name: str, context: str, log: Path, environment: Mapping[str, str], ready_url: str
     ) -> None:
-        """Describes the process.
+        """Describe the process.
 
         Args:
             name: The process's name.
             context: The context's name.
             log: The file that takes its log.
             environment: Its settings, as variables.
-            ready_url: Where it tells whether it is ready.
+            ready_url: The URL of its readiness probe.
         """
         self.name = name
         self._ready_url = ready_url
@@ -81,21 +81,21 @@ class SupervisedContext:
         return self._process.pid
 
     def start(self) -> None:
-        """Starts the process, without waiting until it is ready."""
+        """Start the process, without waiting until it is ready."""
         self._started = time.monotonic()
         self._retry_at = None
         self._process.start()
 
     def wait_until_ready(self) -> None:
-        """Waits until the process serves.
+        """Wait until the process serves.
 
         Raises:
-            ServiceFailed: It ended, or did not become ready; carries its last log line.
+            ServiceFailed: It ended or did not become ready; the message has its last log line.
         """
         self._process.wait_until(self._ready, _START_TIMEOUT)
 
     def keep_running(self) -> str:
-        """Starts the process again when it has ended, not too often; returns news for a person."""
+        """Restart the process when it has ended, with growing pauses; return news, or an empty string."""
         if self._process.alive:
             return ""
         now = time.monotonic()
@@ -104,14 +104,14 @@ class SupervisedContext:
         if now < self._retry_at:
             return ""
         self.start()
-        return "starts again"
+        return "restarting"
 
     def ask_to_stop(self) -> None:
-        """Asks the process to finish its work and end."""
+        """Ask the process to finish its work and end."""
         self._process.ask_to_stop()
 
     def stop(self) -> None:
-        """Waits until the process has ended."""
+        """Stop the process and wait until it has ended."""
         self._process.stop()
 
     def _ended(self, now: float) -> str:
@@ -119,8 +119,8 @@ class SupervisedContext:
         wait = min(_LONGEST_WAIT, 0.5 * 2**self._failures)
         self._retry_at = now + wait
         code = self._process.exit_code
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return f"ended {how}; starts again in {wait:g} s"
+        cause = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return f"ended {cause}; restarting in {wait:g} s"
 
     def _ready(self) -> bool:
         try:

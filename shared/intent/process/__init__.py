@@ -1,5 +1,5 @@
-"""One process of a context: how it is put together and how it stops.
+"""One process of a context: how it is assembled and how it stops.
 
-Nothing is imported here: each part is taken from its own module, so that the command
-line starts quickly and a serving process loads only what it uses.
+Nothing is imported here: import each part from its own module, so that the command line
+starts quickly and a serving process loads only what it uses.
 """

@@ -1,4 +1,4 @@
-"""Puts a context process together: store, read models, router, worker and gRPC server."""
+"""The assembly of a context process: store, read models, router, workers and gRPC server."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class CommandPath:
 
     Attributes:
         store: The event store.
-        router: Takes the commands.
-        activities: What a worker of the context registers.
+        router: Accepts the commands.
+        activities: The activities that a worker of the context registers.
     """
 
     store: PostgresEventStore
@@ -91,11 +91,20 @@ def command_path(
     work: bool = True,
     sagas_start_here: Callable[[], bool] = lambda: False,
 ) -> CommandPath:
-    """Connects router, lanes, carriers and activities of one context.
+    """Connect router, lanes, carriers and activities of one context.
 
-    `sagas_start_here` tells whether sagas of the context may begin in this process at the moment.
-    Without a worker in this process its own batches come back as those of other contexts do, by their
-    workflows' results, for nobody here leaves outcomes for the carriers.
+    Without a worker in this process, nothing here hands outcomes to the carriers directly. The outcomes
+    of its own batches then arrive like those of other contexts: as the results of their workflows.
+
+    Args:
+        settings: The settings of the process.
+        context: The context.
+        client: A client of Temporal.
+        store: The event store.
+        projections: Runs the context's projections.
+        observer: Counts batches.
+        work: Whether this process has a worker.
+        sagas_start_here: Returns whether sagas of the context may currently start in this process.
     """
     local_outcomes = LocalOutcomes()
 
@@ -139,7 +148,7 @@ class ContextProcess:
         settings: The settings.
         context: The context, bound to its contracts.
         serve: Whether it answers gRPC calls.
-        work: Whether it works on the context's task queue.
+        work: Whether it polls the context's task queues.
     """
 
     def __init__(
@@ -155,11 +164,11 @@ class ContextProcess:
         self._tracing = setup_tracing(settings)
 
     async def run(self) -> None:
-        """Runs until SIGTERM or SIGINT, then finishes what is under way.
+        """Run until SIGTERM or SIGINT, then finish the work in flight.
 
         Raises:
             ConfigurationError: PostgreSQL or Temporal does not answer, or a port is taken.
-            BaseExceptionGroup: The worker ended by itself.
+            BaseExceptionGroup: A worker ended by itself.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -168,11 +177,11 @@ class ContextProcess:
         async with self.started():
             relax_garbage_collection()
             await stop.wait()
-            _log.info("stopping: finishing what is under way")
+            _log.info("stopping: finishing the work in flight")
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[CommandPath]:
-        """Runs the process while the context manager is entered."""
+        """Run the process for the duration of the context."""
         async with AsyncExitStack() as stack:
             settings = self._settings
             stack.callback(self._tracing.close)
@@ -322,7 +331,7 @@ def _backlog(client: Client, context: BoundContext) -> BacklogWatch:
 
 
 def _temporal_metrics_address(settings: Settings) -> str | None:
-    """Returns where the SDK serves its metrics, which the process's own endpoint passes on."""
+    """Return the address at which the SDK serves its metrics; the process's own endpoint includes them."""
     return None if settings.metrics_port is None else f"127.0.0.1:{free_port()}"
 
 

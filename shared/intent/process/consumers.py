@@ -1,4 +1,4 @@
-"""Consumers in a context's process: those that it serves, and those that it runs itself."""
+"""The consumers in a context's process: those that it serves and those that it runs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["running_consumers", "serving_consumers"]
 
 _log: Final = logging.getLogger(__name__)
 _ROLES: Final = ("consumer", "consumer-all")
-_REFUSED: Final = 30.0
-"""Seconds after which a consumer that was refused asks again: the other context may be mended."""
-_WORD: Final = "consumers"
-"""What processes tell each other when they have something to look at."""
+_RETRY_AFTER: Final = 30.0
+"""Seconds until a consumer that was refused tries again: the other context may be fixed by then."""
+_CONSUMERS_CHANGED: Final = "consumers"
+"""The wake-up that processes send each other when the consumers changed."""
 
 
 @asynccontextmanager
 async def serving_consumers(
     store: PostgresEventStore, context: str, metrics: Metrics
 ) -> AsyncIterator[ConsumerServing]:
-    """Serves consumers while the context manager is entered."""
+    """Serve consumers for the duration of the context."""
     database = ConsumerDatabase(store.pool, context)
-    host = ConsumerServing(store, database, notify=lambda: store.wake_ups.tell(_WORD))
-    store.wake_ups.on(_WORD, host.refresh)
+    host = ConsumerServing(store, database, notify=lambda: store.wake_ups.tell(_CONSUMERS_CHANGED))
+    store.wake_ups.on(_CONSUMERS_CHANGED, host.refresh)
     metrics.watch_consumers(host.counters)
     await host.start()
     try:
@@ -48,10 +48,10 @@ async def serving_consumers(
 async def running_consumers(
     context: BoundContext, settings: Settings, router: WorkflowRouter, metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Runs the consumers that a context declares while the context manager is entered.
+    """Run the consumers that a context declares, for the duration of the context manager.
 
     Raises:
-        ConfigurationError: It is not set where a context is served whose events they take.
+        ConfigurationError: The address of a context whose events they consume is not set.
     """
     async with AsyncExitStack() as stack:
         runners = []
@@ -63,7 +63,9 @@ async def running_consumers(
                 client.consume(consumer(), send=_sender(context.registry, router), all_tenants=True)
             )
         metrics.watch_consuming(lambda: [runner.figures for runner in runners])
-        tasks = [asyncio.create_task(_persist(runner), name=runner.figures.name) for runner in runners]
+        tasks = [
+            asyncio.create_task(_run_persistently(runner), name=runner.figures.name) for runner in runners
+        ]
         try:
             yield
         finally:
@@ -71,14 +73,14 @@ async def running_consumers(
 
 
 def _addressed(context: BoundContext, settings: Settings) -> Iterator[tuple[type[Consumer], str]]:
-    """Yields the consumers and where each takes its events from."""
+    """Yield each consumer with the address of the context whose events it consumes."""
     known = {context.name: f"{settings.host}:{settings.port}", **settings.context_addresses}
     for consumer, source in context.consumers.items():
         if source in known:
             yield consumer, known[source]
             continue
         missing = (
-            f"the consumer {consumer.name} takes the events of {source}; tell where that is served: "
+            f"the consumer {consumer.name} consumes the events of {source}, whose address is not set: set "
             f"INTENT_CONTEXT_ADDRESSES={source}=host:port"
         )
         if not settings.dev:
@@ -107,14 +109,14 @@ def _sender(registry: Registry, router: WorkflowRouter) -> SendCommand:
     return send
 
 
-async def _persist(runner: ConsumerRunner) -> None:
-    """Runs a consumer until it is stopped, whatever the other context answers."""
+async def _run_persistently(runner: ConsumerRunner) -> None:
+    """Run a consumer until it is stopped, and try again when the other context refuses it."""
     while True:
         try:
             return await runner.run()
         except Exception as error:
             _log.exception("the consumer %s is refused: %s", runner.figures.name, error)
-        await asyncio.sleep(_REFUSED)
+        await asyncio.sleep(_RETRY_AFTER)
 
 
 async def _stop(runners: list[ConsumerRunner], tasks: list[asyncio.Task[None]], patience: float) -> None:

@@ -1,4 +1,4 @@
-"""The garbage collector of a process that holds much and makes more."""
+"""The garbage collector of a process with many long-lived and many short-lived objects."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["relax_garbage_collection"]
 
 
 def relax_garbage_collection() -> None:
-    """Keeps the garbage collector from looking at what stays, and from looking often.
+    """Exempt long-lived objects from garbage collection, and collect less often.
 
-    A process holds thousands of aggregates and makes short-lived messages by the hundred
-    thousand; with the default thresholds a third of a rebuild went into looking for cycles.
+    A process holds thousands of aggregates and creates short-lived messages by the hundred
+    thousand. With the default thresholds, a rebuild spent a third of its time looking for cycles.
     """
     gc.collect()
     gc.freeze()

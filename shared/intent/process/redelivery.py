@@ -1,4 +1,4 @@
-"""Tells sagas again what the log of a context recorded, after Temporal's data was lost."""
+"""Redelivery of a context's events to sagas, after Temporal's data was lost."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _PAGE = 500
 
 
 async def redeliver(
-    settings: Settings, context: BoundContext, after: int, tell: Callable[[int, int], None]
+    settings: Settings, context: BoundContext, after: int, report: Callable[[int, int], None]
 ) -> int:
-    """Delivers a context's events to every saga that listens, in the order of the log.
+    """Deliver a context's events to every saga that listens, in the order of the log.
 
     Args:
-        settings: Where PostgreSQL and Temporal are.
-        context: The context whose log it is.
-        after: The position after which to begin.
-        tell: Gets the position reached and the last one.
+        settings: The addresses of PostgreSQL and Temporal.
+        context: The context whose log is delivered.
+        after: The position after which to start.
+        report: Called after each page with the position reached and the last position.
 
     Returns:
         The number of deliveries.
@@ -42,5 +42,5 @@ async def redeliver(
         while after < last and (entries := await store.read_log(after, _PAGE)):
             delivered += await delivery.deliver(entries)
             after = entries[-1].position
-            tell(after, last)
+            report(after, last)
         return delivered

@@ -1,4 +1,4 @@
-"""Makes a context's schema ready; imported by tools, never by a serving process."""
+"""Preparation of a context's schema; imported by tools, never by a serving process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["passwords_of", "prepare_schema"]
 
 
 def passwords_of(settings: Settings) -> Passwords:
-    """Returns the passwords that the roles' URLs carry; None for a URL without one."""
+    """Return the passwords that the roles' URLs carry; None for a URL without one."""
     urls = (settings.owner_database_url, settings.database_url, settings.query_database_url)
     return Passwords(*(unquote(found) if (found := urlsplit(url).password) else None for url in urls))
 
@@ -23,14 +23,14 @@ def passwords_of(settings: Settings) -> Passwords:
 async def prepare_schema(
     context: BoundContext, owner_url: str, *, admin_url: str = "", passwords: Passwords | None = None
 ) -> None:
-    """Brings a context's schema and the tables of its read models up to date.
+    """Bring a context's schema and the tables of its read models up to date.
 
     Args:
         context: The context.
-        owner_url: Connects as the context's owner.
-        admin_url: Connects as a role that may create roles and schemas, to do that first;
-            empty: they are there.
-        passwords: Passwords to give the roles then.
+        owner_url: The URL of the database for the context's owner.
+        admin_url: The URL for a role that may create roles and schemas, to create them first;
+            empty: they exist.
+        passwords: The passwords of the roles that are created.
 
     Raises:
         ConfigurationError: PostgreSQL does not answer, or refuses.

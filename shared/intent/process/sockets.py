@@ -15,24 +15,24 @@ _DRAWN_FROM: Final = range(16384, 32768)
 
 
 def free_port() -> int:
-    """Returns a port of the loopback interface that nobody listens on at the moment."""
+    """Return a port of the loopback interface that nobody currently listens on."""
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns different ports of the loopback interface that nobody listens on at the moment.
+    """Return different ports of the loopback interface that nobody currently listens on.
 
-    They are drawn from below the range from which the system takes the ports of outgoing
-    connections, so that none of these gets in the way until a service listens.
+    They are drawn from below the range that the system uses for outgoing connections, so that
+    no such connection takes one before a service listens on it.
     """
     drawn = random.sample(_DRAWN_FROM, len(_DRAWN_FROM))
     with ExitStack() as stack:
-        free = (port for port in drawn if _held(stack, port))
+        free = (port for port in drawn if _reserve(stack, port))
         return list(islice(free, count))
 
 
-def _held(stack: ExitStack, port: int) -> bool:
-    """Tells whether a port could be taken; if so it is held until the stack closes."""
+def _reserve(stack: ExitStack, port: int) -> bool:
+    """Try to bind a port until the stack closes; return whether that succeeded."""
     probe = stack.enter_context(socket.socket())
     try:
         probe.bind((LOOPBACK, port))

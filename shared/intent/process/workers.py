@@ -23,9 +23,10 @@ __all__ = ["running_workers"]
 async def running_workers(
     client: Client, context: BoundContext, activities: ContextActivities, settings: Settings
 ) -> AsyncIterator[Sequence[Worker]]:
-    """Runs the workers while it is entered; if one ends by itself, whoever waits inside is told.
+    """Run the workers for the duration of the context; if one ends by itself, cancel the body.
 
     Raises:
+        BaseExceptionGroup: A worker ended by itself.
         ConfigurationError: A setting names a saga that the context does not have.
     """
     sizes = _sizes(settings, context)

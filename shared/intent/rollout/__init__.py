@@ -1,4 +1,4 @@
-"""What a rollout asks of Temporal, and of Kubernetes: what `intent deploy` does."""
+"""The steps of a rollout in Temporal and Kubernetes, as `intent deploy` takes them."""
 
 from intent.rollout.deployment import Poller, Version, WorkerDeployment
 from intent.rollout.namespace import prepare_namespace

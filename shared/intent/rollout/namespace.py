@@ -1,4 +1,4 @@
-"""Sets up the Temporal namespace: retention and search attributes."""
+"""Setup of the Temporal namespace: retention and search attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from intent.errors import ConfigurationError
-from intent.rollout.waiting import Tell, patiently
+from intent.rollout.waiting import Report, patiently
 from intent.temporal import SEARCH_ATTRIBUTES
 
 __all__ = ["prepare_namespace"]
@@ -28,25 +28,25 @@ _REFUSED = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCSta
 
 
 async def prepare_namespace(
-    client: Client, *, retention: timedelta | None, wait: float, tell: Tell
+    client: Client, *, retention: timedelta | None, wait: float, report: Report
 ) -> Sequence[str]:
-    """Makes the client's namespace and its search attributes, unless they are there.
+    """Create the client's namespace and its search attributes, unless they exist.
 
     Running it twice, or from two places at once, is safe.
 
     Args:
         client: A client of the namespace.
-        retention: How long closed workflows are kept; None: three days for a new namespace, and
-            what is set for one that is there.
-        wait: Seconds that Temporal may be away or may take to know a new namespace everywhere.
-        tell: Gets a sentence for whoever watches.
+        retention: How long closed workflows are kept; None: three days in a new namespace, unchanged
+            in one that exists.
+        wait: Seconds that Temporal may be unavailable or may take to know a new namespace everywhere.
+        report: Gets sentences for the user.
 
     Returns:
-        What was done, one sentence each; empty when all was there.
+        What was done, one sentence each; empty when everything existed.
 
     Raises:
-        ConfigurationError: Temporal refuses, or an attribute is there with another type.
-        RPCError: Temporal stays away.
+        ConfigurationError: Temporal refuses, or an attribute exists with another type.
+        RPCError: Temporal stays unavailable.
     """
 
     async def namespace() -> list[str]:
@@ -60,9 +60,9 @@ async def prepare_namespace(
             raise RPCError("the search attributes are not known everywhere yet", RPCStatusCode.NOT_FOUND, b"")
 
     try:
-        done = await patiently(namespace, wait, tell)
-        done += await patiently(attributes, wait, tell, passing=_passing)
-        await patiently(attributes_known, wait, tell, passing=_passing)
+        done = await patiently(namespace, wait, report)
+        done += await patiently(attributes, wait, report, transient=_transient)
+        await patiently(attributes_known, wait, report, transient=_transient)
     except RPCError as error:
         if error.status in _REFUSED:
             raise _refused(client.namespace, error) from error
@@ -73,12 +73,12 @@ async def prepare_namespace(
 async def _namespace(client: Client, retention: timedelta | None) -> list[str]:
     name = client.namespace
     try:
-        found = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=name))
+        described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=name))
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return await _register(client, retention or _RETENTION)
-    known = found.config.workflow_execution_retention_ttl.ToTimedelta()
+    known = described.config.workflow_execution_retention_ttl.ToTimedelta()
     if retention is None or retention == known:
         return []
     config = NamespaceConfig(workflow_execution_retention_ttl=_duration(retention))
@@ -98,7 +98,7 @@ async def _register(client: Client, retention: timedelta) -> list[str]:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
         return []
-    return [f"the namespace {client.namespace} is made; it keeps closed workflows {_days(retention)}"]
+    return [f"the namespace {client.namespace} was created; it keeps closed workflows {_days(retention)}"]
 
 
 async def _attributes(client: Client, wanted: Mapping[str, str]) -> list[str]:
@@ -114,14 +114,14 @@ async def _attributes(client: Client, wanted: Mapping[str, str]) -> list[str]:
     except RPCError as error:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
-    return [f"the search attribute {name} is made" for name in missing]
+    return [f"the search attribute {name} was created" for name in missing]
 
 
 async def _missing(client: Client, wanted: Mapping[str, str]) -> list[str]:
-    """Returns the names of the attributes that are not there.
+    """Return the names of the attributes that do not exist.
 
     Raises:
-        ConfigurationError: One is there with another type.
+        ConfigurationError: One exists with another type.
     """
     request = ListSearchAttributesRequest(namespace=client.namespace)
     known = (await client.operator_service.list_search_attributes(request)).custom_attributes
@@ -135,30 +135,30 @@ async def _missing(client: Client, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _type(kind: str) -> IndexedValueType.ValueType:
-    """Returns Temporal's number for a type such as ``KeywordList``."""
+    """Return Temporal's number for a type such as ``KeywordList``."""
     upper = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in kind)
     return IndexedValueType.Value(f"INDEXED_VALUE_TYPE{upper}")
 
 
-def _passing(error: Exception) -> bool:
-    """A namespace that was just made is not known to every part of Temporal at once."""
-    passing = {RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
-    return isinstance(error, RPCError) and error.status in passing
+def _transient(error: Exception) -> bool:
+    # Not every part of Temporal knows a new namespace at once.
+    transient = {RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
+    return isinstance(error, RPCError) and error.status in transient
 
 
 def _refused(namespace: str, error: RPCError) -> ConfigurationError:
     attributes = ", ".join(f"{name} ({kind})" for name, kind in SEARCH_ATTRIBUTES.items())
     return ConfigurationError(
         f"Temporal does not let this identity set up the namespace {namespace} ({error.message}); where "
-        "it is managed by other means, as on Temporal Cloud, make it there with these search attributes: "
+        "it is managed by other means, as on Temporal Cloud, create it there with these search attributes: "
         f"{attributes}"
     )
 
 
 def _duration(span: timedelta) -> Duration:
-    made = Duration()
-    made.FromTimedelta(span)
-    return made
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
 
 
 def _days(span: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""The Deployments in Kubernetes that run versions of a context's code, and the end of those that may go."""
+"""The Kubernetes Deployments that run versions of a context's code, and their removal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intent.errors import ConfigurationError
 __all__ = ["KeptDeployment", "KeptDeployments"]
 
 BUILD_LABEL = "intent/build-id"
-"""By which the chart tells the Deployments of versions apart."""
+"""The label that the chart puts on the Deployment of each version."""
 _TIMEOUT = 30
 
 
@@ -22,7 +22,7 @@ class KeptDeployment:
     Attributes:
         name: Its name.
         build: The build id of its processes.
-        replicas: How many processes it should have.
+        replicas: The desired number of processes.
     """
 
     name: str
@@ -35,8 +35,8 @@ class KeptDeployments:
 
     Args:
         context: The context.
-        deployment: Its worker deployment in Temporal, which the processes name too.
-        namespace: The namespace in Kubernetes; empty: the one that the kubeconfig or the pod is in.
+        deployment: Its worker deployment in Temporal, as its processes name it.
+        namespace: The namespace in Kubernetes; empty: that of the kubeconfig or of the pod.
 
     Raises:
         ConfigurationError: The kubernetes client is not installed, or no cluster is known.
@@ -45,11 +45,11 @@ class KeptDeployments:
     def __init__(self, context: str, deployment: str, namespace: str = "") -> None:
         self._context = context
         self._deployment = deployment
-        self._apps, known = _client()
-        self.namespace = namespace or known
+        self._apps, default = _client()
+        self.namespace = namespace or default
 
     def found(self) -> Sequence[KeptDeployment]:
-        """Returns the Deployments.
+        """Return the context's Deployments.
 
         Raises:
             ConfigurationError: The cluster does not answer, or refuses.
@@ -60,7 +60,7 @@ class KeptDeployments:
         return [_kept(item) for item in listed.items if self._is_own(item)]
 
     def end(self, name: str, *, delete: bool) -> None:
-        """Ends the processes of a Deployment, and with `delete` the Deployment itself.
+        """End the processes of a Deployment, and with `delete` the Deployment itself.
 
         Raises:
             ConfigurationError: The cluster does not answer, or refuses.
@@ -68,11 +68,11 @@ class KeptDeployments:
         if delete:
             self._ask("delete", self._apps.delete_namespaced_deployment, name=name)
         else:
-            nobody = {"spec": {"replicas": 0}}
-            self._ask("patch", self._apps.patch_namespaced_deployment, name=name, body=nobody)
+            no_processes = {"spec": {"replicas": 0}}
+            self._ask("patch", self._apps.patch_namespaced_deployment, name=name, body=no_processes)
 
     def _is_own(self, item: Any) -> bool:
-        """Whether the processes say that they are versions of this worker deployment."""
+        """Return whether the processes are versions of this worker deployment."""
         variables = [v for c in item.spec.template.spec.containers for v in c.env or ()]
         named = [v.value for v in variables if v.name == "TEMPORAL_DEPLOYMENT_NAME"]
         return not named or self._deployment in named
@@ -93,7 +93,7 @@ class KeptDeployments:
 
 
 def _client() -> tuple[Any, str]:
-    """Returns the client of deployments, and the namespace that is meant when none is named."""
+    """Return the client of deployments and the default namespace."""
     try:
         from kubernetes import client, config
     except ImportError:

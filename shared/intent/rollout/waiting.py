@@ -1,4 +1,4 @@
-"""Waits a bounded time for Temporal, telling what it waits for."""
+"""Waiting for Temporal for a limited time, with a report of what is waited for."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from intent.errors import ConfigurationError
 from intent.settings.config import Settings
 from intent.temporal.connection import connect_temporal
 
-__all__ = ["Tell", "connect_patiently", "patiently", "until"]
+__all__ = ["Report", "connect_patiently", "patiently", "until"]
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
-"""Takes a sentence for a person who watches."""
+Report = Callable[[str], None]
+"""Gets a sentence for the user."""
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between attempts; the last is for all further ones."""
-_PASSING = {
+"""Seconds between attempts; the last one repeats."""
+_TRANSIENT = {
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.RESOURCE_EXHAUSTED,
@@ -30,64 +30,66 @@ _PASSING = {
 }
 
 
-async def connect_patiently(settings: Settings, wait: float, tell: Tell) -> Client:
-    """Connects to Temporal, trying for `wait` seconds.
+async def connect_patiently(settings: Settings, wait: float, report: Report) -> Client:
+    """Connect to Temporal, trying for `wait` seconds.
 
     Raises:
-        ConfigurationError: It does not answer in time; carries the last reason.
+        ConfigurationError: It does not answer in time; the message has the last reason.
     """
 
     async def connected() -> Client:
         return await connect_temporal(settings)
 
-    return await patiently(connected, wait, tell, passing=lambda error: isinstance(error, ConfigurationError))
+    return await patiently(
+        connected, wait, report, transient=lambda error: isinstance(error, ConfigurationError)
+    )
 
 
 async def patiently(
     work: Callable[[], Awaitable[T]],
     wait: float,
-    tell: Tell,
-    passing: Callable[[Exception], bool] | None = None,
+    report: Report,
+    transient: Callable[[Exception], bool] | None = None,
 ) -> T:
-    """Does work, again for `wait` seconds while it fails with what may pass.
+    """Do work, and repeat it for `wait` seconds while it fails with transient errors.
 
     Args:
-        work: What is done.
+        work: The work.
         wait: Seconds.
-        tell: Gets a sentence whenever the reason for the next attempt is a new one.
-        passing: Whether an error may pass; by default what Temporal says when it is away or busy.
+        report: Gets a sentence whenever the reason for the next attempt is a new one.
+        transient: Returns whether an error may pass; by default, those of an unavailable or busy Temporal.
 
     Raises:
-        Exception: The last error, when time is over or it does not pass.
+        Exception: The last error, when the time is over or it is not transient.
     """
-    told = ""
+    reported = ""
     async for last in _attempts(wait):
         try:
             return await work()
         except Exception as error:
-            if last or not (passing or _passing)(error):
+            if last or not (transient or _transient)(error):
                 raise
-            if str(error) != told:
-                told = str(error)
-                tell(f"waiting: {told}")
+            if str(error) != reported:
+                reported = str(error)
+                report(f"waiting: {reported}")
     raise AssertionError("the last attempt returns or raises")
 
 
-async def until(problem: Callable[[], Awaitable[str]], wait: float, tell: Tell) -> str:
-    """Asks what is still missing until nothing is, for `wait` seconds; returns what is missing then."""
-    told = ""
+async def until(problem: Callable[[], Awaitable[str]], wait: float, report: Report) -> str:
+    """Wait until nothing is missing any more, for `wait` seconds; return what is still missing then."""
+    reported = ""
     async for last in _attempts(wait):
         missing = await problem()
         if not missing or last:
             break
-        if missing != told:
-            told = missing
-            tell(f"waiting: {missing}")
+        if missing != reported:
+            reported = missing
+            report(f"waiting: {missing}")
     return missing
 
 
 async def _attempts(wait: float) -> AsyncIterator[bool]:
-    """Yields once for each attempt within `wait` seconds, with growing pauses: whether it is the last."""
+    """Yield for each attempt within `wait` seconds, with growing pauses, whether it is the last."""
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
@@ -98,5 +100,5 @@ async def _attempts(wait: float) -> AsyncIterator[bool]:
         await asyncio.sleep(min(pause, left))
 
 
-def _passing(error: Exception) -> bool:
-    return isinstance(error, RPCError) and error.status in _PASSING
+def _transient(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status in _TRANSIENT

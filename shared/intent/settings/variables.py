@@ -1,10 +1,10 @@
-"""How settings relate to environment variables: names, files with secrets, typing errors."""
+"""Settings as environment variables: their names, files with secrets, misspelt names."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,11 @@ from intent.errors import ConfigurationError
 __all__ = ["PREFIX", "SecretFiles", "problems_of", "unknown_variables", "variable_of"]
 
 PREFIX = "INTENT_"
-FILE = "_FILE"
-_OF_THE_CLI = frozenset(
-    f"INTENT_{name}" for name in ("TARGET", "TENANT", "ACTOR", "ROLES", "TOKEN", "TLS", "DEBUG")
-)
+_FILE = "_FILE"
 
 
 def variable_of(name: str, field: FieldInfo) -> str:
-    """Returns the environment variable of a field of the settings."""
+    """Return the environment variable of a field of the settings."""
     alias = field.validation_alias
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
@@ -32,39 +29,39 @@ def variable_of(name: str, field: FieldInfo) -> str:
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Reads values from the files that variables ending in ``_FILE`` name."""
+    """Source of the values in files that variables ending in ``_FILE`` name."""
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str] | None = None) -> None:
         super().__init__(settings_cls)
         self._environ = os.environ if environ is None else environ
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Returns the content of the field's file, without the line's end, or None."""
+        """Return the content of the field's file without the final newline, or None."""
         variable = variable_of(field_name, field)
-        path = self._environ.get(variable + FILE)
+        path = self._environ.get(variable + _FILE)
         if path is None:
             return None, field_name, False
         if variable in self._environ:
-            raise ConfigurationError(f"{variable} and {variable}{FILE} are both set; keep one of them")
+            raise ConfigurationError(f"{variable} and {variable}{_FILE} are both set; keep one of them")
         try:
             return Path(path).read_text().rstrip("\r\n"), field_name, False
         except OSError as error:
             raise ConfigurationError(
-                f"{variable}{FILE} names {path}, which cannot be read: {error.strerror}"
+                f"{variable}{_FILE} names {path}, which cannot be read: {error.strerror}"
             ) from None
 
     def __call__(self) -> dict[str, Any]:
-        """Returns the values found, by field name."""
-        found = {}
+        """Return the values of the fields that have a file, by field name."""
+        values = {}
         for name, field in self.settings_cls.model_fields.items():
             value, key, _ = self.get_field_value(field, name)
             if value is not None:
-                found[key] = value
-        return found
+                values[key] = value
+        return values
 
 
 def problems_of(error: ValidationError, settings: type[BaseModel]) -> str:
-    """Tells what is wrong with the settings, one sentence a variable, without secret values."""
+    """Return what is wrong with the settings, one sentence per variable, without secret values."""
     sentences = []
     for problem in error.errors():
         name = str(problem["loc"][0]) if problem["loc"] else ""
@@ -83,13 +80,24 @@ def _sentence(name: str, message: str, value: object, settings: type[BaseModel])
     return f"{variable_of(key, field)}{shown} {reason}"
 
 
-def unknown_variables(settings: type[BaseModel], environ: Mapping[str, str] | None = None) -> list[str]:
-    """Returns a sentence for each ``INTENT_`` variable that is no setting, with the likely one."""
-    known = {variable_of(name, field) for name, field in settings.model_fields.items()}
-    known |= {name + FILE for name in known} | _OF_THE_CLI
+def unknown_variables(
+    settings: type[BaseModel],
+    environ: Mapping[str, str] | None = None,
+    *,
+    known: Collection[str] = (),
+) -> list[str]:
+    """Return a sentence for each ``INTENT_`` variable that is not a setting, with the likely one.
+
+    Args:
+        settings: The settings.
+        environ: The environment; None: that of this process.
+        known: Variables that something else reads.
+    """
+    own = {variable_of(name, field) for name, field in settings.model_fields.items()}
+    every = own | {name + _FILE for name in own} | set(known)
     sentences = []
     for name in sorted(os.environ if environ is None else environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith("INTENT_DEV_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            sentences.append(f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else ""))
+        if name.startswith(PREFIX) and name not in every:
+            near = difflib.get_close_matches(name, every, n=1)
+            sentences.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
     return sentences

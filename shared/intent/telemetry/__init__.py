@@ -1,5 +1,5 @@
 """Logs, metrics and traces of a process.
 
-Nothing is imported here: what serves calls needs the protocols of `intent.telemetry.spans`
-alone, and a process loads OpenTelemetry only where it exports traces.
+Nothing is imported here: the gRPC server needs only the protocols of `intent.telemetry.spans`,
+and a process loads OpenTelemetry only if it exports traces.
 """

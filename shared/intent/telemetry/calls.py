@@ -1,4 +1,4 @@
-"""Observes gRPC calls: metrics of each, its ids for the logs, and its span."""
+"""Observation of gRPC calls: metrics of each, its ids for the logs, and its span."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CallObserver"]
 
 
 class CallObserver:
-    """Counts calls and lends their ids to the log lines written within.
+    """Observer that counts calls and adds their ids to the log lines written during them.
 
     Args:
         metrics: Where calls are counted.
@@ -27,7 +27,7 @@ class CallObserver:
         self._tracer = tracer
 
     def start(self, method: str, traceparent: str) -> CallSpan:
-        """Starts observing a call; runs in the call's own task."""
+        """Start observing a call; must run in the call's own task."""
         call = _Call(method, self._tracer.start(method, traceparent), self._metrics)
         current_call.set(call)
         return call
@@ -57,22 +57,22 @@ class _Call:
         self.traceparent = span.traceparent
 
     def caller(self, tenant: str, actor: str) -> None:
-        """Notes on whose behalf the call is."""
+        """Record the caller."""
         self._tenant, self._actor = tenant, actor
         self._span.caller(tenant, actor)
 
     def command(self, command_id: str, correlation_id: str) -> None:
-        """Notes which command the call carries."""
+        """Record the command that the call carries."""
         self._command_id, self._correlation_id = command_id, correlation_id
         self._span.command(command_id, correlation_id)
 
     def finish(self, code: grpc.StatusCode, reason: str) -> None:
-        """Counts the call and ends its span."""
+        """Count the call and end its span."""
         self._metrics.call_finished(self._method, code.name, reason, perf_counter() - self._started)
         self._span.finish(code, reason)
 
     def log_fields(self) -> Mapping[str, str]:
-        """Returns the ids that are known."""
+        """Return the ids that are known."""
         fields = {
             "method": self._method,
             "tenant": self._tenant,

@@ -27,10 +27,10 @@ class _Answer:
 
 
 class MetricsEndpoint:
-    """Serves metrics and probes over HTTP until it is stopped.
+    """HTTP server of metrics and probes.
 
-    ``/healthz`` answers 200 while the process's loop turns; ``/readyz`` 200 while all that it
-    needs gets on, else 503 with what is wrong, by name.
+    ``/healthz`` answers 200 while the process's event loop runs. ``/readyz`` answers 200 while
+    everything that the process needs is healthy, else 503 with the problems, by name.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class MetricsEndpoint:
         port: int,
         temporal: str | None = None,
     ) -> None:
-        """Describes the endpoint; `start` opens it.
+        """Describe the endpoint; `start` opens it.
 
         Args:
             text: Returns the process's own metrics.
-            problems: Returns what is wrong, by name; empty while the process is ready.
+            problems: Returns the problems, by name; empty while the process is ready.
             host: The address to listen on.
             port: The port; 0 takes a free one.
-            temporal: Where the Temporal SDK serves its metrics, ``host:port``, or None.
+            temporal: The address at which the Temporal SDK serves its metrics, ``host:port``, or None.
         """
         self._text = text
         self._problems = problems
@@ -59,7 +59,7 @@ class MetricsEndpoint:
         self.port = port
 
     async def start(self) -> None:
-        """Listens.
+        """Start to listen.
 
         Raises:
             ConfigurationError: The port is taken.
@@ -74,7 +74,7 @@ class MetricsEndpoint:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Closes the endpoint."""
+        """Close the endpoint."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -123,7 +123,7 @@ class MetricsEndpoint:
 
 
 async def _path(reader: asyncio.StreamReader) -> str:
-    """Reads a request; its headers do not matter."""
+    """Read a request, ignoring its headers; return the path, empty when the request is invalid."""
     request = (await reader.readline()).split()
     for _ in range(_LINES):
         if (await reader.readline()).strip() == b"":
@@ -142,11 +142,11 @@ def _response(answer: _Answer) -> bytes:
 
 
 async def _get(address: str, path: str) -> bytes:
-    """Returns the body of a document on this machine.
+    """Return the body of a document on this machine.
 
     Raises:
-        OSError: Nobody answers.
-        ValueError: The answer is no document.
+        OSError: Nothing answers.
+        ValueError: The status of the answer is not 200.
     """
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))

@@ -22,13 +22,13 @@ Step = Callable[..., AbstractContextManager[None]]
 
 
 class TracingInterceptor(ClientInterceptor, WorkerInterceptor):
-    """Records the start of workflows and every activity, in the traces that they serve.
+    """Interceptor that records the start of workflows and every activity, in the traces of their commands.
 
-    The traces of a workflow are remembered in this process, by its id, for those of its
-    activities whose input names no commands.
+    The traces of a workflow are remembered in this process, by its id, for activities whose
+    input contains no commands.
 
     Args:
-        step: Records a step, as `Tracing.step`.
+        step: Records a step, like `Tracing.step`.
         current: Returns the traceparents of the running step's spans.
     """
 
@@ -38,22 +38,22 @@ class TracingInterceptor(ClientInterceptor, WorkerInterceptor):
         self._traces: OrderedDict[str, Sequence[str]] = OrderedDict()
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
-        """Returns what records the start of workflows."""
+        """Return the interceptor that records the start of workflows."""
         return _Client(next, self)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
-        """Returns what records activities."""
+        """Return the interceptor that records activities."""
         return _Activity(next, self)
 
     def remember(self, workflow_id: str, traceparents: Sequence[str]) -> None:
-        """Notes the traces that a workflow serves."""
+        """Remember the traces of a workflow's commands."""
         self._traces[workflow_id] = traceparents
         self._traces.move_to_end(workflow_id)
         while len(self._traces) > _REMEMBERED:
             self._traces.popitem(last=False)
 
     def traces(self, workflow_id: str, args: Sequence[Any]) -> Sequence[str]:
-        """Returns the traces that an activity serves."""
+        """Return the traces in which an activity runs."""
         return self._traces.get(workflow_id) or list(_traceparents(args))
 
 
@@ -63,7 +63,7 @@ class _Client(OutboundInterceptor):
         self._tracing = tracing
 
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
-        """Starts a workflow in the traces of its commands."""
+        """Start a workflow in the traces of its commands."""
         facts = {"temporal.workflow.type": input.workflow, "temporal.workflow.id": input.id}
         with self._tracing.step(f"StartWorkflow {input.workflow}", _traceparents(input.args), facts):
             self._tracing.remember(input.id, self._tracing.current())
@@ -76,7 +76,7 @@ class _Activity(ActivityInboundInterceptor):
         self._tracing = tracing
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        """Runs an activity in the traces of its workflow."""
+        """Run an activity in the traces of its workflow."""
         info = activity.info()
         workflow_id = info.workflow_id or ""
         facts = {
@@ -90,7 +90,7 @@ class _Activity(ActivityInboundInterceptor):
 
 
 def _traceparents(args: Iterable[Any]) -> Iterable[str]:
-    """Yields the traceparents of the commands in an input."""
+    """Yield the traceparents of the commands in an input."""
     for arg in args:
         if isinstance(arg, CommandBatch):
             yield from (command.traceparent for command in arg.commands)

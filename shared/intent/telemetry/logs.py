@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line for machines, or coloured lines for a person.
+"""Logs: one JSON object per line for machines, or coloured lines for people.
 
-A line carries the ids of the call that it was written in (tenant, actor, command,
-correlation, trace) and whatever the code passes as ``extra``.
+A line carries the ids of the call in which it was written (tenant, actor, command,
+correlation, trace) and everything that the code passes as ``extra``.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ __all__ = ["ConsoleFormatter", "JsonFormatter", "LogFields", "current_call", "se
 
 
 class LogFields(Protocol):
-    """Something that knows ids which log lines shall carry."""
+    """A source of ids for log lines."""
 
     def log_fields(self) -> Mapping[str, str]:
-        """Returns the ids that are known, by field name."""
+        """Return the ids that are known, by field name."""
         ...
 
 
 current_call: ContextVar[LogFields | None] = ContextVar("intent_current_call", default=None)
-"""The call in which the running task works, or None."""
+"""The call that the running task handles, or None."""
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _LIBRARIES: Final = {"temporalio": logging.WARNING, "alembic": logging.WARNING, "grpc": logging.WARNING}
 
 
 def setup_logging(settings: Settings) -> None:
-    """Sends the logs of this process to standard error, as the settings say."""
+    """Send the logs of this process to standard error, formatted according to the settings."""
     handler = logging.StreamHandler(sys.stderr)
     fixed = {"context": settings.context} if settings.context else {}
     handler.setFormatter(
@@ -49,7 +49,7 @@ def setup_logging(settings: Settings) -> None:
 
 
 def trace_ids(traceparent: str) -> dict[str, str]:
-    """Returns the ids of a W3C traceparent as log fields; nothing when it is malformed."""
+    """Return the ids of a W3C traceparent as log fields; nothing when it is malformed."""
     parts = traceparent.split("-")
     if len(parts) != 4 or len(parts[1]) != 32 or len(parts[2]) != 16:
         return {}
@@ -66,15 +66,15 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one JSON object."""
+    """Formatter that writes a record as one JSON object."""
 
     def __init__(self, fixed: Mapping[str, str] | None = None) -> None:
-        """Takes fields that every line carries."""
+        """Take the fields that every line carries."""
         super().__init__()
         self._fixed = dict(fixed or {})
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line: time, level, logger and message first, then the ids."""
+        """Return the line: time, level, logger and message first, then the ids."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -90,17 +90,17 @@ class JsonFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Writes a record as a line for a person."""
+    """Formatter that writes a record as a line for people."""
 
     _COLOURS: Final = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1", "DEBUG": "2"}
 
     def __init__(self, colour: bool) -> None:
-        """Takes whether the terminal shows colours."""
+        """Take whether the terminal shows colours."""
         super().__init__()
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns time, level, message and ids, with the stack below."""
+        """Return time, level, message and ids on one line, followed by the stack of an exception."""
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         ids = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         level = record.levelname.lower()

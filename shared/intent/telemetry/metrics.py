@@ -1,4 +1,4 @@
-"""What a context process counts, for Prometheus.
+"""The metrics of a context process, for Prometheus.
 
 Metrics (all begin with ``intent_``):
 
@@ -7,15 +7,15 @@ Metrics (all begin with ``intent_``):
 - ``batch_commands``, ``batch_seconds``: size of batches and time until their outcomes are known
 - ``undeclared_rejections_total``: rejections for reasons that the command's contract does not declare,
   by command and reason; each is a defect of the context
-- ``lane_depth``, ``commands_in_flight``: commands that queue, and that wait for an outcome
+- ``lane_depth``, ``commands_in_flight``: commands that are queued, and that wait for an outcome
 - ``projection_position``, ``projection_lag``, ``projection_events_total``,
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
 - ``task_queue_backlog``, ``task_queue_backlog_age_seconds``: tasks that wait in Temporal, by queue
-- ``sagas``: sagas under way, by status
+- ``sagas``: running sagas, by status
 - ``consumer_position``, ``consumer_lag``, ``consumer_instances``, ``consumer_parked_streams``: how far
   the consumers of this context's events are; ``consumer_deliveries_total``,
-  ``consumer_acknowledged_total``, ``consumer_failures_total``, ``consumer_parked_total``: this
-  process's part
+  ``consumer_acknowledged_total``, ``consumer_failures_total``, ``consumer_parked_total``: the
+  share of this process
 - ``consuming_connected``, ``consuming_partitions``, ``consuming_handled_total``,
   ``consuming_failures_total``: the consumers of other contexts' events that run here
 """
@@ -41,28 +41,28 @@ from intent.client import ConsumingFigures
 from intent.consumers import ConsumerCounters
 from intent.temporal.backlog import Backlog
 
-__all__ = ["CommandFigures", "Metrics", "ProjectionFigures"]
+__all__ = ["CommandCounts", "Metrics", "ProjectionCounts"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-class CommandFigures(Protocol):
-    """Knows how many commands are under way."""
+class CommandCounts(Protocol):
+    """The number of commands in this process, by state."""
 
     @property
     def depth(self) -> int:
-        """How many commands queue."""
+        """The number of queued commands."""
         ...
 
     @property
     def in_flight(self) -> int:
-        """How many commands wait for their outcome."""
+        """The number of commands that wait for their outcome."""
         ...
 
 
-class ProjectionFigures(Protocol):
-    """The figures of one projection; the counts only grow."""
+class ProjectionCounts(Protocol):
+    """The metrics of one projection; the counts only grow."""
 
     name: str
     position: int
@@ -74,7 +74,7 @@ class ProjectionFigures(Protocol):
 
 
 class Metrics:
-    """The metrics of one process. It is also the observer of batches."""
+    """The metrics of one process; also the observer of its batches."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -110,17 +110,17 @@ class Metrics:
             ("command", "reason"),
             registry=self.registry,
         )
-        # Looking a child up by its labels costs as much as counting; calls are many, labels few.
+        # Looking up a child by its labels costs as much as counting; calls are many, labels are few.
         self._call_children: dict[tuple[str, str], Histogram] = {}
 
     def call_finished(self, method: str, code: str, reason: str, seconds: float) -> None:
-        """Counts a gRPC call.
+        """Count a gRPC call.
 
         Args:
             method: The full name of the method.
             code: The name of its status.
             reason: The error's stable reason; empty when it succeeded.
-            seconds: How long it took.
+            seconds: Its duration.
         """
         child = self._call_children.get((method, code))
         if child is None:
@@ -130,11 +130,11 @@ class Metrics:
             self._failures.labels(method.lstrip("/"), reason).inc()
 
     def batch_sent(self, context: str, commands: int, queued: int) -> None:
-        """Counts a batch that was formed."""
+        """Count a batch that was sent."""
         self._batches.labels(context).observe(commands)
 
     def batch_applied(self, context: str, commands: int, seconds: float) -> None:
-        """Counts the time until the outcomes of a batch were known."""
+        """Record the time until the outcomes of a batch were known."""
         self._applied.labels(context).observe(seconds)
 
     def rejection_undeclared(self, command: str, reason: str) -> None:
@@ -146,8 +146,8 @@ class Metrics:
         """
         self._undeclared.labels(command, reason).inc()
 
-    def watch_commands(self, router: CommandFigures) -> None:
-        """Reads from now on how many commands are under way."""
+    def watch_commands(self, router: CommandCounts) -> None:
+        """Export the number of commands in this process from now on."""
         depth = Gauge("intent_lane_depth", "Commands that queue in lanes.", registry=self.registry)
         depth.set_function(lambda: router.depth)
         flight = Gauge(
@@ -155,35 +155,35 @@ class Metrics:
         )
         flight.set_function(lambda: router.in_flight)
 
-    def watch_projections(self, figures: Callable[[], Sequence[ProjectionFigures]]) -> None:
-        """Reads from now on the figures of the projections."""
-        self.registry.register(_Figures({"projection": lambda row: row.name}, _PROJECTIONS, figures))
+    def watch_projections(self, rows: Callable[[], Sequence[ProjectionCounts]]) -> None:
+        """Export the metrics of the projections from now on."""
+        self.registry.register(_RowCollector({"projection": lambda row: row.name}, _PROJECTIONS, rows))
 
-    def watch_consumers(self, figures: Callable[[], Sequence[ConsumerCounters]]) -> None:
-        """Reads from now on the figures of the consumers."""
+    def watch_consumers(self, rows: Callable[[], Sequence[ConsumerCounters]]) -> None:
+        """Export the metrics of the consumers of this context's events from now on."""
         labels = {"consumer": lambda row: row.key.name, "tenant": lambda row: row.key.tenant}
-        self.registry.register(_Figures(labels, _CONSUMERS, figures))
+        self.registry.register(_RowCollector(labels, _CONSUMERS, rows))
 
-    def watch_consuming(self, figures: Callable[[], Sequence[ConsumingFigures]]) -> None:
-        """Reads from now on the figures of the consumers that run in this process."""
-        self.registry.register(_Figures({"consumer": lambda row: row.name}, _CONSUMING, figures))
+    def watch_consuming(self, rows: Callable[[], Sequence[ConsumingFigures]]) -> None:
+        """Export the metrics of the consumers that run in this process from now on."""
+        self.registry.register(_RowCollector({"consumer": lambda row: row.name}, _CONSUMING, rows))
 
     def watch_backlog(self, latest: Callable[[], Backlog]) -> None:
-        """Reads from now on what waits in Temporal."""
-        self.registry.register(_Backlog(latest))
+        """Export the backlog in Temporal from now on."""
+        self.registry.register(_BacklogCollector(latest))
 
     def text(self) -> bytes:
-        """Returns all metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class _Family(NamedTuple):
-    """One metric of a row of figures.
+    """One metric that is read from a field of each row.
 
     Attributes:
         kind: A gauge or a counter.
         name: The metric's name.
-        text: What it says.
+        text: Its description.
     """
 
     kind: type[GaugeMetricFamily] | type[CounterMetricFamily]
@@ -218,46 +218,46 @@ _CONSUMING: Final = {
 }
 
 
-class _Figures(Collector):
-    """Reads rows of figures when Prometheus asks.
+class _RowCollector(Collector):
+    """Collector that reads rows of numbers at each scrape.
 
     Args:
         labels: The fields of a row that are its labels, by the labels' names.
         families: The metrics, by the field that each comes from.
-        figures: Returns the rows.
+        rows: Returns the rows.
     """
 
     def __init__(
         self,
         labels: Mapping[str, Callable[[Any], str]],
         families: Mapping[str, _Family],
-        figures: Callable[[], Iterable[object]],
+        rows: Callable[[], Iterable[object]],
     ) -> None:
         self._labels = labels
         self._families = families
-        self._figures = figures
+        self._rows = rows
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the metrics."""
+        """Yield the metrics."""
         metrics = {
             field: family.kind(family.name, family.text, labels=list(self._labels))
             for field, family in self._families.items()
         }
-        for figures in self._figures():
-            labels = [read(figures) for read in self._labels.values()]
+        for row in self._rows():
+            labels = [read(row) for read in self._labels.values()]
             for field, metric in metrics.items():
-                metric.add_metric(labels, float(getattr(figures, field)))
+                metric.add_metric(labels, float(getattr(row, field)))
         yield from metrics.values()
 
 
-class _Backlog(Collector):
-    """Reads what waits in Temporal when Prometheus asks; says nothing while nobody knows."""
+class _BacklogCollector(Collector):
+    """Collector of the backlog in Temporal; yields no samples while it is unknown."""
 
     def __init__(self, latest: Callable[[], Backlog]) -> None:
         self._latest = latest
 
     def collect(self) -> Iterator[Metric]:
-        """Yields the metrics."""
+        """Yield the metrics."""
         backlog = self._latest()
         tasks = GaugeMetricFamily(
             "intent_task_queue_backlog", "Tasks that wait in Temporal.", labels=["queue"]

@@ -1,4 +1,4 @@
-"""Records traces with OpenTelemetry; imported only when an endpoint is set."""
+"""Traces with OpenTelemetry; imported only when an endpoint is set."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ _FAULTS: Final = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
 }
-"""Statuses that say the server failed; with others it did what it should."""
+"""Statuses that mean the server failed; with any other it worked as intended."""
 
 _current: ContextVar[Sequence[SpanContext]] = ContextVar("intent_current_spans", default=())
-"""The spans, one a trace, under which the running task works."""
+"""The spans, one per trace, in which the running task works."""
 
 
 class OtelTracing:
-    """Records traces; see `intent.telemetry.tracing.Tracing`."""
+    """Tracing that records; see `intent.telemetry.tracing.Tracing`."""
 
     enabled: bool = True
 
     def __init__(self, processor: SpanProcessor, *, service: str, ratio: float = 1.0) -> None:
-        """Takes what gets the finished spans.
+        """Take the processor of finished spans.
 
         Args:
-            processor: Gets the spans.
-            service: The name under which the process shows.
-            ratio: Share of traces kept when the caller sends no decision, 0 to 1.
+            processor: Receives the spans.
+            service: The name of the process in traces.
+            ratio: Share of traces to record when the caller has not decided, 0 to 1.
         """
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": service}),
@@ -63,14 +63,14 @@ class OtelTracing:
 
     @classmethod
     def to_endpoint(cls, endpoint: str, *, service: str, ratio: float) -> OtelTracing:
-        """Returns what sends traces to an OTLP/gRPC endpoint, in the background."""
+        """Return a tracing that sends to an OTLP/gRPC endpoint in the background."""
         exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https"))
         return cls(BatchSpanProcessor(exporter), service=service, ratio=ratio)
 
     def step(
         self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
     ) -> AbstractContextManager[None]:
-        """Records what happens inside; see `Tracing.step`."""
+        """Record the body as a step; see `Tracing.step`."""
         return self._step(name, _current.get() if parents is None else _sampled(parents), attributes)
 
     @contextmanager
@@ -97,20 +97,20 @@ class OtelTracing:
                 span.end()
 
     def watch(self, target: T, system: str, *methods: str) -> T:
-        """Returns the target with a span around each call of these methods."""
+        """Return the target with a span around each call of the named methods."""
         return cast("T", _Watched(self, target, system, methods))
 
     def interceptors(self) -> list[Any]:
-        """Returns the interceptor for the Temporal client and so for its workers."""
+        """Return the interceptor for the Temporal client, whose workers use it too."""
         return [TracingInterceptor(self.step, current_traceparents)]
 
     def close(self) -> None:
-        """Sends what was recorded and ends."""
+        """Send the recorded spans and shut down."""
         self._provider.shutdown()
 
 
 def current_traceparents() -> list[str]:
-    """Returns the traceparents of the spans under which the running task works."""
+    """Return the traceparents of the spans in which the running task works."""
     return [traceparent_of(context) for context in _current.get()]
 
 
@@ -120,7 +120,7 @@ def _sampled(traceparents: Iterable[str]) -> list[SpanContext]:
 
 
 class _Watched:
-    """Passes everything on; calls of some methods are recorded."""
+    """A proxy that records the calls of some methods."""
 
     def __init__(self, tracing: OtelTracing, target: object, system: str, methods: Sequence[str]) -> None:
         self._target = target
@@ -143,13 +143,13 @@ class _Watched:
 
 
 class _Calls:
-    """Starts the spans of gRPC calls."""
+    """Tracer of gRPC calls."""
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer = tracer
 
     def start(self, method: str, traceparent: str) -> CallSpan:
-        """Starts the span of a call, and makes it the one under which its task works."""
+        """Start the span of a call and make it the current one of its task."""
         service, _, name = method.lstrip("/").partition("/")
         parent = context_of(traceparent) if traceparent else None
         span = self._tracer.start_span(
@@ -170,21 +170,21 @@ class _Call:
         self._span = span
         context = span.get_span_context()
         self.traceparent = traceparent_of(context)
-        # The call's task ends with the call, so nothing is reset.
+        # The call's task ends with the call, so there is nothing to reset.
         _current.set([context] if context.trace_flags.sampled else [])
 
     def caller(self, tenant: str, actor: str) -> None:
-        """Notes on whose behalf the call is."""
+        """Record the caller."""
         self._span.set_attribute("intent.tenant", tenant)
         self._span.set_attribute("intent.actor", actor)
 
     def command(self, command_id: str, correlation_id: str) -> None:
-        """Notes which command the call carries."""
+        """Record the command that the call carries."""
         self._span.set_attribute("intent.command_id", command_id)
         self._span.set_attribute("intent.correlation_id", correlation_id)
 
     def finish(self, code: grpc.StatusCode, reason: str) -> None:
-        """Ends the span."""
+        """End the span."""
         self._span.set_attribute("rpc.grpc.status_code", code.value[0])
         if reason:
             self._span.set_attribute("error.type", reason)

@@ -1,4 +1,4 @@
-"""The seam for traces and metrics of calls; nothing is paid for while it is unused."""
+"""The interface for traces and metrics of calls; it costs nothing while it is unused."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ class CallSpan(Protocol):
     """One call as a tracer sees it.
 
     Attributes:
-        traceparent: The W3C traceparent that what follows from the call belongs to.
+        traceparent: The W3C traceparent to pass on to everything that the call causes.
     """
 
     traceparent: str
 
     def caller(self, tenant: str, actor: str) -> None:
-        """Tells on whose behalf the call is."""
+        """Record the caller."""
         ...
 
     def command(self, command_id: str, correlation_id: str) -> None:
-        """Tells which command the call carries."""
+        """Record the command that the call carries."""
         ...
 
     def finish(self, code: grpc.StatusCode, reason: str) -> None:
-        """Ends the span; called exactly once.
+        """End the span; must be called exactly once.
 
         Args:
             code: The status of the call.
@@ -37,20 +37,20 @@ class CallSpan(Protocol):
 
 
 class CallTracer(Protocol):
-    """Starts a span for each call. It is called in the call's own task and must not raise."""
+    """Starter of a span for each call; called in the call's own task, it must not raise."""
 
     def start(self, method: str, traceparent: str) -> CallSpan:
-        """Starts the span of a call.
+        """Start the span of a call.
 
         Args:
             method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
-            traceparent: The caller's, or empty.
+            traceparent: The caller's traceparent, or empty.
         """
         ...
 
 
 class _NoSpan:
-    """Remembers nothing but the caller's trace."""
+    """A span that records nothing and keeps only the caller's traceparent."""
 
     __slots__ = ("traceparent",)
 
@@ -58,22 +58,22 @@ class _NoSpan:
         self.traceparent = traceparent
 
     def caller(self, tenant: str, actor: str) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def command(self, command_id: str, correlation_id: str) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def finish(self, code: grpc.StatusCode, reason: str) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 NO_SPAN: Final = _NoSpan("")
-"""The span of every call that belongs to no trace."""
+"""The span of calls that belong to no trace."""
 
 
 class NoTracer:
-    """Records nothing; passes the caller's trace on."""
+    """Tracer that records nothing and passes on the caller's traceparent."""
 
     def start(self, method: str, traceparent: str) -> CallSpan:
-        """Returns a span that only knows the caller's trace."""
+        """Return a span that keeps only the caller's traceparent."""
         return _NoSpan(traceparent) if traceparent else NO_SPAN

@@ -1,10 +1,9 @@
 """Traces: from the caller's call through workflow and activities to SQL, as one trace.
 
-Without an endpoint nothing of OpenTelemetry's SDK is imported and nothing is recorded; what
-a caller sends as traceparent is passed on all the same. A batch carries commands of many
-traces, so each step of a batch is recorded once in every sampled trace that it serves.
-Spans come from the server and from activities only, never from workflow code, so that a
-replay invents none.
+Without an endpoint, OpenTelemetry's SDK is not imported and nothing is recorded; the
+traceparent of a caller is passed on all the same. A batch carries commands of many traces,
+so each step of a batch is recorded once in each of their sampled traces. Only the server and
+activities create spans, never workflow code, so that a replay creates none.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NOTHING: Final = nullcontext()
 
 
 class Tracing(Protocol):
-    """Records traces.
+    """The recording of traces.
 
     Attributes:
         enabled: False when nothing is recorded.
@@ -37,36 +36,36 @@ class Tracing(Protocol):
     def step(
         self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
     ) -> AbstractContextManager[None]:
-        """Records what happens inside as a span of every sampled trace that it serves.
+        """Record the body as a span in each sampled trace to which it belongs.
 
         Args:
-            name: What happens, e.g. ``append``.
-            parents: The traceparents under which it happens; None: the enclosing step's spans.
-            attributes: Facts about it.
+            name: The name of the step, e.g. ``append``.
+            parents: The traceparents of its parents; None: the enclosing step's spans.
+            attributes: Attributes of the span.
         """
         ...
 
     def watch(self, target: T, system: str, *methods: str) -> T:
-        """Returns the target with a span around each call of these methods.
+        """Return the target with a span around each call of the named methods.
 
         Args:
             target: Any object.
-            system: What it speaks with, e.g. ``postgresql``.
+            system: The system that it calls, e.g. ``postgresql``.
             methods: Names of its coroutine methods.
         """
         ...
 
     def interceptors(self) -> list[Any]:
-        """Returns the interceptors for the Temporal client and so for its workers."""
+        """Return the interceptors for the Temporal client, whose workers use them too."""
         ...
 
     def close(self) -> None:
-        """Sends what was recorded and ends."""
+        """Send the recorded spans and shut down."""
         ...
 
 
 class NoTracing:
-    """Records nothing and costs nothing."""
+    """Tracing that records nothing and costs nothing."""
 
     enabled: bool = False
 
@@ -76,23 +75,23 @@ class NoTracing:
     def step(
         self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
     ) -> AbstractContextManager[None]:
-        """Does nothing."""
+        """Do nothing."""
         return _NOTHING
 
     def watch(self, target: T, system: str, *methods: str) -> T:
-        """Returns the target itself."""
+        """Return the target itself."""
         return target
 
     def interceptors(self) -> list[Any]:
-        """Returns none."""
+        """Return no interceptors."""
         return []
 
     def close(self) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 def setup_tracing(settings: Settings) -> Tracing:
-    """Returns what records traces, or what records none when no endpoint is set."""
+    """Return the tracing for the settings; without an endpoint, one that records nothing."""
     if not settings.otlp_endpoint:
         return NoTracing()
     from intent.telemetry.otel import OtelTracing

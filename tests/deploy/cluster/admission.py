@@ -1,4 +1,4 @@
-"""What the API server refuses: what schemas, Pod Security and immutable fields say."""
+"""The refusals of the API server: schemas, Pod Security and immutable fields."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _OWN = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFie
 
 
 class Refused(Exception):
-    """An object that the server does not take; says why."""
+    """An object that the server refuses; says why."""
 
 
 def admit(manifest: Manifest, before: Manifest | None) -> None:
-    """Checks an object that is to be kept.
+    """Check an object before it is kept.
 
     Args:
         manifest: The object.
@@ -49,7 +49,7 @@ def admit(manifest: Manifest, before: Manifest | None) -> None:
 
 
 def merged(before: Any, patch: Any) -> Any:
-    """Returns an object with a JSON merge patch applied."""
+    """Return an object with a JSON merge patch applied."""
     if not isinstance(before, dict) or not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = copy.deepcopy(before)

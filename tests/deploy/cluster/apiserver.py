@@ -22,7 +22,7 @@ _APPLY = "application/apply-patch+yaml"
 
 
 def application(store: Store) -> web.Application:
-    """Returns the HTTP application of an API server that keeps its objects in a store."""
+    """Return the HTTP application of an API server that keeps its objects in a store."""
     app = web.Application(client_max_size=8 * 1024 * 1024, middlewares=[_statuses])
     app[_STORE] = store
     app.add_routes(
@@ -45,7 +45,7 @@ def application(store: Store) -> web.Application:
 
 @web.middleware
 async def _statuses(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    """Tells errors as Kubernetes does."""
+    """Return errors in Kubernetes' format."""
     try:
         response: web.StreamResponse = await handler(request)
     except Missing as error:
@@ -106,7 +106,7 @@ async def _documents(_: web.Request) -> web.Response:
 
 
 async def _document(request: web.Request) -> web.Response:
-    """Says of each kind that the server itself checks the fields of its objects, so that clients do not."""
+    """Say of each kind that the server itself checks the fields of its objects, so that clients do not."""
     paths = {}
     for kind in KINDS:
         if _root(kind) == request.match_info["path"]:
@@ -177,7 +177,7 @@ async def _object(request: web.Request) -> web.StreamResponse:
 
 
 def _changed(request: web.Request, before: Manifest, patch: Manifest) -> Manifest:
-    """Returns an object as a request leaves it.
+    """Return an object as a request leaves it.
 
     An applied object is taken to be the only one that anybody applies: what it does not say goes, but
     what the server itself has set stays.
@@ -195,7 +195,7 @@ def _changed(request: web.Request, before: Manifest, patch: Manifest) -> Manifes
 
 
 def _of_kind(manifest: Manifest, kind: Kind, namespace: str) -> Manifest:
-    """Returns an object with what its path says, and what a server sets by itself."""
+    """Return an object with the fields that follow from its path or that a server sets."""
     manifest = {"apiVersion": kind.api_version, "kind": kind.kind, **manifest}
     manifest.setdefault("metadata", {})
     manifest["metadata"].pop("managedFields", None)
@@ -245,7 +245,7 @@ async def _initial(
     namespace: str,
     chosen: Callable[[Manifest], bool],
 ) -> None:
-    """Sends what is there, and the mark that that was all, as a streaming list asks for."""
+    """Send the existing objects and the mark of their end, as for a streaming list."""
     for one in store.list(kind, namespace, chosen):
         await _send(response, "ADDED", one)
     metadata = {
@@ -262,7 +262,7 @@ async def _send(response: web.StreamResponse, event: str, manifest: Manifest) ->
 
 
 def _chosen(query: Any) -> Callable[[Manifest], bool]:
-    """Returns whether an object is among those that the selectors of a request name."""
+    """Return whether an object is among those that the selectors of a request name."""
     wanted = [term for term in query.get("labelSelector", "").split(",") if term]
     fields = [term.partition("=") for term in query.get("fieldSelector", "").split(",") if term]
 

@@ -40,14 +40,14 @@ class Cluster:
         self._running: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        """Starts it."""
+        """Start it."""
         self._thread.start()
         port = self._call(self._start())
         self.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(f"http://127.0.0.1:{port}")))
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends it and all that runs in it."""
+        """End it and all that runs in it."""
         self._call(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -55,18 +55,18 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads helm and kubectl to it."""
+        """The environment with which helm and kubectl reach it."""
         return {"KUBECONFIG": str(self.kubeconfig), "HELM_CACHE_HOME": str(self.folder / "helm")}
 
     def add_secret(self, namespace: str, name: str, data: Mapping[str, str]) -> None:
-        """Adds a Secret."""
+        """Add a Secret."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         metadata = {"name": name, "namespace": namespace}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
         self._sync(lambda: self.store.create(_known("", "v1", "secrets"), secret))
 
     def objects(self, namespace: str, *kinds: str) -> dict[tuple[str, str], Manifest]:
-        """Returns the objects of a namespace by kind and name; no kinds: of every kind."""
+        """Return the objects of a namespace by kind and name; no kinds: of every kind."""
 
         def listed() -> dict[tuple[str, str], Manifest]:
             return {
@@ -80,13 +80,13 @@ class Cluster:
         return found
 
     def metrics(self) -> str:
-        """Returns what every pod of a Deployment shows Prometheus."""
+        """Return the metrics of every pod of a Deployment."""
         pods = [pod for running in self.controllers.pods.values() for pod in running]
         texts: list[str] = [self._call(pod.metrics()) for pod in pods]
         return "\n".join(texts)
 
     def logs(self) -> str:
-        """Returns what the pods said, for a test that failed."""
+        """Return the logs of the pods, for a test that failed."""
         return "\n".join(
             f"== {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log"))
         )

@@ -1,4 +1,4 @@
-"""What makes the objects come true: Jobs and pods that run to their end, Deployments that stay."""
+"""The controllers: Jobs and pods run to their end, Deployments keep running."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCALER = _kind("autoscaling", "v2", "horizontalpodautoscalers")
 
 
 class Controllers:
-    """Runs what the store says should run.
+    """Controllers that run what the store says should run.
 
     Attributes:
         pods: What runs for Deployments, by namespace and name of the Deployment.
@@ -54,7 +54,7 @@ class Controllers:
         self._deployments: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Follows changes until it is cancelled, then ends everything that runs."""
+        """Follow changes until it is cancelled, then end everything that runs."""
         watches = [(self._store.watch(kind), act) for kind, act in self._acts()]
         try:
             async with asyncio.TaskGroup() as group:
@@ -124,7 +124,7 @@ class Controllers:
         self._store.set_status(POD, metadata["namespace"], metadata["name"], {"phase": phase})
 
     def _make_pod(self, owner: Manifest, template: Manifest, name: str) -> RunningPod:
-        """Keeps a pod of an owner and returns it, not started yet."""
+        """Create a pod of an owner and return it, not started yet."""
         pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(template)}
         pod["metadata"] |= {"name": name, "namespace": owner["metadata"]["namespace"]}
         admit(pod, None)
@@ -146,7 +146,7 @@ class Controllers:
         self._deployments[key] = self._spawn(work)
 
     def _scaler_changed(self, event: str, scaler: Manifest) -> None:
-        """Keeps a Deployment within the bounds of its autoscaler, as far as a load of nothing goes."""
+        """Keep a Deployment within the bounds of its autoscaler, as without any load."""
         namespace, target = scaler["metadata"]["namespace"], scaler["spec"]["scaleTargetRef"]["name"]
         for deployment in self._store.list(DEPLOYMENT, namespace):
             replicas = max(scaler["spec"]["minReplicas"], deployment["spec"]["replicas"])
@@ -160,7 +160,7 @@ class Controllers:
         await asyncio.gather(*(self._stop(key, pod) for pod in list(self.pods.get(key, []))))
 
     async def _roll_out(self, key: tuple[str, str], deployment: Manifest) -> None:
-        """Brings up as many pods of the template as are wanted; each that is ready lets an old one go."""
+        """Start as many pods of the template as are wanted; each one that is ready replaces an old one."""
         template = deployment["spec"]["template"]
         version = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
         wanted = deployment["spec"]["replicas"]
@@ -215,7 +215,7 @@ class Controllers:
         self._store.set_status(DEPLOYMENT, key[0], key[1], status)
 
     def resolve(self, namespace: str, name: str) -> str:
-        """Returns the address of a pod behind a Service.
+        """Return the address of a pod behind a Service.
 
         Raises:
             Missing: There is no such Service, or no pod behind it.

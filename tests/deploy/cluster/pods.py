@@ -1,4 +1,4 @@
-"""Runs a pod: its containers as processes on this machine, at an address of its own on loopback."""
+"""A running pod: its containers as processes on this machine, at an address of its own on loopback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RunningPod:
         self.log = folder / f"{manifest['metadata']['name']}.log"
 
     async def run_to_end(self) -> int:
-        """Runs the init containers one after the other, then the container; returns the last exit code."""
+        """Run the init containers one after the other, then the container; return the last exit code."""
         spec = self.manifest["spec"]
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             await self.start(container)
@@ -61,7 +61,7 @@ class RunningPod:
         return 0
 
     async def start(self, container: Manifest) -> None:
-        """Starts a container."""
+        """Start a container."""
         self._folder.mkdir(parents=True, exist_ok=True)
         assert container["command"] == ["intent"]
         with self.log.open("ab") as log:
@@ -84,17 +84,17 @@ class RunningPod:
         return None if self._process is None else self._process.returncode
 
     async def ready(self) -> bool:
-        """Makes the readiness probe of its container."""
+        """Run the readiness probe of its container."""
         container = self.manifest["spec"]["containers"][0]
         return self.running and await self._probe(container, container["readinessProbe"])
 
     async def live(self) -> bool:
-        """Makes the liveness probe of its container."""
+        """Run the liveness probe of its container."""
         container = self.manifest["spec"]["containers"][0]
         return self.running and await self._probe(container, container["livenessProbe"])
 
     async def metrics(self) -> str:
-        """Returns what its container shows Prometheus."""
+        """Return the metrics of its container."""
         container = self.manifest["spec"]["containers"][0]
         port = next(one["containerPort"] for one in container["ports"] if one["name"] == "metrics")
         url = f"http://{self.address}:{port}/metrics"
@@ -102,12 +102,12 @@ class RunningPod:
             return await response.text()
 
     async def stop(self) -> None:
-        """Sends SIGTERM, and kills the process when its grace period is over."""
+        """Send SIGTERM, and kill the process when its grace period is over."""
         if not self.running:
             return
         assert self._process is not None
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
         self._process.send_signal(signal.SIGTERM)
         try:
             grace = self.manifest["spec"].get("terminationGracePeriodSeconds", 30)
@@ -116,7 +116,7 @@ class RunningPod:
             self.killed = True
             self._process.kill()
             await self._process.wait()
-        self.stopped_within = loop.time() - begun
+        self.stopped_within = loop.time() - started
 
     def _environment(self, container: Manifest) -> dict[str, str]:
         mounts = {mount["mountPath"]: self._volume(mount["name"]) for mount in container["volumeMounts"]}
@@ -141,7 +141,7 @@ class RunningPod:
         return value
 
     def _volume(self, name: str) -> Path:
-        """Writes the files of a volume and returns their folder."""
+        """Write the files of a volume and return their folder."""
         folder: Path = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
         volume = next(one for one in self.manifest["spec"]["volumes"] if one["name"] == name)

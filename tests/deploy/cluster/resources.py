@@ -53,6 +53,6 @@ KINDS = (
 
 
 def kind_of(group: str, version: str, plural: str) -> Kind | None:
-    """Returns the kind that a path names."""
+    """Return the kind that a path names."""
     wanted = (group, version, plural)
     return next((kind for kind in KINDS if (kind.group, kind.version, kind.plural) == wanted), None)

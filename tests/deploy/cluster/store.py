@@ -1,4 +1,4 @@
-"""Where the API server keeps its objects, and who is told of changes."""
+"""The objects of the API server, and their watchers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Missing(Exception):
 
 
 class Conflict(Exception):
-    """The object is there already, or is no longer as the caller saw it."""
+    """The object exists already, or has changed since the caller read it."""
 
 
 class Store:
-    """Objects by kind, namespace and name; every change has a version and is told to watchers."""
+    """Objects by kind, namespace and name; every change has a version and is sent to watchers."""
 
     def __init__(self) -> None:
         self._objects: dict[Key, Manifest] = {}
@@ -34,7 +34,7 @@ class Store:
         self.version = 1
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """Returns a copy of an object.
+        """Return a copy of an object.
 
         Raises:
             Missing: There is none.
@@ -47,13 +47,13 @@ class Store:
     def list(
         self, kind: Kind, namespace: str = "", chosen: Callable[[Manifest], bool] = bool
     ) -> list[Manifest]:
-        """Returns copies of the objects of a kind; an empty namespace means all of them."""
+        """Return copies of the objects of a kind; an empty namespace means all of them."""
         found = [one for key, one in sorted(self._objects.items()) if key[:2] == (kind.group, kind.plural)]
         inside = [one for one in found if not namespace or one["metadata"].get("namespace") == namespace]
         return [copy.deepcopy(one) for one in inside if chosen(one)]
 
     def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Keeps a new object and returns it as it is kept.
+        """Keep a new object and return it as it is kept.
 
         Raises:
             Conflict: One of that name is there.
@@ -66,7 +66,7 @@ class Store:
         return self._keep(key, kind, manifest, "ADDED")
 
     def replace(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Keeps another state of an object; its generation grows when its spec changed."""
+        """Keep another state of an object; its generation grows when its spec changed."""
         metadata = manifest["metadata"]
         key = self._key(kind, metadata.get("namespace", ""), metadata["name"])
         before = self._objects[key]
@@ -77,7 +77,7 @@ class Store:
         return self._keep(key, kind, manifest, "MODIFIED")
 
     def delete(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """Drops an object and returns what it was.
+        """Drop an object and return what it was.
 
         Raises:
             Missing: There is none.
@@ -86,27 +86,27 @@ class Store:
         gone = self._objects.pop(self._key(kind, namespace, name))
         self.version += 1
         gone["metadata"]["resourceVersion"] = str(self.version)
-        self._tell(kind, "DELETED", gone)
+        self._notify(kind, "DELETED", gone)
         return gone
 
     def set_status(self, kind: Kind, namespace: str, name: str, status: Manifest) -> None:
-        """Sets the status of an object, if it is still there."""
+        """Set the status of an object, if it is still there."""
         key = self._key(kind, namespace, name)
         if key in self._objects and self._objects[key].get("status") != status:
             self._keep(key, kind, {**self._objects[key], "status": status}, "MODIFIED")
 
     def watch(self, kind: Kind) -> asyncio.Queue[tuple[str, Manifest]]:
-        """Returns a queue that gets every change of a kind's objects from now on."""
+        """Return a queue that gets every change of a kind's objects from now on."""
         queue: asyncio.Queue[tuple[str, Manifest]] = asyncio.Queue()
         self._watchers.append((kind, queue))
         return queue
 
     def unwatch(self, queue: asyncio.Queue[tuple[str, Manifest]]) -> None:
-        """Ends a watch."""
+        """End a watch."""
         self._watchers = [watcher for watcher in self._watchers if watcher[1] is not queue]
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Yields kind and name of every object."""
+        """Yield kind and name of every object."""
         for one in self._objects.values():
             yield one["kind"], one["metadata"]["name"]
 
@@ -115,10 +115,10 @@ class Store:
         kept = copy.deepcopy(manifest)
         kept["metadata"]["resourceVersion"] = str(self.version)
         self._objects[key] = kept
-        self._tell(kind, event, kept)
+        self._notify(kind, event, kept)
         return copy.deepcopy(kept)
 
-    def _tell(self, kind: Kind, event: str, manifest: Manifest) -> None:
+    def _notify(self, kind: Kind, event: str, manifest: Manifest) -> None:
         for watched, queue in self._watchers:
             if watched == kind:
                 queue.put_nowait((event, copy.deepcopy(manifest)))

@@ -124,7 +124,7 @@ def temporal_setup(
 
     async def work() -> Sequence[str]:
         client = await connect_patiently(settings, wait, _tell)
-        return await prepare_namespace(client, retention=retention, wait=wait, tell=_tell)
+        return await prepare_namespace(client, retention=retention, wait=wait, report=_tell)
 
     done = _run(work())
     typer.echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has all it needs")

@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
+    invocation: typer.Context,
     context: Name,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on (INTENT_HOST).")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0: a free one (INTENT_PORT).")] = None,
@@ -44,19 +45,22 @@ def serve(
     """Serves a context."""
     given = {"host": host, "port": port}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    _run(context, overrides, serve=True, work=worker)
+    _run(invocation, context, overrides, serve=True, work=worker)
 
 
-def worker(context: Name) -> None:
+def worker(invocation: typer.Context, context: Name) -> None:
     """Runs only the worker of a context."""
-    _run(context, {}, serve=False, work=True)
+    _run(invocation, context, {}, serve=False, work=True)
 
 
-def _run(name: str, overrides: dict[str, object], *, serve: bool, work: bool) -> None:
+def _run(
+    invocation: typer.Context, name: str, overrides: dict[str, object], *, serve: bool, work: bool
+) -> None:
     import logging
 
     import uvloop
 
+    from intent.cli.variables import variables_of
     from intent.contracts import Registry
     from intent.model import load_context
     from intent.process.assembly import ContextProcess
@@ -66,7 +70,8 @@ def _run(name: str, overrides: dict[str, object], *, serve: bool, work: bool) ->
 
     settings = load_settings(context=name, **overrides)
     setup_logging(settings)
-    for sentence in unknown_variables(Settings):
+    known = variables_of(invocation.find_root().command)
+    for sentence in unknown_variables(Settings, known=known):
         logging.getLogger("intent").warning(sentence)
     process = ContextProcess(settings, load_context(name).bind(Registry.load()), serve=serve, work=work)
     uvloop.run(process.run())

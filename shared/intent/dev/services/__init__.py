@@ -1,4 +1,4 @@
-"""Services that Intent needs, started on this machine for development and tests."""
+"""The services that Intent needs, as processes on this machine for development and tests."""
 
 from intent.dev.services.postgres import Postgres
 from intent.dev.services.process import ManagedProcess, ServiceFailed

@@ -1,4 +1,4 @@
-"""The user as whom a service runs when this process is root and the service must not be."""
+"""The user account of a service that must not run as root although this process does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Account", "closed_folder", "service_account"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user as whom a process runs.
+    """The user account of a process.
 
     Attributes:
         name: The user's name.
@@ -30,13 +30,13 @@ class Account:
 
 
 def service_account(data: Path) -> Account | None:
-    """Returns an unprivileged user for a service, or None when this process is not root.
+    """Return an unprivileged user for a service, or None when this process is not root.
 
-    Whose the data is stays its user. When the data is in a folder that is closed to it, such as
-    root's home, it keeps root's right to enter.
+    The owner of existing data stays the service's user. When the data is in a folder that is closed
+    to that user, such as root's home, the service keeps root's right to enter.
 
     Args:
-        data: The service's data, which need not exist yet.
+        data: The folder of the service's data; it need not exist yet.
     """
     if os.geteuid() != 0:
         return None
@@ -50,7 +50,7 @@ def service_account(data: Path) -> Account | None:
 
 
 def closed_folder(paths: Iterable[Path], uid: int) -> Path | None:
-    """Returns the first folder on the way to these paths that a user may not enter, or None."""
+    """Return the first folder on the way to these paths that a user may not enter, or None."""
     for path in paths:
         for folder in reversed((path, *path.parents)):
             if folder.exists() and not _open_to(folder.stat(), uid):
@@ -58,5 +58,5 @@ def closed_folder(paths: Iterable[Path], uid: int) -> Path | None:
     return None
 
 
-def _open_to(found: os.stat_result, uid: int) -> bool:
-    return bool(found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH))
+def _open_to(status: os.stat_result, uid: int) -> bool:
+    return bool(status.st_mode & (stat.S_IXUSR if status.st_uid == uid else stat.S_IXOTH))

