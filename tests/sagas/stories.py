@@ -104,6 +104,19 @@ class Forgiving(Saga):
                 await self.execute(CONFIRM)
 
 
+class Accepting(Saga):
+    """Takes some rejections for answers."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        accepts = {Reason.TOO_MANY_RESERVATIONS}
+        while await self.execute(RESERVE, accepts=accepts, compensate=RELEASE) is None:
+            await self.sleep(timedelta(minutes=1))
+        await self.execute(AUTHORIZE, accepts={"PAYMENT_ALREADY_EXISTS"}, compensate=UNDO_PAYMENT)
+        await self.execute(CONFIRM)
+
+
 class SideBySide(Saga):
     """Reserves and authorizes at the same time."""
 

@@ -23,6 +23,7 @@ from .stories import (
     RELEASE,
     RESERVE,
     UNDO_PAYMENT,
+    Accepting,
     Asking,
     Changed,
     Child,
@@ -130,6 +131,19 @@ def test_an_event_after_its_block_ends_nothing() -> None:
 def test_it_may_go_another_way_after_a_failure() -> None:
     script = story(Forgiving).rejects(ReserveStock, "OUT_OF_STOCK").at(timedelta(hours=1), CANCELLED)
     script.run().then_completed().then_sent(RESERVE, CAPTURE, CONFIRM)
+
+
+def test_an_accepted_rejection_is_an_answer_and_leaves_nothing_to_undo() -> None:
+    script = story(Accepting).rejects(ReserveStock, "TOO_MANY_RESERVATIONS").on(ReserveStock)
+    script.rejects(AuthorizePayment, "PAYMENT_ALREADY_EXISTS").rejects(ConfirmOrder, "ORDER_CANCELLED")
+    told = script.run().then_compensated("ORDER_CANCELLED")
+    told.then_sent(RESERVE, RESERVE, AUTHORIZE, CONFIRM, RELEASE)
+    assert told.elapsed == timedelta(minutes=1)
+
+
+def test_a_rejection_that_is_not_accepted_fails_it() -> None:
+    script = story(Accepting).rejects(AuthorizePayment, "PAYMENT_CANCELLED")
+    script.run().then_compensated("PAYMENT_CANCELLED").then_sent(RESERVE, AUTHORIZE, RELEASE)
 
 
 def test_an_operator_cancels_it() -> None:

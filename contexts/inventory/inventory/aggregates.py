@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from intent.model import Aggregate, applies, handles
 from intent_contracts.inventory.v1 import (
     LowStockLevelSet,
+    Reason,
     ReceiveStock,
     ReleaseStock,
     Reservation,
@@ -61,7 +62,7 @@ class Warehouse(Aggregate[WarehouseState]):
             on_hand = self._level(sku).on_hand
             self.reject_if(
                 on_hand + quantity > STOCK_LIMIT,
-                "TOO_MUCH_STOCK",
+                Reason.TOO_MUCH_STOCK,
                 "warehouse {id} has {on_hand} of {sku} and can hold {limit}",
                 sku=sku,
                 on_hand=on_hand,
@@ -168,7 +169,7 @@ class Warehouse(Aggregate[WarehouseState]):
         held = self.state.reservations.get(reservation_id)
         if held is None:
             self.reject(
-                "RESERVATION_NOT_FOUND",
+                Reason.RESERVATION_NOT_FOUND,
                 "warehouse {id} has no open reservation {reservation_id}",
                 reservation_id=reservation_id,
             )
@@ -178,7 +179,7 @@ class Warehouse(Aggregate[WarehouseState]):
         articles = len(self.state.items) + sum(sku not in self.state.items for sku in skus)
         self.reject_if(
             articles > ARTICLE_LIMIT,
-            "TOO_MANY_ARTICLES",
+            Reason.TOO_MANY_ARTICLES,
             "warehouse {id} would have {articles} articles and can have {limit}",
             articles=articles,
             limit=ARTICLE_LIMIT,
@@ -188,7 +189,7 @@ class Warehouse(Aggregate[WarehouseState]):
         order_id = held.order_id or command.reservation_id
         self.reject_if(
             order_id != command.order_id or quantities_of(held.lines) != wanted,
-            "RESERVATION_DIFFERS",
+            Reason.RESERVATION_DIFFERS,
             "reservation {reservation_id} of warehouse {id} holds something else; take another id",
             reservation_id=command.reservation_id,
             order_id=order_id,
@@ -198,7 +199,7 @@ class Warehouse(Aggregate[WarehouseState]):
         available = _available(self._level(sku))
         self.reject_if(
             available < wanted,
-            "OUT_OF_STOCK",
+            Reason.OUT_OF_STOCK,
             "warehouse {id} has {available} of {sku} available, {wanted} are wanted",
             sku=sku,
             wanted=wanted,
@@ -208,7 +209,7 @@ class Warehouse(Aggregate[WarehouseState]):
     def _check_room(self, reserved: StockReserved) -> None:
         self.reject_if(
             self.state.ByteSize() + reserved.ByteSize() > RESERVATION_ROOM,
-            "TOO_MANY_RESERVATIONS",
+            Reason.TOO_MANY_RESERVATIONS,
             "warehouse {id} has {open} open reservations and no room for another; "
             "try again when some are shipped out or released",
             open=len(self.state.reservations),

@@ -23,6 +23,7 @@ from intent_contracts.orders.v1 import (
     OrderState,
     OrderStatus,
     PlaceOrder,
+    Reason,
     ShipOrder,
 )
 
@@ -44,6 +45,15 @@ __all__ = ["TOTAL_LIMIT", "Order"]
 
 TOTAL_LIMIT = 1_000_000_000_000
 """The largest sum of an order, in minor units: what the contract allows for any `Money`."""
+
+_TOO_LATE = {
+    CONFIRMED: Reason.ORDER_CONFIRMED,
+    CANCELLING: Reason.ORDER_CANCELLING,
+    SHIPPED: Reason.ORDER_SHIPPED,
+    COMPLETED: Reason.ORDER_COMPLETED,
+    CANCELLED: Reason.ORDER_CANCELLED,
+}
+"""Why a step is no longer possible, by where the order stands."""
 
 
 class Order(Aggregate[OrderState]):
@@ -86,7 +96,7 @@ class Order(Aggregate[OrderState]):
     @handles
     def place(self, command: PlaceOrder) -> tuple[OrderPlaced, CheckoutStarted] | OrderPlaced:
         """Opens the order with its first lines, and checks it out at once if that is wanted."""
-        self.reject_if(self.exists, "ORDER_ALREADY_PLACED", "order {id} was placed before")
+        self.reject_if(self.exists, Reason.ORDER_ALREADY_PLACED, "order {id} was placed before")
         self._check_lines(command)
         currency = command.lines[0].unit_price.currency
         total = self._total(sum_of(command.lines), currency)
@@ -104,12 +114,14 @@ class Order(Aggregate[OrderState]):
         self._require_open()
         line = find_line(self.state.lines, command.line_id)
         if line is None:
-            self.reject("ORDER_LINE_NOT_FOUND", "order {id} has no line {line_id}", line_id=command.line_id)
+            self.reject(
+                Reason.ORDER_LINE_NOT_FOUND, "order {id} has no line {line_id}", line_id=command.line_id
+            )
         if line.quantity == command.quantity:
             return None
         self.reject_if(
             command.quantity == 0 and len(self.state.lines) == 1,
-            "LAST_LINE",
+            Reason.LAST_LINE,
             "line {line_id} is the only line of order {id}; cancel the order instead",
             line_id=command.line_id,
         )
@@ -121,7 +133,7 @@ class Order(Aggregate[OrderState]):
     def check_out(self, command: CheckOutOrder) -> CheckoutStarted:
         """Has the order fulfilled as it is now."""
         self.require_exists()
-        self._refuse_in(CHECKING_OUT, "ORDER_ALREADY_CHECKED_OUT")
+        self._refuse_in(CHECKING_OUT, Reason.ORDER_ALREADY_CHECKED_OUT)
         self._refuse_late(CONFIRMED, CANCELLING, SHIPPED, COMPLETED, CANCELLED)
         return _checkout_of(self.state, command.checkout)
 
@@ -129,7 +141,7 @@ class Order(Aggregate[OrderState]):
     def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
         """Closes the order to changes."""
         self.require_exists()
-        self._refuse_in(CONFIRMED, "ORDER_ALREADY_CONFIRMED")
+        self._refuse_in(CONFIRMED, Reason.ORDER_ALREADY_CONFIRMED)
         self._refuse_late(CANCELLING, SHIPPED, COMPLETED, CANCELLED)
         return OrderConfirmed(total=self.state.total)
 
@@ -137,8 +149,8 @@ class Order(Aggregate[OrderState]):
     def cancel(self, command: CancelOrder) -> OrderCancelled | CancellationRequested:
         """Ends the order without effect, or asks for that when its parcel has to be stopped first."""
         self.require_exists()
-        self._refuse_in(CANCELLED, "ORDER_ALREADY_CANCELLED")
-        self._refuse_in(CANCELLING, "ORDER_ALREADY_CANCELLING")
+        self._refuse_in(CANCELLED, Reason.ORDER_ALREADY_CANCELLED)
+        self._refuse_in(CANCELLING, Reason.ORDER_ALREADY_CANCELLING)
         self._refuse_late(SHIPPED, COMPLETED)
         if self.state.status == CONFIRMED and self.state.checked_out:
             return CancellationRequested(reason=command.reason)
@@ -149,8 +161,8 @@ class Order(Aggregate[OrderState]):
         """Notes that the goods are under way; a cancellation that is not decided yet came too late."""
         self.require_exists()
         early = self.state.status in (OPEN, CHECKING_OUT)
-        self.reject_if(early, "ORDER_NOT_CONFIRMED", "order {id} is not confirmed yet")
-        self._refuse_in(SHIPPED, "ORDER_ALREADY_SHIPPED")
+        self.reject_if(early, Reason.ORDER_NOT_CONFIRMED, "order {id} is not confirmed yet")
+        self._refuse_in(SHIPPED, Reason.ORDER_ALREADY_SHIPPED)
         self._refuse_late(COMPLETED, CANCELLED)
         return OrderShipped(refused_cancellation=self.state.cancel_reason)
 
@@ -158,19 +170,21 @@ class Order(Aggregate[OrderState]):
     def complete(self, command: CompleteOrder) -> OrderCompleted:
         """Ends the order well."""
         self.require_exists()
-        self._refuse_in(COMPLETED, "ORDER_ALREADY_COMPLETED")
+        self._refuse_in(COMPLETED, Reason.ORDER_ALREADY_COMPLETED)
         self._refuse_late(CANCELLED)
-        self.reject_if(self.state.status != SHIPPED, "ORDER_NOT_SHIPPED", "order {id} is not shipped yet")
+        self.reject_if(
+            self.state.status != SHIPPED, Reason.ORDER_NOT_SHIPPED, "order {id} is not shipped yet"
+        )
         return OrderCompleted()
 
     @handles
     def abandon(self, command: AbandonOrder) -> OrderCancelled:
         """Ends an order that cannot be fulfilled; if the customer wanted that, for the customer's reason."""
         self.require_exists()
-        self._refuse_in(CANCELLED, "ORDER_ALREADY_CANCELLED")
+        self._refuse_in(CANCELLED, Reason.ORDER_ALREADY_CANCELLED)
         self._refuse_late(COMPLETED)
         self.reject_if(
-            not self.state.checked_out, "ORDER_NOT_CHECKED_OUT", "order {id} was never checked out"
+            not self.state.checked_out, Reason.ORDER_NOT_CHECKED_OUT, "order {id} was never checked out"
         )
         return OrderCancelled(reason=self.state.cancel_reason or command.reason)
 
@@ -225,11 +239,11 @@ class Order(Aggregate[OrderState]):
         line_ids = [line.line_id for line in command.lines]
         if len(set(line_ids)) < len(line_ids):
             twice = next(line_id for line_id in line_ids if line_ids.count(line_id) > 1)
-            self.reject("DUPLICATE_LINE", "several lines have the id {line_id}", line_id=twice)
+            self.reject(Reason.DUPLICATE_LINE, "several lines have the id {line_id}", line_id=twice)
         currencies = {line.unit_price.currency for line in command.lines}
         if len(currencies) > 1:
             self.reject(
-                "MIXED_CURRENCIES",
+                Reason.MIXED_CURRENCIES,
                 "the lines are priced in {currencies}; an order has one currency",
                 currencies=", ".join(sorted(currencies)),
             )
@@ -237,24 +251,24 @@ class Order(Aggregate[OrderState]):
     def _require_open(self) -> None:
         if self.state.status != OPEN:
             self.reject(
-                "ORDER_NOT_OPEN",
+                Reason.ORDER_NOT_OPEN,
                 "order {id} is {status}; its lines can no longer change",
                 status=status_name(self.state.status),
             )
 
-    def _refuse_in(self, status: OrderStatus.ValueType, reason: str) -> None:
+    def _refuse_in(self, status: OrderStatus.ValueType, reason: Reason) -> None:
         words = status_name(status)
         self.reject_if(self.state.status == status, reason, "order {id} is already {status}", status=words)
 
     def _refuse_late(self, *statuses: OrderStatus.ValueType) -> None:
-        words = status_name(self.state.status)
-        reason = f"ORDER_{words.upper().replace(' ', '_')}"
-        self.reject_if(self.state.status in statuses, reason, "order {id} is {status}", status=words)
+        status = self.state.status
+        if status in statuses:
+            self.reject(_TOO_LATE[status], "order {id} is {status}", status=status_name(status))
 
     def _total(self, minor_units: int, currency: str) -> Money:
         self.reject_if(
             minor_units > TOTAL_LIMIT,
-            "ORDER_TOTAL_TOO_LARGE",
+            Reason.ORDER_TOTAL_TOO_LARGE,
             "the sum of order {id} would be {total} minor units, at most {limit} are possible",
             total=minor_units,
             limit=TOTAL_LIMIT,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from google.protobuf.message import Message
-from intent.errors import Interrupted, SagaFailure, StepRejected, StepTimedOut
+from intent.errors import Interrupted, SagaFailure, StepTimedOut
 from intent.model import Compensation, Saga
-from intent_contracts.orders.v1 import CancellationRequested, CheckoutStarted, OrderCancelled
+from intent_contracts.inventory.v1 import Reason as StockReason
+from intent_contracts.orders.v1 import CancellationRequested, CheckoutStarted, OrderCancelled, Reason
 from intent_contracts.payments.v1 import PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentVoided
+from intent_contracts.payments.v1 import Reason as PaymentReason
 from intent_contracts.shipping.v1 import ParcelCancelled, ParcelDelivered, ParcelHandedOver, ParcelReturned
+from intent_contracts.shipping.v1 import Reason as ParcelReason
 
 from orders.fulfilment import Fulfilment
 
@@ -26,8 +29,10 @@ RETURN_TIME = timedelta(days=90)
 ROOM_PAUSES = tuple(timedelta(seconds=10 * 2**number) for number in range(13))
 """The pauses between attempts to reserve in a warehouse without room for reservations: a day in all."""
 
-_LEFT = {"PARCEL_HANDED_OVER", "PARCEL_DELIVERED", "PARCEL_RETURNED"}
+_LEFT = {ParcelReason.PARCEL_HANDED_OVER, ParcelReason.PARCEL_DELIVERED, ParcelReason.PARCEL_RETURNED}
 """Why a parcel cannot be stopped any more."""
+_CAPTURED = {PaymentReason.CAPTURE_UNDER_WAY, PaymentReason.PAYMENT_ALREADY_CAPTURED}
+"""Why somebody need not ask for the charge once more."""
 
 
 class FulfilOrder(Saga):
@@ -66,18 +71,14 @@ class FulfilOrder(Saga):
                 PaymentAuthorized, PaymentDeclined, PaymentVoided, timeout=PAYMENT_TIME
             )
             self._require_money(answer)
-            await self._bring_about(order.confirm(), "ORDER_ALREADY_CONFIRMED")
+            await self.execute(order.confirm(), accepts={Reason.ORDER_ALREADY_CONFIRMED})
 
     async def _reserve(self, order: Fulfilment) -> None:
         """Reserves; a warehouse that holds too many reservations has room again some time."""
-        release = Compensation(order.release(), accepts={"RESERVATION_NOT_FOUND"})
+        release = Compensation(order.release(), accepts={StockReason.RESERVATION_NOT_FOUND})
+        full = {StockReason.TOO_MANY_RESERVATIONS}
         for pause in ROOM_PAUSES:
-            try:
-                await self.execute(order.reserve(), compensate=release)
-            except StepRejected as rejected:
-                if rejected.reason != "TOO_MANY_RESERVATIONS":
-                    raise
-            else:
+            if await self.execute(order.reserve(), accepts=full, compensate=release) is not None:
                 return
             await self.sleep(pause)
         await self.execute(order.reserve(), compensate=release)
@@ -97,13 +98,7 @@ class FulfilOrder(Saga):
 
     async def _stopped(self, order: Fulfilment) -> bool:
         """Stops the parcel; returns False when the carrier was faster."""
-        try:
-            await self.execute(order.cancel_parcel())
-        except StepRejected as rejected:
-            if rejected.reason in _LEFT:
-                return False
-            raise
-        return True
+        return await self.execute(order.cancel_parcel(), accepts=_LEFT) is not None
 
     async def _see_through(self, order: Fulfilment) -> None:
         """Charges what left, and sees it delivered."""
@@ -116,28 +111,28 @@ class FulfilOrder(Saga):
         if isinstance(end, ParcelReturned):
             self.compensate_with(order.put_back())
             self.fail("PARCEL_RETURNED", f"the parcel came back: {end.reason}")
-        await self._bring_about(order.complete(), "ORDER_ALREADY_COMPLETED")
+        await self.execute(order.complete(), accepts={Reason.ORDER_ALREADY_COMPLETED})
 
     def _undo_as_left(self, order: Fulfilment) -> None:
         """From here on the goods are out of the warehouse, whatever becomes of the order."""
         self.commit()
-        ship_out = Compensation(order.ship_out(), accepts={"RESERVATION_NOT_FOUND"})
+        ship_out = Compensation(order.ship_out(), accepts={StockReason.RESERVATION_NOT_FOUND})
         self.compensate_with([order.cancel_payment(), ship_out])
 
     async def _under_way(self, order: Fulfilment) -> ParcelDelivered | ParcelReturned:
         await self.parallel(
-            self._bring_about(order.ship(), "ORDER_ALREADY_SHIPPED"),
-            self._bring_about(order.ship_out(), "RESERVATION_NOT_FOUND"),
-            self._bring_about(order.capture(), "CAPTURE_UNDER_WAY", "PAYMENT_ALREADY_CAPTURED"),
+            self.execute(order.ship(), accepts={Reason.ORDER_ALREADY_SHIPPED}),
+            self.execute(order.ship_out(), accepts={StockReason.RESERVATION_NOT_FOUND}),
+            self.execute(order.capture(), accepts=_CAPTURED),
         )
         self._require_money(await self.wait_for(PaymentCaptured, PaymentDeclined, PaymentVoided))
         return await self.wait_for(ParcelDelivered, ParcelReturned, timeout=DELIVERY_TIME)
 
     async def _give_up(self, order: Fulfilment, failure: SagaFailure) -> None:
         """Gives the customer the money back at once, then waits for the goods."""
-        await self._bring_about(order.abandon(_words(failure)), "ORDER_ALREADY_CANCELLED")
+        await self.execute(order.abandon(_words(failure)), accepts={Reason.ORDER_ALREADY_CANCELLED})
         await self.execute(order.cancel_payment())
-        await self._bring_about(order.ship_out(), "RESERVATION_NOT_FOUND")
+        await self.execute(order.ship_out(), accepts={StockReason.RESERVATION_NOT_FOUND})
         self.commit()
         self._ended = True
         try:
@@ -149,16 +144,8 @@ class FulfilOrder(Saga):
 
     def _end_order(self, order: Fulfilment, failure: SagaFailure) -> None:
         if not self._ended:
-            ended = Compensation(order.abandon(_words(failure)), accepts={"ORDER_ALREADY_CANCELLED"})
+            ended = Compensation(order.abandon(_words(failure)), accepts={Reason.ORDER_ALREADY_CANCELLED})
             self.compensate_with(ended)
-
-    async def _bring_about(self, command: Message, *already: str) -> None:
-        """Sends a command that a person may have been faster with: these reasons tell so."""
-        try:
-            await self.execute(command)
-        except StepRejected as rejected:
-            if rejected.reason not in already:
-                raise
 
     def _require_money(self, answer: Message) -> None:
         if isinstance(answer, PaymentDeclined):

@@ -19,6 +19,7 @@ from intent_contracts.payments.v1 import (
     PaymentRefunded,
     PaymentState,
     PaymentVoided,
+    Reason,
     RecordAuthorization,
     RecordCapture,
     RecordCaptureDecline,
@@ -80,7 +81,7 @@ class Payment(Aggregate[PaymentState]):
     def authorize(self, command: AuthorizePayment) -> AuthorizationRequested:
         """Has the amount held."""
         self._refuse_cancelled()
-        self.reject_if(self.exists, "PAYMENT_ALREADY_EXISTS", "payment {id} was asked for before")
+        self.reject_if(self.exists, Reason.PAYMENT_ALREADY_EXISTS, "payment {id} was asked for before")
         return AuthorizationRequested(
             order_id=command.order_id, amount=command.amount, card_token=command.card_token
         )
@@ -103,13 +104,13 @@ class Payment(Aggregate[PaymentState]):
         refund_id, amount = command.refund_id, command.amount
         self.reject_if(
             refund_id in self.state.refunds_under_way or refund_id in self.state.refunds_done,
-            "REFUND_ALREADY_REQUESTED",
+            Reason.REFUND_ALREADY_REQUESTED,
             "refund {refund_id} of payment {id} was asked for before",
             refund_id=refund_id,
         )
         self.reject_if(
             self.state.status not in (CAPTURED, REFUNDED),
-            "PAYMENT_NOT_CAPTURED",
+            Reason.PAYMENT_NOT_CAPTURED,
             "nothing is charged on payment {id}; cancel it instead",
         )
         self._check_refund(amount)
@@ -145,7 +146,7 @@ class Payment(Aggregate[PaymentState]):
             return self._void(code, LATE_GRANT)
         self.reject_if(
             state.authorization_code not in ("", code),
-            "AUTHORIZATION_CODE_DIFFERS",
+            Reason.AUTHORIZATION_CODE_DIFFERS,
             "payment {id} is authorized as {known}, the provider now says {code}",
             known=state.authorization_code,
             code=code,
@@ -160,7 +161,7 @@ class Payment(Aggregate[PaymentState]):
             return None
         self.reject_if(
             self.state.status != AUTHORIZING,
-            "PAYMENT_ALREADY_AUTHORIZED",
+            Reason.PAYMENT_ALREADY_AUTHORIZED,
             "payment {id} is authorized as {code}; the provider cannot decline it any more",
             code=self.state.authorization_code,
         )
@@ -174,13 +175,13 @@ class Payment(Aggregate[PaymentState]):
         if state.capture_code:
             self.reject_if(
                 state.capture_code != code,
-                "CAPTURE_CODE_DIFFERS",
+                Reason.CAPTURE_CODE_DIFFERS,
                 "payment {id} is charged as {known}, the provider now says {code}",
                 known=state.capture_code,
                 code=code,
             )
             return []
-        self.reject_if(not state.order_id, "CAPTURE_NOT_REQUESTED", "payment {id} was never asked for")
+        self.reject_if(not state.order_id, Reason.CAPTURE_NOT_REQUESTED, "payment {id} was never asked for")
         captured = PaymentCaptured(order_id=state.order_id, amount=state.amount, capture_code=code)
         if state.cancel_reason or state.status == DECLINED:
             amount, reason = state.amount.minor_units, state.cancel_reason or UNWANTED
@@ -195,13 +196,13 @@ class Payment(Aggregate[PaymentState]):
             return None
         self.reject_if(
             self.state.status in (CAPTURED, REFUNDED),
-            "PAYMENT_ALREADY_CAPTURED",
+            Reason.PAYMENT_ALREADY_CAPTURED,
             "payment {id} is charged as {code}; the provider cannot decline it any more",
             code=self.state.capture_code,
         )
         self.reject_if(
             self.state.status != CAPTURING,
-            "CAPTURE_NOT_REQUESTED",
+            Reason.CAPTURE_NOT_REQUESTED,
             "nobody asked the provider to charge payment {id}",
         )
         return self._declined(command.decline_code)
@@ -215,7 +216,7 @@ class Payment(Aggregate[PaymentState]):
             return None
         self.reject_if(
             refund_id not in state.refunds_under_way,
-            "REFUND_NOT_REQUESTED",
+            Reason.REFUND_NOT_REQUESTED,
             "nobody asked for refund {refund_id} of payment {id}",
             refund_id=refund_id,
         )
@@ -233,7 +234,7 @@ class Payment(Aggregate[PaymentState]):
         self.require_exists()
         state = self.state
         if state.status == CAPTURING or not (state.cancel_reason or state.status == DECLINED):
-            self.reject("VOID_NOT_REQUESTED", "nobody asked the provider to let go of payment {id}")
+            self.reject(Reason.VOID_NOT_REQUESTED, "nobody asked the provider to let go of payment {id}")
         if state.status in (AUTHORIZING, AUTHORIZED):
             return PaymentVoided(order_id=state.order_id, reason=state.cancel_reason)
         return None
@@ -307,29 +308,31 @@ class Payment(Aggregate[PaymentState]):
         return state.amount.minor_units - taken
 
     def _refuse_cancelled(self) -> None:
-        self.reject_if(self.state.cancel_reason, "PAYMENT_CANCELLED", "payment {id} is cancelled")
+        self.reject_if(self.state.cancel_reason, Reason.PAYMENT_CANCELLED, "payment {id} is cancelled")
 
     def _require_authorized(self) -> None:
         status = self.state.status
         self.reject_if(
-            status == AUTHORIZING, "PAYMENT_NOT_AUTHORIZED", "payment {id} waits for the provider's answer"
+            status == AUTHORIZING,
+            Reason.PAYMENT_NOT_AUTHORIZED,
+            "payment {id} waits for the provider's answer",
         )
-        self.reject_if(status == DECLINED, "PAYMENT_DECLINED", "the provider declined payment {id}")
-        self.reject_if(status == CAPTURING, "CAPTURE_UNDER_WAY", "payment {id} is being charged")
-        self.reject_if(status == CAPTURED, "PAYMENT_ALREADY_CAPTURED", "payment {id} was charged before")
-        self.reject_if(status == REFUNDED, "PAYMENT_REFUNDED", "payment {id} was charged and given back")
+        self.reject_if(status == DECLINED, Reason.PAYMENT_DECLINED, "the provider declined payment {id}")
+        self.reject_if(status == CAPTURING, Reason.CAPTURE_UNDER_WAY, "payment {id} is being charged")
+        self.reject_if(status == CAPTURED, Reason.PAYMENT_ALREADY_CAPTURED, "payment {id} was charged before")
+        self.reject_if(status == REFUNDED, Reason.PAYMENT_REFUNDED, "payment {id} was charged and given back")
 
     def _check_refund(self, amount: Money) -> None:
         self.reject_if(
             amount.currency != self.state.amount.currency,
-            "REFUND_CURRENCY_DIFFERS",
+            Reason.REFUND_CURRENCY_DIFFERS,
             "payment {id} is in {currency}",
             currency=self.state.amount.currency,
         )
-        self.reject_if(not amount.minor_units, "REFUND_EMPTY", "a refund of nothing gives nothing back")
+        self.reject_if(not amount.minor_units, Reason.REFUND_EMPTY, "a refund of nothing gives nothing back")
         self.reject_if(
             amount.minor_units > self._refundable,
-            "REFUND_EXCEEDS_CAPTURE",
+            Reason.REFUND_EXCEEDS_CAPTURE,
             "of payment {id}, {refundable} minor units can still be given back",
             refundable=self._refundable,
         )

@@ -22,6 +22,7 @@ from intent_contracts.shipping.v1 import (
     ParcelHandedOver,
     ParcelReturned,
     ParcelState,
+    Reason,
     RecordBooking,
     ReturnParcel,
 )
@@ -52,7 +53,7 @@ class Parcel(Aggregate[ParcelState]):
     def arrange(self, command: ArrangeParcel) -> ParcelArranged:
         """Has a carrier asked."""
         self._refuse_cancelled()
-        self.reject_if(self.exists, "PARCEL_ALREADY_ARRANGED", "parcel {id} was arranged before")
+        self.reject_if(self.exists, Reason.PARCEL_ALREADY_ARRANGED, "parcel {id} was arranged before")
         return ParcelArranged(order_id=command.order_id, ship_to=command.ship_to, articles=command.articles)
 
     @handles
@@ -62,7 +63,7 @@ class Parcel(Aggregate[ParcelState]):
         known, number = self.state.tracking_number, command.tracking_number
         self.reject_if(
             known not in ("", number),
-            "TRACKING_NUMBER_DIFFERS",
+            Reason.TRACKING_NUMBER_DIFFERS,
             "parcel {id} is booked as {known}, the carrier now says {number}",
             known=known,
             number=number,
@@ -84,7 +85,7 @@ class Parcel(Aggregate[ParcelState]):
         self.require_exists()
         self._refuse_cancelled()
         status = self.state.status
-        self.reject_if(status == RETURNED, "PARCEL_RETURNED", "parcel {id} came back before")
+        self.reject_if(status == RETURNED, Reason.PARCEL_RETURNED, "parcel {id} came back before")
         if status == DELIVERED:
             return []
         delivered = ParcelDelivered(order_id=self.state.order_id)
@@ -96,7 +97,7 @@ class Parcel(Aggregate[ParcelState]):
         self.require_exists()
         self._refuse_cancelled()
         status = self.state.status
-        self.reject_if(status == DELIVERED, "PARCEL_DELIVERED", "parcel {id} was delivered before")
+        self.reject_if(status == DELIVERED, Reason.PARCEL_DELIVERED, "parcel {id} was delivered before")
         if status == RETURNED:
             return []
         returned = ParcelReturned(order_id=self.state.order_id, reason=command.reason)
@@ -106,9 +107,9 @@ class Parcel(Aggregate[ParcelState]):
     def cancel(self, command: CancelParcel) -> ParcelCancelled | None:
         """Gives it up, also before it was asked for: whoever asks later must not get it any more."""
         status = self.state.status
-        self.reject_if(status == HANDED_OVER, "PARCEL_HANDED_OVER", "the carrier has parcel {id}")
-        self.reject_if(status == DELIVERED, "PARCEL_DELIVERED", "parcel {id} was delivered")
-        self.reject_if(status == RETURNED, "PARCEL_RETURNED", "parcel {id} came back")
+        self.reject_if(status == HANDED_OVER, Reason.PARCEL_HANDED_OVER, "the carrier has parcel {id}")
+        self.reject_if(status == DELIVERED, Reason.PARCEL_DELIVERED, "parcel {id} was delivered")
+        self.reject_if(status == RETURNED, Reason.PARCEL_RETURNED, "parcel {id} came back")
         if status == CANCELLED:
             return None
         return ParcelCancelled(order_id=self.state.order_id, reason=command.reason)
@@ -147,7 +148,7 @@ class Parcel(Aggregate[ParcelState]):
         self.state.status = CANCELLED
 
     def _refuse_cancelled(self) -> None:
-        self.reject_if(self.state.status == CANCELLED, "PARCEL_CANCELLED", "parcel {id} is cancelled")
+        self.reject_if(self.state.status == CANCELLED, Reason.PARCEL_CANCELLED, "parcel {id} is cancelled")
 
     def _handed_over(self) -> ParcelHandedOver:
         return ParcelHandedOver(order_id=self.state.order_id, tracking_number=self.state.tracking_number)

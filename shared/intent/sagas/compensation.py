@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,13 +17,14 @@ class Compensation:
 
     Attributes:
         command: The command.
-        accepts: Reasons of rejections that count as done, e.g. because the effect is gone already.
+        accepts: Reasons of rejections that count as done, e.g. because the effect is gone already. Binding
+            the context checks them against `rejects` of the command's contract.
     """
 
     command: Message
     accepts: frozenset[str] = frozenset()
 
-    def __init__(self, command: Message, accepts: Sequence[str] | frozenset[str] | set[str] = ()) -> None:
+    def __init__(self, command: Message, accepts: Set[str] = frozenset()) -> None:
         object.__setattr__(self, "command", command)
         object.__setattr__(self, "accepts", frozenset(accepts))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Set
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NoReturn, TypeVar, overload
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandResult, RecordedEvent
 
 from intent.annotations import parameter_names
-from intent.errors import SagaGaveUp
+from intent.errors import SagaGaveUp, StepRejected
 from intent.sagas.compensation import Undo
 from intent.sagas.port import Port
 from intent.sagas.steps import Steps
@@ -91,21 +91,39 @@ class Saga:
         """Returns the time, the same whenever the code runs again."""
         return self._steps.host.now()
 
-    async def execute(self, command: Message, *, compensate: Undo = None) -> CommandResult:
-        """Sends a command to the context whose contract it is, and returns its result.
+    @overload
+    async def execute(self, command: Message, *, compensate: Undo = None) -> CommandResult: ...
 
-        It waits for as long as that context is away, if need be for days.
+    @overload
+    async def execute(
+        self, command: Message, *, accepts: Set[str], compensate: Undo = None
+    ) -> CommandResult | None: ...
+
+    async def execute(
+        self, command: Message, *, accepts: Set[str] = frozenset(), compensate: Undo = None
+    ) -> CommandResult | None:
+        """Send a command to the context whose contract it is, and return its result.
+
+        It waits for as long as that context is unavailable, if need be for days.
 
         Args:
             command: The command; one that the saga's contract names in `sends`.
+            accepts: Reasons of rejections that are answers and no failures, e.g. because somebody else
+                was faster; it returns None then. Binding the context checks them against `rejects` of
+                the command's contract.
             compensate: What undoes it when the saga fails later: a command, a `Compensation`, or
                 several, which run in the order given.
 
         Raises:
-            StepRejected: It was rejected; there is nothing to undo then.
+            StepRejected: It was rejected for another reason; in either case there is nothing to undo.
             Interrupted: See `interruptible_by`; by an event of which the saga knew before.
         """
-        return await self._steps.execute(command, compensate)
+        try:
+            return await self._steps.execute(command, compensate)
+        except StepRejected as rejected:
+            if rejected.reason not in accepts:
+                raise
+            return None
 
     def compensate_with(self, undo: Undo) -> None:
         """Registers a compensation that belongs to no single step."""

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable
 
 from intent.contracts import Problems, Registry, SagaContract
+from intent.model.binding.rejections import check_rejections
 from intent.sagas import Adapter, Saga, start_types
 
 __all__ = ["bind_sagas", "check_ports"]
@@ -33,6 +34,7 @@ def bind_sagas(
         else:
             bound[contract.type] = saga
             _check_saga(saga, contract, problems)
+            check_rejections(saga, contract, registry, problems)
     for contract in contracts.values():
         if contract.type not in bound:
             mend = f"name a class {contract.message.DESCRIPTOR.name} in the context's sagas"
