@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .files import ROOT, tracked
+
 _LONGEST_MODULE = 400
 _LONGEST_FUNCTION = 50
 # Written in parts, so that this file names none of them.
@@ -36,14 +35,6 @@ _HOSTS = [
         ("anaconda", "org"),
     )
 ]
-
-
-@cache
-def tracked() -> tuple[Path, ...]:
-    """Return the tracked files that exist."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    paths = (ROOT / name for name in listed.stdout.split("\0") if name)
-    return tuple(path for path in paths if path.is_file())
 
 
 def _texts() -> Iterator[tuple[Path, str]]:
