@@ -29,10 +29,10 @@ def _pages() -> tuple[Path, ...]:
 
 
 def _guides() -> Iterator[tuple[str, str]]:
-    """Yield the name and text of the pages that speak of files of the repository."""
+    """Yield the name and text of the pages that speak of the repository as it is; the changelog does not."""
     for path in _pages():
         name = path.relative_to(ROOT)
-        if name.parts[0] == "docs" or len(name.parts) == 1:
+        if name.parts[0] == "docs" or (len(name.parts) == 1 and name.name != "CHANGELOG.md"):
             yield str(name), path.read_text()
 
 
