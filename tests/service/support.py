@@ -1,4 +1,4 @@
-"""A context served from memory: every part is real but the durable ones."""
+"""A context served from memory: every part is real except the durable ones."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ async def reached(store: EventStore, position: int) -> None:
 
 
 class MemoryReadModels:
-    """The read models of a context, folded from the log when somebody asks.
+    """The read models of a context, folded from the log when they are read.
 
     Attributes:
-        held: The names of projections that stand still.
+        held: The names of projections that do not advance.
     """
 
     def __init__(self, context: BoundContext, store: EventStore) -> None:
@@ -187,7 +187,7 @@ class MemoryRouter:
         self._read_models = read_models
         self._handling = CommandHandling(context, store, AggregateCache())
         self._tasks: set[asyncio.Task[CommandOutcome]] = set()
-        self._one = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
         self.requests: list[CommandRequest] = []
         self.closed = False
 
@@ -241,29 +241,29 @@ class MemoryRouter:
             traceparent=request.traceparent,
         )
         envelope.received_at.GetCurrentTime()
-        async with self._one:
+        async with self._one_at_a_time:
             handled = await self._handling.handle([envelope])
         return handled.outcomes[0]
 
 
 class MemorySagas:
-    """Sagas of several tenants, which tell what was asked of them.
+    """Sagas of several tenants, which record what operators do.
 
     Attributes:
         sagas: The sagas, the newest first.
-        told: What operators wanted: what, of which saga, who, why.
+        actions: What operators did: the action, the saga, the actor and the reason.
     """
 
     def __init__(self, *sagas: GetSagaResponse) -> None:
         self.sagas = list(sagas)
-        self.told: list[tuple[str, str, str, str]] = []
+        self.actions: list[tuple[str, str, str, str]] = []
 
     async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
         own = [saga.saga for saga in self.sagas if saga.saga.tenant_id == tenant]
-        begin = int(request.page_token or b"0")
-        end = begin + (request.page_size or 50)
+        start = int(request.page_token or b"0")
+        end = start + (request.page_size or 50)
         token = str(end).encode() if end < len(own) else b""
-        return ListSagasResponse(sagas=own[begin:end], next_page_token=token)
+        return ListSagasResponse(sagas=own[start:end], next_page_token=token)
 
     async def get(self, tenant: str, id_: str) -> GetSagaResponse:
         for saga in self.sagas:
@@ -272,14 +272,14 @@ class MemorySagas:
         raise NotFound("SAGA_NOT_FOUND", f"there is no saga {id_}")
 
     async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
-        found = await self.get(tenant, request.id)
-        if found.saga.status != SagaStatus.SAGA_STATUS_STUCK:
+        response = await self.get(tenant, request.id)
+        if response.saga.status != SagaStatus.SAGA_STATUS_STUCK:
             raise Rejected("SAGA_NOT_STUCK", "the saga is not stuck")
-        self.told.append(("skip" if request.skip else "resume", request.id, actor, request.reason))
+        self.actions.append(("skip" if request.skip else "resume", request.id, actor, request.reason))
 
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
         await self.get(tenant, request.id)
-        self.told.append(("cancel", request.id, actor, request.reason))
+        self.actions.append(("cancel", request.id, actor, request.reason))
 
 
 class Follower:
@@ -352,16 +352,16 @@ class Served:
         await self.server.start()
 
     async def restart(self, router: Any = None) -> None:
-        """Stop, then begins anew on the same port over the same store, as a new process would."""
+        """Stop, then start on the same port over the same store, as a new process would."""
         port = self.server.port
         await self.server.stop()
         self.settings = replace(self.settings, port=port)
         self.router = router or MemoryRouter(self.context, self.store, self.read_models)
         await self.start()
 
-    def client(self, tenant: str = "acme", **how: Any) -> IntentClient:
-        how.setdefault("policy", RetryPolicy(first=0.005, longest=0.05))
-        client = IntentClient.connect(self.server.target, tenant=tenant, registry=REGISTRY, **how)
+    def client(self, tenant: str = "acme", **options: Any) -> IntentClient:
+        options.setdefault("policy", RetryPolicy(first=0.005, longest=0.05))
+        client = IntentClient.connect(self.server.target, tenant=tenant, registry=REGISTRY, **options)
         self.clients.append(client)
         return client
 
@@ -372,9 +372,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**how: Any) -> AsyncIterator[Served]:
-    """Serve the orders context for as long as the block runs."""
-    serving = Served(**how)
+async def served(**options: Any) -> AsyncIterator[Served]:
+    """Serve the orders context while the context manager is entered."""
+    serving = Served(**options)
     await serving.start()
     try:
         yield serving

@@ -1,4 +1,4 @@
-"""Commands over gRPC, typed and generic: each caller gets its own clear answer."""
+"""Commands over gRPC, typed and generic: each caller gets a clear answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def execute(command: PlaceOrder | ConfirmOrder) -> bytes:
 
 
 @pytest.mark.parametrize("generic", [False, True])
-async def test_a_command_comes_back_with_its_result(orders: Served, generic: bool) -> None:
+async def test_a_command_returns_its_result(orders: Served, generic: bool) -> None:
     command_id = str(uuid4())
     method, data = (EXECUTE, execute(place())) if generic else (PLACE, place().SerializeToString())
     answer = await call(orders, method, data, x_command_id=command_id)
@@ -56,7 +56,7 @@ async def test_metadata_reaches_the_command(orders: Served) -> None:
         place().SerializeToString(),
         x_command_id=str(command_id),
         x_actor="user:ann",
-        x_correlation_id="story-1",
+        x_correlation_id="correlation-1",
         x_causation_id="cause-1",
         x_expected_version="0",
         x_consistency="applied",
@@ -64,7 +64,7 @@ async def test_metadata_reaches_the_command(orders: Served) -> None:
     )
     request: CommandRequest = orders.router.requests[0]
     assert (request.tenant, request.actor, request.command_id) == ("acme", "user:ann", command_id)
-    assert (request.correlation_id, request.causation_id) == ("story-1", "cause-1")
+    assert (request.correlation_id, request.causation_id) == ("correlation-1", "cause-1")
     assert (request.expected_version, request.applied_only, request.traceparent) == (0, True, trace)
 
 
@@ -108,7 +108,7 @@ async def test_malformed_bytes_are_an_invalid_argument_with_details(orders: Serv
     assert (answer.info.reason, answer.info.domain) == ("MALFORMED_MESSAGE", "orders")
 
 
-async def test_malformed_bytes_inside_an_envelope(orders: Served) -> None:
+async def test_malformed_bytes_inside_an_envelope_are_an_invalid_argument(orders: Served) -> None:
     request = ExecuteRequest()
     request.command.type_url = "type.googleapis.com/orders.v1.PlaceOrder"
     request.command.value = b"\xff\xff\xff"
@@ -125,7 +125,7 @@ async def test_broken_field_rules_name_each_field(orders: Served) -> None:
     assert {"customer_id", "lines[0].quantity"} <= answer.fields.keys()
 
 
-async def test_an_oversize_command_is_told_its_size_and_the_limit(orders: Served) -> None:
+async def test_the_error_for_an_oversize_command_names_its_size_and_the_limit(orders: Served) -> None:
     command = place()
     command.lines[0].sku = "x" * 300_000
     answer = await call(orders, PLACE, command.SerializeToString())
@@ -151,7 +151,7 @@ async def test_a_business_rule_is_a_failed_precondition_with_its_reason(orders: 
     assert answer.message
 
 
-async def test_an_id_that_was_given_comes_back_with_a_failure(orders: Served) -> None:
+async def test_a_failure_carries_the_generated_command_id(orders: Served) -> None:
     await call(orders, PLACE, place().SerializeToString())
     answer = await call(orders, PLACE, place().SerializeToString())
     assert UUID(answer.trailers["x-command-id"]) == orders.router.requests[-1].command_id
@@ -174,13 +174,13 @@ async def test_missing_aggregates_and_wrong_versions_have_their_codes(orders: Se
     assert answer.code is grpc.StatusCode.ABORTED
 
 
-async def test_without_a_tenant_the_caller_is_told_how_to_send_one(orders: Served) -> None:
+async def test_the_error_for_a_missing_tenant_says_how_to_send_one(orders: Served) -> None:
     answer = await call(orders, PLACE, place().SerializeToString(), x_tenant_id="")
     assert (answer.code, answer.info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TENANT_MISSING")
     assert "x-tenant-id" in answer.message
 
 
-async def test_a_tenant_that_the_caller_may_not_act_for() -> None:
+async def test_a_tenant_for_which_the_caller_may_not_act_is_denied() -> None:
     known = DevIdentityProvider(
         dev_mode=True, default_roles=frozenset({"*"}), tenants=frozenset({"acme", "globex"})
     )
@@ -211,7 +211,7 @@ async def test_unknown_methods_name_the_nearest(orders: Served) -> None:
     assert answer.code is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_unknown_command_types(orders: Served) -> None:
+async def test_unknown_command_types_are_refused(orders: Served) -> None:
     request = ExecuteRequest()
     request.command.type_url = "type.googleapis.com/orders.v1.ShredOrder"
     answer = await call(orders, EXECUTE, request.SerializeToString())
@@ -227,23 +227,23 @@ async def test_a_submitted_command_is_found_again(orders: Served) -> None:
     submitted = SubmitResponse.FromString(answer.data)
     assert submitted.handle
     await orders.router.drain(10)
-    ask = GetCommandRequest(command_id=submitted.command_id, handle=submitted.handle)
-    answer = await call(orders, "/intent.v1.Commands/GetCommand", ask.SerializeToString())
-    told = GetCommandResponse.FromString(answer.data)
-    assert told.status == CommandStatus.COMMAND_STATUS_APPLIED
-    assert told.outcome.result.version == 1
+    lookup = GetCommandRequest(command_id=submitted.command_id, handle=submitted.handle)
+    answer = await call(orders, "/intent.v1.Commands/GetCommand", lookup.SerializeToString())
+    report = GetCommandResponse.FromString(answer.data)
+    assert report.status == CommandStatus.COMMAND_STATUS_APPLIED
+    assert report.outcome.result.version == 1
 
 
 async def test_commands_of_other_tenants_are_not_found(orders: Served) -> None:
     command_id = str(uuid4())
     await call(orders, PLACE, place().SerializeToString(), x_command_id=command_id)
-    ask = GetCommandRequest(command_id=command_id).SerializeToString()
-    answer = await call(orders, "/intent.v1.Commands/GetCommand", ask, x_tenant_id="globex")
+    lookup = GetCommandRequest(command_id=command_id).SerializeToString()
+    answer = await call(orders, "/intent.v1.Commands/GetCommand", lookup, x_tenant_id="globex")
     assert answer.code is grpc.StatusCode.NOT_FOUND
 
 
 class Failing:
-    """A router that fails as told."""
+    """A router that fails with a given error."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -262,14 +262,14 @@ async def failing(orders: Served, error: Exception) -> None:
     await orders.restart(Failing(error))
 
 
-async def test_a_full_lane_says_when_to_come_back(orders: Served) -> None:
+async def test_the_error_of_a_full_lane_says_when_to_retry(orders: Served) -> None:
     await failing(orders, Overloaded("LANE_FULL", "too much at once", retry_after_ms=700))
     answer = await call(orders, PLACE, place().SerializeToString())
     assert (answer.code, answer.info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LANE_FULL")
     assert answer.retry_after_ms == 700
 
 
-async def test_a_store_that_is_away_is_unavailable(orders: Served) -> None:
+async def test_an_unavailable_store_is_unavailable_with_a_delay(orders: Served) -> None:
     await failing(orders, StoreUnavailable("password of postgres://secret"))
     answer = await call(orders, PLACE, place().SerializeToString())
     assert (answer.code, answer.info.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
@@ -280,13 +280,13 @@ async def test_a_store_that_is_away_is_unavailable(orders: Served) -> None:
 async def test_a_defect_is_internal_with_an_id_that_the_log_has(
     orders: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await failing(orders, ZeroDivisionError("the innards"))
+    await failing(orders, ZeroDivisionError("the internals"))
     with caplog.at_level(logging.ERROR, "intent.service"):
         answer = await call(orders, PLACE, place().SerializeToString())
     assert answer.code is grpc.StatusCode.INTERNAL
     error_id = answer.info.metadata["error_id"]
     assert error_id in answer.message
-    assert "innards" not in str(answer)
+    assert "internals" not in str(answer)
     assert "Traceback" not in str(answer)
     (record,) = [record for record in caplog.records if error_id in record.getMessage()]
     assert record.exc_info is not None
@@ -295,12 +295,12 @@ async def test_a_defect_is_internal_with_an_id_that_the_log_has(
 
 
 class Slow:
-    """A router that accepts and takes its time."""
+    """A router that accepts commands and handles them only when `resume` is set."""
 
     def __init__(self, inner: MemoryRouter) -> None:
         self._inner = inner
         self.accepted = asyncio.Event()
-        self.go_on = asyncio.Event()
+        self.resume = asyncio.Event()
         self.done = asyncio.Event()
 
     async def handle(self, request: CommandRequest) -> CommandResult:
@@ -308,7 +308,7 @@ class Slow:
 
     async def _handle(self, request: CommandRequest) -> CommandResult:
         self.accepted.set()
-        await self.go_on.wait()
+        await self.resume.wait()
         try:
             return await self._inner.handle(request)
         finally:
@@ -318,14 +318,14 @@ class Slow:
         return getattr(self._inner, name)
 
 
-async def test_past_the_deadline_the_caller_is_told_so_and_the_command_goes_on(orders: Served) -> None:
+async def test_past_the_deadline_the_call_ends_and_the_command_continues(orders: Served) -> None:
     slow = Slow(MemoryRouter(orders.context, orders.store, orders.read_models))
     await orders.restart(slow)
     command_id = str(uuid4())
     answer = await call(orders, PLACE, place().SerializeToString(), timeout=0.3, x_command_id=command_id)
     assert answer.code is grpc.StatusCode.DEADLINE_EXCEEDED
     await slow.accepted.wait()
-    slow.go_on.set()
+    slow.resume.set()
     await slow.done.wait()
     again = await call(orders, PLACE, place().SerializeToString(), x_command_id=command_id)
     result = CommandResult.FromString(again.data)

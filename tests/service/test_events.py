@@ -1,4 +1,4 @@
-"""Following the log: each event once, in order, whatever happens to the connection."""
+"""Following the log: each event once, in order, despite lost connections."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ async def fill(orders: Served, count: int, tenant: str = "acme", prefix: str = "
         await client.execute(place(f"{prefix}-{index}"))
 
 
-async def test_events_come_in_order_with_all_that_is_known_of_them(orders: Served) -> None:
+async def test_events_arrive_in_order_with_their_metadata(orders: Served) -> None:
     client = orders.client(actor="user:ann")
-    result = await client.execute(place(quantity=2), correlation_id="story-1")
+    result = await client.execute(place(quantity=2), correlation_id="correlation-1")
     await client.execute(ConfirmOrder(order_id="o-1"))
     placed, confirmed = await take(client.events(follow=False), 2)
     assert (placed.position, placed.context, placed.tenant_id) == (1, "orders", "acme")
     assert (placed.aggregate_type, placed.aggregate_id, placed.version) == ("Order", "o-1", 1)
     assert (placed.type, placed.schema_version) == ("orders.v1.OrderPlaced", 2)
-    assert (placed.command_id, placed.correlation_id) == (result.command_id, "story-1")
+    assert (placed.command_id, placed.correlation_id) == (result.command_id, "correlation-1")
     assert (placed.actor, placed.event_id) == ("user:ann", result.events[0].event_id)
     assert OrderPlaced.FromString(placed.data).lines[0].quantity == 2
     assert confirmed.type == "orders.v1.OrderConfirmed"
 
 
-async def test_a_subscription_sees_its_own_tenant_only(orders: Served) -> None:
+async def test_a_subscription_sees_only_its_own_tenant(orders: Served) -> None:
     await fill(orders, 2, "acme", "a")
     await fill(orders, 2, "globex", "g")
     events = [event async for event in orders.client("globex").events(follow=False)]
@@ -60,32 +60,32 @@ async def test_a_subscription_sees_its_own_tenant_only(orders: Served) -> None:
     [
         ({"types": ["orders.v1.OrderConfirmed"]}, [3]),
         ({"aggregate_type": "Order", "aggregate_id": "o-1"}, [2]),
-        ({"correlation_id": "story"}, [3]),
+        ({"correlation_id": "correlation-1"}, [3]),
         ({"aggregate_type": "Basket"}, []),
         ({"after": 1}, [2, 3]),
     ],
 )
-async def test_filters_narrow(orders: Served, where: dict[str, object], positions: list[int]) -> None:
+async def test_filters_select_events(orders: Served, where: dict[str, object], positions: list[int]) -> None:
     await fill(orders, 2)
-    await orders.client().execute(ConfirmOrder(order_id="o-0"), correlation_id="story")
+    await orders.client().execute(ConfirmOrder(order_id="o-0"), correlation_id="correlation-1")
     events = orders.client().events(follow=False, **where)  # type: ignore[arg-type]
     assert [event.position async for event in events] == positions
 
 
-async def test_what_is_recorded_later_follows(orders: Served) -> None:
+async def test_events_that_are_recorded_later_follow(orders: Served) -> None:
     await fill(orders, 2, prefix="a")
     following = asyncio.create_task(take(orders.client().events(), 5))
     await fill(orders, 3, prefix="b")
     assert [event.position for event in await following] == [1, 2, 3, 4, 5]
 
 
-async def test_more_than_a_page_comes_whole(orders: Served) -> None:
+async def test_more_than_a_page_of_events_arrives_completely(orders: Served) -> None:
     await asyncio.gather(*(fill(orders, 50, prefix=f"w{writer}") for writer in range(9)))
     events = [event.position async for event in orders.client().events(follow=False)]
     assert events == list(range(1, 451))
 
 
-async def test_from_now_on_begins_at_the_head(orders: Served) -> None:
+async def test_from_now_starts_at_the_head(orders: Served) -> None:
     await fill(orders, 2, prefix="old")
     async with opened(orders, SubscribeRequest(follow=True, from_now=True)) as stream:
         first = SubscribeResponse.FromString(await stream.read())
@@ -94,16 +94,16 @@ async def test_from_now_on_begins_at_the_head(orders: Served) -> None:
         assert SubscribeResponse.FromString(await stream.read()).event.aggregate_id == "new-0"
 
 
-async def test_a_narrow_filter_learns_how_far_it_is() -> None:
+async def test_a_subscription_whose_filter_matches_nothing_gets_its_position() -> None:
     async with served(settings=ServiceSettings(progress_every=0.01)) as orders:
         request = SubscribeRequest(follow=True, filter=EventFilter(types=["orders.v1.OrderCancelled"]))
         async with opened(orders, request) as stream:
             await fill(orders, 3)
-            told = 0
-            while told < 3:
+            position = 0
+            while position < 3:
                 response = SubscribeResponse.FromString(await stream.read())
                 assert not response.HasField("event")
-                told = response.position
+                position = response.position
 
 
 async def test_events_need_a_role(orders: Served) -> None:
@@ -126,8 +126,8 @@ async def test_a_stream_is_read_in_parts(orders: Served) -> None:
     assert (len(nothing.events), nothing.version) == (0, 0)
 
 
-async def test_a_reader_that_does_not_read_holds_the_writer_up(orders: Served) -> None:
-    """Flow control: the server keeps about a page for a slow reader, not the whole log."""
+async def test_flow_control_stops_the_server_while_a_client_does_not_read(orders: Served) -> None:
+    """The server holds about a page for a slow reader, not the whole log."""
     client = orders.client()
     big = place("big")
     big.lines[0].sku = "x" * 60
@@ -183,7 +183,7 @@ async def test_a_shutdown_does_not_wait_for_a_reader_that_does_not_read(orders: 
         await orders.server.stop()
 
 
-async def test_a_subscriber_survives_restarts_without_holes_or_repeats(orders: Served) -> None:
+async def test_a_subscriber_survives_restarts_without_gaps_or_repeats(orders: Served) -> None:
     following = asyncio.create_task(take(orders.client().events(), 60))
 
     async def write() -> None:
@@ -199,7 +199,7 @@ async def test_a_subscriber_survives_restarts_without_holes_or_repeats(orders: S
     assert [event.position for event in await following] == list(range(1, 61))
 
 
-async def test_a_connection_that_is_closed_for_its_age_is_not_felt() -> None:
+async def test_a_connection_that_is_closed_for_its_age_is_replaced_unnoticed() -> None:
     tracer = Counting()
     settings = ServiceSettings(max_connection_age=0.2, max_connection_age_grace=0.1)
     async with served(settings=settings, tracer=tracer) as orders:

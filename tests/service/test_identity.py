@@ -15,16 +15,16 @@ from intent.service.identity import authorize
 DEV = DevIdentityProvider(dev_mode=True, default_roles=frozenset({"customer"}))
 
 
-async def test_metadata_tells_who_calls() -> None:
+async def test_metadata_identifies_the_caller() -> None:
     identity = await DEV.authenticate({"x-tenant-id": "acme", "x-actor": "user:ann", "x-roles": "a, b"})
     assert identity == Identity("acme", "user:ann", frozenset({"a", "b"}))
 
 
-async def test_defaults_fill_in() -> None:
+async def test_missing_values_have_defaults() -> None:
     assert await DEV.authenticate({"x-tenant-id": "acme"}) == Identity("acme", "dev", frozenset({"customer"}))
 
 
-async def test_no_roles_are_not_the_default_roles() -> None:
+async def test_an_empty_list_of_roles_is_not_the_default() -> None:
     assert (await DEV.authenticate({"x-tenant-id": "acme", "x-roles": ""})).roles == frozenset()
 
 
@@ -57,12 +57,12 @@ async def test_a_dev_token_may_be_bound_to_tenants() -> None:
 
 
 @pytest.mark.parametrize("token", ["Bearer eyJhbGciOi", "Basic dev:ann:x", "Bearer dev:ann", ""])
-async def test_other_tokens_are_unknown(token: str) -> None:
+async def test_other_tokens_are_refused(token: str) -> None:
     with pytest.raises(Unauthenticated):
         await DEV.authenticate({"x-tenant-id": "acme", "authorization": token})
 
 
-async def test_only_known_tenants_when_they_are_given() -> None:
+async def test_tenants_can_be_limited_to_a_list() -> None:
     provider = DevIdentityProvider(dev_mode=True, tenants=frozenset({"acme"}))
     with pytest.raises(PermissionDenied):
         await provider.authenticate({"x-tenant-id": "globex"})
@@ -81,7 +81,7 @@ def test_one_of_the_roles_is_enough() -> None:
     authorize(Identity("acme", "dev", frozenset({EVERY_ROLE})), frozenset({"operator"}), "Rebuild")
 
 
-def test_without_a_role_the_message_names_those_that_would_do() -> None:
+def test_without_a_role_the_message_names_the_roles_that_suffice() -> None:
     with pytest.raises(PermissionDenied, match="service") as caught:
         authorize(Identity("acme", "ann", frozenset({"customer"})), frozenset({"service"}), "ConfirmOrder")
     assert caught.value.metadata["needed"] == "service"

@@ -25,7 +25,7 @@ async def test_a_query_shows_what_a_command_wrote(orders: Served) -> None:
     assert [order.order_id for order in listed.orders] == ["o-1"]
 
 
-async def test_the_contract_knows_the_answers_class(orders: Served) -> None:
+async def test_the_contract_determines_the_class_of_the_answer(orders: Served) -> None:
     client = orders.client()
     await client.execute(place())
     assert isinstance(await client.query(GetOrder(order_id="o-1")), OrderView)
@@ -40,7 +40,7 @@ async def test_tenants_do_not_see_each_other(orders: Served) -> None:
     assert caught.value.reason == "ORDER_VIEW_NOT_FOUND"
 
 
-async def test_an_answer_tells_the_position_that_it_is_at(orders: Served) -> None:
+async def test_an_answer_carries_the_position_of_its_read_model(orders: Served) -> None:
     await orders.client().execute(place())
     answer = await call(orders, GET, GetOrder(order_id="o-1").SerializeToString())
     assert answer.code is grpc.StatusCode.OK
@@ -52,14 +52,14 @@ async def test_it_waits_for_its_own_read_model_and_no_other(orders: Served) -> N
     client = orders.client()
     result = await client.execute(place())
     assert not result.projected
-    asked = asyncio.create_task(client.query(GetOrder(order_id="o-1"), min_position=result.position))
+    query = asyncio.create_task(client.query(GetOrder(order_id="o-1"), min_position=result.position))
     await asyncio.sleep(0)
-    assert not asked.done()
+    assert not query.done()
     await orders.read_models.release("OrderViews")
-    assert isinstance(await asked, OrderView)
+    assert isinstance(await query, OrderView)
 
 
-async def test_a_read_model_that_stays_behind_is_told_with_a_time_to_come_back() -> None:
+async def test_a_read_model_that_stays_behind_is_unavailable_with_a_delay() -> None:
     async with served(settings=ServiceSettings(min_position_wait=0.1)) as orders:
         orders.read_models.held = {"OrderViews"}
         await orders.client().execute(place())

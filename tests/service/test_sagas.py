@@ -1,4 +1,4 @@
-"""The service intent.v1.Sagas: of the caller's tenant only, and mended by operators only."""
+"""The service intent.v1.Sagas: only sagas of the caller's tenant, repaired only by operators."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ async def test_sagas_are_listed_page_by_page(sagas: Served) -> None:
 
 
 async def test_a_saga_is_shown_with_its_steps(sagas: Served) -> None:
-    found = await sagas.client().sagas.get("orders.v1.FulfilOrder/acme/o-1")
-    assert [step.name for step in found.report.steps] == ["ReserveStock"]
+    response = await sagas.client().sagas.get("orders.v1.FulfilOrder/acme/o-1")
+    assert [step.name for step in response.report.steps] == ["ReserveStock"]
 
 
-async def test_another_tenant_sees_and_mends_nothing(sagas: Served) -> None:
+async def test_another_tenant_sees_and_changes_nothing(sagas: Served) -> None:
     client = sagas.client("other")
     assert [saga.correlation async for saga in client.sagas.every()] == ["o-other"]
     own = "orders.v1.FulfilOrder/acme/o-stuck"
@@ -61,7 +61,7 @@ async def test_another_tenant_sees_and_mends_nothing(sagas: Served) -> None:
         await client.sagas.resume(own)
     with pytest.raises(NotFound):
         await client.sagas.cancel(own, "why not")
-    assert sagas.sagas.told == []
+    assert sagas.sagas.actions == []
 
 
 async def test_operators_resume_skip_and_cancel(sagas: Served) -> None:
@@ -70,7 +70,7 @@ async def test_operators_resume_skip_and_cancel(sagas: Served) -> None:
     await client.sagas.resume(stuck)
     await client.sagas.resume(stuck, skip=True, reason="paid back by hand")
     await client.sagas.cancel("orders.v1.FulfilOrder/acme/o-1", "ticket 88")
-    assert sagas.sagas.told == [
+    assert sagas.sagas.actions == [
         ("resume", stuck, "user:ann", ""),
         ("skip", stuck, "user:ann", "paid back by hand"),
         ("cancel", "orders.v1.FulfilOrder/acme/o-1", "user:ann", "ticket 88"),
@@ -80,7 +80,7 @@ async def test_operators_resume_skip_and_cancel(sagas: Served) -> None:
     assert refused.value.reason == "SAGA_NOT_STUCK"
 
 
-async def test_services_read_and_do_not_mend(sagas: Served) -> None:
+async def test_services_may_read_but_not_resume_or_cancel(sagas: Served) -> None:
     service = sagas.client(roles=["service"])
     assert len([saga async for saga in service.sagas.every()]) == 6
     with pytest.raises(PermissionDenied):
@@ -94,7 +94,7 @@ async def test_services_read_and_do_not_mend(sagas: Served) -> None:
         await customer.sagas.get("orders.v1.FulfilOrder/acme/o-1")
 
 
-async def test_what_breaks_the_contract_is_refused(sagas: Served) -> None:
+async def test_requests_that_break_the_contract_are_refused(sagas: Served) -> None:
     client = sagas.client()
     with pytest.raises(InvalidCommand):
         await client.sagas.cancel("orders.v1.FulfilOrder/acme/o-1", "")

@@ -1,4 +1,4 @@
-"""The host itself: health from progress, reflection, description, ports, shutdown."""
+"""The server itself: health from progress, reflection, description, ports, shutdown."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ async def health(orders: Served, service: str = "") -> int:
         return status
 
 
-async def becomes(orders: Served, wanted: int) -> None:
-    """Watch the health of the whole until it is as wanted."""
+async def until_health(orders: Served, wanted: int) -> None:
+    """Watch the health of the whole process until it is as wanted."""
     async with grpc.aio.insecure_channel(orders.server.target) as channel:
         watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        async for told in watching:
-            if told.status == wanted:
+        async for response in watching:
+            if response.status == wanted:
                 return
 
 
-async def test_each_service_tells_its_health(orders: Served) -> None:
+async def test_each_service_reports_its_health(orders: Served) -> None:
     assert [await health(orders, service) for service in ["", *SERVICES]] == [SERVING] * (1 + len(SERVICES))
 
 
 @dataclass
 class Flag:
-    """A probe that says what it is told to."""
+    """A probe with a problem that a test sets."""
 
     problem: str = ""
 
     async def check(self) -> str:
         if self.problem == "raise":
-            raise ConnectionError("away")
+            raise ConnectionError("unavailable")
         if self.problem == "hang":
             await asyncio.Event().wait()
         return self.problem
@@ -68,22 +68,22 @@ async def test_without_progress_it_is_not_ready_and_recovers(problem: str) -> No
     settings = ServiceSettings(health_interval=0.01, health_timeout=0.05)
     async with served(probes=[worker], settings=settings) as orders:
         flag.problem = problem
-        await becomes(orders, NOT_SERVING)
+        await until_health(orders, NOT_SERVING)
         assert "worker" in orders.server.health.problems
         assert await health(orders, "orders.v1.Orders") == NOT_SERVING
         assert await health(orders, "intent.v1.Events") == SERVING
         flag.problem = ""
-        await becomes(orders, SERVING)
+        await until_health(orders, SERVING)
 
 
-async def test_a_store_that_is_away_makes_every_service_not_ready(orders: Served) -> None:
-    async def away() -> int:
+async def test_an_unavailable_store_makes_every_service_not_ready(orders: Served) -> None:
+    async def unavailable() -> int:
         raise ConnectionError
 
-    orders.store.position = away
+    orders.store.position = unavailable
     await orders.server.health.check()
-    told = [await health(orders, service) for service in ["", *SERVICES]]
-    assert told == [NOT_SERVING] * (1 + len(SERVICES))
+    statuses = [await health(orders, service) for service in ["", *SERVICES]]
+    assert statuses == [NOT_SERVING] * (1 + len(SERVICES))
 
 
 async def test_reflection_shows_the_services_and_their_messages(orders: Served) -> None:
@@ -99,7 +99,7 @@ async def test_reflection_shows_the_services_and_their_messages(orders: Served) 
     assert answers[1].file_descriptor_response.file_descriptor_proto
 
 
-async def test_describe_tells_the_contracts_without_a_tenant(orders: Served) -> None:
+async def test_describe_returns_the_contracts_without_a_tenant(orders: Served) -> None:
     described = await orders.client(tenant="").describe()
     assert described.context == "orders"
     commands = {command.type: command for command in described.commands}
@@ -113,7 +113,7 @@ async def test_describe_tells_the_contracts_without_a_tenant(orders: Served) -> 
     assert described.version
 
 
-async def test_operators_see_and_mend_projections(orders: Served) -> None:
+async def test_operators_list_and_repair_projections(orders: Served) -> None:
     client = orders.client(tenant="", actor="user:op", roles=["operator"])
     await orders.client().execute(place())
     listed = await client.projections.list()
@@ -126,7 +126,7 @@ async def test_operators_see_and_mend_projections(orders: Served) -> None:
         [p async for p in client.projections.rebuild("Nonsense")]
 
 
-async def test_others_do_not(orders: Served) -> None:
+async def test_other_callers_may_not(orders: Served) -> None:
     client = orders.client(roles=["service", "customer"])
     with pytest.raises(PermissionDenied):
         await client.projections.list()
@@ -141,8 +141,8 @@ async def test_many_connections_are_served_by_listeners_on_one_port() -> None:
     async with served(settings=ServiceSettings(listeners=4)) as orders:
         for _ in range(12):
             async with grpc.aio.insecure_channel(orders.server.target, own) as channel:
-                told = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-                assert told.status == SERVING
+                response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+                assert response.status == SERVING
 
 
 @pytest.mark.parametrize("listeners", [1, 4])
@@ -164,7 +164,7 @@ async def test_two_servers_never_share_a_port(listeners: int) -> None:
 
 
 class Gate:
-    """A router that keeps commands until it is opened."""
+    """A router that holds commands until it is opened."""
 
     def __init__(self, inner: MemoryRouter) -> None:
         self._inner = inner
@@ -183,7 +183,7 @@ class Gate:
         return await self._inner.drain(timeout)
 
 
-async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(orders: Served) -> None:
+async def test_a_shutdown_finishes_what_is_under_way_and_accepts_nothing_new(orders: Served) -> None:
     inner = MemoryRouter(orders.context, orders.store, orders.read_models)
     gate = Gate(inner)
     await orders.restart(gate)
@@ -191,7 +191,7 @@ async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(order
     await gate.entered.wait()
     stopping = asyncio.create_task(orders.server.stop())
     refused = await refused_call(orders)
-    # gRPC cancels a call that comes in just while it closes; the client repeats both.
+    # gRPC cancels a call that arrives just while it closes; the client retries both.
     assert refused in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     gate.opened.set()
     assert (await under_way).version == 1
@@ -201,14 +201,14 @@ async def test_a_shutdown_finishes_what_is_under_way_and_takes_nothing_new(order
 
 
 async def refused_call(orders: Served) -> grpc.StatusCode:
-    """Call until the server takes no new calls; returns the status of the one it refused."""
+    """Call until the server accepts no new calls; return the status of the call that it refused."""
     while True:
         answer = await call(orders, "/intent.v1.Commands/Describe")
         if answer.code is not grpc.StatusCode.OK:
             return answer.code
 
 
-async def test_a_watcher_of_health_does_not_hold_the_shutdown_up(orders: Served) -> None:
+async def test_a_watcher_of_health_does_not_delay_the_shutdown(orders: Served) -> None:
     async with grpc.aio.insecure_channel(orders.server.target) as channel:
         watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert (await watching.read()).status == SERVING
@@ -219,41 +219,41 @@ async def test_a_watcher_of_health_does_not_hold_the_shutdown_up(orders: Served)
 
 @dataclass
 class Span:
-    """Remembers what it is told."""
+    """Records its calls."""
 
     traceparent: str
-    told: list[object] = field(default_factory=list)
+    calls: list[object] = field(default_factory=list)
 
     def caller(self, tenant: str, actor: str) -> None:
-        self.told.append((tenant, actor))
+        self.calls.append((tenant, actor))
 
     def command(self, command_id: str, correlation_id: str) -> None:
-        self.told.append(correlation_id)
+        self.calls.append(correlation_id)
 
     def finish(self, code: grpc.StatusCode, reason: str) -> None:
-        self.told.append((code.name, reason))
+        self.calls.append((code.name, reason))
 
 
 @dataclass
 class Tracer:
-    """Remembers the spans."""
+    """Records the spans."""
 
     spans: dict[str, Span] = field(default_factory=dict)
 
     def start(self, method: str, traceparent: str) -> CallSpan:
         span = self.spans[method] = Span("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-        span.told.append(traceparent)
+        span.calls.append(traceparent)
         return span
 
 
-async def test_a_tracer_sees_each_call_and_its_span_goes_with_the_command() -> None:
+async def test_a_tracer_sees_each_call_and_its_span_is_passed_on_with_the_command() -> None:
     tracer = Tracer()
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with served(tracer=tracer) as orders:
         data = place().SerializeToString()
         method = "/orders.v1.Orders/PlaceOrder"
-        await call(orders, method, data, traceparent=trace, x_actor="ann", x_correlation_id="story")
-        assert tracer.spans[method].told == [trace, ("acme", "ann"), "story", ("OK", "")]
+        await call(orders, method, data, traceparent=trace, x_actor="ann", x_correlation_id="c-1")
+        assert tracer.spans[method].calls == [trace, ("acme", "ann"), "c-1", ("OK", "")]
         assert orders.router.requests[0].traceparent == tracer.spans[method].traceparent
-        await call(orders, method, data, x_correlation_id="story")
-        assert tracer.spans[method].told[-1] == ("FAILED_PRECONDITION", "ORDER_ALREADY_PLACED")
+        await call(orders, method, data, x_correlation_id="c-1")
+        assert tracer.spans[method].calls[-1] == ("FAILED_PRECONDITION", "ORDER_ALREADY_PLACED")

@@ -18,7 +18,7 @@ def in_a_thread(work: Callable[[], None]) -> None:
 
 
 def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
-    """Return the policies of threads that were started meanwhile and after, and of their starter."""
+    """Return the policies of threads started inside and after the block, and of their starter."""
     seen: dict[str, int] = {}
 
     def note(name: str) -> None:
@@ -36,7 +36,7 @@ def seen_by_threads(chosen: int | None = None) -> dict[str, int]:
     return seen
 
 
-def test_threads_that_are_started_meanwhile_interrupt_nobody() -> None:
+def test_threads_that_are_started_meanwhile_preempt_no_other() -> None:
     assert seen_by_threads() == {
         "meanwhile": os.SCHED_BATCH,
         "after": os.SCHED_OTHER,
@@ -44,13 +44,13 @@ def test_threads_that_are_started_meanwhile_interrupt_nobody() -> None:
     }
 
 
-def test_a_policy_that_somebody_has_chosen_stays() -> None:
+def test_a_policy_that_was_chosen_elsewhere_stays() -> None:
     idle = os.SCHED_IDLE
     assert seen_by_threads(idle) == {"meanwhile": idle, "after": idle, "starter": idle}
 
 
 @pytest.mark.parametrize("call", ["sched_getscheduler", "sched_setscheduler"])
-def test_where_the_kernel_refuses_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_where_the_kernel_refuses_the_policies_stay(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 

@@ -1,4 +1,4 @@
-"""Calls as any gRPC client makes them: bytes, metadata, status."""
+"""Plain gRPC calls, as any client makes them: bytes, metadata, status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .support import Served
 
 @dataclass
 class Answer:
-    """What came back.
+    """The answer to a call.
 
     Attributes:
         code: The status code.
@@ -57,11 +57,11 @@ async def call(
     pairs = tuple((key.replace("_", "-"), value) for key, value in metadata.items() if value is not None)
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(orders.server.target, options=options) as channel:
-        made = channel.unary_unary(method)(data, metadata=pairs, timeout=timeout)
+        rpc = channel.unary_unary(method)(data, metadata=pairs, timeout=timeout)
         try:
-            answer = await made
+            answer = await rpc
         except grpc.aio.AioRpcError as error:
             trailers = dict(error.trailing_metadata() or ())
             return Answer(error.code(), b"", error.details() or "", trailers)
-        trailers = dict(await made.trailing_metadata() or ())
-        return Answer(await made.code(), answer, "", trailers)
+        trailers = dict(await rpc.trailing_metadata() or ())
+        return Answer(await rpc.code(), answer, "", trailers)

@@ -1,4 +1,4 @@
-"""The gRPC host of a context."""
+"""The gRPC server of a context."""
 
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import EVERY_ROLE, DevIdentityProvider, Identity, IdentityProvider

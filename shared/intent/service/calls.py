@@ -1,7 +1,7 @@
-"""What happens around every call: who calls, errors, traces. One wrapper, no interceptors.
+"""What every call has in common: identity, errors, traces. One wrapper, no interceptors.
 
-The wrapper takes bytes and gives bytes, so that a message that cannot be read is an answer
-like any other (INVALID_ARGUMENT with details) and not a failure of gRPC.
+The wrapper takes and returns bytes, so that a malformed message gets an answer like any other
+(INVALID_ARGUMENT with details) and not a failure of gRPC.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Call:
         identity: The caller.
         span: The call's span.
         rpc: gRPC's own context of the call.
-        command_id: The id of the command that the call carries; the caller's, or given here.
-        trailers: What to send after the answer.
+        command_id: The id of the command that the call carries; the caller's or a generated one.
+        trailers: The trailing metadata to send after the answer.
     """
 
     __slots__ = ("command_id", "identity", "metadata", "method", "rpc", "span", "trailers")
@@ -55,7 +55,7 @@ class Call:
         self.trailers: tuple[tuple[str, str], ...] = ()
 
     def remaining(self) -> float | None:
-        """Return how many seconds the caller still waits; None when it set no deadline."""
+        """Return how many seconds remain until the caller's deadline; None when it set none."""
         seconds: float | None = self.rpc.time_remaining()
         return seconds
 
@@ -71,7 +71,7 @@ class Method:
 
     Attributes:
         name: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
-        answer: Gets the request's bytes; may raise any `CommandError`.
+        answer: Takes the request's bytes; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
         needs_tenant: False when the method touches no tenant's data.
     """
@@ -88,7 +88,7 @@ class StreamMethod:
 
     Attributes:
         name: The full name.
-        stream: Gets the request's bytes; may raise any `CommandError`.
+        stream: Takes the request's bytes; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
         needs_tenant: False when the method touches no tenant's data.
     """
@@ -105,9 +105,9 @@ class BidiMethod:
 
     Attributes:
         name: The full name.
-        talk: Gets the bytes of the requests as they come; may raise any `CommandError`.
+        talk: Takes the bytes of the requests as they arrive; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
-        needs_tenant: False when the method touches no tenant's data, or sees to that itself.
+        needs_tenant: False when the method touches no tenant's data, or checks the tenant itself.
     """
 
     name: str
@@ -143,7 +143,7 @@ class CallWrapper:
 
     Attributes:
         domain: The context, which is the domain of its errors' reasons.
-        identities: Tells who calls.
+        identities: Identifies the caller.
         tracer: Starts a span per call.
         active: How many calls to unary methods are under way.
     """
@@ -171,7 +171,7 @@ class CallWrapper:
                 answer = await method.answer(data, call)
                 response = answer.SerializeToString()
             except asyncio.CancelledError:
-                _given_up(call)
+                _finish_abandoned(call)
                 raise
             except Exception as error:
                 await self._fail(call, error)
@@ -210,7 +210,7 @@ class CallWrapper:
             await self._admit(method, call)
             await talk(call)
         except asyncio.CancelledError:
-            _given_up(call)
+            _finish_abandoned(call)
             raise
         except Exception as error:
             await self._fail(call, error)
@@ -233,20 +233,20 @@ class CallWrapper:
         call.span.caller(identity.tenant, identity.actor)
 
     async def _fail(self, call: Call, error: Exception) -> None:
-        """Answer with an error; never returns."""
-        told = command_error(error) or self._defect(call, error)
-        code = code_of(told)
-        call.span.finish(code, told.reason)
-        trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(told, self.domain)
+        """Abort the call with an error, by raising."""
+        public = command_error(error) or self._defect(call, error)
+        code = code_of(public)
+        call.span.finish(code, public.reason)
+        trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(public, self.domain)
         if call.command_id:
             trailers = (*trailers, (COMMAND_ID, call.command_id))
-        await call.rpc.abort(code, shortened(told.message, _MESSAGE_BYTES), trailers)
+        await call.rpc.abort(code, shortened(public.message, _MESSAGE_BYTES), trailers)
 
     def _defect(self, call: Call, error: Exception) -> CommandError:
-        """Log a defect and returns what the caller may know of it: an id to ask by."""
+        """Log a defect and return the error for the caller, which contains only an id."""
         error_id = uuid4().hex
         _log.error(
-            "a call failed by a defect: %s, error id %s",
+            "a call failed because of a defect: %s, error id %s",
             call.method,
             error_id,
             exc_info=error,
@@ -259,13 +259,13 @@ class CallWrapper:
         )
         return HandlerFailed(
             "INTERNAL",
-            f"the service failed by a defect of its own; its log tells more under error id {error_id}",
+            f"the service failed because of a defect; its log has the details under error id {error_id}",
             metadata={"error_id": error_id},
         )
 
 
-def _given_up(call: Call) -> None:
-    """End the span of a call whose caller has gone or whose time is over."""
+def _finish_abandoned(call: Call) -> None:
+    """End the span of a call that its caller has cancelled or whose deadline has passed."""
     remaining = call.remaining()
     late = remaining is not None and remaining <= 0
     code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED

@@ -1,9 +1,9 @@
-"""Read your own writes: a query waits until the read models that it reads are far enough.
+"""Read your own writes: a query waits until the read models that it reads have reached a position.
 
-Which read models a query reads shows when it reads them, so the wait happens there. A query
+Only when a query reads a read model is it known that it does, so the wait happens there. A query
 that asks for a position beyond the log is refused at once (FAILED_PRECONDITION: waiting would
-not help); one whose read model does not get there in time is told to come again
-(UNAVAILABLE with RetryInfo: it will).
+not help); one whose read model does not get there in time is to be retried (UNAVAILABLE with
+RetryInfo).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Row = TypeVar("Row", bound=Message)
 
 _RETRY_MS: Final = 1_000
 _MARGIN: Final = 0.05
-"""Seconds kept of a caller's deadline to give it an answer instead of silence."""
+"""Seconds of a caller's deadline that are reserved for sending it an answer."""
 
 
 class ConsistentReader:
@@ -32,11 +32,11 @@ class ConsistentReader:
 
     Args:
         reader: Reads the rows.
-        read_side: Knows how far the projections are.
+        read_side: Knows the positions of the projections.
         projections: For a read model's full name the projection that writes it.
         head: Returns the position of the log.
         wanted: The position that the caller asks for; 0: any.
-        wait: For how many seconds to wait at most.
+        wait: How many seconds to wait at most.
     """
 
     __slots__ = ("_head", "_projections", "_read_side", "_reader", "_wait", "_wanted", "position")
@@ -58,11 +58,11 @@ class ConsistentReader:
         self._wanted = wanted
         self._wait = wait
         self.position: int | None = None
-        """The position that everything read so far had surely reached; None before the first read."""
+        """The position that everything read so far had certainly reached; None before the first read."""
 
     async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
-        """Return a row once its read model is far enough; see `ReadModelReader.get`."""
-        await self._await(model)
+        """Return a row once its read model is at the wanted position; see `ReadModelReader.get`."""
+        await self._wait_for(model)
         return await self._reader.get(model, tenant, *key)
 
     async def list(
@@ -74,11 +74,14 @@ class ConsistentReader:
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
     ) -> Page[Row]:
-        """Return a page of rows once their read model is far enough; see `ReadModelReader.list`."""
-        await self._await(model)
+        """Return a page of rows once their read model is at the wanted position.
+
+        See `ReadModelReader.list`.
+        """
+        await self._wait_for(model)
         return await self._reader.list(model, tenant, where=where, page_size=page_size, page_token=page_token)
 
-    async def _await(self, model: type[Message]) -> None:
+    async def _wait_for(self, model: type[Message]) -> None:
         name = self._projections.get(model.DESCRIPTOR.full_name)
         if name is None:
             return
@@ -94,8 +97,8 @@ class ConsistentReader:
         if self._wanted > head:
             raise Rejected(
                 "POSITION_BEYOND_LOG",
-                f"the log ends at position {head}, so no read model gets to {self._wanted}; "
-                "x-min-position takes the position of a result of this context",
+                f"the log ends at position {head}, so no read model can reach {self._wanted}; "
+                "set x-min-position to the position of a result of this context",
                 metadata={"wanted": str(self._wanted), "head": str(head)},
             )
         if await self._read_side.reach(self._wanted, max(0.0, self._wait - _MARGIN), (name,)):

@@ -1,7 +1,7 @@
-"""Health from progress: SERVING only while what a service needs gets on.
+"""Health from progress: SERVING only while everything that a service needs makes progress.
 
-A process that lives but whose worker has stopped polling or whose store is away is not ready:
-probes look at progress, not at life. Kubernetes and load balancers ask grpc.health.v1.
+A running process whose worker has stopped polling or whose store is unavailable is not ready:
+probes check progress, not liveness. Kubernetes and load balancers ask grpc.health.v1.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _log: Final = logging.getLogger("intent.service.health")
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 EVERYTHING: Final = ""
-"""The name under which grpc.health.v1 tells of the whole process."""
+"""The name under which grpc.health.v1 reports the health of the whole process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing that must get on.
+    """A check of one thing that must make progress.
 
     Attributes:
-        name: What it is, e.g. ``worker``.
+        name: What is checked, e.g. ``worker``.
         check: Returns what is wrong in a few words, or an empty string. An exception counts
-            as wrong as well.
+            as a problem as well.
         services: The services that need it, by full name; None: all.
     """
 
@@ -42,7 +42,7 @@ class Probe:
 
 
 def store_probe(store: EventStore) -> Probe:
-    """Return a probe that asks the event store for its position; every service needs it."""
+    """Return a probe that asks the event store for its position; every service needs the store."""
 
     async def check() -> str:
         await store.position()
@@ -52,11 +52,11 @@ def store_probe(store: EventStore) -> Probe:
 
 
 class HealthMonitor:
-    """Runs the probes at intervals and tells grpc.health.v1 what they found.
+    """Runs the probes at intervals and reports the results to grpc.health.v1.
 
     Args:
         services: The services, by full name.
-        probes: What must get on.
+        probes: The checks of what must make progress.
         interval: Seconds between two rounds.
         timeout: Seconds after which a probe counts as failed.
     """
@@ -74,16 +74,16 @@ class HealthMonitor:
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong, by the name of the probe; empty while all gets on."""
+        """What is wrong, by the name of the probe; empty while all probes succeed."""
         return dict(self._problems)
 
     async def start(self) -> None:
-        """Run a first round, then goes on in the background."""
+        """Run a first round, then continue in the background."""
         await self.check()
         self._task = asyncio.create_task(self._run(), name="health")
 
     async def stop(self) -> None:
-        """Tells NOT_SERVING for good and ends the rounds."""
+        """Report NOT_SERVING from now on and end the rounds."""
         await self.servicer.enter_graceful_shutdown()
         if self._task is not None:
             self._task.cancel()
@@ -91,17 +91,17 @@ class HealthMonitor:
 
     async def check(self) -> None:
         """Run one round."""
-        found = await asyncio.gather(*(self._problem(probe) for probe in self._probes))
-        problems = {probe.name: text for probe, text in zip(self._probes, found, strict=True) if text}
+        results = await asyncio.gather(*(self._problem(probe) for probe in self._probes))
+        problems = {probe.name: text for probe, text in zip(self._probes, results, strict=True) if text}
         self._log_changes(problems)
         self._problems = problems
         failed = [probe for probe in self._probes if probe.name in problems]
-        await self._tell(EVERYTHING, not failed)
+        await self._set(EVERYTHING, not failed)
         for service in self._services:
-            await self._tell(service, not any(_needs(service, probe) for probe in failed))
+            await self._set(service, not any(_needs(service, probe) for probe in failed))
 
-    async def _tell(self, service: str, well: bool) -> None:
-        await self.servicer.set(service, _SERVING if well else _NOT_SERVING)
+    async def _set(self, service: str, healthy: bool) -> None:
+        await self.servicer.set(service, _SERVING if healthy else _NOT_SERVING)
 
     async def _problem(self, probe: Probe) -> str:
         try:
@@ -116,7 +116,7 @@ class HealthMonitor:
         for name in problems.keys() - self._problems.keys():
             _log.warning("not ready: %s: %s", name, problems[name])
         for name in self._problems.keys() - problems.keys():
-            _log.info("%s is well again", name)
+            _log.info("%s is healthy again", name)
 
     async def _run(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """Who calls, for which tenant, with which roles.
 
-The provider is the seam: in development it believes the metadata; with tokens it will read
-them. Everything behind it sees an `Identity` only.
+The provider is replaceable: in development it trusts the metadata; a provider for tokens would
+verify them. Everything behind it sees only an `Identity`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from intent.wire.metadata import malformed
 __all__ = ["EVERY_ROLE", "DevIdentityProvider", "Identity", "IdentityProvider", "authorize", "require_tenant"]
 
 EVERY_ROLE: Final = "*"
-"""Stands for all roles; only the development identity may hand it out."""
+"""Stands for all roles; only the development identity may grant it."""
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _ACTOR: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
@@ -41,13 +41,13 @@ class Identity:
 
 
 class IdentityProvider(Protocol):
-    """Tells who calls from the metadata of a call."""
+    """Identifies the caller from the metadata of a call."""
 
     async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
         """Return the caller.
 
         Raises:
-            Unauthenticated: The metadata does not tell who it is.
+            Unauthenticated: The metadata does not identify the caller.
             PermissionDenied: The caller may not act for the tenant that it names.
             InvalidCommand: A value is malformed.
         """
@@ -55,7 +55,7 @@ class IdentityProvider(Protocol):
 
 
 def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
-    """Check that a caller has one of the roles; no roles: any caller will do.
+    """Check that a caller has one of the roles; no roles: any caller is allowed.
 
     Args:
         identity: The caller.
@@ -87,7 +87,7 @@ def require_tenant(identity: Identity) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DevIdentityProvider:
-    """Believes what the metadata says: for development and tests only.
+    """Trusts the metadata: for development and tests only.
 
     It reads ``x-tenant-id``, ``x-actor`` and ``x-roles``. Instead of the last two a caller may
     send ``authorization: Bearer dev:<actor>:<role,role>``, or
@@ -95,13 +95,13 @@ class DevIdentityProvider:
 
     Attributes:
         dev_mode: True when the process runs in development.
-        enabled: True to allow it outside development all the same.
+        enabled: True to allow it outside development as well.
         default_roles: The roles of a caller who names none; ``*`` stands for all.
         default_actor: The actor when the caller names none.
         tenants: The tenants that exist; empty: any.
 
     Raises:
-        ConfigurationError: Neither in development nor allowed.
+        ConfigurationError: The process is not in development and the provider is not enabled.
     """
 
     dev_mode: bool = False
@@ -113,8 +113,8 @@ class DevIdentityProvider:
     def __post_init__(self) -> None:
         if not (self.dev_mode or self.enabled):
             raise ConfigurationError(
-                "the development identity believes any caller, so it is refused outside development: "
-                "set an identity provider, or allow it on purpose"
+                "the development identity trusts any caller, so it is refused outside development: "
+                "set an identity provider, or allow it explicitly"
             )
 
     async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
@@ -136,7 +136,7 @@ class DevIdentityProvider:
         if scheme.lower() != "bearer" or parts[0] != "dev" or len(parts) < 3:
             raise Unauthenticated(
                 "TOKEN_UNKNOWN",
-                "the authorization is none that this service reads; in development it is "
+                "this service does not support the authorization that was sent; in development it is "
                 "'Bearer dev:<actor>:<role,role>'",
             )
         actor, roles, tenants = _token_parts(parts[1:])
@@ -161,11 +161,11 @@ def _token_parts(parts: list[str]) -> tuple[str, str, frozenset[str]]:
     return parts[0], parts[1], tenants
 
 
-# The same few values come with every call, so checked ones are kept.
+# Every call repeats the same few values, so checked ones are cached.
 @lru_cache(maxsize=1024)
 def _tenant_of(tenant: str) -> str:
     if tenant and not _TENANT.fullmatch(tenant):
-        rule = "must be 1 to 63 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+        rule = "must be 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
         raise malformed("x-tenant-id", rule)
     return tenant
 

@@ -15,34 +15,37 @@ __all__ = ["Listeners", "address"]
 
 
 class Listeners:
-    """Listens on one port with several servers, among which the kernel spreads connections.
+    """Listens on one port with several servers, among which the kernel distributes connections.
 
-    A server of grpc.aio takes up one call per round of its event loop. When answers to a whole
-    batch go out in one round, calls queue unseen behind it; so many servers take up as many.
+    A server of grpc.aio accepts one call per round of its event loop. While the answers to a whole
+    batch are sent in one round, new calls queue behind it; several servers accept as many calls.
 
     Args:
         count: How many servers.
         arguments: The arguments of each server.
-        equip: Adds the handlers to a server.
+        add_handlers: Adds the handlers to a server.
     """
 
     def __init__(
-        self, count: int, arguments: Sequence[tuple[str, int]], equip: Callable[[grpc.aio.Server], None]
+        self,
+        count: int,
+        arguments: Sequence[tuple[str, int]],
+        add_handlers: Callable[[grpc.aio.Server], None],
     ) -> None:
         options = [*arguments, ("grpc.so_reuseport", int(count > 1))]
         with patient_threads():
             self._servers = [grpc.aio.server(options=options) for _ in range(count)]
         for server in self._servers:
-            equip(server)
+            add_handlers(server)
 
     def bind(self, host: str, port: int) -> int:
-        """Take the port, which no other process may listen on; 0 takes a free one.
+        """Bind the port, on which no other process may listen; 0 binds a free one.
 
         Returns:
             The port.
 
         Raises:
-            ConfigurationError: The port is taken, or the address is none of this machine.
+            ConfigurationError: The port is taken, or the address does not belong to this machine.
         """
         try:
             if port:
@@ -51,18 +54,18 @@ class Listeners:
                 port = server.add_insecure_port(address(host, port))
         except (OSError, RuntimeError) as error:
             raise ConfigurationError(
-                f"cannot listen on {address(host, port)}: the port is taken or the address is none of this "
-                "machine; set another port"
+                f"cannot listen on {address(host, port)}: the port is taken or the address does not belong "
+                "to this machine; set another port"
             ) from error
         return port
 
     async def start(self) -> None:
-        """Serve."""
+        """Start serving."""
         for server in self._servers:
             await server.start()
 
     async def stop(self, grace: float | None) -> None:
-        """Take no more calls, and waits for those under way; see `grpc.aio.Server.stop`."""
+        """Accept no more calls, and wait for those under way; see `grpc.aio.Server.stop`."""
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
 
     async def wait(self) -> None:
@@ -76,10 +79,10 @@ def address(host: str, port: int) -> str:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Look whether anybody listens on a port; servers that share it would not notice.
+    """Check that no other socket listens on a port; servers that share it would not notice.
 
     Raises:
-        OSError: Somebody does, or the address is none of this machine.
+        OSError: Another one does, or the address does not belong to this machine.
     """
     family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind) as probe:

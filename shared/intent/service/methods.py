@@ -1,4 +1,4 @@
-"""The table of methods that the server serves, and what it says to all others."""
+"""The table of methods that the server serves, and the answer to calls of all others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["MethodTable", "UnknownMethods", "service_names"]
 
 
 class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
-    """Finds the handler of a method in one dictionary."""
+    """Looks up the handler of a method in a dictionary."""
 
-    def __init__(self, host: CallWrapper, methods: Iterable[AnyMethod]) -> None:
+    def __init__(self, calls: CallWrapper, methods: Iterable[AnyMethod]) -> None:
         self._handlers: dict[str, grpc.RpcMethodHandler] = {
-            method.name: _handler(host, method) for method in methods
+            method.name: _handler(calls, method) for method in methods
         }
 
     @property
@@ -33,10 +33,10 @@ class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         return self._handlers.get(handler_call_details.method)
 
 
-def _handler(host: CallWrapper, method: AnyMethod) -> grpc.RpcMethodHandler:
+def _handler(calls: CallWrapper, method: AnyMethod) -> grpc.RpcMethodHandler:
     if isinstance(method, Method):
-        return host.unary(method)
-    return host.bidirectional(method) if isinstance(method, BidiMethod) else host.streaming(method)
+        return calls.unary(method)
+    return calls.bidirectional(method) if isinstance(method, BidiMethod) else calls.streaming(method)
 
 
 class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
@@ -61,7 +61,7 @@ class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
     def _error(self, method: str) -> UnknownType:
         shown = method[:200]
         near = difflib.get_close_matches(shown, self._known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "server reflection and Describe tell what there is"
+        hint = f"did you mean {near[0]}?" if near else "server reflection and Describe list the methods"
         return UnknownType(
             "UNKNOWN_METHOD",
             f"the context {self._domain} has no method {shown}; {hint}",

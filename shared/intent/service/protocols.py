@@ -1,4 +1,4 @@
-"""What the service host needs of the other parts of the platform."""
+"""The interfaces of the other parts of the platform that the gRPC server needs."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ __all__ = [
 class CommandRouter(Protocol):
     """Carries commands to their aggregates; `intent.commands.router.WorkflowRouter` does.
 
-    Cancelling one of its coroutines gives up the waiting only: an accepted command goes on.
+    Cancelling one of its coroutines only ends the wait: an accepted command continues.
     """
 
     async def handle(self, request: CommandRequest) -> CommandResult:
-        """Run a command and returns its result; raises a `CommandError` when it had no effect."""
+        """Run a command and return its result; raise a `CommandError` when it had no effect."""
         ...
 
     async def submit(self, request: CommandRequest) -> SubmittedCommand:
-        """Accept a command durably and returns its handle."""
+        """Accept a command durably and return its handle."""
         ...
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str = "") -> CommandReport:
-        """Tells how far a command is; raises `NotFound` when it is not known."""
+        """Return the status and outcome of a command; raise `NotFound` when it is unknown."""
         ...
 
     def close(self) -> None:
-        """Take in no further commands; they get `Unavailable`."""
+        """Accept no further commands; they get `Unavailable`."""
         ...
 
     async def drain(self, timeout: float) -> bool:
-        """Wait until what was taken in is finished, at most `timeout` seconds; tells whether it is."""
+        """Wait at most `timeout` seconds for all accepted commands; return whether all are finished."""
         ...
 
 
@@ -77,17 +77,17 @@ class ServedContext(Protocol):
 
     @property
     def upcasters(self) -> Upcasters:
-        """Bring events to their current schema version."""
+        """The upcasters, which convert events to their current schema version."""
         ...
 
     @property
     def queries(self) -> type[Queries] | None:
-        """What answers the queries; None when there are none."""
+        """The class that answers the queries; None when there are none."""
         ...
 
 
 class ReadSide(Protocol):
-    """How far the read models are; the projection runner knows."""
+    """The positions of the read models; `intent.projections.supervisor.ProjectionSupervisor` knows them."""
 
     async def reach(
         self, position: int, timeout: float, names: Collection[str] | None = None
@@ -96,7 +96,7 @@ class ReadSide(Protocol):
 
         Args:
             position: The position of the log.
-            timeout: In seconds; 0 only looks.
+            timeout: In seconds; 0 only checks.
             names: Which projections; None: all.
 
         Returns:
@@ -105,44 +105,44 @@ class ReadSide(Protocol):
         ...
 
     def position_of(self, name: str) -> int:
-        """Return a position that a projection has surely reached."""
+        """Return a position that a projection has certainly reached."""
         ...
 
 
 class ProjectionOperator(Protocol):
-    """Shows and mends projections."""
+    """Reports the status of projections, rebuilds them and lets them skip events."""
 
     async def statuses(self) -> Sequence[ProjectionStatus]:
         """Return the status of each projection."""
         ...
 
     def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuild a projection and tells how far it is; raises `NotFound` for an unknown name."""
+        """Rebuild a projection and yield the progress; raise `NotFound` for an unknown name."""
         ...
 
     async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
-        """Makes a projection pass over one event; raises a `CommandError` when that cannot be."""
+        """Let a projection skip one event; raise a `CommandError` when it cannot."""
         ...
 
 
 class SagaOperator(Protocol):
-    """Shows and mends the sagas of the context, of one tenant at a time.
+    """Lists, resumes and cancels the sagas of the context, of one tenant at a time.
 
-    Each method raises `Unavailable` when what runs the sagas is away.
+    Each method raises `Unavailable` when Temporal is unavailable.
     """
 
     async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
-        """Return a page of sagas, the newest first; raises `InvalidCommand` for a wrong page token."""
+        """Return a page of sagas, the newest first; raise `InvalidCommand` for an invalid page token."""
         ...
 
     async def get(self, tenant: str, id_: str) -> GetSagaResponse:
-        """Return a saga with its steps; raises `NotFound` when the tenant has no such saga here."""
+        """Return a saga with its steps; raise `NotFound` when the tenant has no such saga here."""
         ...
 
     async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
-        """Has a stuck saga go on; raises a `CommandError` when that cannot be."""
+        """Resume a stuck saga; raise a `CommandError` when it cannot be resumed."""
         ...
 
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
-        """End a saga at its next step; raises a `CommandError` when that cannot be."""
+        """Cancel a saga at its next step; raise a `CommandError` when it cannot be cancelled."""
         ...

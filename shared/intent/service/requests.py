@@ -1,4 +1,4 @@
-"""From a call to what the router takes."""
+"""Conversion of a call to the router's request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
     Args:
         contract: The command's contract.
         command: The command, validated.
-        call: The call; it learns the command's id.
+        call: The call; its `command_id` is set.
 
     Raises:
         InvalidCommand: A metadata value is malformed.

@@ -1,4 +1,4 @@
-"""The gRPC host of one context."""
+"""The gRPC server of one context."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ _log: Final = logging.getLogger("intent.service")
 
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
-    """What a server is put together from.
+    """The parts of a server.
 
     Attributes:
         context: The context, bound to its contracts.
-        router: Carries the commands.
+        router: Routes the commands to their aggregates.
         store: The event store.
         reader: Reads the read models.
-        read_side: Knows how far the projections are.
-        operator: Shows and mends the projections.
-        sagas: Shows and mends the sagas.
-        identities: Tells who calls.
+        read_side: Knows the positions of the projections.
+        operator: Rebuilds projections and lets them skip events.
+        sagas: Lists, resumes and cancels the sagas.
+        identities: Identifies the callers.
         tracer: Starts a span per call.
-        probes: What must get on for the context to be ready, besides the store.
-        consumers: Serves the consumers of other services; None: not here.
+        probes: Checks of what must make progress for the context to be ready, besides the store.
+        consumers: Serves the consumers of other services; None: this server does not.
     """
 
     context: ServedContext
@@ -78,16 +78,16 @@ class ContextServer:
     """Serves one context over gRPC until it is stopped.
 
     Args:
-        parts: What it is put together from.
+        parts: Its parts.
         settings: The limits.
     """
 
     def __init__(self, parts: ServiceParts, settings: ServiceSettings | None = None) -> None:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
-        self._host = CallWrapper(parts.context.name, parts.identities, parts.tracer)
+        self._calls = CallWrapper(parts.context.name, parts.identities, parts.tracer)
         self._events = EventsService(parts.context.name, parts.store, settings)
-        self._table = MethodTable(self._host, self._methods())
+        self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
         self.health = HealthMonitor(
             self.services,
@@ -109,24 +109,24 @@ class ContextServer:
         return self._events.subscriptions
 
     async def start(self) -> None:
-        """Listen and serves.
+        """Listen and serve.
 
         Raises:
-            ConfigurationError: The port is taken, or the address is none of this machine.
+            ConfigurationError: The port is taken, or the address does not belong to this machine.
         """
         settings = self._settings
-        server = Listeners(settings.listeners, settings.channel_arguments(), self._equip)
+        server = Listeners(settings.listeners, settings.channel_arguments(), self._add_handlers)
         self.port = server.bind(settings.host, settings.port)
         await self.health.start()
         await server.start()
         self._server = server
-        _log.info("the context %s is served on %s", self._host.domain, self.target)
+        _log.info("the context %s is served on %s", self._calls.domain, self.target)
 
     async def stop(self) -> None:
-        """End in order: not ready, no new calls, calls under way, lanes; all within the grace.
+        """Report not ready, refuse new calls, then finish the calls and the commands under way.
 
-        Nothing that was accepted is lost; subscriptions end with UNAVAILABLE, so that their
-        clients resume elsewhere.
+        All of it takes at most the grace. Nothing that was accepted is lost; subscriptions end with
+        UNAVAILABLE, so that their clients resume elsewhere.
         """
         server, self._server = self._server, None
         if server is None:
@@ -139,12 +139,12 @@ class ContextServer:
         if self._parts.consumers is not None:
             self._parts.consumers.close()
         stopping = asyncio.create_task(server.stop(self._settings.shutdown_grace), name="grpc-stop")
-        await self._idle(stopping)
+        await self._wait_until_idle(stopping)
         await server.stop(None)
         await stopping
         self._parts.router.close()
         if not await self._parts.router.drain(max(0.0, end - clock())):
-            _log.warning("commands are still under way; Temporal carries them on after the restart")
+            _log.warning("commands are still under way; Temporal continues them after the restart")
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""
@@ -164,17 +164,17 @@ class ContextServer:
             yield from ConsumersService(parts.context, parts.consumers).methods()
         yield from SagasService(parts.sagas, settings.saga_roles, settings.operator_roles).methods()
 
-    def _equip(self, server: grpc.aio.Server) -> None:
+    def _add_handlers(self, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((self._table,))
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
         reflection.enable_server_reflection((*self.services, HEALTH, reflection.SERVICE_NAME), server)
-        server.add_generic_rpc_handlers((UnknownMethods(self._host.domain, self._table.names),))
+        server.add_generic_rpc_handlers((UnknownMethods(self._calls.domain, self._table.names),))
 
-    async def _idle(self, stopping: asyncio.Task[None]) -> None:
-        """Wait until no call is under way, or the grace is over.
+    async def _wait_until_idle(self, stopping: asyncio.Task[None]) -> None:
+        """Wait until no call is under way, or the grace has passed.
 
-        Watchers of health and reflection never end by themselves and are not waited for.
+        Calls of health and reflection never end by themselves and are not waited for.
         """
-        idle = asyncio.create_task(self._host.idle(), name="calls-idle")
+        idle = asyncio.create_task(self._calls.idle(), name="calls-idle")
         await asyncio.wait([idle, stopping], return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()

@@ -1,4 +1,4 @@
-"""What of the gRPC host can be set."""
+"""The settings of the gRPC server."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ class ServiceSettings:
 
     Attributes:
         host: The address to listen on.
-        port: The port; 0 takes a free one.
-        listeners: How many servers share the port; each takes up one call per round of the
+        port: The port; 0 binds a free one.
+        listeners: How many servers share the port; each accepts one call per round of the
             event loop.
-        command_bytes: The most that one command or query may have; beyond it the caller
+        command_bytes: The most bytes that one command or query may have; beyond it the caller
             gets MESSAGE_TOO_LARGE.
-        transport_bytes: The most that gRPC itself takes in; beyond it gRPC answers
+        transport_bytes: The most bytes that gRPC itself accepts; beyond it gRPC answers
             RESOURCE_EXHAUSTED before the platform sees the message.
         min_position_wait: How long a query waits for its read model at most.
         event_roles: A caller of the Events service needs one of these; empty: any caller.
-        operator_roles: A caller of the Projections service needs one of these, and who mends sagas.
-        saga_roles: Who reads sagas needs one of these.
-        progress_every: How often a subscription whose filter lets nothing through tells its
-            position.
+        operator_roles: A caller needs one of these for the Projections service, and to resume or
+            cancel sagas.
+        saga_roles: A caller needs one of these to read sagas.
+        progress_every: How often a subscription reports its position while its filter matches
+            nothing.
         health_interval: How often the probes run.
         health_timeout: How long a probe may take before it counts as failed.
-        shutdown_grace: How long calls and commands under way may take to finish, in all, after a
-            stop was asked for.
-        shutdown_delay: How long to go on accepting calls after health says NOT_SERVING, so
+        shutdown_grace: How long calls and commands under way may take to finish, in total, after a
+            stop was requested.
+        shutdown_delay: How long to keep accepting calls after health reports NOT_SERVING, so
             that load balancers notice.
         keepalive_time: After how long without traffic a connection is pinged.
         keepalive_timeout: How long the answer to a ping may take.
-        max_connection_age: After how long a connection is asked to come anew, so that
-            clients spread over new servers; 0: never.
+        max_connection_age: After how long a client is asked to reconnect, so that clients spread
+            over new servers; 0: never.
         max_connection_age_grace: How long its calls may take to finish then.
     """
 

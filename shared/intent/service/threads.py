@@ -15,13 +15,13 @@ _log: Final = logging.getLogger("intent.service")
 
 @contextmanager
 def patient_threads() -> Iterator[None]:
-    """Has the threads that are started meanwhile wait for their turn when they wake.
+    """Let the threads that are started meanwhile wait for their turn when they wake.
 
-    gRPC's threads wake several times for each call, for microseconds, and by Linux's normal policy
-    each time interrupt whoever runs, which on a busy machine is the event loop. Under SCHED_BATCH
-    (sched(7)) a thread has the same share of the processors but interrupts nobody; it takes no
-    privilege. A policy that somebody else has chosen stays, and so does the normal one where the
-    kernel refuses.
+    gRPC's threads wake several times for each call, for microseconds, and under Linux's normal
+    policy each time preempt the running thread, which on a busy machine is the event loop. Under
+    SCHED_BATCH (sched(7)) a thread has the same share of the processors but preempts no other; it
+    needs no privilege. A policy that was chosen elsewhere stays, and so does the normal one where
+    the kernel refuses the change.
     """
     changed = _change(os.SCHED_OTHER, os.SCHED_BATCH)
     try:
@@ -32,7 +32,7 @@ def patient_threads() -> Iterator[None]:
 
 
 def _change(old: int, new: int) -> bool:
-    """Replace the policy of this thread, if it is the old one; returns whether it did."""
+    """Replace the policy of this thread, if it is the old one; return whether it did."""
     try:
         if os.sched_getscheduler(0) != old:
             return False

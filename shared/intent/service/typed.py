@@ -27,9 +27,9 @@ class TypedMethods:
 
     Attributes:
         context: The context.
-        router: Carries the commands.
+        router: Routes the commands to their aggregates.
         reader: Reads the read models.
-        read_side: Knows how far the projections are.
+        read_side: Knows the positions of the projections.
         head: Returns the position of the log.
         settings: The limits.
     """
@@ -53,17 +53,17 @@ class TypedMethods:
 
     def _bind(self, name: str, descriptor: MethodDescriptor) -> Method:
         registry = self.context.registry
-        taken = descriptor.input_type.full_name
-        command = registry.commands.get(taken)
+        input_type = descriptor.input_type.full_name
+        command = registry.commands.get(input_type)
         if command is not None:
             return Method(name, self._command(command), command.roles)
-        query = registry.queries.get(taken)
+        query = registry.queries.get(input_type)
         if query is not None:
             return Method(name, self._query(query), query.roles)
         raise ContractError(
             [
-                f"{descriptor.containing_service.file.name}: {descriptor.full_name} takes {taken}, which is "
-                "neither a command nor a query; mark it as one"
+                f"{descriptor.containing_service.file.name}: {descriptor.full_name} takes {input_type}, "
+                "which is neither a command nor a query; mark it as one"
             ]
         )
 
@@ -90,17 +90,17 @@ class TypedMethods:
                 writers,
                 self.head,
                 wanted=number(call.metadata, MIN_POSITION) or 0,
-                wait=self._patience(call),
+                wait=self._longest_wait(call),
             )
             context = QueryContext(call.identity.tenant, call.identity.actor, reader)
-            found = await answering(context).answer(query)
+            response = await answering(context).answer(query)
             if reader.position is not None:
                 call.trailers = ((POSITION, str(reader.position)),)
-            return found
+            return response
 
         return answer
 
-    def _patience(self, call: Call) -> float:
+    def _longest_wait(self, call: Call) -> float:
         """Return how long a query may wait for its read models, in seconds."""
         longest = self.settings.min_position_wait
         remaining = call.remaining()

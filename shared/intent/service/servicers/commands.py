@@ -32,16 +32,16 @@ __all__ = ["COMMANDS", "CommandsService"]
 
 COMMANDS: Final = "intent.v1.Commands"
 _ENVELOPE_BYTES: Final = 1024
-"""What an ExecuteRequest may have beyond its command."""
+"""The most bytes that an ExecuteRequest may have beyond its command."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandsService:
-    """Takes any command of the context and tells what became of it.
+    """Takes any command of the context and reports its outcome.
 
     Attributes:
         context: The context.
-        router: Carries the commands.
+        router: Routes the commands to their aggregates.
         settings: The limits.
         description: The answer to Describe.
     """

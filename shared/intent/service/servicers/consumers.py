@@ -48,29 +48,29 @@ from intent.service.protocols import ServedContext
 __all__ = ["CONSUMERS", "ConsumersService"]
 
 CONSUMERS: Final = "intent.v1.Consumers"
-_ALL: Final = "consumer-all"
-_CONSUME: Final = frozenset({"consumer", "service", _ALL})
-_OPERATE: Final = _CONSUME | {"operator"}
-_MOST: Final = 1000
+_ALL_TENANTS_ROLE: Final = "consumer-all"
+_CONSUME_ROLES: Final = frozenset({"consumer", "service", _ALL_TENANTS_ROLE})
+_OPERATE_ROLES: Final = _CONSUME_ROLES | {"operator"}
+_MAX_LIMIT: Final = 1000
 
 
 class ConsumersService:
-    """Lets other services consume the log, and shows and mends what is parked.
+    """Lets other services consume the log, and operators replay and drop what is parked.
 
     Args:
         context: The context.
-        host: Serves the consumers.
+        serving: Serves the consumers.
     """
 
-    def __init__(self, context: ServedContext, host: ConsumerServing) -> None:
+    def __init__(self, context: ServedContext, serving: ConsumerServing) -> None:
         self._envelopes = _Envelopes(context)
-        self._host = host
-        self._operator = ConsumerOperator(host.database, host.changed)
+        self._serving = serving
+        self._operator = ConsumerOperator(serving.database, serving.changed)
 
     def methods(self) -> Iterator[AnyMethod]:
         """Yield the methods of the service."""
-        # The role "consumer-all" needs no tenant, so each method sees to the tenant itself.
-        yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, _CONSUME, needs_tenant=False)
+        # The role "consumer-all" needs no tenant, so each method checks the tenant itself.
+        yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, _CONSUME_ROLES, needs_tenant=False)
         for name, answer in (
             ("ListConsumers", self._list),
             ("RemoveConsumer", self._remove),
@@ -78,12 +78,12 @@ class ConsumersService:
             ("ReplayParked", self._replay),
             ("DropParked", self._drop),
         ):
-            yield Method(f"/{CONSUMERS}/{name}", answer, _OPERATE, needs_tenant=False)
+            yield Method(f"/{CONSUMERS}/{name}", answer, _OPERATE_ROLES, needs_tenant=False)
 
     async def _consume(self, requests: AsyncIterator[bytes], call: Call) -> None:
         join = await _join(requests)
         key = _key(join.consumer, join.all_tenants, call)
-        settings = self._host.settings
+        settings = self._serving.settings
         terms = Terms(
             types=tuple(join.types),
             from_now=join.from_now,
@@ -91,11 +91,11 @@ class ConsumersService:
             attempts=join.attempts or settings.attempts,
             partitions=join.partitions or settings.partitions,
         )
-        await self._host.consume(key, terms, _Caller(requests, call.rpc, self._envelopes))
+        await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._envelopes))
 
     async def _list(self, data: bytes, call: Call) -> Message:
         read(ListConsumersRequest, data)
-        rows = await self._host.database.list(_sight(call.identity))
+        rows = await self._serving.database.list(_visible_tenant(call.identity))
         return ListConsumersResponse(consumers=map(_info, rows))
 
     async def _remove(self, data: bytes, call: Call) -> Message:
@@ -105,9 +105,9 @@ class ConsumersService:
 
     async def _parked(self, data: bytes, call: Call) -> Message:
         request = read(ListParkedRequest, data)
-        limit = request.limit or _MOST
-        rows = await self._host.database.parked(
-            _sight(call.identity),
+        limit = request.limit or _MAX_LIMIT
+        rows = await self._serving.database.parked(
+            _visible_tenant(call.identity),
             limit + 1,
             consumer=request.consumer,
             aggregate_type=request.aggregate_type,
@@ -163,8 +163,8 @@ class _Envelopes:
         return event
 
 
-class _Caller:
-    """The caller as a session's other end."""
+class _RemoteInstance:
+    """The caller of Consume as the instance of a session."""
 
     def __init__(self, requests: AsyncIterator[bytes], rpc: Any, envelopes: _Envelopes) -> None:
         self._requests = requests
@@ -187,7 +187,7 @@ class _Caller:
             elif request.HasField("fail"):
                 yield Answer(request.fail.position, request.fail.error or "no reason given")
             else:
-                raise _out_of_turn("join is the first message only")
+                raise _out_of_turn("only the first message may be join")
 
 
 async def _join(requests: AsyncIterator[bytes]) -> Join:
@@ -205,16 +205,16 @@ def _out_of_turn(rule: str) -> InvalidCommand:
 
 
 def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
-    """Return the consumer that a caller means, if it may."""
+    """Return the key of the consumer that a caller names; raise when it may not use it."""
     if all_tenants:
-        authorize(call.identity, frozenset({_ALL}), f"{call.method} for all tenants")
+        authorize(call.identity, frozenset({_ALL_TENANTS_ROLE}), f"{call.method} for all tenants")
         return ConsumerKey(EVERY_TENANT, consumer)
     return ConsumerKey(require_tenant(call.identity), consumer)
 
 
-def _sight(identity: Identity) -> str | None:
+def _visible_tenant(identity: Identity) -> str | None:
     """Return the tenant whose consumers a caller sees; None: all."""
-    return None if identity.roles & {_ALL, EVERY_ROLE} else require_tenant(identity)
+    return None if identity.roles & {_ALL_TENANTS_ROLE, EVERY_ROLE} else require_tenant(identity)
 
 
 def _info(row: ConsumerRow) -> ConsumerInfo:

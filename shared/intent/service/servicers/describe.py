@@ -1,4 +1,4 @@
-"""The contracts of a context, as intent.v1.Commands/Describe tells them."""
+"""The contracts of a context, as intent.v1.Commands/Describe returns them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service intent.v1.Events: the caller's tenant's part of the log."""
+"""The service intent.v1.Events: the events of the caller's tenant in the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["EVENTS", "EventsService", "log_filter"]
 
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200
-_MOST: Final = 1000
+_MAX_LIMIT: Final = 1000
 _RESUME_MS: Final = 100
 
 
@@ -68,7 +68,7 @@ class EventsService:
     async def _read_stream(self, data: bytes, call: Call) -> Message:
         request = read(ReadStreamRequest, data)
         key = StreamKey(call.identity.tenant, request.aggregate_type, request.aggregate_id)
-        limit = request.limit or _MOST
+        limit = request.limit or _MAX_LIMIT
         entries = await self._store.read_stream(key, request.after_version, limit)
         if entries and len(entries) < limit:
             version = entries[-1].version
@@ -87,26 +87,26 @@ class EventsService:
             await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
 
     async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
-        """Send page by page; `write` waits for a slow reader, so at most a page is held."""
+        """Send page by page; `write` waits for a slow reader, so at most one page is in memory."""
         clock = asyncio.get_running_loop().time
         every = self._settings.progress_every
-        reached = told = after
-        told_at = clock()
+        reached = sent = after
+        reported_at = clock()
         async for page in follow_log(self._store, after, where, follow=follow, page_size=_PAGE, pause=every):
             reached = page.position
             for entry in page.entries:
                 event = SubscribeResponse(event=recorded_event(self._context, entry), position=entry.position)
                 await call.rpc.write(event.SerializeToString())
-                told = entry.position
-            if reached > told and clock() - told_at >= every:
+                sent = entry.position
+            if reached > sent and clock() - reported_at >= every:
                 await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
-                told, told_at = reached, clock()
-        if reached > told:
+                sent, reported_at = reached, clock()
+        if reached > sent:
             await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
 
     @contextmanager
     def _ending_on_close(self) -> Iterator[None]:
-        """Turn the cancellation by `close` into UNAVAILABLE; any other goes on."""
+        """Turn the cancellation by `close` into UNAVAILABLE; propagate any other."""
         if self._closed:
             raise _shutting_down()
         task = asyncio.current_task()
@@ -122,14 +122,14 @@ class EventsService:
             self._open.discard(task)
 
 
-def log_filter(tenant: str, asked: EventFilter) -> LogFilter:
-    """Return what a subscription may see: its tenant's events that pass the filter."""
+def log_filter(tenant: str, requested: EventFilter) -> LogFilter:
+    """Return the filter of a subscription: the requested one, limited to its tenant's events."""
     return LogFilter(
         tenant=tenant,
-        types=tuple(asked.types),
-        aggregate_type=asked.aggregate_type or None,
-        aggregate_id=asked.aggregate_id or None,
-        correlation_id=asked.correlation_id or None,
+        types=tuple(requested.types),
+        aggregate_type=requested.aggregate_type or None,
+        aggregate_id=requested.aggregate_id or None,
+        correlation_id=requested.correlation_id or None,
     )
 
 

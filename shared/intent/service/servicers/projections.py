@@ -25,10 +25,10 @@ PROJECTIONS: Final = "intent.v1.Projections"
 
 @dataclass(frozen=True, slots=True)
 class ProjectionsService:
-    """Shows and mends the projections; they serve all tenants, so no tenant is asked for.
+    """Lists, rebuilds and unblocks the projections; they serve all tenants, so no tenant is needed.
 
     Attributes:
-        operator: Does it.
+        operator: Performs the operations.
         head: Returns the position of the log.
         roles: A caller needs one of these.
     """

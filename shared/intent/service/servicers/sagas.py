@@ -1,4 +1,4 @@
-"""The service intent.v1.Sagas: for operators, and for services that follow a story."""
+"""The service intent.v1.Sagas: for operators, and for services that follow a trace."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SAGAS: Final = "intent.v1.Sagas"
 
 @dataclass(frozen=True, slots=True)
 class SagasService:
-    """Shows and mends sagas, always of the caller's tenant only.
+    """Lists, resumes and cancels sagas, only those of the caller's tenant.
 
     Attributes:
-        operator: Does it.
-        readers: Who reads needs one of these roles.
-        operators: Who mends needs one of these roles.
+        operator: Performs the operations.
+        readers: The roles of which a caller needs one to read.
+        operators: The roles of which a caller needs one to resume or cancel.
     """
 
     operator: SagaOperator
