@@ -48,7 +48,7 @@ class ConsumerSettings:
         return self.lease / 4
 
     def backoff(self, attempts: int) -> float:
-        """Return how long to wait after so many failed attempts."""
+        """Return how long to wait after this many failed attempts."""
         return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))
 
 
@@ -58,7 +58,7 @@ class DeliveryPolicy:
 
     Attributes:
         attempts: How often an event is tried before its stream is parked.
-        backoff: Returns how long to wait after so many failed attempts.
+        backoff: Returns how long to wait after a number of failed attempts.
         slow: After how long an unanswered event no longer blocks the checkpoint.
         stream_length: How many events of one stream may wait before it is set aside.
     """

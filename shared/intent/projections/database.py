@@ -44,7 +44,7 @@ class ProjectionDatabase:
         self._on_loss = call
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
-        """Run one statement as a transaction of its own and return its rows.
+        """Run one statement in its own transaction and return its rows.
 
         Raises:
             StoreUnavailable: The database is unavailable; whether the statement had its effect is unknown.

@@ -176,14 +176,14 @@ class GenerationWriter:
 
 
 async def _off_the_loop_if_large(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do work on so many events, in a thread when it would block the event loop."""
+    """Do work on a number of events, in a thread when it would block the event loop."""
     if events <= _SMALL:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def backoff(attempts: int) -> float:
-    """Return how many seconds to wait after so many attempts: 0.2, doubling, 30 at most."""
+    """Return how many seconds to wait after this many attempts: 0.2, doubling, 30 at most."""
     return min(_LAST_BACKOFF, _FIRST_BACKOFF * 2.0 ** min(attempts - 1, 16))
 
 

@@ -156,7 +156,7 @@ class _Envelopes:
             try:
                 type_, message = self._upcast(entry.type, entry.schema_version, entry.data)
             except (StoreError, UnknownType):
-                # As it was written: whoever gets it may know more than this process.
+                # Send it as it was written: the consumer may know a newer contract than this process.
                 return event
             event.type, event.data = type_, message.SerializeToString()
             event.schema_version = self._contracts[type_].version
