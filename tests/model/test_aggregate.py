@@ -13,7 +13,6 @@ from intent_contracts.orders.v1 import (
     OrderCancelled,
     OrderConfirmed,
     OrderState,
-    PlaceOrder,
 )
 from orders.aggregates import Order
 
@@ -99,32 +98,3 @@ def test_an_aggregate_exists_from_its_first_event_on() -> None:
 def test_the_command_is_known_to_handlers_only() -> None:
     with pytest.raises(RuntimeError, match="put what appliers need into the event"):
         assert _order().command
-
-
-class Faulty(Aggregate[OrderState]):
-    @handles
-    def place(self, command: PlaceOrder) -> None: ...
-
-    @handles
-    def place_again(self, command: PlaceOrder) -> None: ...
-
-    @handles
-    def untold(self, command) -> None: ...  # type: ignore[no-untyped-def]
-
-    @applies  # type: ignore[arg-type]
-    def too_much(self, event: OrderCancelled, more: int) -> None: ...
-
-
-class Stateless(Aggregate):  # type: ignore[type-arg]
-    pass
-
-
-def test_faulty_declarations_are_noted_for_the_context_to_report() -> None:
-    problems = "\n".join(map(str, Faulty.declaration_problems))
-    assert "Faulty.place_again takes orders.v1.PlaceOrder, which Faulty.place takes already" in problems
-    assert "Faulty.untold does not tell what it takes" in problems
-    assert "Faulty.too_much takes 2 parameters besides self; let it take one message" in problems
-    (stateless,) = Stateless.declaration_problems
-    assert str(stateless).endswith(
-        "Stateless does not tell its state; name the message of its state, as in Aggregate[OrderState]"
-    )

@@ -110,7 +110,7 @@ class Twice(Order):
 def test_two_handlers_for_one_command_are_refused() -> None:
     assert _problems(_with(aggregates=[Twice])) == [
         "tests.model.test_context: Twice.cancel_again takes orders.v1.CancelOrder, "
-        "which Order.cancel takes already; leave one of the two methods"
+        "which Order.cancel takes already; leave one of the two"
     ]
 
 
@@ -244,8 +244,8 @@ def test_a_projection_tells_the_key_when_it_is_not_the_aggregates_id() -> None:
     opened.__annotations__ = {"row": model, "event": event, "return": type(None)}
     rows = type("Rows", (Projection,), {"read_model": model, "opened": projects(opened)})
     assert any(
-        "Rows does not tell in opened which row an event concerns: the key is a, b; "
-        "tell it with @projects(key=…)" in problem
+        "Rows does not say in opened which row an event concerns: the key is a, b; "
+        "say it with key=…, as in @projects(key=…)" in problem
         for problem in _problems(Context("shop", projections=[rows]), contracts)
     )
 

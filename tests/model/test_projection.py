@@ -1,14 +1,11 @@
-"""How projections and queries are declared, and what a wrong declaration is told."""
+"""How projections are declared, and the tables that follow from their read models."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-from intent.model import DELETE, EventMetadata, Projection, Queries, answers, projects
+from intent.model import DELETE, EventMetadata, Projection, projects
 from intent.read_models.shape import TableShape, column_value
 from intent.testing import projected
-from intent_contracts.orders.v1 import GetOrder, LineChanged, OrderPlaced, OrderSummary, OrderView
+from intent_contracts.orders.v1 import LineChanged, OrderPlaced, OrderSummary, OrderView
 from orders.context import context as orders
 
 from ..projections.world import REGISTRY
@@ -50,58 +47,6 @@ def test_what_every_event_does_to_a_row_is_said_once() -> None:
     (view,) = projected(Views, "o-1", placed, changed)
     assert view == OrderView(order_id="o-1", customer_id="ann", version=2)
     assert projected(Views, "o-1", placed, changed, changed) == [], "a row that is gone is not changed"
-
-
-def test_a_projection_without_a_read_model_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"Nameless: name the read model, as in Projection\[OrderView\]"):
-
-        class Nameless(Projection):  # type: ignore[type-arg]
-            pass
-
-
-def test_two_methods_for_one_event_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"Twice: two methods take orders\.v1\.OrderPlaced; leave one"):
-
-        class Twice(Projection[OrderView]):
-            @projects
-            def one(self, view: OrderView, event: OrderPlaced) -> None: ...
-
-            @projects
-            def other(self, view: OrderView, event: OrderPlaced) -> None: ...
-
-
-def test_a_handler_without_an_event_is_refused() -> None:
-    with pytest.raises(TypeError, match="it takes the row, the event and, if wanted, the metadata"):
-
-        class Empty(Projection[OrderView]):
-            @projects
-            def placed(self, view: OrderView) -> None: ...
-
-    with pytest.raises(TypeError, match="'event'"):
-
-        class Untyped(Projection[OrderView]):
-            @projects
-            def placed(self, view: OrderView, event: Any) -> None: ...
-
-
-def test_a_query_is_answered_by_one_method_that_takes_nothing_else() -> None:
-    with pytest.raises(TypeError, match=r"two methods answer orders\.v1\.GetOrder; leave one"):
-
-        class Twice(Queries):
-            @answers
-            async def one(self, query: GetOrder) -> OrderView:
-                return OrderView()
-
-            @answers
-            async def other(self, query: GetOrder) -> OrderView:
-                return OrderView()
-
-    with pytest.raises(TypeError, match="it must take the query and nothing else"):
-
-        class Greedy(Queries):
-            @answers
-            async def one(self, query: GetOrder, more: int) -> OrderView:
-                return OrderView()
 
 
 def test_the_table_of_a_read_model_follows_from_its_contract() -> None:

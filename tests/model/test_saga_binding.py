@@ -59,7 +59,7 @@ def test_a_saga_has_one_class() -> None:
 def test_run_and_contract_agree_on_what_starts_it() -> None:
     said = problems(dataclasses.replace(context, sagas=(StartedByAnother,)))
     assert "takes orders.v1.OrderPlaced in run, but is started by orders.v1.CheckoutStarted" in said
-    assert "does not tell what it is started by" in problems(dataclasses.replace(context, sagas=(Untyped,)))
+    assert "does not say what it is started by" in problems(dataclasses.replace(context, sagas=(Untyped,)))
 
 
 def test_a_port_has_one_adapter_that_can_be_awaited() -> None:

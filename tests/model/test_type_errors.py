@@ -10,9 +10,11 @@ from mypy import api
 
 ROOT = Path(__file__).parents[2]
 SOURCE = """
-from intent.model import Aggregate, Context, applies, handles, upcasts
+from intent.model import Aggregate, Context, Projection, applies, follows, handles, upcasts
 from intent.testing import given
-from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed, OrderPlaced, OrderState
+from intent_contracts.orders.v1 import (
+    ConfirmOrder, OrderConfirmed, OrderPlaced, OrderShipped, OrderState, OrderStatus, OrderView
+)
 
 class Good(Aggregate[OrderState]):
     @handles
@@ -48,6 +50,18 @@ class Bad(Aggregate[OrderState]):
 @upcasts(from_version=1)  # error: type-var
 def untyped(old: int) -> OrderPlaced:
     return OrderPlaced()
+
+class Views(Projection[OrderView]):
+    status = follows(
+        "status",
+        {OrderPlaced: OrderStatus.ORDER_STATUS_OPEN, OrderConfirmed: OrderStatus.ORDER_STATUS_CONFIRMED},
+    )
+    reason = follows("cancel_reason", {OrderShipped: ""})
+    no_event = follows("status", {OrderStatus.ORDER_STATUS_OPEN: OrderPlaced})  # error: dict-item
+    no_class = follows("status", {OrderPlaced(): OrderStatus.ORDER_STATUS_OPEN})  # error: dict-item
+    mixed = follows("status", {OrderPlaced: 1, OrderConfirmed: "open"})  # error: type-var
+    no_value = follows("status", {OrderPlaced: OrderStatus})  # error: type-var
+    no_field = follows(OrderView, {OrderPlaced: OrderStatus.ORDER_STATUS_OPEN})  # error: arg-type
 
 Context("orders", aggregates=[OrderState])  # error: list-item
 given(Good, "o-1").when("confirm")  # error: arg-type

@@ -139,6 +139,15 @@ def test_an_upcaster_must_tell_what_it_takes_and_makes() -> None:
         Upcasters([untold], ORDERS)
 
 
+def test_an_upcaster_takes_one_message() -> None:
+    @upcasts(from_version=1)  # type: ignore[arg-type]
+    def taking_nothing() -> OrderPlaced:
+        return OrderPlaced()
+
+    with pytest.raises(ContractError, match="it has 0 parameters; let it take one message"):
+        Upcasters([taking_nothing], ORDERS)
+
+
 def test_upcasters_that_lead_in_a_circle_are_no_chain() -> None:
     closed = SHOP.events["shop.v1.Closed"].message
     there = upcaster(OPENED, closed, 1, 1)

@@ -69,6 +69,9 @@ class ConsumerRunner:
         send: Sends the commands that follow; None: it must not return any.
         all_tenants: True: the events of every tenant, not only of the caller's.
         grace: How many seconds handlers may still take when it is to stop.
+
+    Raises:
+        ContractError: The consumer's class is not declared as it should be.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class ConsumerRunner:
         all_tenants: bool = False,
         grace: float = 10.0,
     ) -> None:
+        consumer.declaration_problems.refuse()
         self.figures = ConsumingFigures(consumer.name)
         self._consumer = consumer
         self._connection = connection

@@ -11,9 +11,10 @@ from intent.model.aggregate_type import AggregateType
 from intent.model.consumer import Consumer, ConsumerHandler, consumes
 from intent.model.context import BoundContext, Context
 from intent.model.discovery import discover, load_context
+from intent.model.following import Follows, follows
 from intent.model.handlers import applies, handles
-from intent.model.metadata import CommandMetadata, DecidedEvent
-from intent.model.projection import DELETE, EventMetadata, Projection, ProjectionHandler, projects
+from intent.model.metadata import CommandMetadata, DecidedEvent, EventMetadata
+from intent.model.projection import DELETE, Projection, ProjectionHandler, projects
 from intent.model.queries import Queries, QueryContext, QueryHandler, answers
 from intent.model.reaction import IntendedCommand, command_id_of, react
 from intent.model.reading import Page, ReadModelReader
@@ -34,6 +35,7 @@ __all__ = [
     "Context",
     "DecidedEvent",
     "EventMetadata",
+    "Follows",
     "IntendedCommand",
     "Page",
     "Port",
@@ -52,6 +54,7 @@ __all__ = [
     "command_id_of",
     "consumes",
     "discover",
+    "follows",
     "handles",
     "load_context",
     "projects",

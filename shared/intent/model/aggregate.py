@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 from google.protobuf.message import Message
 
+from intent.annotations import type_argument
 from intent.contracts import Problems, snake_case
 from intent.errors import AggregateNotFound, Rejected
 from intent.model.handlers import Method, declared_methods
@@ -54,7 +55,7 @@ class Aggregate(Generic[S]):
 
     name: ClassVar[str] = ""
     snapshot_every: ClassVar[int] = 100
-    state_type: ClassVar[type[Message]]
+    state_type: ClassVar[type[Message]] = Message
     command_handlers: ClassVar[Mapping[str, Method]] = MappingProxyType({})
     event_appliers: ClassVar[Mapping[str, Method]] = MappingProxyType({})
     declaration_problems: ClassVar[Problems] = Problems()
@@ -67,7 +68,7 @@ class Aggregate(Generic[S]):
         self._command: CommandMetadata | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reads the state and the methods from the annotations."""
+        """Read the state and the methods from the annotations."""
         super().__init_subclass__(**kwargs)
         problems = Problems()
         if "name" not in vars(cls):
@@ -137,14 +138,8 @@ class _Facts(dict[str, object]):
 
 
 def _state_type(cls: type[Aggregate[Any]], problems: Problems) -> type[Message]:
-    for base in vars(cls).get("__orig_bases__", ()):
-        origin = get_origin(base)
-        if isinstance(origin, type) and issubclass(origin, Aggregate):
-            (state,) = get_args(base)
-            if isinstance(state, type) and issubclass(state, Message):
-                return state
-    inherited = getattr(cls, "state_type", Message)
-    if inherited is Message:
-        mend = "name the message of its state, as in Aggregate[OrderState]"
-        problems.add(cls.__module__, cls.__qualname__, "does not tell its state", mend)
-    return inherited
+    state: type[Message] = type_argument(cls, Aggregate) or cls.state_type
+    if state is Message:
+        fix = "name the message of its state, as in Aggregate[OrderState]"
+        problems.add(cls.__module__, cls.__qualname__, "does not name its state", fix)
+    return state

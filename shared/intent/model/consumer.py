@@ -20,18 +20,20 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from intent.annotations import annotated_message, parameter_names
+from intent.contracts import Problems
+from intent.model.marks import Kind, MarkedMethod, by_message, mark, read_marks
+from intent.model.metadata import EventMetadata
 
 __all__ = ["Consumer", "ConsumerHandler", "consumes"]
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9._-]{0,99}")
-_MARK: Final = "__intent_consumes__"
+_CONSUMES: Final = Kind("consumes", takes=("event",), metadata=EventMetadata, coroutine=None)
 
 
 def consumes(method: HandlerT) -> HandlerT:
-    """Marks a method as the handler of the event that its parameter is annotated with.
+    """Mark a method as the handler of the event that its parameter is annotated with.
 
     The method takes the event and, if it wants, the `EventMetadata`. It returns a command, several in
     order, or nothing; these are sent for it, each with an id that follows from the event, so that an
@@ -40,8 +42,7 @@ def consumes(method: HandlerT) -> HandlerT:
     after the last attempt, parks its stream; but `Unavailable` and `Overloaded` mean that something is
     away, and are waited out.
     """
-    setattr(method, _MARK, True)
-    return method
+    return mark(_CONSUMES, method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,45 +74,40 @@ class Consumer:
         concurrency: How many events are handled side by side.
         timeout: How many seconds a handler may take for one event.
         handlers: The handlers by the full name of their event.
+        declaration_problems: What is wrong with the declaration; binding the context reports it, and so
+            does running the consumer outside of a context.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     from_now: ClassVar[bool] = False
     attempts: ClassVar[int] = 5
     concurrency: ClassVar[int] = 16
     timeout: ClassVar[float] = 60.0
     handlers: ClassVar[Mapping[str, ConsumerHandler]] = MappingProxyType({})
+    declaration_problems: ClassVar[Problems] = Problems()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reads the handlers from the annotations.
-
-        Raises:
-            TypeError: The class has no name that can be one, or two methods take the same event.
-        """
+        """Read the handlers from the annotations."""
         super().__init_subclass__(**kwargs)
-        if not _NAME.fullmatch(getattr(cls, "name", "")):
-            raise TypeError(
-                f"{cls.__name__}: give it a name of lower-case letters, digits and '._-', "
-                'e.g. name = "shipping.known-orders"'
-            )
-        cls.handlers = MappingProxyType(dict(cls.handlers) | _handlers_of(cls))
+        cls.declaration_problems = Problems()
+        _check_name(cls, cls.declaration_problems)
+        cls.handlers = MappingProxyType(_handlers_of(cls, cls.declaration_problems))
 
 
-def _handlers_of(cls: type) -> dict[str, ConsumerHandler]:
-    handlers: dict[str, ConsumerHandler] = {}
-    for member in cls.__dict__.values():
-        if not getattr(member, _MARK, False):
-            continue
-        handler = _handler(member)
-        type_ = handler.event.DESCRIPTOR.full_name
-        if type_ in handlers:
-            raise TypeError(f"{cls.__name__}: two methods take {type_}; leave one")
-        handlers[type_] = handler
-    return handlers
+def _check_name(cls: type[Consumer], problems: Problems) -> None:
+    if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
+        fault = f"has the name {cls.name!r}" if cls.name else "has no name"
+        fix = (
+            "give it a name of lower-case letters, digits and '._-', "
+            'beginning with a letter, e.g. name = "shipping.known-orders"'
+        )
+        problems.add(cls.__module__, cls.__qualname__, fault, fix)
 
 
-def _handler(method: Callable[..., Any]) -> ConsumerHandler:
-    names = parameter_names(method)
-    if len(names) not in (1, 2):
-        raise TypeError(f"{method.__qualname__}: it takes the event and, if wanted, the metadata")
-    return ConsumerHandler(annotated_message(method, names[0]), method, len(names) == 2)
+def _handlers_of(cls: type, problems: Problems) -> dict[str, ConsumerHandler]:
+    marked = read_marks(cls, (_CONSUMES,), problems)
+    return by_message(((each.member, each.message, _handler(each)) for each in marked), problems)
+
+
+def _handler(marked: MarkedMethod) -> ConsumerHandler:
+    return ConsumerHandler(marked.message, marked.method, marked.takes_metadata)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-__all__ = ["CommandMetadata", "DecidedEvent"]
+from google.protobuf.timestamp_pb2 import Timestamp
+
+__all__ = ["CommandMetadata", "DecidedEvent", "EventMetadata", "KeysOf", "RowKey"]
+
+RowKey: TypeAlias = tuple[Any, ...]
+"""The values of a row's key fields, without the tenant."""
+
+KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[str | RowKey]"]
+"""Returns the keys of the rows that an event concerns."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # Named tuples, because one of each is made for every command: they are made in a third of
@@ -43,3 +54,41 @@ class DecidedEvent(NamedTuple):
     type: str
     schema_version: int
     data: bytes
+
+
+class EventMetadata(NamedTuple):
+    """What a projection may know of an event besides its message.
+
+    Attributes:
+        position: Position in the context's log, from 1 up.
+        tenant: The tenant's id.
+        aggregate_type: The aggregate's short name.
+        aggregate_id: The aggregate's id.
+        version: The aggregate's version after the event, from 1 up.
+        event_id: The event's id.
+        type: The full name of the event's message, after upcasting.
+        recorded_at: When it was recorded, with time zone.
+        correlation_id: The id that everything which follows from one request shares.
+        causation_id: The command or event that caused the command, or empty.
+        command_id: The command that recorded it.
+        actor: Who asked.
+    """
+
+    position: int
+    tenant: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
+    event_id: UUID
+    type: str
+    recorded_at: datetime
+    correlation_id: str
+    causation_id: str
+    command_id: UUID
+    actor: str
+
+    def stamp(self, field: Timestamp) -> None:
+        """Sets a timestamp field to the time at which the event was recorded."""
+        since = self.recorded_at - _EPOCH
+        field.seconds = since.days * 86_400 + since.seconds
+        field.nanos = since.microseconds * 1_000

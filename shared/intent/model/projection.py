@@ -14,52 +14,26 @@ Example::
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    Generic,
-    NamedTuple,
-    TypeAlias,
-    TypeVar,
-    get_args,
-    get_origin,
-    overload,
-)
-from uuid import UUID
+from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from intent.annotations import annotated_message, parameter_names
+from intent.annotations import message_of, type_argument
+from intent.contracts import Problems
+from intent.model.following import Assignment, assignments
+from intent.model.marks import Kind, MarkedMethod, by_message, mark, read_marks
+from intent.model.metadata import EventMetadata, KeysOf
 
-__all__ = [
-    "DELETE",
-    "EventMetadata",
-    "KeysOf",
-    "Projection",
-    "ProjectionHandler",
-    "ProjectsMark",
-    "RowKey",
-    "projects",
-]
+__all__ = ["DELETE", "Projection", "ProjectionHandler", "projects"]
 
 Row = TypeVar("Row", bound=Message)
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
-RowKey: TypeAlias = tuple[Any, ...]
-"""The values of a row's key fields, without the tenant."""
-
-KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[str | RowKey]"]
-"""Tells from an event which rows it concerns."""
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PROJECTS: Final = Kind("projects", takes=("row", "event"), metadata=EventMetadata)
 
 
 class _Delete(Enum):
@@ -70,44 +44,6 @@ class _Delete(Enum):
 
 DELETE: Final = _Delete.DELETE
 """Returned by a handler: the row is removed."""
-
-
-class EventMetadata(NamedTuple):
-    """What a projection may know of an event besides its message.
-
-    Attributes:
-        position: Position in the context's log, from 1 up.
-        tenant: The tenant's id.
-        aggregate_type: The aggregate's short name.
-        aggregate_id: The aggregate's id.
-        version: The aggregate's version after the event, from 1 up.
-        event_id: The event's id.
-        type: The full name of the event's message, after upcasting.
-        recorded_at: When it was recorded, with time zone.
-        correlation_id: The id that everything which follows from one request shares.
-        causation_id: The command or event that caused the command, or empty.
-        command_id: The command that recorded it.
-        actor: Who asked.
-    """
-
-    position: int
-    tenant: str
-    aggregate_type: str
-    aggregate_id: str
-    version: int
-    event_id: UUID
-    type: str
-    recorded_at: datetime
-    correlation_id: str
-    causation_id: str
-    command_id: UUID
-    actor: str
-
-    def stamp(self, field: Timestamp) -> None:
-        """Sets a timestamp field to the time at which the event was recorded."""
-        since = self.recorded_at - _EPOCH
-        field.seconds = since.days * 86_400 + since.seconds
-        field.nanos = since.microseconds * 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +74,7 @@ def projects(*, key: KeysOf) -> Callable[[HandlerT], HandlerT]: ...
 def projects(
     method: HandlerT | None = None, /, *, key: KeysOf | None = None
 ) -> HandlerT | Callable[[HandlerT], HandlerT]:
-    """Marks a method as the handler of the event that its second parameter is annotated with.
+    """Mark a method as the handler of the event that its second parameter is annotated with.
 
     The method takes the row, the event and, if it wants, the `EventMetadata`; it changes the
     row in place. A row that does not exist yet comes empty but for its key. The event must
@@ -151,18 +87,10 @@ def projects(
             it, the row whose key is the id of the aggregate that recorded the event.
     """
 
-    def mark(function: HandlerT) -> HandlerT:
-        function.__intent_projects__ = ProjectsMark(key)  # type: ignore[attr-defined]
-        return function
+    def marked(function: HandlerT) -> HandlerT:
+        return mark(_PROJECTS, function, key)
 
-    return mark(method) if method is not None else mark
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectsMark:
-    """Left on a method by `projects`."""
-
-    key: KeysOf | None
+    return marked(method) if method is not None else marked
 
 
 class Projection(Generic[Row]):
@@ -176,28 +104,26 @@ class Projection(Generic[Row]):
         version: Raise it to have the model rebuilt from the whole log.
         read_model: The message class of a row.
         handlers: The handlers by the full name of their event.
+        declaration_problems: What is wrong with the declaration; binding the context reports it.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     version: ClassVar[int] = 1
-    read_model: ClassVar[type[Message]]
+    read_model: ClassVar[type[Message]] = Message
     handlers: ClassVar[Mapping[str, ProjectionHandler]] = MappingProxyType({})
+    declaration_problems: ClassVar[Problems] = Problems()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reads the read model and the handlers from the annotations.
-
-        Raises:
-            TypeError: The class names no read model, or two methods take the same event.
-        """
+        """Read the read model and the handlers from the annotations."""
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = cls.__name__
-        model = _read_model_of(cls)
-        if model is not None:
-            cls.read_model = model
-        elif not hasattr(cls, "read_model"):
-            raise TypeError(f"{cls.__name__}: name the read model, as in Projection[OrderView]")
-        cls.handlers = MappingProxyType(dict(cls.handlers) | _handlers_of(cls))
+        cls.declaration_problems = problems = Problems()
+        cls.read_model = type_argument(cls, Projection) or cls.read_model
+        if cls.read_model is Message:
+            fix = "name the message of a row, as in Projection[OrderView]"
+            problems.add(cls.__module__, cls.__qualname__, "does not name its read model", fix)
+        cls.handlers = MappingProxyType(_handlers_of(cls, problems))
 
     def after(self, row: Row, meta: EventMetadata) -> None:
         """Changes a row after each event that changed it, e.g. to tell when it last changed.
@@ -206,51 +132,45 @@ class Projection(Generic[Row]):
         """
 
 
-def _read_model_of(cls: type) -> type[Message] | None:
-    for base in cls.__dict__.get("__orig_bases__", ()):
-        origin = get_origin(base)
-        if isinstance(origin, type) and issubclass(origin, Projection):
-            (model,) = get_args(base)
-            if isinstance(model, type) and issubclass(model, Message):
-                return model
-    return None
+def _handlers_of(cls: type[Projection[Any]], problems: Problems) -> dict[str, ProjectionHandler]:
+    marked = read_marks(cls, (_PROJECTS,), problems)
+    for each in marked:
+        _check_row(cls, each, problems)
+    declared = [
+        *((each.member, each.message, _handler(each)) for each in marked),
+        *((each.member, each.event, _assigning(each)) for each in assignments(cls, cls.read_model, problems)),
+    ]
+    handlers = by_message(declared, problems)
+    if cls.after is Projection.after:
+        return handlers
+    return {type_: _followed_by_after(handler) for type_, handler in handlers.items()}
 
 
-def _handlers_of(cls: type) -> dict[str, ProjectionHandler]:
-    handlers: dict[str, ProjectionHandler] = {}
-    for member in cls.__dict__.values():
-        mark = getattr(member, "__intent_projects__", None)
-        if mark is None:
-            continue
-        handler = _handler(cls, member, mark)
-        event_type = handler.event.DESCRIPTOR.full_name
-        if event_type in handlers:
-            raise TypeError(f"{cls.__name__}: two methods take {event_type}; leave one")
-        handlers[event_type] = handler
-    return handlers
+def _handler(marked: MarkedMethod) -> ProjectionHandler:
+    return ProjectionHandler(marked.message, marked.method, marked.takes_metadata, marked.options)
 
 
-def _handler(cls: type, method: Callable[..., Any], mark: ProjectsMark) -> ProjectionHandler:
-    names = parameter_names(method)
-    if len(names) not in (2, 3):
-        raise TypeError(f"{method.__qualname__}: it takes the row, the event and, if wanted, the metadata")
-    takes_metadata, followed = len(names) == 3, getattr(cls, "after", None) is not Projection.after
-    return ProjectionHandler(
-        event=annotated_message(method, names[1]),
-        method=_followed(method, takes_metadata) if followed else method,
-        takes_metadata=takes_metadata or followed,
-        keys=mark.key,
-    )
+def _assigning(assignment: Assignment) -> ProjectionHandler:
+    return ProjectionHandler(assignment.event, assignment.method, takes_metadata=False, keys=assignment.keys)
 
 
-def _followed(method: Callable[..., Any], takes_metadata: bool) -> Callable[..., Any]:
-    """Returns a handler that calls the projection's `after` when it leaves the row."""
+def _check_row(cls: type[Projection[Any]], marked: MarkedMethod, problems: Problems) -> None:
+    row, model = message_of(marked.hints.get(marked.parameters[0])), message_of(cls.read_model)
+    if row is not None and model is not None and row is not model:
+        fault = f"takes a row of {row.DESCRIPTOR.full_name}"
+        fix = f"annotate the row with {model.DESCRIPTOR.full_name}, the read model of its class"
+        problems.add(marked.member.module, marked.member.subject, fault, fix)
+
+
+def _followed_by_after(handler: ProjectionHandler) -> ProjectionHandler:
+    """Return a handler that calls the projection's `after` when it leaves the row."""
+    method, takes_metadata = handler.method, handler.takes_metadata
 
     @functools.wraps(method)
     def handle(projection: Projection[Any], row: Message, event: Message, meta: EventMetadata) -> Any:
-        left = method(projection, row, event, meta) if takes_metadata else method(projection, row, event)
-        if left is not DELETE:
+        result = method(projection, row, event, meta) if takes_metadata else method(projection, row, event)
+        if result is not DELETE:
             projection.after(row, meta)
-        return left
+        return result
 
-    return handle
+    return replace(handler, method=handle, takes_metadata=True)

@@ -14,18 +14,22 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from intent.annotations import annotated_message, parameter_names, returned_message
+from intent.annotations import message_of
+from intent.contracts import Problems
 from intent.errors import NotFound
+from intent.model.marks import Kind, MarkedMethod, by_message, mark, read_marks
 from intent.model.reading import DEFAULT_PAGE_SIZE, Page, ReadModelReader
 
 __all__ = ["Page", "Queries", "QueryContext", "QueryHandler", "answers"]
 
 Row = TypeVar("Row", bound=Message)
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[Message]])
+
+_ANSWERS: Final = Kind("answers", takes=("query",), coroutine=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class QueryHandler:
 
     Attributes:
         query: The message class of the query.
-        response: The message class of the answer.
+        response: The message class of the answer; `Message` itself when the method does not say it.
         method: The method, not bound.
     """
 
@@ -59,9 +63,8 @@ class QueryHandler:
 
 
 def answers(method: MethodT, /) -> MethodT:
-    """Marks a coroutine method as the answer to the query that its parameter is annotated with."""
-    method.__intent_answers__ = True  # type: ignore[attr-defined]
-    return method
+    """Mark a coroutine method as the answer to the query that its parameter is annotated with."""
+    return mark(_ANSWERS, method)
 
 
 class Queries:
@@ -69,22 +72,21 @@ class Queries:
 
     Attributes:
         handlers: The handlers by the full name of their query.
+        declaration_problems: What is wrong with the declaration; binding the context reports it.
         context: On whose behalf.
     """
 
     handlers: ClassVar[Mapping[str, QueryHandler]] = MappingProxyType({})
+    declaration_problems: ClassVar[Problems] = Problems()
 
     def __init__(self, context: QueryContext) -> None:
         self.context = context
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reads the handlers from the annotations.
-
-        Raises:
-            TypeError: An annotation is missing, or two methods answer the same query.
-        """
+        """Read the handlers from the annotations."""
         super().__init_subclass__(**kwargs)
-        cls.handlers = MappingProxyType(dict(cls.handlers) | _handlers_of(cls))
+        cls.declaration_problems = Problems()
+        cls.handlers = MappingProxyType(_handlers_of(cls, cls.declaration_problems))
 
     @property
     def tenant(self) -> str:
@@ -143,21 +145,14 @@ def _not_found(model: type[Message], key: tuple[Any, ...]) -> NotFound:
     )
 
 
-def _handlers_of(cls: type) -> dict[str, QueryHandler]:
-    handlers: dict[str, QueryHandler] = {}
-    for member in cls.__dict__.values():
-        if not getattr(member, "__intent_answers__", False):
-            continue
-        handler = _handler(member)
-        query_type = handler.query.DESCRIPTOR.full_name
-        if query_type in handlers:
-            raise TypeError(f"{cls.__name__}: two methods answer {query_type}; leave one")
-        handlers[query_type] = handler
-    return handlers
+def _handlers_of(cls: type, problems: Problems) -> dict[str, QueryHandler]:
+    marked = read_marks(cls, (_ANSWERS,), problems)
+    return by_message(((each.member, each.message, _handler(each, problems)) for each in marked), problems)
 
 
-def _handler(method: Callable[..., Awaitable[Message]]) -> QueryHandler:
-    names = parameter_names(method)
-    if len(names) != 1:
-        raise TypeError(f"{method.__qualname__}: it must take the query and nothing else")
-    return QueryHandler(annotated_message(method, names[0]), returned_message(method), method)
+def _handler(marked: MarkedMethod, problems: Problems) -> QueryHandler:
+    response = message_of(marked.hints.get("return"))
+    if response is None:
+        fix = "annotate what it returns with a message imported at the top of the module"
+        problems.add(marked.member.module, marked.member.subject, "does not say what it answers with", fix)
+    return QueryHandler(marked.message, response or Message, marked.method)

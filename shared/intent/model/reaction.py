@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from intent_contracts.intent.v1 import RecordedEvent
 
 from intent.model.consumer import Consumer
-from intent.model.projection import EventMetadata
+from intent.model.metadata import EventMetadata
 
 __all__ = ["IntendedCommand", "command_id_of", "react"]
 

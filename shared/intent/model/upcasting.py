@@ -55,10 +55,13 @@ class Upcaster(Generic[Old, New]):
         """The class of what it takes, from the annotation of the function's parameter.
 
         Raises:
-            TypeError: The annotation is missing or names no message.
+            TypeError: It has another number of parameters, or the annotation is missing or names no message.
         """
-        (parameter, *_) = inspect.signature(self.function).parameters
-        return annotated_message(self.function, parameter)
+        parameters = tuple(inspect.signature(self.function).parameters)
+        if len(parameters) != 1:
+            name = self.function.__qualname__
+            raise TypeError(f"{name}: it has {len(parameters)} parameters; let it take one message")
+        return annotated_message(self.function, parameters[0])
 
     @property
     def source(self) -> SchemaVersion:

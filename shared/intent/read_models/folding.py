@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from google.protobuf.message import Message
 
 from intent.model import DELETE, EventMetadata, Projection, ProjectionHandler
-from intent.model.projection import RowKey
+from intent.model.metadata import RowKey
 from intent.read_models.shape import TableShape
 from intent.records import LogEntry
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar, overload
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandResult, RecordedEvent
 
-from intent.annotations import parameter_names
+from intent.annotations import message_of, parameter_names, type_hints
 from intent.errors import SagaGaveUp, StepRejected
 from intent.sagas.compensation import Undo
 from intent.sagas.port import Port
@@ -271,16 +271,16 @@ def start_types(saga: type[Saga]) -> dict[str, type[Message]]:
         TypeError: Its parameter is annotated with something else.
     """
     names = parameter_names(saga.run)
-    mend = "let run take one parameter, annotated with the events that start the saga"
+    fix = "let run take one parameter, annotated with the events that start the saga"
     if len(names) != 1:
-        raise TypeError(f"{saga.__qualname__}.run takes {len(names)} parameters besides self; {mend}")
+        raise TypeError(f"{saga.__qualname__}.run takes {len(names)} parameters besides self; {fix}")
     try:
-        hint = typing.get_type_hints(saga.run).get(names[0])
-    except NameError as error:
-        raise TypeError(f"{saga.__qualname__}.run: {error}; import it at the top of its module") from error
+        hint = type_hints(saga.run).get(names[0])
+    except TypeError as error:
+        raise TypeError(f"{saga.__qualname__}.run: {error}") from error
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    found = typing.get_args(hint) if union else (hint,)
-    messages = [one for one in found if isinstance(one, type) and issubclass(one, Message)]
-    if len(messages) != len(found):
-        raise TypeError(f"{saga.__qualname__}.run: {mend}")
-    return {message.DESCRIPTOR.full_name: message for message in messages}
+    messages = [message_of(one) for one in (typing.get_args(hint) if union else (hint,))]
+    named = {message.DESCRIPTOR.full_name: message for message in messages if message is not None}
+    if None in messages:
+        raise TypeError(f"{saga.__qualname__}.run: {fix}")
+    return named

@@ -38,9 +38,11 @@ def reactions(
         registry: The contracts; by default all that are installed.
 
     Raises:
+        ContractError: The class is not declared as it should be.
         UnknownType: A message is no event.
         Exception: Whatever a method of the consumer raises.
     """
+    consumer.declaration_problems.refuse()
     recorded = [
         _recorded(registry or installed(), tenant, id, version, event)
         for version, event in enumerate(events, start=1)

@@ -47,8 +47,10 @@ def projected(
         first_at: When the first event was recorded; each further one follows a second later.
 
     Raises:
+        ContractError: The class is not declared as it should be.
         Exception: Whatever a method of the projection raises.
     """
+    projection.declaration_problems.refuse()
     contracts = registry or installed()
     shape = TableShape.of(contracts.read_models[projection.read_model.DESCRIPTOR.full_name])
     folder = Folder(projection(), shape, Upcasters(upcasters, contracts).event)

@@ -17,8 +17,9 @@ def bind_consumers(
     bound: dict[type[Consumer], str] = {}
     names: dict[str, type[Consumer]] = {}
     for consumer in consumers:
+        problems.extend(consumer.declaration_problems)
         first = names.setdefault(consumer.name, consumer)
-        if first is not consumer:
+        if first is not consumer and consumer.name:
             fault = f"is named {consumer.name}, as {first.__module__}.{first.__qualname__} is already"
             _add(consumer, fault, "give it a name of its own", problems)
         source = _source(consumer, registry, problems)
@@ -36,7 +37,7 @@ def _source(consumer: type[Consumer], registry: Registry, problems: Problems) ->
             _add(consumer, fault, "mark the message with (intent.v1.event)", problems)
         else:
             contexts.setdefault(event.context, type_)
-    if not consumer.handlers:
+    if not consumer.handlers and not len(consumer.declaration_problems):
         _add(consumer, "takes no event", "add a method with @consumes", problems)
     if len(contexts) > 1:
         fault = f"takes events of several contexts: {', '.join(contexts.values())}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from google.protobuf.message import Message
+
 from intent.contracts import Problems, QueryContract, ReadModelContract, Registry
 from intent.model.projection import Projection
 from intent.model.queries import Queries, QueryHandler
@@ -19,6 +21,9 @@ def check_projections(
     writers: dict[str, type[Projection[Any]]] = {}
     names: dict[str, type[Projection[Any]]] = {}
     for projection in projections:
+        problems.extend(projection.declaration_problems)
+        if projection.read_model is Message:
+            continue
         model = projection.read_model.DESCRIPTOR.full_name
         _check_projection(context, projection, registry, problems)
         for taken, key, what in ((writers, model, f"writes {model}"), (names, projection.name, "has a name")):
@@ -42,7 +47,7 @@ def _check_projection(
         _add(projection, fault, "mark the message with (intent.v1.read_model)", problems)
     if projection.version < 1:
         _add(projection, f"has version {projection.version}", "versions begin with 1", problems)
-    if not projection.handlers:
+    if not projection.handlers and not len(projection.declaration_problems):
         _add(projection, "takes no event", "add a method with @projects", problems)
     for type_, handler in projection.handlers.items():
         event = registry.events.get(type_)
@@ -58,8 +63,8 @@ def _check_key(
 ) -> None:
     field = contract.message.DESCRIPTOR.fields_by_name[contract.key[0]]
     if len(contract.key) != 1 or field.type != field.TYPE_STRING:
-        fault = f"does not tell in {method} which row an event concerns: the key is {', '.join(contract.key)}"
-        _add(projection, fault, "tell it with @projects(key=…)", problems)
+        fault = f"does not say in {method} which row an event concerns: the key is {', '.join(contract.key)}"
+        _add(projection, fault, "say it with key=…, as in @projects(key=…)", problems)
 
 
 def _add(cls: type, fault: str, mend: str, problems: Problems) -> None:
@@ -72,6 +77,7 @@ def check_queries(
     """Notes queries without answer, and answers that do not fit the contracts."""
     handlers = queries.handlers if queries is not None else {}
     if queries is not None:
+        problems.extend(queries.declaration_problems)
         for type_, handler in handlers.items():
             _check_answer(context, queries, registry.queries.get(type_), handler, problems)
     for contract in registry.queries.values():
@@ -93,7 +99,7 @@ def _check_answer(
     if contract is None or contract.context != context:
         fault = f"answers {type_} in {method}, which is no query of the context {context}"
         _add(queries, fault, "mark the message with (intent.v1.query)", problems)
-    elif handler.response is not contract.response:
+    elif handler.response not in (contract.response, Message):
         wanted = contract.response.DESCRIPTOR.full_name
         fault = f"answers {type_} in {method} with {handler.response.DESCRIPTOR.full_name}"
         _add(queries, fault, f"return {wanted}, as the method {contract.method} says", problems)

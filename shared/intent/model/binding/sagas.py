@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from intent.contracts import Problems, Registry, SagaContract
 from intent.model.binding.rejections import check_rejections
+from intent.model.marks import read_marks
 from intent.sagas import Adapter, Saga, start_types
 
 __all__ = ["bind_sagas", "check_ports"]
@@ -44,12 +45,18 @@ def bind_sagas(
 
 def _check_saga(saga: type[Saga], contract: SagaContract, problems: Problems) -> None:
     where = (saga.__module__, saga.__qualname__)
+    # A saga has no handlers: a mark in it is a mistake that would go unnoticed.
+    read_marks(saga, (), problems)
+    if not inspect.iscoroutinefunction(saga.run):
+        problems.add(
+            saga.__module__, f"{saga.__qualname__}.run", "is no coroutine function", "make it an async def"
+        )
     if "." in saga.__qualname__:
         problems.add(*where, "is no class of its module's top level", "move it there: a sandbox imports it")
     try:
         taken = set(start_types(saga))
     except TypeError as error:
-        problems.add(*where, f"does not tell what it is started by ({error})", "annotate the parameter")
+        problems.add(*where, f"does not say what it is started by ({error})", "annotate the parameter")
         return
     if not contract.child and taken != set(contract.starts_on):
         fault = f"takes {', '.join(sorted(taken))} in run, but is started by {', '.join(contract.starts_on)}"
