@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import configparser
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .files import PACKAGES, PLATFORM, ROOT, ROOT_MODULES
+from .files import PACKAGES, PLATFORM, ROOT, ROOT_MODULES, lint_imports
 
 _MOST_MODULES = 16
 _CROSS_CUTTING = {
@@ -79,10 +77,7 @@ def sketch(tmp_path: Path) -> Path:
 
 def _lint(root: Path) -> str:
     """Return what the linter says against a tree; empty when it finds nothing."""
-    linter = Path(sys.executable).parent / "lint-imports"
-    done = subprocess.run(
-        [linter, "--no-logo", "--no-cache"], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = lint_imports(root)
     return done.stdout + done.stderr if done.returncode else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .files import ROOT, tracked
 
 _LONGEST_MODULE = 400
 _LONGEST_FUNCTION = 50
+_WRITTEN_BY_PROGRAMS = ("tests/deploy/golden/", "tests/replay/histories/", "requirements/")
 # Written in parts, so that this file names none of them.
 _HOSTS = [
     ".".join(parts)
@@ -104,3 +106,16 @@ def test_ci_runs_make_test() -> None:
     run = ROOT / ".ci" / "run"
     assert run.stat().st_mode & 0o111
     assert run.read_text().rstrip().endswith("exec make test")
+
+
+def test_editors_and_the_linter_agree_on_the_length_of_a_line() -> None:
+    said = re.search(r"^max_line_length = (\d+)$", (ROOT / ".editorconfig").read_text(), re.MULTILINE)
+    assert said is not None
+    assert int(said[1]) == tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["line-length"]
+
+
+def test_texts_are_as_editors_leave_them() -> None:
+    """Without blanks at the end of a line, and with an end of the last line."""
+    untidy = [str(path) for path, text in _texts() if re.search(r"[ \t\r]$", text, re.MULTILINE)]
+    unended = [str(path) for path, text in _texts() if text and not text.endswith("\n")]
+    assert [path for path in (*untidy, *unended) if not path.startswith(_WRITTEN_BY_PROGRAMS)] == []

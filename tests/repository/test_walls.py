@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import configparser
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .files import ROOT, lint_imports
+
 CONTEXTS = sorted(path.parent.name for path in (ROOT / "contexts").glob("*/pyproject.toml"))
 
 
@@ -19,16 +18,6 @@ def _contracts() -> configparser.ConfigParser:
     parser = configparser.ConfigParser()
     parser.read(ROOT / ".importlinter")
     return parser
-
-
-def _lint(root: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
@@ -51,7 +40,7 @@ def test_a_context_depends_on_the_platform_only(context: str) -> None:
 
 
 def test_the_walls_hold() -> None:
-    done = _lint(ROOT)
+    done = lint_imports(ROOT)
     assert done.returncode == 0, done.stdout
 
 
@@ -61,6 +50,6 @@ def test_a_context_that_reaches_for_the_database_is_refused(tmp_path: Path) -> N
     (tmp_path / "broken" / "reaching.py").write_text("import asyncpg\n")
     rules = (ROOT / ".importlinter").read_text().replace("    orders\n", "    broken\n")
     (tmp_path / ".importlinter").write_text(rules)
-    done = _lint(tmp_path)
+    done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "broken.reaching -> asyncpg" in done.stdout
