@@ -240,7 +240,11 @@ class UnknownType(CommandError):
 
 
 class Rejected(CommandError):
-    """A business rule refused the command."""
+    """A business rule refused the command.
+
+    Its `reason` is equal to a constant of the context's contracts, e.g. to
+    ``intent_contracts.orders.v1.Reason.ORDER_NOT_OPEN``.
+    """
 
     kind = FailureKind.FAILURE_KIND_REJECTED
 

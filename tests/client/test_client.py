@@ -21,7 +21,7 @@ from intent.errors import (
     VersionConflict,
 )
 from intent_contracts.intent.v1 import CommandResult, CommandStatus
-from intent_contracts.orders.v1 import ChangeLine
+from intent_contracts.orders.v1 import ChangeLine, Reason
 
 from ..service.support import MemoryRouter, Served, place, reached
 
@@ -31,12 +31,14 @@ async def test_the_servers_errors_are_raised_as_the_same_exceptions(orders: Serv
     await client.execute(place())
     with pytest.raises(Rejected) as rejected:
         await client.execute(place())
-    assert rejected.value.reason == "ORDER_ALREADY_PLACED"
+    assert rejected.value.reason == Reason.ORDER_ALREADY_PLACED
+    assert rejected.value.reason not in {Reason.ORDER_NOT_OPEN, Reason.ORDER_CANCELLED}
     assert rejected.value.metadata["command_id"]
     with pytest.raises(VersionConflict):
         await client.execute(ChangeLine(order_id="o-1", line_id="1", quantity=2), expected_version=9)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as missing:
         await client.execute(ChangeLine(order_id="o-2", line_id="1", quantity=2))
+    assert missing.value.reason == Reason.ORDER_NOT_FOUND
     with pytest.raises(PermissionDenied):
         await orders.client(roles=[]).execute(place("o-3"))
     with pytest.raises(InvalidCommand) as invalid:

@@ -97,7 +97,8 @@ class Aggregate(Generic[S]):
         """Refuses the command by a business rule.
 
         Args:
-            reason: Stable, in upper snake case, e.g. ``ORDER_ALREADY_PLACED``.
+            reason: One that the command's contract declares in `rejects`, e.g.
+                ``Reason.ORDER_ALREADY_PLACED`` of the generated contracts.
             message: A sentence for a person; ``{id}`` and the names of facts are filled in.
             facts: Further facts, which the caller gets as strings.
 
@@ -116,7 +117,8 @@ class Aggregate(Generic[S]):
         """Refuses the command when the aggregate does not exist.
 
         Raises:
-            AggregateNotFound: It does not; the reason is its name, e.g. ``ORDER_NOT_FOUND``.
+            AggregateNotFound: It does not; the reason is its name, e.g. ``ORDER_NOT_FOUND``, which the
+                command's contract declares in `rejects`.
         """
         if not self.version:
             words = snake_case(self.name)
