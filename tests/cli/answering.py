@@ -1,8 +1,8 @@
-"""Starts one context and prints what it answers to a command and then to a query.
+"""Start one context and print its answers to a command and then to a query.
 
     python -m tests.cli.answering loyalty RegisterAccount '{…}' GetAccount '{…}'
 
-A program of its own, because the context may be installed elsewhere than where the tests run.
+It is a separate program, because the context may be installed in another environment than the tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .running import intent
 
 
 def main(context: str, *calls: str) -> int:
-    """Returns the exit code of the first call that fails, or 0."""
+    """Return the exit code of the first call that fails, or 0."""
     with LocalPlatform(durable=False, keep_workflows=False) as platform:
         asyncio.run(platform.prepare(context))
         with platform.service(context) as service:

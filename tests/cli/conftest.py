@@ -28,18 +28,18 @@ from .running import Done, environment, intent, wait_until
 
 @dataclass
 class Collector(TraceServiceServicer):
-    """Takes traces over OTLP.
+    """Receives traces over OTLP.
 
     Attributes:
-        spans: The spans that came, with their process's name.
-        port: Where it listens.
+        spans: The spans that it received.
+        port: The port that it listens on.
     """
 
     spans: list[Any] = field(default_factory=list)
     port: int = 0
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Takes spans."""
+        """Store spans."""
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
@@ -48,13 +48,13 @@ class Collector(TraceServiceServicer):
 
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
-    """A collector of traces on a free port."""
-    taking = Collector()
+    """Return a collector of traces on a free port."""
+    collecting = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(taking, server)  # type: ignore[no-untyped-call]
-    taking.port = server.add_insecure_port("127.0.0.1:0")
+    add_TraceServiceServicer_to_server(collecting, server)  # type: ignore[no-untyped-call]
+    collecting.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    yield taking
+    yield collecting
     server.stop(None)
 
 
@@ -65,7 +65,7 @@ class Dev:
     Attributes:
         process: Its process.
         folder: Its data.
-        output: The file with what it shows.
+        output: The file with its output.
     """
 
     process: subprocess.Popen[bytes]
@@ -74,24 +74,24 @@ class Dev:
 
     @property
     def state(self) -> DevState:
-        """What it tells other commands."""
+        """The state that it publishes for other commands."""
         state = DevState.read(self.folder)
         assert state is not None
         return state
 
     def run(self, *arguments: str, stdin: str = "") -> Done:
-        """Runs another command beside it."""
+        """Run another command beside it."""
         return intent(*arguments, stdin=stdin, env=environment(INTENT_DEV_DATA=str(self.folder)))
 
     def children(self) -> list[int]:
-        """Returns the ids of its processes."""
+        """Return the ids of its processes."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager
 def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev]:
-    """Starts `intent dev` on free ports, waits until everything runs, and ends it as Ctrl-C does."""
+    """Start `intent dev` on free ports, wait until everything runs, and end it as Ctrl-C does."""
     output = folder / "output"
     with output.open("ab") as out:
         process = subprocess.Popen(
@@ -126,7 +126,7 @@ def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev
 
 @pytest.fixture(scope="session")
 def dev_folder() -> Iterator[Path]:
-    """A folder that every user may enter."""
+    """Return a folder that every user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="intent-dev-"))
     folder.chmod(0o755)
     yield folder
@@ -135,7 +135,7 @@ def dev_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def dev(dev_folder: Path, collector: Collector) -> Iterator[Dev]:
-    """A running `intent dev` that sends traces to the collector; ended as Ctrl-C ends it."""
+    """Run `intent dev`, which sends traces to the collector, and end it as Ctrl-C does."""
     with running_dev(
         dev_folder,
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",

@@ -1,4 +1,4 @@
-"""Runs the command line as a person does."""
+"""Run the command line as a person does."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ORDER: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command left.
+    """The outcome of a command.
 
     Attributes:
         code: Its exit code.
-        out: What it wrote to standard output.
-        err: What it wrote to standard error.
+        out: Its standard output.
+        err: Its standard error.
     """
 
     code: int
@@ -46,7 +46,7 @@ class Done:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Returns the environment of a command: nothing of Intent's but these."""
+    """Return the environment of a command, with only these variables of Intent."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("INTENT_", "TEMPORAL_"))
     }
@@ -56,7 +56,7 @@ def environment(**variables: str) -> dict[str, str]:
 def intent(
     *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Done:
-    """Runs a command to its end, in this process: starting Python for each takes longer than its work."""
+    """Run a command to its end, in this process: starting Python would take longer than the command."""
     out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
     with (
         mock.patch.dict(os.environ, env or environment(), clear=True),
@@ -74,7 +74,7 @@ def intent(
 
 
 def process(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
-    """Runs a command as a process of its own."""
+    """Run a command as a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "intent.cli", *arguments],
         capture_output=True,
@@ -87,7 +87,7 @@ def process(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
 
 
 def wait_until(ready: Callable[[], object], seconds: float, what: str) -> None:
-    """Waits until something holds.
+    """Wait until something holds.
 
     Raises:
         AssertionError: It does not hold in time.
@@ -99,7 +99,7 @@ def wait_until(ready: Callable[[], object], seconds: float, what: str) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Tells whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
     except OSError:

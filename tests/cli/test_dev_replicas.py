@@ -17,7 +17,7 @@ from .running import ORDER, environment, intent, lives, wait_until
 
 @pytest.fixture
 def doubled() -> Iterator[Dev]:
-    """A running `intent dev` with two processes of orders; every user may enter its folder."""
+    """Run `intent dev` with two processes of orders, in a folder that every user may enter."""
     with tempfile.TemporaryDirectory(prefix="intent-dev-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with running_dev(Path(folder), "--replicas", "orders=2") as running:
@@ -25,7 +25,7 @@ def doubled() -> Iterator[Dev]:
 
 
 def _pid_of(port: str) -> int:
-    """Returns the process that listens on a port, by its variables."""
+    """Return the process that listens on a port, by its variables."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
@@ -47,27 +47,27 @@ def _place(dev: Dev, target: str, order_id: str) -> int:
 def test_each_process_has_its_port_its_log_and_its_supervision(doubled: Dev) -> None:
     address = doubled.state.contexts["orders"]
     (other,) = address.others
-    wait_until(lambda: other in doubled.output.read_text(), 30, "its address is told")
+    wait_until(lambda: other in doubled.output.read_text(), 30, "its address is shown")
     assert (doubled.folder / "logs" / "orders-2.log").exists()
     assert [_place(doubled, target, f"o-{n}") for n, target in enumerate((address.target, other))] == [0, 0]
 
     killed = _pid_of(other.rpartition(":")[2])
     os.kill(killed, signal.SIGKILL)
-    # Its neighbour goes on meanwhile, and it is started again by itself.
+    # Meanwhile its neighbour continues, and it is restarted.
     assert _place(doubled, address.target, "o-3") == 0
-    wait_until(lambda: "orders-2 ended by signal 9" in doubled.output.read_text(), 30, "its end is told")
+    wait_until(lambda: "orders-2 ended by signal 9" in doubled.output.read_text(), 30, "its end is shown")
     wait_until(lambda: _pid_of(other.rpartition(":")[2]) not in {0, killed}, 60, "it runs again")
     wait_until(lambda: _place(doubled, other, "o-4") == 0, 60, "it serves again")
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("ordes=2", "--replicas ordes=2: there is no context ordes; installed are: inventory, orders"),
         ("orders=many", "--replicas orders=many must be a number up to 10, or CONTEXT=NUMBER"),
         ("0", "--replicas 0 must be a number up to 10"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(given: str, said: str, tmp_path: Path) -> None:
+def test_wrong_replicas_are_refused(given: str, message: str, tmp_path: Path) -> None:
     done = intent("dev", "--replicas", given, cwd=tmp_path)
-    assert (done.code, said in done.err) == (2, True), done.err
+    assert (done.code, message in done.err) == (2, True), done.err

@@ -39,16 +39,16 @@ def _receive(dev: Dev, warehouse: str, correlation: str, cause: str = "") -> Com
     return asyncio.run(send())
 
 
-def _story(dev: Dev) -> tuple[str, str]:
-    """Makes a story of two contexts and returns its correlation and the first command's id."""
-    correlation = f"story-{uuid4()}"
+def _correlated(dev: Dev) -> tuple[str, str]:
+    """Send correlated commands to two contexts; return the correlation id and the first command's id."""
+    correlation = f"checkout-{uuid4()}"
     placed = _place(dev, f"o-{correlation}", correlation)
     _receive(dev, f"w-{correlation}", correlation, placed["events"][0]["event_id"])
     return correlation, placed["command_id"]
 
 
-def test_a_story_is_traced_over_its_contexts(dev: Dev) -> None:
-    correlation, command = _story(dev)
+def test_a_correlation_is_traced_over_its_contexts(dev: Dev) -> None:
+    correlation, command = _correlated(dev)
     trace = ("trace", correlation, "-t", TENANT, "--fields")
     wait_until(lambda: "OrderNoted" in dev.run(*trace).out, 60, "shipping has noted the order")
     done = dev.run(*trace)
@@ -58,7 +58,7 @@ def test_a_story_is_traced_over_its_contexts(dev: Dev) -> None:
     assert f"+0 ms orders command {command} by dev" in first
     assert f"+0 ms OrderPlaced orders Order/o-{correlation} v1" in placed
     assert '"customer_id": "ann"' in placed
-    # What followed from the order, in whichever order it came.
+    # What followed from the order may have arrived in any order.
     (second, received), (third, noted) = sorted([rest[:2], rest[2:]], key=lambda pair: "shipping" in pair[0])
     assert " inventory command " in second
     assert f" StockReceived inventory Warehouse/w-{correlation} v1" in received
@@ -70,7 +70,7 @@ def test_a_story_is_traced_over_its_contexts(dev: Dev) -> None:
         assert indents == sorted(set(indents))
 
 
-def test_a_story_without_a_correlation_of_its_own_has_the_id_of_its_first_command(dev: Dev) -> None:
+def test_a_command_without_a_correlation_id_is_traced_by_its_own_id(dev: Dev) -> None:
     done = dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": "o-first"}), "-t", TENANT, "--json")
     command = json.loads(done.out)["command_id"]
     traced = json.loads(dev.run("trace", command, "-t", TENANT, "--json").out)
@@ -78,30 +78,30 @@ def test_a_story_without_a_correlation_of_its_own_has_the_id_of_its_first_comman
     assert traced["story"][0]["then"][0]["event"]["data"]["customer_id"] == "ann"
 
 
-def test_a_story_of_another_tenant_is_not_found(dev: Dev) -> None:
-    correlation, _ = _story(dev)
+def test_a_trace_of_another_tenant_is_not_found(dev: Dev) -> None:
+    correlation, _ = _correlated(dev)
     done = dev.run("trace", correlation, "-t", "stranger")
     assert done.code == 1
     assert f"nothing has the correlation id {correlation} of tenant stranger" in done.err
     assert json.loads(dev.run("trace", correlation, "-t", "stranger", "--json").out)["story"] == []
 
 
-def test_a_context_that_is_away_is_named_and_the_rest_is_shown(dev: Dev) -> None:
-    correlation, _ = _story(dev)
+def test_an_unavailable_context_is_named_and_the_rest_is_shown(dev: Dev) -> None:
+    correlation, _ = _correlated(dev)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        away = f"127.0.0.1:{nobody.getsockname()[1]}"
-        targets = f"orders={dev.state.contexts['orders'].target},inventory={away}"
+        unreachable = f"127.0.0.1:{nobody.getsockname()[1]}"
+        targets = f"orders={dev.state.contexts['orders'].target},inventory={unreachable}"
         caller = ("--target", targets, "-t", TENANT, "--timeout", "1")
         done = dev.run("trace", correlation, *caller)
         assert done.code == 0, done.err
         assert "OrderPlaced orders" in done.out
-        assert f"inventory is not shown: no answer from {away} within 1 s" in done.out
-        told = json.loads(dev.run("trace", correlation, *caller, "--json").out)
-        assert told["away"] == {"inventory": f"no answer from {away} within 1 s"}
+        assert f"inventory is not shown: no answer from {unreachable} within 1 s" in done.out
+        values = json.loads(dev.run("trace", correlation, *caller, "--json").out)
+        assert values["away"] == {"inventory": f"no answer from {unreachable} within 1 s"}
         missing = dev.run("trace", "nothing", *caller)
         assert "inventory was not asked: no answer from" in missing.err
-        assert intent("trace", correlation, "--target", away, "-t", TENANT, "--timeout", "1").code == 4
+        assert intent("trace", correlation, "--target", unreachable, "-t", TENANT, "--timeout", "1").code == 4
 
 
 def test_one_target_option_serves_commands_to_any_context(dev: Dev) -> None:
@@ -111,20 +111,19 @@ def test_one_target_option_serves_commands_to_any_context(dev: Dev) -> None:
     only = f"inventory={dev.state.contexts['inventory'].target}"
     done = intent("send", "PlaceOrder", order, "--target", only, "-t", TENANT)
     assert done.code == 2
-    assert "the context orders has no address in --target; named are: inventory" in done.err
-    assert "is no address; it reads like" in intent("events", "--target", "orders=", "-t", TENANT).err
+    assert "the context orders has no address in --target; which names: inventory" in done.err
+    assert "is no address; write it like" in intent("events", "--target", "orders=", "-t", TENANT).err
 
 
 def test_events_of_all_contexts_are_read_in_the_order_of_time(dev: Dev) -> None:
     tenant = f"t-{uuid4()}"
-    stories = [f"s-{number}" for number in range(3)]
-    for story in stories:
-        dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": story}), "-t", tenant)
+    for order_id in (f"s-{number}" for number in range(3)):
+        dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": order_id}), "-t", tenant)
         dev.run(
             *("send", "ReceiveStock", '{"warehouse_id": "w", "lines": [{"sku": "tea", "quantity": 1}]}'),
             *("-t", tenant),
         )
-    # Not of shipping, which notes the orders some time later.
+    # Without shipping, which notes the orders some time later.
     targets = ",".join(f"{name}={dev.state.contexts[name].target}" for name in ("orders", "inventory"))
     reading = ("events", "--target", targets, "-t", tenant)
     lines = dev.run(*reading).out.splitlines()

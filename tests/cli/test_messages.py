@@ -1,4 +1,4 @@
-"""JSON that does not fit a contract: every field is named, with the mend."""
+"""JSON that does not fit a contract: the error names every field and says how to fix it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from intent_contracts.orders.v1 import ListOrders, OrderStatus, OrderView, Place
 from .running import ORDER
 
 
-def _said(value: Any, kind: Any = PlaceOrder) -> str:
+def _error(value: Any, kind: Any = PlaceOrder) -> str:
     with pytest.raises(UsageError) as caught:
         message_of(kind, json.dumps(value))
     return str(caught.value)
@@ -44,11 +44,11 @@ def test_large_numbers_enums_and_times_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ({"order": "x"}, "there is no field order; did you mean order_id?"),
         ({"zzz": 1}, "PlaceOrder has: order_id, customer_id, lines"),
-        ({"order_id": 7}, "order_id must be a text, not the number 7"),
+        ({"order_id": 7}, "order_id must be a string, not the number 7"),
         ({"lines": {}}, "lines must be a list, not an object"),
         ({"lines": [3]}, "lines[0] must be an object, not the number 3"),
         ({"lines": [{}, {"quantity": 1.5}]}, "lines[1].quantity must be a whole number, not the number 1.5"),
@@ -57,24 +57,24 @@ def test_large_numbers_enums_and_times_are_read() -> None:
         ([], "it must be an object, not a list"),
     ],
 )
-def test_what_does_not_fit_is_named(value: Any, said: str) -> None:
-    assert said in _said(value)
+def test_every_misfit_is_named(value: Any, message: str) -> None:
+    assert message in _error(value)
 
 
-def test_a_value_that_is_none_of_an_enum_lists_them() -> None:
-    assert "status must be one of ORDER_STATUS_UNSPECIFIED, ORDER_STATUS_OPEN" in _said(
+def test_the_values_of_an_enum_are_listed_for_a_wrong_one() -> None:
+    assert "status must be one of ORDER_STATUS_UNSPECIFIED, ORDER_STATUS_OPEN" in _error(
         {"status": "OPEN"}, ListOrders
     )
 
 
 def test_a_number_out_of_range_is_refused() -> None:
-    assert "this is no orders.v1.ListOrders" in _said({"page_size": 99999999999}, ListOrders)
+    assert "this is not a valid orders.v1.ListOrders" in _error({"page_size": 99999999999}, ListOrders)
 
 
-def test_every_problem_is_told_at_once() -> None:
-    said = _said({"order": 1, "customer_id": 2})
-    assert "no field order" in said
-    assert "customer_id must be" in said
+def test_every_problem_is_reported_at_once() -> None:
+    error = _error({"order": 1, "customer_id": 2})
+    assert "no field order" in error
+    assert "customer_id must be" in error
 
 
 def test_an_example_fits_its_contract() -> None:

@@ -28,7 +28,7 @@ class Copy:
     root: Path
 
     def run(self, *arguments: str) -> str:
-        """Runs a program to its end and returns what it wrote.
+        """Run a program to its end and return its output.
 
         Raises:
             AssertionError: It failed.
@@ -46,12 +46,12 @@ class Copy:
         return done.stdout
 
     def tool(self, name: str, *arguments: str) -> str:
-        """Runs a program that is installed in the copy."""
+        """Run a program that is installed in the copy."""
         return self.run(str(self.root / ".venv" / "bin" / name), *arguments)
 
 
 def _copied(target: Path) -> Path:
-    """Copies what git would take, with the times of the files, so that make has as little to do."""
+    """Copy the files that git would take, with their times, so that make has little to do."""
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"],
         cwd=ROOT,
@@ -72,22 +72,22 @@ def _new(root: Path, *arguments: str) -> Done:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """A copy with the context `gift_cards`, as `make install` leaves it."""
-    made = Copy(_copied(tmp_path_factory.mktemp("copy")))
-    # make takes what is installed here already for uv itself.
-    os.symlink(ROOT / ".tools", made.root / ".tools")
-    done = _new(made.root, "gift_cards")
+    """Return a copy with the context `gift_cards`, installed by `make install`."""
+    copied = Copy(_copied(tmp_path_factory.mktemp("copy")))
+    # make uses the uv that is installed here already.
+    os.symlink(ROOT / ".tools", copied.root / ".tools")
+    done = _new(copied.root, "gift_cards")
     assert done.code == 0, done.err
-    made.run("git", "init", "--quiet")
-    made.run("git", "add", "--all")
-    made.run("make", "install")
-    yield made
-    shutil.rmtree(made.root)
+    copied.run("git", "init", "--quiet")
+    copied.run("git", "add", "--all")
+    copied.run("make", "install")
+    yield copied
+    shutil.rmtree(copied.root)
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A folder with as much of the repository as a new context changes."""
+    """Return a folder with the part of the repository that a new context changes."""
     for path in (".importlinter", "pyproject.toml", "proto/buf.yaml", "requirements/intent.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
@@ -110,7 +110,7 @@ def test_its_tests_and_those_of_the_repository_pass(copy: Copy) -> None:
     )
 
 
-def test_it_is_typed_styled_and_behind_the_walls(copy: Copy) -> None:
+def test_it_passes_types_style_and_import_rules(copy: Copy) -> None:
     copy.tool("ruff", "check", "contexts/gift_cards")
     copy.tool("ruff", "format", "--check", "contexts/gift_cards")
     copy.tool("mypy", "contexts/gift_cards")
@@ -128,22 +128,22 @@ def test_it_answers_its_first_command_and_query(copy: Copy) -> None:
     card = '{"gift_card_id": "gift-card-1"}'
     named = '{"gift_card_id": "gift-card-1", "name": "first"}'
     calls = ("gift_cards.v1.RegisterGiftCard", named, "gift_cards.v1.GetGiftCard", card)
-    said = copy.tool("python", "-m", "tests.cli.answering", "gift_cards", *calls)
-    sent, _, answered = said.partition("{")
+    output = copy.tool("python", "-m", "tests.cli.answering", "gift_cards", *calls)
+    sent, _, answered = output.partition("{")
     assert sent.startswith(
         "GiftCard/gift-card-1 is at version 1, position 1\n  gift_cards.v1.GiftCardRegistered"
     )
     assert json.loads("{" + answered) == json.loads(named)
 
 
-def test_it_tells_what_it_wrote_and_what_to_do_next(workspace: Path) -> None:
+def test_it_prints_what_it_wrote_and_what_to_do_next(workspace: Path) -> None:
     before = _texts(workspace)
     done = _new(workspace, "loyalty", "--aggregate", "Account")
     assert done.code == 0, done.err
     after = _texts(workspace)
-    assert {f"  wrote {path}" for path in after.keys() - before.keys()} == set(_said(done, "wrote"))
+    assert {f"  wrote {path}" for path in after.keys() - before.keys()} == set(_lines(done, "wrote"))
     changed = {path for path in before if before[path] != after[path]}
-    assert {f"  changed {path}" for path in changed} == set(_said(done, "changed"))
+    assert {f"  changed {path}" for path in changed} == set(_lines(done, "changed"))
     assert (
         """intent send loyalty.v1.RegisterAccount '{"account_id": "account-1", "name": "first"}'"""
         in done.out
@@ -151,7 +151,7 @@ def test_it_tells_what_it_wrote_and_what_to_do_next(workspace: Path) -> None:
     assert "def register(self, command: RegisterAccount) -> AccountRegistered:" in "".join(after.values())
 
 
-def _said(done: Done, verb: str) -> list[str]:
+def _lines(done: Done, verb: str) -> list[str]:
     return [line for line in done.out.splitlines() if line.startswith(f"  {verb} ")]
 
 
@@ -168,10 +168,10 @@ def test_it_is_deployed_as_its_neighbours_are_under_names_that_kubernetes_takes(
     for path in (workspace / "helm" / "values" / "orders").iterdir():
         path.write_text("context: orders\nimage: intent/orders\nsecret: orders-database\nnot: reorders\n")
     assert _new(workspace, "gift_cards").code == 0
-    made = workspace / "helm" / "values" / "gift_cards"
+    new = workspace / "helm" / "values" / "gift_cards"
     neighbour = workspace / "helm" / "values" / "orders"
-    assert [path.name for path in made.iterdir()] == [path.name for path in neighbour.iterdir()]
-    assert (made / "prod.yaml").read_text() == (
+    assert [path.name for path in new.iterdir()] == [path.name for path in neighbour.iterdir()]
+    assert (new / "prod.yaml").read_text() == (
         "context: gift_cards\nimage: intent/gift_cards\nsecret: gift-cards-database\nnot: reorders\n"
     )
     databases = (workspace / "k8s" / "dev" / "databases.yaml").read_text()
@@ -203,7 +203,7 @@ def test_outside_of_a_repository_it_says_where_to_go(tmp_path: Path) -> None:
     assert "is in no workspace of Intent: change into the repository" in done.err
 
 
-def test_a_second_of_the_same_name_is_refused(workspace: Path) -> None:
+def test_a_second_context_of_the_same_name_is_refused(workspace: Path) -> None:
     assert _new(workspace, "loyalty").code == 0
     done = _new(workspace, "loyalty")
     assert done.code == 2
@@ -217,7 +217,7 @@ def test_a_folder_in_the_way_is_left_alone(workspace: Path, path: str) -> None:
     before = _texts(workspace)
     done = _new(workspace, "loyalty")
     assert done.code == 2
-    assert f"{Path(path).parent} is there already" in done.err
+    assert f"{Path(path).parent} exists already" in done.err
     assert _texts(workspace) == before
 
 
@@ -226,7 +226,7 @@ def test_a_file_in_the_way_is_left_alone(workspace: Path) -> None:
     before = _texts(workspace)
     done = _new(workspace, "loyalty")
     assert done.code == 2
-    assert "requirements/loyalty.txt is there already; nothing was written" in done.err
+    assert "requirements/loyalty.txt exists already; nothing was written" in done.err
     assert _texts(workspace) == before
 
 
@@ -235,14 +235,14 @@ def test_a_file_that_no_longer_lists_contexts_is_named(workspace: Path) -> None:
     before = _texts(workspace)
     done = _new(workspace, "loyalty")
     assert done.code == 2
-    assert ".importlinter has no forbidden_modules of [importlinter:contract:platform] any more" in done.err
+    assert ".importlinter no longer has forbidden_modules of [importlinter:contract:platform]" in done.err
     assert _texts(workspace) == before
 
 
-def test_what_was_written_is_taken_back_when_something_cannot_be(workspace: Path) -> None:
+def test_everything_is_undone_if_a_file_cannot_be_written(workspace: Path) -> None:
     before = _texts(workspace)
     plan = ScaffoldPlan.of(Workspace(workspace), "loyalty")
-    # Between plan and writing somebody makes a folder where a file belongs.
+    # Between planning and writing somebody creates a folder where a file belongs.
     (workspace / "requirements" / "loyalty.txt").mkdir()
     with pytest.raises(Exception, match=r"loyalty\.txt cannot be written: .*; nothing was changed"):
         plan.write()
@@ -252,34 +252,34 @@ def test_what_was_written_is_taken_back_when_something_cannot_be(workspace: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("Gift-Cards", "how about gift_cards?"),
         ("gift__cards", "how about gift_cards?"),
         ("2nd", "how about nd?"),
         ("ünder", "use lower-case letters and digits"),
-        ("class", "a word of Python"),
-        ("match", "a word of Python"),
-        ("message", "a word of the proto language"),
-        ("stream", "a word of the proto language"),
+        ("class", "a keyword of Python"),
+        ("match", "a keyword of Python"),
+        ("message", "a keyword of the proto language"),
+        ("stream", "a keyword of the proto language"),
         ("v1", "how a version of a contract is named"),
         ("pg_cards", "a schema of PostgreSQL"),
         ("intent", "a package of the platform"),
         ("email", "a module of Python's library"),
         ("grpc", "an installed Python package"),
-        ("docs", "docs is there already"),
-        ("a" * 31, "30 letters are the most"),
+        ("docs", "docs exists already"),
+        ("a" * 31, "it may have 30 letters"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_with_the_reason(workspace: Path, name: str, said: str) -> None:
+def test_an_unusable_name_is_refused_with_the_reason(workspace: Path, name: str, message: str) -> None:
     (workspace / "docs").mkdir()
     done = _new(workspace, name)
     assert done.code == 2
-    assert said in done.err
+    assert message in done.err
 
 
 @pytest.mark.parametrize(
-    ("aggregate", "said"),
+    ("aggregate", "message"),
     [
         ("gift_card", "how about GiftCard?"),
         ("SKU", "how about Sku?"),
@@ -288,10 +288,10 @@ def test_a_name_that_cannot_be_is_refused_with_the_reason(workspace: Path, name:
         ("SubscriptionAgreements", "at most 20 letters"),
     ],
 )
-def test_an_aggregate_that_cannot_be_is_refused(workspace: Path, aggregate: str, said: str) -> None:
+def test_an_unusable_aggregate_is_refused(workspace: Path, aggregate: str, message: str) -> None:
     done = _new(workspace, "loyalty", "-a", aggregate)
     assert done.code == 2
-    assert said in done.err
+    assert message in done.err
 
 
 def test_a_message_may_not_have_the_name_of_the_service(workspace: Path) -> None:

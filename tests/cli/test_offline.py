@@ -1,4 +1,4 @@
-"""What the command line says when nothing runs."""
+"""The command line when nothing runs."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def test_describe_shows_a_message_with_an_example_to_send() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said", "code"),
+    ("arguments", "message", "code"),
     [
         (("send", "PlaceOrdr", "{}"), "there is no command PlaceOrdr; did you mean PlaceOrder?", 2),
-        (("send", "ConfirmOrder", "{"), "this is no JSON: Expecting property name", 2),
+        (("send", "ConfirmOrder", "{"), "this is not JSON: Expecting property name", 2),
         (("send", "ConfirmOrder", '{"order": 1}'), "there is no field order; did you mean order_id?", 2),
         (("send", "ConfirmOrder", '{"order_id": ""}'), "order_id: ", 1),
         (("send", "ConfirmOrder", '{"order_id": "o-1"}'), "nothing runs here: start `intent dev`", 2),
         (("send", "ConfirmOrder", "-f", "no.json"), "no.json cannot be read", 2),
-        (("query", "GetOrder", '{"order_id": 3}'), "order_id must be a text, not the number 3", 2),
+        (("query", "GetOrder", '{"order_id": 3}'), "order_id must be a string, not the number 3", 2),
         (("events", "--type", "OrderPlacd"), "did you mean OrderPlaced?", 2),
         (("events", "--stream", "/x"), "names no aggregate", 2),
         (("describe", "ordes"), "there is no context or message ordes", 2),
@@ -97,11 +97,11 @@ def test_describe_shows_a_message_with_an_example_to_send() -> None:
         (("nonsense",), "No such command", 2),
     ],
 )
-def test_an_error_is_said_without_a_stack(
-    arguments: tuple[str, ...], said: str, code: int, tmp_path: Path
+def test_an_error_is_reported_without_a_stack(
+    arguments: tuple[str, ...], message: str, code: int, tmp_path: Path
 ) -> None:
     done = intent(*arguments, cwd=tmp_path)
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert done.code == code
 
@@ -117,7 +117,7 @@ def test_a_wrong_setting_is_named() -> None:
     assert done.code == 3
 
 
-def test_a_context_that_is_away_is_told(tmp_path: Path) -> None:
+def test_an_unavailable_context_is_reported(tmp_path: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{nobody.getsockname()[1]}"
@@ -135,9 +135,9 @@ def test_a_target_needs_a_tenant(tmp_path: Path) -> None:
     assert "which tenant? give --tenant" in done.err
 
 
-def test_postgres_away_is_one_sentence() -> None:
-    away = environment(INTENT_DATABASE_URL="postgresql://x:y@127.0.0.1:1/intent")
-    done = intent("serve", "orders", env=away)
+def test_unavailable_postgres_is_reported_in_one_sentence() -> None:
+    unreachable = environment(INTENT_DATABASE_URL="postgresql://x:y@127.0.0.1:1/intent")
+    done = intent("serve", "orders", env=unreachable)
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert "check INTENT_DATABASE_URL" in done.err

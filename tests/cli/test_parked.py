@@ -36,14 +36,14 @@ class Failing(Consumer):
 
 
 def consume(dev: Dev, until: Callable[[], bool]) -> None:
-    """Runs the consumer until something holds."""
+    """Run the consumer until something holds."""
 
     async def run() -> None:
         async with IntentClient.connect(dev.state.contexts["orders"].target, tenant=TENANT) as client:
             runner = client.consume(Failing())
             task = asyncio.create_task(runner.run())
             async with asyncio.timeout(90):
-                while not await asyncio.to_thread(until):  # noqa: ASYNC110 - nobody tells when
+                while not await asyncio.to_thread(until):  # noqa: ASYNC110 - nothing signals it
                     await asyncio.sleep(0.1)
             runner.stop()
             await task
@@ -55,12 +55,12 @@ def listed(dev: Dev, *arguments: str) -> list[dict[str, Any]]:
     done = dev.run(*arguments, "--json", "--context", "orders")
     assert done.code == 0, done.err
     found: list[dict[str, Any]] = json.loads(done.out)
-    return [one for one in found if one["consumer"] == Failing.name]
+    return [each for each in found if each["consumer"] == Failing.name]
 
 
 @pytest.fixture
 def stream(dev: Dev) -> Iterator[str]:
-    """A stream of two events, the first of which failed."""
+    """Park a stream of two events, the first of which failed."""
     order_id = f"o-{uuid4()}"
     consume(dev, lambda: len(listed(dev, "consumers", "list")) == 1)
     order = json.dumps({**ORDER, "order_id": order_id})
@@ -74,7 +74,7 @@ def stream(dev: Dev) -> Iterator[str]:
     wait_until(lambda: dev.run(*removing).code == 0, 60, "the consumer is removed")
 
 
-def test_what_is_parked_is_listed_shown_and_replayed(dev: Dev, stream: str) -> None:
+def test_a_parked_stream_is_listed_shown_and_replayed(dev: Dev, stream: str) -> None:
     (info,) = listed(dev, "consumers", "list")
     assert (info["context"], info["tenant_id"], info["parked_streams"]) == ("orders", TENANT, 1)
     table = dev.run("consumers").out
@@ -107,7 +107,7 @@ def test_a_parked_event_is_dropped_with_a_reason(dev: Dev, stream: str) -> None:
     without = dev.run("parked", "drop", Failing.name, str(position))
     assert without.code == 2
     dropped = dev.run("parked", "drop", Failing.name, str(position), "--reason", "a test order")
-    assert "what waits behind it goes on" in dropped.out, dropped.err
+    assert "the events behind it continue" in dropped.out, dropped.err
     consume(dev, lambda: int(listed(dev, "consumers", "list")[0].get("lag", 0)) == 0)
     assert listed(dev, "parked", "list") == []
     again = dev.run("parked", "drop", Failing.name, str(position), "--reason", "again")
@@ -115,9 +115,9 @@ def test_a_parked_event_is_dropped_with_a_reason(dev: Dev, stream: str) -> None:
     assert "`intent parked list` shows what is parked" in again.err
 
 
-def test_arguments_that_cannot_work_say_so(dev: Dev) -> None:
+def test_wrong_arguments_are_reported(dev: Dev) -> None:
     assert "name one stream" in dev.run("parked", "replay", "any").err
-    assert "it reads like Order/o-1" in dev.run("parked", "show", "any", "o-1").err
+    assert "write it like Order/o-1" in dev.run("parked", "show", "any", "o-1").err
     missing = dev.run("consumers", "remove", "no-such-consumer", "--context", "orders")
     assert missing.code == 1
     assert "there is no consumer" in missing.err

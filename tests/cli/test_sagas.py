@@ -29,13 +29,13 @@ class Shop:
         self.saga = f"orders.v1.FulfilOrder/{self.tenant}/{self.order}"
 
     def run(self, *arguments: str) -> str:
-        """Runs a command that must succeed."""
+        """Run a command that must succeed."""
         done = self.dev.run(*arguments, "--tenant", self.tenant)
         assert done.code == 0, done.err
         return done.out
 
     def check_out(self, **checkout: Any) -> None:
-        """Fills the warehouse and places the order; its id is also the story's."""
+        """Fill the warehouse and place the order; its id is also the correlation id."""
         self.run("send", "ReceiveStock", '{"warehouse_id": "main", "lines": [{"sku": "tea", "quantity": 5}]}')
         order = {**ORDER, "order_id": self.order, "checkout": {**CHECKOUT, **checkout}}
         self.run("send", "PlaceOrder", json.dumps(order), "--correlation", self.order)
@@ -45,32 +45,32 @@ class Shop:
         return found
 
     def steps(self) -> list[tuple[str, str]]:
-        """Returns the steps so far and how far each is."""
+        """Return the steps so far, with their status."""
         steps = self.show()["report"].get("steps", [])
         return [(step["name"], step["status"].removeprefix("SAGA_STEP_STATUS_")) for step in steps]
 
     def waits_for(self, event: str) -> None:
-        """Waits until the saga waits for an event."""
+        """Wait until the saga waits for an event."""
 
         def there() -> bool:
             return any(event in name and status == "RUNNING" for name, status in self.steps())
 
         self._becomes(there, f"{self.saga} waits for {event}")
 
-    def stands(self, status: str) -> None:
-        """Waits until the saga stands somewhere."""
+    def has_status(self, status: str) -> None:
+        """Wait until the saga has a status."""
         self._becomes(lambda: self.show()["saga"]["status"] == f"SAGA_STATUS_{status}", f"it is {status}")
 
     def listed(self, *options: str) -> list[str]:
-        """Returns the ids of the sagas in a list."""
+        """Return the ids of the sagas in a list."""
         return [saga["id"] for saga in json.loads(self.run("sagas", "list", "--json", *options))]
 
     def lists(self, wanted: bool, *options: str) -> None:
-        """Waits until a list has the saga, or no longer has it: lists are some moments behind."""
+        """Wait until a list has the saga, or no longer has it: lists lag by some moments."""
         self._becomes(lambda: (self.saga in self.listed(*options)) is wanted, f"the list {options} is right")
 
     def hand_over(self) -> None:
-        """Has the carrier fetch the parcel, as a real one would report."""
+        """Report that the carrier fetched the parcel, as a real one would."""
         self.waits_for("ParcelHandedOver")
         self.run("send", "HandOverParcel", json.dumps({"parcel_id": self.order}))
         self.waits_for("ParcelDelivered")
@@ -86,13 +86,13 @@ class Shop:
 
 @pytest.fixture
 def shop(dev: Dev) -> Iterator[Shop]:
-    """A shop whose saga is cancelled in the end, so that it does not go on in other tests."""
+    """Return a shop whose saga is cancelled in the end, so that it does not run on in other tests."""
     opened = Shop(dev)
     yield opened
     dev.run("sagas", "cancel", opened.saga, "--reason", "the test is over")
 
 
-def test_a_saga_is_listed_with_the_step_that_it_is_on_and_drawn_with_its_steps(shop: Shop) -> None:
+def test_a_saga_is_listed_with_its_current_step_and_shown_with_all(shop: Shop) -> None:
     shop.check_out()
     shop.waits_for("ParcelHandedOver")
     shop.lists(True, "--status", "waiting")
@@ -106,7 +106,7 @@ def test_a_saga_is_listed_with_the_step_that_it_is_on_and_drawn_with_its_steps(s
     assert any("wait for " in line and "ParcelHandedOver" in line for line in steps if "running" in line)
 
 
-def test_a_list_is_narrowed_by_status_type_story_and_context(shop: Shop) -> None:
+def test_a_list_is_filtered_by_status_type_correlation_and_context(shop: Shop) -> None:
     shop.check_out()
     shop.waits_for("ParcelHandedOver")
     shop.lists(True)
@@ -124,9 +124,9 @@ def test_a_list_is_narrowed_by_status_type_story_and_context(shop: Shop) -> None
 def test_a_saga_is_cancelled_and_undoes_what_it_did(shop: Shop) -> None:
     shop.check_out()
     shop.waits_for("ParcelHandedOver")
-    said = shop.run("sagas", "cancel", shop.saga, "--reason", "ticket 88", "--actor", "user:ann")
-    assert f"{shop.saga} ends at its next step and undoes what it did" in said
-    shop.stands("COMPENSATED")
+    output = shop.run("sagas", "cancel", shop.saga, "--reason", "ticket 88", "--actor", "user:ann")
+    assert f"{shop.saga} ends at its next step and undoes what it did" in output
+    shop.has_status("COMPENSATED")
     report = shop.show()["report"]
     assert (report["failure_reason"], "user:ann: ticket 88" in report["failure_detail"]) == (
         "CANCELLED",
@@ -144,13 +144,13 @@ def test_a_saga_is_cancelled_and_undoes_what_it_did(shop: Shop) -> None:
     assert again.err.startswith("SAGA_OVER: ")
 
 
-def test_a_stuck_saga_is_found_tried_again_and_left_behind(shop: Shop) -> None:
+def test_a_stuck_saga_is_listed_retried_and_skipped(shop: Shop) -> None:
     shop.check_out()
     shop.hand_over()
-    # Completed by hand, the order can no longer be abandoned: what is to undo it is rejected.
+    # Completed by hand, the order can no longer be abandoned: the compensation is rejected.
     shop.run("send", "CompleteOrder", json.dumps({"order_id": shop.order}))
     shop.run("sagas", "cancel", shop.saga, "--reason", "ticket 88")
-    shop.stands("STUCK")
+    shop.has_status("STUCK")
     shop.lists(True, "--status", "stuck")
     parked = next(line for line in shop.run("sagas", "show", shop.saga).splitlines() if " parked" in line)
     assert "orders.v1.AbandonOrder" in parked
@@ -159,12 +159,12 @@ def test_a_stuck_saga_is_found_tried_again_and_left_behind(shop: Shop) -> None:
     assert refused.err.startswith("SAGA_BEING_UNDONE: ")
     shop.run("sagas", "resume", shop.saga)
     wait_until(lambda: "tried 2 times" in shop.run("sagas", "show", shop.saga), 30, "it was tried again")
-    shop.stands("STUCK")
-    unsaid = shop.dev.run("sagas", "resume", shop.saga, "--skip")
-    assert unsaid.code == 2
-    assert "say why with --reason" in unsaid.err
+    shop.has_status("STUCK")
+    without_reason = shop.dev.run("sagas", "resume", shop.saga, "--skip")
+    assert without_reason.code == 2
+    assert "say why with --reason" in without_reason.err
     shop.run("sagas", "resume", shop.saga, "--skip", "--reason", "ticket 89", "--actor", "user:ann")
-    shop.stands("COMPENSATED")
+    shop.has_status("COMPENSATED")
     skipped = next(line for line in shop.run("sagas", "show", shop.saga).splitlines() if " skipped" in line)
     assert "user:ann: ticket 89" in skipped
     over = shop.dev.run("sagas", "resume", shop.saga)
@@ -172,11 +172,11 @@ def test_a_stuck_saga_is_found_tried_again_and_left_behind(shop: Shop) -> None:
     assert over.err.startswith("SAGA_NOT_STUCK: ")
 
 
-def test_the_story_of_an_order_is_traced_over_four_contexts(shop: Shop) -> None:
+def test_an_order_is_traced_over_four_contexts(shop: Shop) -> None:
     shop.check_out()
     shop.hand_over()
     shop.run("send", "DeliverParcel", json.dumps({"parcel_id": shop.order}))
-    shop.stands("COMPLETED")
+    shop.has_status("COMPLETED")
     drawn = shop.run("trace", shop.order).splitlines()
     assert " in 4 contexts, " in drawn[0]
     indent = {}
@@ -193,15 +193,15 @@ def test_the_story_of_an_order_is_traced_over_four_contexts(shop: Shop) -> None:
         assert any(what in line for line in drawn), what
 
 
-def test_what_was_rejected_is_in_the_story(shop: Shop) -> None:
+def test_rejections_are_in_the_trace(shop: Shop) -> None:
     shop.check_out(card_token="tok-decline-card-expired")
-    shop.stands("COMPENSATED")
-    told = shop.run("trace", shop.order)
-    assert "PAYMENT_DECLINED" in told
-    assert "StockReleased inventory" in told
+    shop.has_status("COMPENSATED")
+    trace = shop.run("trace", shop.order)
+    assert "PAYMENT_DECLINED" in trace
+    assert "StockReleased inventory" in trace
 
 
-def test_another_tenant_neither_sees_nor_mends_a_saga(shop: Shop) -> None:
+def test_another_tenant_neither_sees_nor_changes_a_saga(shop: Shop) -> None:
     shop.check_out()
     shop.waits_for("ParcelHandedOver")
     for command in (("show",), ("cancel", "--reason", "no"), ("resume",)):
@@ -211,7 +211,7 @@ def test_another_tenant_neither_sees_nor_mends_a_saga(shop: Shop) -> None:
     assert shop.dev.run("sagas", "list", "--all", "--tenant", "stranger").out == "no sagas\n"
 
 
-def test_mending_needs_an_operator(shop: Shop) -> None:
+def test_changing_a_saga_needs_an_operator(shop: Shop) -> None:
     shop.check_out()
     shop.waits_for("ParcelHandedOver")
     assert shop.run("sagas", "show", shop.saga, "--roles", "service")
@@ -221,16 +221,16 @@ def test_mending_needs_an_operator(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("list", "--status", "stuk"), "there is no status stuk; did you mean stuck?"),
         (("list", "--type", "FulfilOrdr"), "did you mean FulfilOrder?"),
-        (("show", "o-1"), "o-1 begins with no saga's type; there are: "),
-        (("show", "orders.v1.FulfilOrder"), "it reads like orders.v1.FulfilOrder/demo/o-1"),
+        (("show", "o-1"), "o-1 starts with no saga's type; there are: "),
+        (("show", "orders.v1.FulfilOrder"), "write it like orders.v1.FulfilOrder/demo/o-1"),
         (("resume", "orders.v1.FulfilOrder/demo/o-1", "--skip"), "say why with --reason"),
     ],
 )
-def test_a_wrong_argument_is_told(dev: Dev, arguments: tuple[str, ...], said: str) -> None:
+def test_a_wrong_argument_is_reported(dev: Dev, arguments: tuple[str, ...], message: str) -> None:
     done = dev.run("sagas", *arguments)
     assert done.code == 2
-    assert said in done.err
+    assert message in done.err

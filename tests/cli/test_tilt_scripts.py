@@ -38,6 +38,6 @@ def test_a_button_rebuilds_every_projection_of_a_context(dev: Dev) -> None:
     assert {"OrderViews", "OrderSummaries"} <= names
 
 
-def test_what_does_not_run_is_told(tmp_path: Path) -> None:
+def test_a_context_that_does_not_run_is_reported(tmp_path: Path) -> None:
     assert _script("check.py", "--data", str(tmp_path), "orders").returncode == 1
     assert "orders does not run" in _script("rebuild.py", "--data", str(tmp_path), "orders").stderr

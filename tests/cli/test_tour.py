@@ -68,7 +68,7 @@ def test_a_submitted_command_is_accepted(dev: Dev) -> None:
 
 
 def test_events_are_read_decoded_and_filtered(dev: Dev) -> None:
-    _place(dev, "o-read", "--tenant", "reader", "--correlation", "story-1")
+    _place(dev, "o-read", "--tenant", "reader", "--correlation", "checkout-1")
     dev.run("send", "ConfirmOrder", '{"order_id": "o-read"}', "--tenant", "reader")
     _place(dev, "o-other", "--tenant", "reader")
     lines = dev.run("events", *ORDERS, "--tenant", "reader").out.splitlines()
@@ -79,14 +79,14 @@ def test_events_are_read_decoded_and_filtered(dev: Dev) -> None:
         (("--stream", "Order/o-read"), 2),
         (("--type", "OrderPlaced"), 2),
         (("--type", "OrderPlaced", "--type", "OrderConfirmed"), 3),
-        (("--correlation", "story-1"), 1),
+        (("--correlation", "checkout-1"), 1),
         (("--limit", "1"), 1),
     ):
         read = dev.run("events", *ORDERS, "--tenant", "reader", *filter_)
         assert len(read.out.splitlines()) == count, filter_
     event = json.loads(dev.run("events", *ORDERS, "-t", "reader", "--json", "-n", "1").out)
     assert event["data"]["lines"][0]["sku"] == "tea"
-    assert event["correlation_id"] == "story-1"
+    assert event["correlation_id"] == "checkout-1"
     after = dev.run(
         "events", *ORDERS, "-t", "reader", "--after", str(event["position"]), "--json"
     ).out.splitlines()

@@ -142,7 +142,7 @@ async def test_a_namespace_is_set_up_once_and_its_retention_follows(
     assert "the namespace shop was created; it keeps closed workflows 3 days" in created.out
     assert all(f"the search attribute {name} was created" in created.out for name in SEARCH_ATTRIBUTES)
     again = await deploy(temporal.address, "temporal-setup", TEMPORAL_NAMESPACE="shop")
-    assert (again.code, again.out) == (0, "the namespace shop has all it needs\n")
+    assert (again.code, again.out) == (0, "the namespace shop has everything it needs\n")
     longer = await deploy(
         temporal.address, "temporal-setup", "--retention-days", "7", TEMPORAL_NAMESPACE="shop"
     )

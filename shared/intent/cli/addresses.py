@@ -1,4 +1,4 @@
-"""Where the contexts are served: as an option says, or by what `intent dev` runs here."""
+"""Find where the contexts are served: from an option, or from what `intent dev` runs here."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ __all__ = ["address_of", "addresses"]
 
 
 def addresses(target: str) -> Mapping[str, str]:
-    """Returns the address of each context, by its name.
+    """Return the address of each context, by its name.
 
     Args:
-        target: ``orders=host:port,payments=host:port``; an address without a name stands under
-            itself. Empty: what `intent dev` runs.
+        target: ``orders=host:port,payments=host:port``; an address without a name is its own
+            name. Empty: what `intent dev` runs.
 
     Raises:
-        UsageError: It is malformed, or nothing runs here.
+        UsageError: The target is malformed, or nothing runs here.
     """
     if not target:
         return _running()
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in target.split(","))):
-        name, named, address = part.partition("=")
-        if not named:
+        name, equals, address = part.partition("=")
+        if not equals:
             name, address = part, part
         if not name.strip() or not address.strip():
-            raise UsageError(f"{part!r} is no address; it reads like host:port or orders=host:port")
-        found[name.strip()] = address.strip()
-    return found
+            raise UsageError(f"{part!r} is no address; write it like host:port or orders=host:port")
+        named[name.strip()] = address.strip()
+    return named
 
 
 def address_of(target: str, context: str) -> str:
-    """Returns the address of one context.
+    """Return the address of one context.
 
     Args:
         target: See `addresses`; an address without a name is that of any context.
         context: The context; empty for the only one.
 
     Raises:
-        UsageError: It is not known where the context is served, or which one is meant.
+        UsageError: The address is not known, or several contexts could be meant.
     """
     known = addresses(target)
     if len(known) == 1 and (not context or context in known or known.keys() == set(known.values())):
@@ -49,7 +49,7 @@ def address_of(target: str, context: str) -> str:
     if not context:
         raise UsageError(f"which context? give --context with one of: {names}")
     if context not in known:
-        where = "has no address in --target; named are" if target else "does not run here; running are"
+        where = "has no address in --target, which names" if target else "does not run here; there are"
         raise UsageError(f"the context {context} {where}: {names}")
     return known[context]
 

@@ -1,6 +1,6 @@
 """The application: its commands, and how it ends.
 
-Commands import what they work with when they run, so that ``--help`` answers at once.
+Commands import what they need when they run, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from intent.cli.commands import (
     serve,
     trace,
 )
-from intent.cli.exits import Exit, exit_of, show
+from intent.cli.exits import Exit, exit_of, print_error
 
 __all__ = ["app", "main", "run"]
 
@@ -50,7 +50,7 @@ HELP = """Intent: event-sourced, multi-tenant back ends on gRPC, Temporal and Po
     0  done
     1  the command or query was refused; it had no effect
     2  wrong arguments or JSON
-    3  settings, contracts, a port or a program must be mended
+    3  settings, contracts, a port or a program must be fixed
     4  a service does not answer
     5  something failed
   130  interrupted
@@ -109,22 +109,22 @@ for module in (
 
 
 def main() -> NoReturn:
-    """Runs the command line and ends the process with one of the codes of `Exit`."""
+    """Run the command line and end the process with one of the codes of `Exit`."""
     try:
         app()
     except Exception as error:
         if _options["debug"]:
             raise
-        show(error)
+        print_error(error)
         sys.exit(exit_of(error))
     sys.exit(Exit.DONE)
 
 
 def run() -> NoReturn:
-    """Runs the command line as a process of its own.
+    """Run the command line as a process of its own.
 
-    The threads of Temporal's SDK outlive its clients; one that wakes while the interpreter is torn down
-    aborts the process and with it the exit code, so there the process ends without the tearing down.
+    The threads of Temporal's SDK outlive its clients. One that wakes while the interpreter shuts down
+    aborts the process and loses the exit code, so a process with that SDK skips the shutdown.
     """
     try:
         main()

@@ -1,4 +1,4 @@
-"""Examples of messages, made from their contracts."""
+"""Make examples of messages from their contracts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 __all__ = ["example"]
 
 _DEPTH: Final = 6
-_TEXTS: Final = {"currency": "EUR"}
+_KNOWN_TEXTS: Final = {"currency": "EUR"}
 
 
 def example(message: Descriptor, depth: int = _DEPTH) -> dict[str, Any]:
-    """Returns a value for each field of a message, as JSON would hold it.
+    """Return a value for each field of a message, as JSON would hold it.
 
-    The rules of a contract may ask for more than an example knows; it is a form to fill in.
+    An example need not satisfy every rule of its contract; it is a form to fill in.
     """
     return {field.name: _value(field, depth) for field in message.fields} if depth else {}
 
 
 def _value(field: FieldDescriptor, depth: int) -> Any:
-    one = _one(field, depth)
-    return [one] if field.is_repeated else one
+    value = _single(field, depth)
+    return [value] if field.is_repeated else value
 
 
-def _one(field: FieldDescriptor, depth: int) -> Any:
+def _single(field: FieldDescriptor, depth: int) -> Any:
     if field.message_type is not None:
         if field.message_type.full_name == "google.protobuf.Timestamp":
             return "2026-01-31T12:00:00Z"
@@ -33,7 +33,7 @@ def _one(field: FieldDescriptor, depth: int) -> Any:
     if field.enum_type is not None:
         return next((v.name for v in field.enum_type.values if v.number), field.enum_type.values[0].name)
     if field.type == FieldDescriptor.TYPE_STRING:
-        return _TEXTS.get(field.name, f"{field.name.removesuffix('_id').replace('_', '-')}-1")
+        return _KNOWN_TEXTS.get(field.name, f"{field.name.removesuffix('_id').replace('_', '-')}-1")
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
     return "" if field.type == FieldDescriptor.TYPE_BYTES else 1

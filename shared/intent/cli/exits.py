@@ -6,40 +6,40 @@ import sys
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["Exit", "UsageError", "exit_of", "show"]
+__all__ = ["Exit", "UsageError", "exit_of", "print_error"]
 
 
 class Exit(IntEnum):
-    """What the exit code of `intent` says."""
+    """The exit codes of `intent`."""
 
     DONE = 0
-    """All went well."""
+    """The command succeeded."""
     REFUSED = 1
     """The command or query was refused; it had no effect."""
     USAGE = 2
-    """Wrong arguments or JSON."""
+    """The arguments or the JSON are wrong."""
     CONFIGURATION = 3
-    """Settings, contracts, a port or a program must be mended."""
-    AWAY = 4
+    """Settings, contracts, a port or a program must be fixed."""
+    UNAVAILABLE = 4
     """A service does not answer."""
     FAILED = 5
     """Something failed."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C."""
+    """Ctrl-C ended the command."""
 
 
 class UsageError(Exception):
-    """Arguments or JSON that cannot work; the message says the mend."""
+    """Arguments or JSON that cannot work; the message says how to fix them."""
 
 
 def exit_of(error: BaseException) -> Exit:
-    """Returns the exit code for an error."""
+    """Return the exit code for an error."""
     from intent import errors
 
     codes: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
         ((UsageError,), Exit.USAGE),
         ((errors.ConfigurationError, errors.ContractError), Exit.CONFIGURATION),
-        ((errors.Unavailable, errors.DeadlineExceeded, errors.StoreUnavailable), Exit.AWAY),
+        ((errors.Unavailable, errors.DeadlineExceeded, errors.StoreUnavailable), Exit.UNAVAILABLE),
         ((errors.HandlerFailed,), Exit.FAILED),
         ((errors.CommandError,), Exit.REFUSED),
     )
@@ -47,8 +47,8 @@ def exit_of(error: BaseException) -> Exit:
     return next((code for kinds, code in codes if isinstance(cause, kinds)), Exit.FAILED)
 
 
-def show(error: BaseException) -> None:
-    """Writes what went wrong to standard error: a sentence, and for a command its details."""
+def print_error(error: BaseException) -> None:
+    """Print to standard error what went wrong: a sentence, and for a command its details."""
     for line in _lines(_first(error)):
         sys.stderr.write(f"{line}\n")
 
@@ -63,13 +63,13 @@ def _lines(error: BaseException) -> Iterator[str]:
     elif isinstance(error, IntentError | UsageError):
         yield str(error)
     else:
-        said = str(error).strip().splitlines()
-        yield f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+        text = str(error).strip().splitlines()
+        yield f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         yield "  this is a defect; `intent --debug …` shows where it happened"
 
 
 def _first(error: BaseException) -> BaseException:
-    """Returns the first real error of a group of tasks."""
+    """Return the first real error of a group of tasks."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error

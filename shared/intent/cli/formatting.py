@@ -1,4 +1,4 @@
-"""How times and sagas are written for a person."""
+"""Format times and sagas for a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-__all__ = ["clock", "print_tree", "saga_line", "seconds_between", "span", "status_text", "step_line"]
+__all__ = [
+    "format_duration",
+    "format_time",
+    "print_tree",
+    "saga_line",
+    "seconds_between",
+    "status_text",
+    "step_line",
+]
 
 _NO_WRAP: Final = 10_000
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -39,31 +47,31 @@ _COLOURS: Final = {
 }
 
 
-def span(seconds: float) -> str:
-    """Returns a length of time in one or two units, e.g. ``12 ms``, ``1.25 s`` or ``2 h 3 min``."""
+def format_duration(seconds: float) -> str:
+    """Return a length of time in one or two units, e.g. ``12 ms``, ``1.25 s`` or ``2 h 3 min``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.2f} s"
     whole = round(seconds)
-    at = next(index for index, (size, _) in enumerate(_UNITS) if whole >= size)
-    (large, name), (small, rest) = _UNITS[at], _UNITS[min(at + 1, len(_UNITS) - 1)]
-    remainder = whole % large // small
-    return f"{whole // large} {name} {remainder} {rest}" if remainder else f"{whole // large} {name}"
+    index = next(index for index, (size, _) in enumerate(_UNITS) if whole >= size)
+    (large, large_name), (small, small_name) = _UNITS[index], _UNITS[min(index + 1, len(_UNITS) - 1)]
+    text, remainder = f"{whole // large} {large_name}", whole % large // small
+    return f"{text} {remainder} {small_name}" if remainder else text
 
 
-def clock(when: datetime) -> str:
-    """Returns a moment with milliseconds, in UTC as events have it."""
+def format_time(when: datetime) -> str:
+    """Return a moment with milliseconds, in the time zone that it has (events: UTC)."""
     return when.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def seconds_between(begin: Timestamp, end: Timestamp) -> float:
-    """Returns the seconds from one moment to another."""
+    """Return the seconds from one moment to another."""
     return (end.ToNanoseconds() - begin.ToNanoseconds()) / 1e9
 
 
 def print_tree(tree: Tree) -> None:
-    """Prints a tree: wrapped at the width of a terminal, else each line whole, for programs."""
+    """Print a tree: in a terminal wrapped at its width, else with whole lines, for programs."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _NO_WRAP
@@ -71,24 +79,24 @@ def print_tree(tree: Tree) -> None:
 
 
 def status_text(status: SagaStatus.ValueType) -> str:
-    """Returns where a saga stands, as a coloured word."""
+    """Return the status of a saga as a coloured word."""
     return _coloured(SagaStatus.Name(status).removeprefix("SAGA_STATUS_"))
 
 
-def saga_line(found: GetSagaResponse) -> str:
-    """Returns a saga in one line: what it is about, where it stands and why it failed."""
-    info, report = found.saga, found.report
+def saga_line(response: GetSagaResponse) -> str:
+    """Return a saga in one line: its type and correlation, its status and why it failed."""
+    info, report = response.saga, response.report
     why = ": ".join(filter(None, (report.failure_reason, report.failure_detail)))
-    named = f"[bold magenta]{escape(info.type.rpartition('.')[2])} {escape(info.correlation)}[/bold magenta]"
-    return f"{named} {status_text(info.status)}" + (f" [dim]({escape(why)})[/dim]" if why else "")
+    name = f"[bold magenta]{escape(info.type.rpartition('.')[2])} {escape(info.correlation)}[/bold magenta]"
+    return f"{name} {status_text(info.status)}" + (f" [dim]({escape(why)})[/dim]" if why else "")
 
 
 def step_line(step: SagaStep) -> str:
-    """Returns a step in one line: its path, what it does, how far it is and why."""
+    """Return a step in one line: its path, what it does, its status and the reason for it."""
     status = _coloured(SagaStepStatus.Name(step.status).removeprefix("SAGA_STEP_STATUS_"))
     parts = [f"[dim]{escape(step.path)}[/dim] {_what(step)} {status}"]
     if step.HasField("ended_at") and step.HasField("started_at"):
-        parts.append(f"in {span(seconds_between(step.started_at, step.ended_at))}")
+        parts.append(f"in {format_duration(seconds_between(step.started_at, step.ended_at))}")
     if step.attempts > 1:
         parts.append(f"tried {step.attempts} times")
     why = ": ".join(filter(None, (step.reason, step.detail)))
@@ -96,7 +104,7 @@ def step_line(step: SagaStep) -> str:
 
 
 def _what(step: SagaStep) -> str:
-    """Returns what a step does; the events that it waits for without their contexts."""
+    """Return what a step does; the events that it waits for are without their contexts."""
     verb = _VERBS.get(step.kind, "")
     names = step.name.split(", ")
     if step.kind == SagaStepKind.SAGA_STEP_KIND_EVENT:

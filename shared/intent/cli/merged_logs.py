@@ -1,4 +1,4 @@
-"""Reads the logs of several contexts as one, in the order of time."""
+"""Read the logs of several contexts as one, in the order of time."""
 
 from __future__ import annotations
 
@@ -9,43 +9,45 @@ from typing import Protocol
 
 from intent_contracts.intent.v1 import RecordedEvent
 
-__all__ = ["Log", "coming", "past"]
+__all__ = ["LogReader", "follow_merged", "read_merged"]
 
 
-class Log(Protocol):
+class LogReader(Protocol):
     """Reads one context's log."""
 
     def __call__(self, after: int, *, follow: bool) -> AsyncIterator[RecordedEvent]:
-        """Yields the events after a position; with `follow` also those to come, for ever."""
+        """Yield the events after a position; with `follow` also new ones, without end."""
         ...
 
 
-async def past(logs: Mapping[str, Log], after: int) -> AsyncIterator[tuple[str, RecordedEvent]]:
-    """Yields what several logs hold, each event with its log's name, in the order of time.
+async def read_merged(logs: Mapping[str, LogReader], after: int) -> AsyncIterator[tuple[str, RecordedEvent]]:
+    """Yield the events that several logs hold now, each with its log's name, in the order of time.
 
-    It holds one event of each log at a time.
+    Holds one event of each log in memory at a time.
     """
-    reading = {name: log(after, follow=False) for name, log in logs.items()}
+    readers = {name: log(after, follow=False) for name, log in logs.items()}
     heap: list[tuple[int, str, RecordedEvent]] = []
 
     async def push(name: str) -> None:
-        event = await anext(reading[name], None)
+        event = await anext(readers[name], None)
         if event is not None:
             heapq.heappush(heap, (event.recorded_at.ToNanoseconds(), name, event))
 
-    await asyncio.gather(*(push(name) for name in reading))
+    await asyncio.gather(*(push(name) for name in readers))
     while heap:
         _, name, event = heapq.heappop(heap)
         yield name, event
         await push(name)
 
 
-async def coming(logs: Mapping[str, Log], after: Mapping[str, int]) -> AsyncIterator[RecordedEvent]:
-    """Yields the events of several logs as they come, for ever.
+async def follow_merged(
+    logs: Mapping[str, LogReader], after: Mapping[str, int]
+) -> AsyncIterator[RecordedEvent]:
+    """Yield the events of several logs as they arrive, without end.
 
     Args:
         logs: The logs, by name.
-        after: The position of each after which to begin; 0 for those it does not name.
+        after: The position in each log after which to start; 0 for a log that it does not name.
     """
     queue: asyncio.Queue[RecordedEvent | Exception] = asyncio.Queue(maxsize=len(logs))
 

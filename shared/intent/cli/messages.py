@@ -1,4 +1,4 @@
-"""Messages from JSON and to JSON, with errors that say what to mend."""
+"""Read messages from JSON and write them as JSON, with errors that say what to fix."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _REAL: Final = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
 
 
 def find_type(name: str, known: Mapping[str, C], kind: str) -> C:
-    """Returns what a name stands for: a full name, or a last part that only one has.
+    """Return what a name stands for: a full name, or a last part that is unique.
 
     Raises:
-        UsageError: Nothing or several things are named so; names the nearest.
+        UsageError: Nothing or several things have the name; the message suggests the nearest.
     """
     if name in known:
         return known[name]
@@ -41,20 +41,20 @@ def find_type(name: str, known: Mapping[str, C], kind: str) -> C:
         return known[ending[0]]
     if ending:
         raise UsageError(f"{name} could be {' or '.join(sorted(ending))}; give the full name")
-    near = difflib.get_close_matches(name, _names(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, _full_and_short(known), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
     raise UsageError(f"there is no {kind} {name}; {hint}")
 
 
-def _names(known: Iterable[str]) -> list[str]:
+def _full_and_short(known: Iterable[str]) -> list[str]:
     return [part for full in known for part in (full, full.rpartition(".")[2])]
 
 
 def read_json(argument: str | None, file: Path | None) -> str:
-    """Returns the JSON that a command was given: as argument, in a file, or on standard input.
+    """Return the JSON that a command was given: as an argument, in a file, or on standard input.
 
     Raises:
-        UsageError: It was given none or twice, or the file cannot be read.
+        UsageError: There is none or more than one, or the file cannot be read.
     """
     if argument is not None and file is not None:
         raise UsageError("give the JSON as an argument or with -f, not both")
@@ -71,40 +71,40 @@ def read_json(argument: str | None, file: Path | None) -> str:
 
 
 def message_of(kind: type[Message], text: str) -> Message:
-    """Returns the message that JSON describes.
+    """Return the message that JSON describes.
 
     Raises:
-        UsageError: It is no JSON, or does not fit; names every field that does not.
+        UsageError: The text is not JSON, or does not fit; the message names every field that does not.
     """
     name = kind.DESCRIPTOR.full_name
     try:
         value = json.loads(text or "{}")
     except json.JSONDecodeError as error:
         raise UsageError(
-            f"this is no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+            f"this is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         ) from None
     problems = list(_problems(value, cast("Descriptor", kind.DESCRIPTOR), ""))
     if problems:
-        raise UsageError(f"this is no {name}: " + "; ".join(problems))
+        raise UsageError(f"this is not a valid {name}: " + "; ".join(problems))
     try:
         return json_format.ParseDict(value, kind())
     except json_format.ParseError as error:
-        raise UsageError(f"this is no {name}: {error}") from None
+        raise UsageError(f"this is not a valid {name}: {error}") from None
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """Returns a message as plain values, with the contract's own field names."""
-    found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return found
+    """Return a message as plain values, with the contract's own field names."""
+    values: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return values
 
 
 def to_json(message: Message) -> str:
-    """Returns a message as indented JSON, with the contract's own field names."""
+    """Return a message as indented JSON, with the contract's own field names."""
     return json.dumps(to_dict(message), indent=2, ensure_ascii=False)
 
 
 def event_fields(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
-    """Returns the fields of a recorded event; of one whose type is not known only its size."""
+    """Return the fields of a recorded event; only its size if its type is not known."""
     contract = registry.events.get(event.type)
     if contract is None:
         return {"bytes": len(event.data)}
@@ -112,17 +112,17 @@ def event_fields(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
 
 
 def event_to_dict(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
-    """Returns a recorded event as plain values, with its fields instead of their bytes."""
+    """Return a recorded event as plain values, with its fields instead of their bytes."""
     numbers = {"position": event.position, "version": event.version}
     return {**to_dict(event), **numbers, "data": event_fields(event, registry)}
 
 
 def _problems(value: Any, message: Descriptor, path: str) -> Iterator[str]:
-    """Yields a sentence for each thing in a JSON value that does not fit a message."""
+    """Yield a sentence for each part of a JSON value that does not fit a message."""
     if message.full_name.startswith("google.protobuf."):
         return
     if not isinstance(value, dict):
-        yield f"{path or 'it'} must be an object, not {_kind(value)}"
+        yield f"{path or 'it'} must be an object, not {_described(value)}"
         return
     fields = {field.name: field for field in message.fields}
     by_json_name = {field.json_name: field for field in message.fields}
@@ -143,10 +143,10 @@ def _unknown(path: str, name: str, fields: list[str], message: Descriptor) -> st
 def _field_problems(value: Any, field: FieldDescriptor, path: str) -> Iterator[str]:
     if _is_map(field):
         if not isinstance(value, dict):
-            yield f"{path} must be an object, not {_kind(value)}"
+            yield f"{path} must be an object, not {_described(value)}"
     elif field.is_repeated:
         if not isinstance(value, list):
-            yield f"{path} must be a list, not {_kind(value)}"
+            yield f"{path} must be a list, not {_described(value)}"
             return
         for index, inner in enumerate(value):
             yield from _value_problems(inner, field, f"{path}[{index}]")
@@ -160,17 +160,17 @@ def _value_problems(value: Any, field: FieldDescriptor, path: str) -> Iterator[s
         return
     wanted = _wanted(value, field)
     if wanted:
-        yield f"{path} must be {wanted}, not {_kind(value)}"
+        yield f"{path} must be {wanted}, not {_described(value)}"
 
 
 def _wanted(value: Any, field: FieldDescriptor) -> str:
-    """Returns what a value must be when it is not; empty when it fits."""
+    """Return what a value must be, if it does not fit; empty if it does."""
     if field.enum_type is not None:
         names = [entry.name for entry in field.enum_type.values]
         numbers = [entry.number for entry in field.enum_type.values]
         return "" if value in names or value in numbers else f"one of {', '.join(names)}"
     if field.type in _TEXT:
-        return "" if isinstance(value, str) else "a text"
+        return "" if isinstance(value, str) else "a string"
     if field.type == FieldDescriptor.TYPE_BOOL:
         return "" if isinstance(value, bool) else "true or false"
     if isinstance(value, bool):
@@ -181,7 +181,7 @@ def _wanted(value: Any, field: FieldDescriptor) -> str:
 
 
 def _is_number(value: Any, kind: type[int] | type[float]) -> bool:
-    """Tells whether JSON holds such a number, also as a text, as proto's JSON has it for large ones."""
+    """Return whether JSON holds such a number; proto's JSON writes large ones as strings."""
     if isinstance(value, str):
         try:
             kind(value)
@@ -196,9 +196,9 @@ def _is_map(field: FieldDescriptor) -> bool:
     return bool(message is not None and message.GetOptions().map_entry)
 
 
-def _kind(value: Any) -> str:
+def _described(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    kinds = ((str, "a text"), (int | float, "the number"), (list, "a list"), (dict, "an object"))
-    found = next((name for kind, name in kinds if isinstance(value, kind)), "null")
-    return f"{found} {json.dumps(value)[:40]}" if isinstance(value, str | int | float) else found
+    kinds = ((str, "a string"), (int | float, "the number"), (list, "a list"), (dict, "an object"))
+    description = next((text for kind, text in kinds if isinstance(value, kind)), "null")
+    return f"{description} {json.dumps(value)[:40]}" if isinstance(value, str | int | float) else description

@@ -1,1 +1,1 @@
-"""One module per group of commands; each adds its own to the application with `register`."""
+"""One module per group of commands; each adds its commands to the application with `register`."""

@@ -1,4 +1,4 @@
-"""``intent consumers``: who consumes the events of the contexts, and how far they are."""
+"""``intent consumers``: the consumers of the contexts' events, and their progress."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show the consumers of the contexts' events: how far each is, and who works for it.
+HELP = """Show the consumers of the contexts' events: how far each one is, and how many instances it has.
 
 Without a command it lists them. The caller needs the role consumer, service or operator and sees the
-consumers of its tenant; with the role consumer-all, which everybody has in development, all.
+consumers of its tenant; with the role consumer-all, which everybody has in development, it sees all.
 
 \b
   intent consumers
   intent consumers list --context orders
   intent consumers remove shipping.old-orders --context orders
 
-What a consumer could not deal with is parked: `intent parked list`.
+Events that a consumer failed on too often are parked: `intent parked list`.
 """
 _LIST = """List consumers with their lag, their instances, and how many streams they have parked."""
-_REMOVE = """Forget a consumer that nobody works for any more: its progress, and what is parked.
+_REMOVE = """Remove a consumer that is no longer used: its progress and its parked events.
 
-If it comes back, it begins anew. A consumer that is not removed shows a growing lag for ever.
+If it comes back, it starts over. Until it is removed, its lag keeps growing.
 """
 
 _app = typer.Typer(name="consumers", help=HELP, rich_markup_mode="rich")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
@@ -57,7 +57,7 @@ def list_(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Lists consumers."""
+    """List consumers."""
     from intent.cli.messages import to_dict
     from intent.contracts import Registry
 
@@ -66,8 +66,8 @@ def list_(
 
     found, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
-        shown = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
-        typer.echo(json.dumps(shown, indent=2))
+        values = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
+        typer.echo(json.dumps(values, indent=2))
     else:
         _print(found)
     print_missing(missing)
@@ -80,14 +80,14 @@ def remove(
     consumer: Annotated[str, typer.Argument(help="Its name, e.g. shipping.known-orders.")],
     context: ContextName = "",
 ) -> None:
-    """Forgets a consumer: that of a tenant when one is given, else that of all tenants."""
+    """Remove a consumer: that of a tenant when one is given, else that of all tenants."""
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> None:
         await client.consumers.remove(consumer, all_tenants=not caller.tenant)
 
     with_client(caller, context, Registry.load(), work)
-    typer.echo(f"{consumer} is forgotten")
+    typer.echo(f"{consumer} is removed")
 
 
 def _print(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:

@@ -1,4 +1,4 @@
-"""``intent deploy``: what a rollout asks of Temporal, step by step."""
+"""``intent deploy``: the steps of a rollout that concern Temporal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ T = TypeVar("T")
 HELP = """Set Temporal up for a context, and roll out new versions of its code.
 
 A process with a build id (TEMPORAL_WORKER_BUILD_ID) is a version of its context's worker
-deployment. New workflows begin on the current version, which `promote` sets once the new
-processes run; an old version may go when `drained` says that nothing is left on it.
+deployment. New workflows start on the current version, which `promote` sets once the new processes
+run; an old version can be removed when `drained` says that nothing is left on it.
 
 \b
   intent deploy temporal-setup --retention-days 7
@@ -33,22 +33,22 @@ processes run; an old version may go when `drained` says that nothing is left on
   intent deploy drained orders --build-id 2026.11.1
   intent deploy retire orders --namespace shop
 
-Temporal is found as by every process: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … (docs/settings.md).
+Every process finds Temporal by the same settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … (docs/settings.md).
 """
-_SETUP = """Make the Temporal namespace, its retention and its search attributes, unless they are there.
+_SETUP = """Create the Temporal namespace, its retention and its search attributes, unless they exist.
 
 Running it twice, or from two places at once, is safe. On Temporal Cloud, where a client may not do
-this, it says what to make there.
+this, it says what to create there.
 
 \b
   intent deploy temporal-setup
   intent deploy temporal-setup --retention-days 7 --wait 300
 """
-_PROMOTE = """Make a version the current one, on which new workflows begin.
+_PROMOTE = """Make a version the current one, on which new workflows start.
 
-First waits until its workers serve every task queue of the context. Promoting what is current
-already is no error. With --ramp only a share of the new workflows begins on it; call it again with
-a larger share, and without --ramp at the end.
+It first waits until the version's workers serve every task queue of the context. Promoting the
+current version is no error. With --ramp only a share of the new workflows starts on it; call it again
+with a larger share, and without --ramp at the end.
 
 \b
   intent deploy promote orders --build-id 2026.11.2
@@ -61,20 +61,20 @@ _STATUS = """Show the versions of a context: which one is current, which ones st
   intent deploy status orders
   intent deploy status orders --json
 """
-_DRAINED = """Tell by the exit code whether versions may go: 0 when nothing is left on them, else 1.
+_DRAINED = """Say by the exit code whether versions can be removed: 0 when nothing is left on them, else 1.
 
-Without --build-id it asks of every version but the current and the ramping one. Temporal looks
-anew every few minutes, so a version is told to be drained some minutes after its last workflow.
+Without --build-id it checks every version but the current and the ramping one. Temporal updates the
+status every few minutes, so a version counts as drained some minutes after its last workflow.
 
 \b
   intent deploy drained orders --build-id 2026.11.1
   intent deploy drained orders --wait 600
 """
-_RETIRE = """End the Deployments in Kubernetes of versions on which nothing is left.
+_RETIRE = """Retire the Deployments in Kubernetes of versions on which nothing is left.
 
 It looks for the Deployments that the chart keeps for old versions (versioning.keepOld), asks Temporal which
-of them are drained, and scales those to zero. What is current, ramping, draining or not known to Temporal
-stays. Run it again whenever you like, e.g. from a CronJob; it needs the extra intent[kubernetes].
+of them are drained, and scales those to zero. Versions that are current, ramping, draining or not known to
+Temporal stay. Run it as often as you like, e.g. from a CronJob; it needs the extra intent[kubernetes].
 
 \b
   intent deploy retire orders --namespace shop --dry-run
@@ -97,7 +97,7 @@ Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait at m
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
@@ -108,12 +108,12 @@ def temporal_setup(
         typer.Option(
             "--retention-days",
             min=1,
-            help="How long closed workflows are kept. Default: as it is; 3 for a new namespace.",
+            help="How long closed workflows are kept. Default: unchanged; 3 for a new namespace.",
         ),
     ] = None,
     wait: Wait = 120.0,
 ) -> None:
-    """Sets up the Temporal namespace."""
+    """Set up the Temporal namespace."""
     from datetime import timedelta
 
     from intent.rollout import connect_patiently, prepare_namespace
@@ -123,11 +123,11 @@ def temporal_setup(
     retention = None if retention_days is None else timedelta(days=retention_days)
 
     async def work() -> Sequence[str]:
-        client = await connect_patiently(settings, wait, _tell)
-        return await prepare_namespace(client, retention=retention, wait=wait, report=_tell)
+        client = await connect_patiently(settings, wait, _print_progress)
+        return await prepare_namespace(client, retention=retention, wait=wait, report=_print_progress)
 
     done = _run(work())
-    typer.echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has all it needs")
+    typer.echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has everything it needs")
 
 
 @_app.command("promote", help=_PROMOTE)
@@ -141,18 +141,18 @@ def promote(
         typer.Option("--ramp", min=0, max=100, help="Percentage of the new workflows; 0 ends the ramp."),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", min=1, help="Processes of the version that must be there.")
+        int, typer.Option("--processes", min=1, help="Processes of the version that must run.")
     ] = 1,
     allow_missing_queues: Annotated[
         bool,
         typer.Option(
-            "--allow-missing-queues", help="Promote though the version serves fewer queues than the last."
+            "--allow-missing-queues", help="Promote even if the version serves fewer queues than the last."
         ),
     ] = False,
     deployment: Deployment = "",
     wait: Wait = 300.0,
 ) -> None:
-    """Makes a version the current one."""
+    """Make a version the current one."""
     settings = _settings(context, deployment, build_id)
     build = settings.build_id
     if not build:
@@ -166,21 +166,21 @@ def promote(
         return await versions.ramp(build, ramp, missing_queues=allow_missing_queues)
 
     changed = _with_deployment(settings, wait, work)
-    now = "is the current version" if ramp is None else f"gets {ramp:g} % of the new workflows"
-    typer.echo(f"{build} {now} of {settings.deployment}{'' if changed else ' already'}")
+    state = "is the current version" if ramp is None else f"gets {ramp:g} % of the new workflows"
+    typer.echo(f"{build} {state} of {settings.deployment}{'' if changed else ' already'}")
 
 
 @_app.command("status", help=_STATUS)
 def status(context: Context, deployment: Deployment = "", as_json: AsJson = False, wait: Wait = 10.0) -> None:
-    """Shows the versions of a context."""
+    """Show the versions of a context."""
     import json
     from dataclasses import asdict
 
     settings = _settings(context, deployment, "")
-    versions = _with_deployment(settings, wait, lambda found: found.versions())
+    versions = _with_deployment(settings, wait, lambda worker_deployment: worker_deployment.versions())
     if as_json:
-        shown = [{**asdict(version), "since": version.since.isoformat()} for version in versions]
-        typer.echo(json.dumps({"deployment": settings.deployment, "versions": shown}, indent=2))
+        values = [{**asdict(version), "since": version.since.isoformat()} for version in versions]
+        typer.echo(json.dumps({"deployment": settings.deployment, "versions": values}, indent=2))
     elif versions:
         _print(settings.deployment, versions)
     else:
@@ -194,7 +194,7 @@ def drained(
     deployment: Deployment = "",
     wait: Wait = 0.0,
 ) -> None:
-    """Tells whether versions may go."""
+    """Say whether versions can be removed."""
     from intent.rollout.waiting import until
 
     async def work(versions: WorkerDeployment) -> Sequence[Version]:
@@ -202,11 +202,11 @@ def drained(
 
         async def problem() -> str:
             nonlocal busy
-            asked = [await versions.version(build_id)] if build_id else await versions.versions()
-            busy = [v for v in asked if v.in_use and (build_id or v.status == "draining")]
+            checked = [await versions.version(build_id)] if build_id else await versions.versions()
+            busy = [v for v in checked if v.in_use and (build_id or v.status == "draining")]
             return ", ".join(f"{version.build} is {version.status}" for version in busy)
 
-        await until(problem, wait, _tell)
+        await until(problem, wait, _print_progress)
         return busy
 
     settings = _settings(context, deployment, "")
@@ -225,26 +225,27 @@ def retire(
         str, typer.Option("--namespace", "-n", help="The namespace in Kubernetes. Default: the current one.")
     ] = "",
     delete: Annotated[bool, typer.Option("--delete", help="Delete them instead of scaling to zero.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     deployment: Deployment = "",
     wait: Wait = 10.0,
 ) -> None:
-    """Ends the Deployments of drained versions."""
+    """Retire the Deployments of drained versions."""
     from intent.rollout import KeptDeployments
 
     settings = _settings(context, deployment, "")
     kept = KeptDeployments(context, settings.deployment, namespace)
-    found = kept.found()
-    versions = _with_deployment(settings, wait, lambda known: known.versions()) if found else ()
+    deployments = kept.found()
+    versions = _with_deployment(settings, wait, lambda known: known.versions()) if deployments else ()
     states = {version.build: version.status for version in versions}
-    for one in found:
-        state = states.get(one.build, "not known to Temporal")
-        goes = state == "drained" and (delete or one.replicas > 0)
-        if goes and not dry_run:
-            kept.end(one.name, delete=delete)
-        action = ("deleted" if delete else "scaled to zero") if goes else "stays as it is"
-        typer.echo(f"{one.name} (version {one.build}, {state}): {'would be ' * (dry_run and goes)}{action}")
-    if not found:
+    for each in deployments:
+        state = states.get(each.build, "not known to Temporal")
+        retires = state == "drained" and (delete or each.replicas > 0)
+        if retires and not dry_run:
+            kept.end(each.name, delete=delete)
+        action = ("deleted" if delete else "scaled to zero") if retires else "stays as it is"
+        would_be = "would be " if retires and dry_run else ""
+        typer.echo(f"{each.name} (version {each.build}, {state}): {would_be}{action}")
+    if not deployments:
         typer.echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
 
 
@@ -264,14 +265,14 @@ def _with_deployment(settings: Settings, wait: float, work: Callable[[WorkerDepl
         queues.append(saga_queue(settings.context))
 
     async def run() -> T:
-        client = await connect_patiently(settings, wait, _tell)
-        return await work(WorkerDeployment(client, settings.deployment, queues, wait, _tell))
+        client = await connect_patiently(settings, wait, _print_progress)
+        return await work(WorkerDeployment(client, settings.deployment, queues, wait, _print_progress))
 
     return _run(run())
 
 
 def _run(work: Awaitable[T]) -> T:
-    """Runs work with Temporal, whose own errors are told as what they are."""
+    """Run work with Temporal and turn an error of Temporal into one that says so."""
     import asyncio
 
     from temporalio.service import RPCError
@@ -284,10 +285,10 @@ def _run(work: Awaitable[T]) -> T:
     try:
         return asyncio.run(run())
     except RPCError as error:
-        raise Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal does not do it: {error.message}") from error
+        raise Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal refused: {error.message}") from error
 
 
-def _tell(sentence: str) -> None:
+def _print_progress(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 

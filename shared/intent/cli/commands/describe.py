@@ -1,4 +1,4 @@
-"""``intent describe``: shows the contracts."""
+"""``intent describe``: show the contracts."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ They are read from the installed contracts; nothing needs to run.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("describe", help=HELP)(describe)
 
 
 def describe(
     what: Annotated[str, typer.Argument(metavar="CONTEXT|TYPE", help="A context or a message.")] = "",
 ) -> None:
-    """Shows the contracts."""
+    """Show the contracts."""
     from intent.contracts import Registry
 
     registry = Registry.load()
     if not what:
         for context in registry.contexts:
-            _context(registry, context)
+            _print_context(registry, context)
     elif what in registry.contexts:
-        _context(registry, what)
+        _print_context(registry, what)
     else:
-        _message(registry, what)
+        _print_message(registry, what)
 
 
-def _context(registry: Registry, context: str) -> None:
+def _print_context(registry: Registry, context: str) -> None:
     commands = [c for c in registry.commands.values() if c.context == context]
     events = [c for c in registry.events.values() if c.context == context]
     queries = [c for c in registry.queries.values() if c.context == context]
@@ -57,7 +57,7 @@ def _context(registry: Registry, context: str) -> None:
     _print(
         f"Commands of {context}",
         ("Command", "Aggregate", "Roles", "Fields"),
-        ((c.type, c.aggregate, _list(c.roles), _fields(c)) for c in commands),
+        ((c.type, c.aggregate, _joined(c.roles), _fields(c)) for c in commands),
     )
     _print(
         f"Rejections of {context}",
@@ -72,25 +72,25 @@ def _context(registry: Registry, context: str) -> None:
     _print(
         f"Queries of {context}",
         ("Query", "Answer", "Roles", "Fields"),
-        ((c.type, c.response.DESCRIPTOR.full_name, _list(c.roles), _fields(c)) for c in queries),
+        ((c.type, c.response.DESCRIPTOR.full_name, _joined(c.roles), _fields(c)) for c in queries),
     )
     _print(
         f"Read models of {context}",
         ("Read model", "Table", "Key", "Filters"),
-        ((c.type, c.table, _list(c.key), _list(c.indexed)) for c in models),
+        ((c.type, c.table, _joined(c.key), _joined(c.indexed)) for c in models),
     )
     _print(
         f"Sagas of {context}",
         ("Saga", "Starts on", "Listens to"),
-        ((c.type, _list(c.starts_on), _list(c.listens_to)) for c in sagas),
+        ((c.type, _joined(c.starts_on), _joined(c.listens_to)) for c in sagas),
     )
 
 
-def _message(registry: Registry, name: str) -> None:
+def _print_message(registry: Registry, name: str) -> None:
     from intent.cli.examples import example
     from intent.cli.messages import find_type
 
-    every: dict[str, AnyContract] = {
+    known: dict[str, AnyContract] = {
         **registry.commands,
         **registry.events,
         **registry.queries,
@@ -98,11 +98,11 @@ def _message(registry: Registry, name: str) -> None:
         **registry.states,
         **registry.sagas,
     }
-    contract = find_type(name, every, "context or message")
+    contract = find_type(name, known, "context or message")
     descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
     roles = getattr(contract, "roles", None)
     _print(
-        f"{descriptor.full_name}{f' (roles: {_list(roles)})' if roles else ''}",
+        f"{descriptor.full_name}{f' (roles: {_joined(roles)})' if roles else ''}",
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
@@ -125,7 +125,7 @@ def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
         print_table(headings, cells, title=title, unwrapped=headings[:1])
 
 
-def _list(names: Iterable[str]) -> str:
+def _joined(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "any"
 
 
@@ -151,7 +151,7 @@ _SCALARS = {8: "true or false", 9: "text", 12: "bytes", 1: "number", 2: "number"
 
 
 def _rules(field: FieldDescriptor) -> str:
-    """Returns the field's rules as the contract states them."""
+    """Return the field's rules as the contract states them."""
     from google.protobuf import text_format
     from intent_contracts.buf.validate import validate_pb2
 

@@ -23,7 +23,7 @@ __all__ = ["register"]
 HELP = """Run everything on this machine: PostgreSQL, Temporal with its UI, and every context.
 
 Each is a process of its own, as in production. Data is kept in .dev and survives a restart; a
-context that dies is started again; Ctrl-C ends everything.
+context that dies is restarted; Ctrl-C ends everything.
 
 \b
   intent dev
@@ -31,7 +31,7 @@ context that dies is started again; Ctrl-C ends everything.
   intent dev --data /tmp/other         other data
   intent dev --replicas orders=2       two processes of orders, as in production
 
-Other commands in the same folder find it by themselves: intent send, intent events, ….
+Other commands in the same folder find it without options: intent send, intent events, ….
 """
 _COLOURS: Final = ("cyan", "magenta", "green", "yellow", "blue")
 _TICK: Final = 0.1
@@ -39,7 +39,7 @@ _MOST_REPLICAS: Final = 10
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("dev", help=HELP)(dev)
 
 
@@ -55,11 +55,11 @@ def dev(
         typer.Option(
             "--replicas",
             metavar="[CONTEXT=]N",
-            help="As how many processes a context runs, or every one; may be repeated. [1]",
+            help="How many processes a context runs as, or every context; may be repeated. [1]",
         ),
     ] = None,
 ) -> None:
-    """Runs everything on this machine."""
+    """Run everything on this machine."""
     from importlib.metadata import entry_points
 
     from rich.console import Console
@@ -79,7 +79,7 @@ def dev(
     screen = _Screen(Console(highlight=False), stack)
     try:
         screen.start()
-        screen.tell_where(layout.logs)
+        screen.print_addresses(layout.logs)
         screen.follow()
     except KeyboardInterrupt:
         raise typer.Exit(Exit.DONE) from None
@@ -87,24 +87,24 @@ def dev(
         screen.stop()
 
 
-def _replicas(given: Sequence[str], contexts: Sequence[str]) -> dict[str, int]:
-    """Reads ``orders=2``, or ``2`` for every context."""
-    wanted: dict[str, int] = {}
-    for text in given:
+def _replicas(texts: Sequence[str], contexts: Sequence[str]) -> dict[str, int]:
+    """Parse ``orders=2``, or ``2`` for every context."""
+    replicas: dict[str, int] = {}
+    for text in texts:
         context, _, number = text.rpartition("=")
         if not number.isdigit() or not 1 <= int(number) <= _MOST_REPLICAS:
             raise UsageError(f"--replicas {text} must be a number up to {_MOST_REPLICAS}, or CONTEXT=NUMBER")
         if context and context not in contexts:
             known = ", ".join(contexts)
             raise UsageError(f"--replicas {text}: there is no context {context}; installed are: {known}")
-        wanted.update(dict.fromkeys([context] if context else contexts, int(number)))
-    return wanted
+        replicas.update(dict.fromkeys([context] if context else contexts, int(number)))
+    return replicas
 
 
 def _end_on_signals() -> None:
-    """Lets Ctrl-C, a terminal that closes and `kill` end everything in order.
+    """Make Ctrl-C, a terminal that closes and `kill` end everything gracefully.
 
-    Set for Ctrl-C too: a process started in the background inherits that it is ignored.
+    Also set for Ctrl-C, because a process that is started in the background inherits that it is ignored.
     """
 
     def interrupt(number: int, frame: Any) -> None:
@@ -115,7 +115,7 @@ def _end_on_signals() -> None:
 
 
 class _Screen:
-    """What a person sees."""
+    """What the terminal shows."""
 
     def __init__(self, console: Console, stack: DevStack) -> None:
         self._console = console
@@ -127,7 +127,7 @@ class _Screen:
         }
 
     def start(self) -> None:
-        """Starts everything, showing what is done at the moment."""
+        """Start everything, and show the step in progress."""
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         steps = list(self._stack.steps())
@@ -140,11 +140,11 @@ class _Screen:
                     work()
                     progress.advance(task)
         except BaseException:
-            self._logs()
+            self._print_logs()
             raise
 
-    def tell_where(self, logs: Path) -> None:
-        """Tells where everything is."""
+    def print_addresses(self, logs: Path) -> None:
+        """Print where everything is served, and where the logs are."""
         from rich.table import Table
 
         state = self._stack.state
@@ -162,25 +162,25 @@ class _Screen:
         self._console.print("[dim]Everything runs. Ctrl-C ends it; data stays.[/dim]")
 
     def follow(self) -> None:
-        """Shows the logs and keeps everything running until it is interrupted."""
+        """Show the logs and keep everything running until it is interrupted."""
         while True:
-            self._logs()
+            self._print_logs()
             for name, news in self._stack.keep_running():
                 self._console.print(f"[bold yellow]{name} {news}[/bold yellow]")
             time.sleep(_TICK)
 
     def stop(self) -> None:
-        """Stops everything; further interrupts do not get in the way."""
+        """Stop everything, and ignore further interrupts meanwhile."""
         if not self._stack.started:
             return
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         with self._console.status("Stopping: contexts finish their work …"):
             self._stack.stop()
-        self._logs()
+        self._print_logs()
         self._console.print("[dim]Everything has stopped.[/dim]")
 
-    def _logs(self) -> None:
+    def _print_logs(self) -> None:
         from rich.markup import escape
 
         for context in self._stack.contexts:

@@ -1,4 +1,4 @@
-"""``intent events``: reads and follows the log of a context."""
+"""``intent events``: read and follow the logs of the contexts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from intent.cli.calls import print_missing
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
 
-    from intent.cli.merged_logs import Log
+    from intent.cli.merged_logs import LogReader
     from intent.client import IntentClient
     from intent.contracts import Registry
 
@@ -29,30 +30,30 @@ Of every context that runs, or of one with --context.
 
 \b
   intent events                                  what happened until now
-  intent events --follow                         and go on with what happens
+  intent events --follow                         and continue with what happens
   intent events --follow --new                   only what happens from now on
   intent events --stream Order/o-1               one aggregate
   intent events --type OrderPlaced --json        one kind of event, a JSON object a line
   intent events --correlation checkout-17 -t acme
   intent events --context orders --after 1000 --limit 50
 
-Each line: position, time, stream and version, event, fields; before them the context, if there
-are several.
+Each line has position, time, stream and version, event and fields; before them the context, if
+there are several.
 """
-_ANSWER: Final = 5.0
+_ANSWER_TIMEOUT: Final = 5.0
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("events", help=HELP)(events)
 
 
 @calls_context(without={"timeout"})
 def events(
     caller: CallOptions,
-    follow: Annotated[bool, typer.Option("--follow", "-F", help="Go on with new events.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-F", help="Continue with new events.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Only events from now on; implies --follow.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, help="Position after which to begin.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, help="Position after which to start.")] = 0,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="End after so many; 0: no end.")] = 0,
     stream: Annotated[
         str, typer.Option("--stream", "-s", help="One aggregate: Order/o-1; all of a kind: Order.")
@@ -64,7 +65,7 @@ def events(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Reads the events of a tenant."""
+    """Read the events of a tenant."""
     import asyncio
 
     from intent.cli.messages import find_type
@@ -73,33 +74,43 @@ def events(
     registry = Registry.load()
     contracts = [find_type(name, registry.events, "event") for name in types or ()]
     context = context or next((contract.context for contract in contracts), "")
-    kind, id_ = _stream(stream)
+    kind, id_ = _parse_stream(stream)
     places = caller.places(context)
     if after and len(places) > 1:
         raise UsageError(
-            f"--after needs --context: each has positions of its own; there are {', '.join(places)}"
+            f"--after needs --context: each context has its own positions; there are {', '.join(places)}"
         )
-    where = {
+    filters = {
         "types": [contract.type for contract in contracts],
         "aggregate_type": kind,
         "aggregate_id": id_,
         "correlation_id": correlation,
     }
-    reading = _Reading(_Printer(registry, as_json, len(places) > 1), where, follow or new, new, after, limit)
-    with contextlib.suppress(_Enough):
+    printer = _Printer(registry, as_json, len(places) > 1)
+    reading = _Reading(printer, filters, follow or new, new, after, limit)
+    with contextlib.suppress(_LimitReached):
         asyncio.run(reading.run(caller, places, registry))
 
 
-class _Enough(Exception):
+class _LimitReached(Exception):
     """As many events were shown as were asked for."""
 
 
 @dataclass
 class _Reading:
-    """One reading of the logs: what is there, then what comes."""
+    """One reading of the logs: the events that are there, then new ones.
+
+    Attributes:
+        printer: What prints the events.
+        filters: The filters, as `IntentClient.events` takes them.
+        follow: Whether to continue with new events.
+        new: Whether to read only new events.
+        after: The position after which to start.
+        limit: The number of events after which to end; 0: none.
+    """
 
     printer: _Printer
-    where: Mapping[str, Any]
+    filters: Mapping[str, Any]
     follow: bool
     new: bool
     after: int
@@ -107,7 +118,12 @@ class _Reading:
     _shown: int = 0
 
     async def run(self, caller: CallOptions, places: Mapping[str, str], registry: Registry) -> None:
-        from intent.cli.merged_logs import coming, past
+        """Print the events of the contexts in these places.
+
+        Raises:
+            _LimitReached: So many events were printed as the limit says.
+        """
+        from intent.cli.merged_logs import follow_merged, read_merged
 
         async with AsyncExitStack() as stack:
             clients = {name: caller.client(address, registry) for name, address in places.items()}
@@ -116,17 +132,17 @@ class _Reading:
             logs = {name: self._log(client) for name, client in clients.items()}
             reached: dict[str, int] = {}
             if not self.new:
-                there = {name: logs[name] for name in await _answering(clients, places)}
-                async for name, event in past(there, self.after):
+                answering = {name: logs[name] for name in await _answering(clients, places)}
+                async for name, event in read_merged(answering, self.after):
                     reached[name] = event.position
                     self._show(event)
             if self.follow:
-                async for event in coming(logs, reached):
+                async for event in follow_merged(logs, reached):
                     self._show(event)
 
-    def _log(self, client: IntentClient) -> Log:
+    def _log(self, client: IntentClient) -> LogReader:
         def log(after: int, *, follow: bool) -> AsyncIterator[RecordedEvent]:
-            return client.events(after=after, follow=follow, from_now=self.new, **self.where)
+            return client.events(after=after, follow=follow, from_now=self.new, **self.filters)
 
         return log
 
@@ -134,39 +150,43 @@ class _Reading:
         self.printer.show(event)
         self._shown += 1
         if self._shown == self.limit:
-            raise _Enough
+            raise _LimitReached
 
 
 async def _answering(clients: Mapping[str, IntentClient], places: Mapping[str, str]) -> list[str]:
-    """Returns the contexts that answer, and names the others.
+    """Return the contexts that answer, and print which others do not.
 
     Raises:
-        CommandError: None does.
+        CommandError: No context answers.
     """
     import asyncio
 
     from intent.errors import CommandError
 
-    asked = (client.describe(timeout=_ANSWER) for client in clients.values())
-    answers = dict(zip(clients, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+    calls = (client.describe(timeout=_ANSWER_TIMEOUT) for client in clients.values())
+    answers = dict(zip(clients, await asyncio.gather(*calls, return_exceptions=True), strict=True))
     errors = {name: error for name, error in answers.items() if isinstance(error, BaseException)}
     for error in errors.values():
         if not isinstance(error, CommandError) or len(errors) == len(answers):
             raise error
-    for name in errors:
-        typer.echo(f"{name} is not shown: no answer from {places[name]} within {_ANSWER:g} s", err=True)
+    print_missing({name: f"no answer from {places[name]} within {_ANSWER_TIMEOUT:g} s" for name in errors})
     return [name for name in answers if name not in errors]
 
 
-def _stream(text: str) -> tuple[str, str]:
+def _parse_stream(text: str) -> tuple[str, str]:
+    """Return the type and the id of the aggregate that ``--stream`` names; the id may be empty.
+
+    Raises:
+        UsageError: The text has no type.
+    """
     kind, _, id_ = text.partition("/")
     if text and not kind:
-        raise UsageError(f"--stream {text} names no aggregate; it reads like Order/o-1")
+        raise UsageError(f"--stream {text} names no aggregate; write it like Order/o-1")
     return kind, id_
 
 
 class _Printer:
-    """Writes events, for a person or for a program."""
+    """Prints events, for a person or for a program."""
 
     def __init__(self, registry: Registry, as_json: bool, several: bool) -> None:
         from rich.console import Console
@@ -177,21 +197,21 @@ class _Printer:
         self._console = Console(highlight=False, soft_wrap=True)
 
     def show(self, event: RecordedEvent) -> None:
-        """Writes one event."""
+        """Print one event."""
         from rich.markup import escape
 
-        from intent.cli.formatting import clock
+        from intent.cli.formatting import format_time
         from intent.cli.messages import event_fields, event_to_dict
 
         if self._as_json:
             typer.echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))
             return
 
-        when = clock(event.recorded_at.ToDatetime())
+        when = format_time(event.recorded_at.ToDatetime())
         fields = json.dumps(event_fields(event, self._registry), ensure_ascii=False)
         stream = f"{event.aggregate_type}/{event.aggregate_id}"
-        whose = f"{event.context:<10} " if self._several else ""
+        context = f"{event.context:<10} " if self._several else ""
         self._console.print(
-            f"[dim]{whose}{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
+            f"[dim]{context}{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
             f"[bold green]{event.type.rpartition('.')[2]}[/bold green]  {escape(fields)}"
         )

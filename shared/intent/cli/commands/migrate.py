@@ -1,4 +1,4 @@
-"""``intent migrate``: brings the schema of contexts up to date."""
+"""``intent migrate``: bring the schema of a context up to date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ administrator (INTENT_ADMIN_DATABASE_URL), and gives the roles the passwords tha
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("migrate", help=HELP)(migrate)
 
 
@@ -32,7 +32,7 @@ def migrate(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     provision: Annotated[bool, typer.Option("--provision", help="Create roles and schema first.")] = False,
 ) -> None:
-    """Brings the schema of a context up to date."""
+    """Bring the schema of a context up to date."""
     import asyncio
 
     from intent.contracts import Registry
@@ -42,9 +42,9 @@ def migrate(
 
     settings = load_settings(context=context)
     if not settings.owner_database_url:
-        raise UsageError("set INTENT_OWNER_DATABASE_URL to where PostgreSQL is, as the context's owner")
+        raise UsageError("set INTENT_OWNER_DATABASE_URL to the URL of PostgreSQL for the context's owner")
     if provision and not settings.admin_database_url:
-        raise UsageError("--provision needs INTENT_ADMIN_DATABASE_URL: PostgreSQL as an administrator")
+        raise UsageError("--provision needs INTENT_ADMIN_DATABASE_URL, the URL of an administrator")
     bound = load_context(context).bind(Registry.load())
     admin = settings.admin_database_url if provision else ""
     asyncio.run(

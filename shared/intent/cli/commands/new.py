@@ -1,4 +1,4 @@
-"""``intent new``: makes something new."""
+"""``intent new``: create something new."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Make something new in this repository.
+HELP = """Create something new in this repository.
 
-Run it in any folder of it; --dry-run only tells what would be written.
+Run it in any folder of the repository; --dry-run only shows what would be written.
 
 \b
   intent new context loyalty
   intent new context loyalty --aggregate Account --dry-run
 """
-_CONTEXT = """Make a context: contracts, domain, read model, query, tests, pins and deployment.
+_CONTEXT = """Create a context: contracts, domain, read model, query, tests, pins and deployment.
 
 It has one aggregate with one command, one event, one read model and one query. It passes
-`make test` and answers its first command as it is; make it your own from there.
+`make test` and answers its first command as generated; make it your own from there.
 
 \b
   intent new context loyalty --aggregate Account
   intent new context gift_cards                  the aggregate will be GiftCard
-  intent new context loyalty --dry-run           only tell what would be written
+  intent new context loyalty --dry-run           only show what would be written
 """
 
 _app = typer.Typer(name="new", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
-# With one command typer would make it the group itself; the callback keeps it apart.
+# typer turns a group with a single command into that command; the callback keeps it a group.
 @_app.callback()
 def _group() -> None:
-    """Makes something new."""
+    """Create something new."""
 
 
 @_app.command("context", help=_CONTEXT)
 def context(
-    name: Annotated[str, typer.Argument(help="Its name, e.g. loyalty: lower-case letters.")],
+    name: Annotated[str, typer.Argument(help="Its name in lower-case letters, e.g. loyalty.")],
     aggregate: Annotated[
         str,
-        typer.Option("--aggregate", "-a", help="Its aggregate, e.g. Account. Default: made from its name."),
+        typer.Option("--aggregate", "-a", help="Its aggregate, e.g. Account. Default: from its name."),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; tell what would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be written.")] = False,
 ) -> None:
-    """Makes a context."""
+    """Create a context."""
     from pathlib import Path
 
     from intent.cli.scaffold.plan import ScaffoldPlan
@@ -62,10 +62,10 @@ def context(
     plan = ScaffoldPlan.of(Workspace.around(Path.cwd()), name, aggregate)
     if not dry_run:
         plan.write()
-    _tell(plan, dry_run)
+    _print(plan, dry_run)
 
 
-def _tell(plan: ScaffoldPlan, dry_run: bool) -> None:
+def _print(plan: ScaffoldPlan, dry_run: bool) -> None:
     names = plan.names
     verbs = ("would write", "would change") if dry_run else ("wrote", "changed")
     typer.echo(f"The context {names.context} with the aggregate {names.aggregate}:")

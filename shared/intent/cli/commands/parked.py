@@ -1,10 +1,11 @@
-"""``intent parked``: shows and mends what consumers could not deal with."""
+"""``intent parked``: show, replay and drop the events that consumers failed on."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -20,15 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-T = TypeVar("T")
-
-HELP = """Show and mend parked events: those that a consumer failed on too often.
+HELP = """Show, replay and drop parked events: those that a consumer failed on too often.
 
 A failed event is parked with its stream: the later events of the same aggregate wait behind it,
-in order, and all other aggregates go on. Mend what it failed on, then replay it; or drop it.
+in order, and all other aggregates continue. Fix what it failed on, then replay it; or drop it.
 
 The caller needs the role consumer, service or operator and sees its tenant's consumers; with the role
-consumer-all, which everybody has in development, all.
+consumer-all, which everybody has in development, it sees all.
 
 \b
   intent parked list
@@ -39,14 +38,14 @@ consumer-all, which everybody has in development, all.
 """
 _LIST = """List parked streams: what failed, how often and why, and how many events wait behind it."""
 _SHOW = """Show the parked events of one stream, decoded: the one that failed, and those that wait."""
-_REPLAY = """Deliver a parked stream again, in order; afterwards it goes on as any other.
+_REPLAY = """Deliver a parked stream again, in order; afterwards it continues as any other.
 
 An event that fails again is parked again, with its stream.
 """
-_DROP = """Give up one parked event. Who did it, and why, is recorded.
+_DROP = """Give up one parked event. Who dropped it, and why, is recorded.
 
-When it is the one that failed, the events that wait behind it are delivered. The position is what
-`intent parked list` and `show` tell.
+If it is the one that failed, the events that wait behind it are delivered. `intent parked list` and
+`intent parked show` print its position.
 """
 
 _app = typer.Typer(name="parked", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -54,8 +53,8 @@ _app = typer.Typer(name="parked", help=HELP, no_args_is_help=True, rich_markup_m
 Consumer = Annotated[str, typer.Argument(help="The consumer, e.g. shipping.known-orders.")]
 
 
-class _Stream(NamedTuple):
-    """Names a parked stream."""
+class _ParkedStream(NamedTuple):
+    """A parked stream of one consumer."""
 
     context: str
     consumer: str
@@ -67,9 +66,13 @@ class _Stream(NamedTuple):
     def __str__(self) -> str:
         return f"{self.aggregate_type}/{self.aggregate_id}"
 
+    def client_for(self, client: IntentClient) -> IntentClient:
+        """Return the client that acts for the consumer's tenant, or for all tenants if the consumer does."""
+        return client if self.all_tenants else client.acting(tenant=self.tenant)
+
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
@@ -81,12 +84,12 @@ def list_(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Lists parked streams."""
+    """List parked streams."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    found = _parked(caller, context, registry, lambda client: _of(client, consumer))
-    _print_json(found, registry) if as_json else _print_list(found)
+    parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer))
+    _print_json(parked, registry) if as_json else _print_list(parked)
 
 
 @_app.command("show", help=_SHOW)
@@ -98,18 +101,18 @@ def show(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Shows the parked events of one stream."""
+    """Show the parked events of one stream."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    found = _parked(caller, context, registry, lambda client: _of(client, consumer, stream))
+    parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
     if as_json:
-        _print_json(found, registry)
+        _print_json(parked, registry)
         return
-    if not found:
+    if not parked:
         raise UsageError(f"{consumer} has not parked {stream}; `intent parked list` shows what is parked")
-    for of, events in found.items():
-        _print_stream(of, events, registry)
+    for parked_stream, events in parked.items():
+        _print_stream(parked_stream, events, registry)
 
 
 @_app.command("replay", help=_REPLAY)
@@ -121,17 +124,17 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Every stream that the consumer has parked.")] = False,
     context: ContextName = "",
 ) -> None:
-    """Delivers a parked stream again."""
+    """Deliver a parked stream again."""
     from intent.contracts import Registry
 
     if bool(stream) == every:
         raise UsageError("name one stream, like Order/o-1, or give --all")
     registry = Registry.load()
-    found = _parked(caller, context, registry, lambda client: _of(client, consumer, stream))
-    streams = list(found) if every else [_only(found, f"{consumer} has not parked {stream}")]
-    for of in streams:
-        events = _on(caller, of, registry, lambda client, of=of: _replay(client, of))  # type: ignore[misc]
-        typer.echo(f"{of} of tenant {of.tenant}: {events} event(s) will be delivered to {consumer} again")
+    parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
+    streams = list(parked) if every else [_only(parked, f"{consumer} has not parked {stream}")]
+    for each in streams:
+        events = with_client(caller, each.context, registry, partial(_replay, stream=each))
+        typer.echo(f"{each} of tenant {each.tenant}: {events} event(s) will be delivered to {consumer} again")
     if not streams:
         typer.echo(f"{consumer} has parked nothing")
 
@@ -145,99 +148,102 @@ def drop(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
 ) -> None:
-    """Gives up one parked event."""
+    """Give up one parked event."""
     from intent.contracts import Registry
 
-    registry = Registry.load()
-
-    async def at(client: IntentClient) -> Iterable[ParkedEvent]:
+    async def fetch(client: IntentClient) -> Iterable[ParkedEvent]:
         return (await client.consumers.parked(consumer, position=position)).parked
 
-    found = _parked(caller, context, registry, at)
-    of = _only(found, f"{consumer} has not parked the event at position {position}")
+    registry = Registry.load()
+    parked = _fetch(caller, context, registry, fetch)
+    stream = _only(parked, f"{consumer} has not parked the event at position {position}")
 
     async def work(client: IntentClient) -> None:
-        acting = client if of.all_tenants else client.acting(tenant=of.tenant)
-        await acting.consumers.drop(consumer, position, reason, all_tenants=of.all_tenants)
+        consumers = stream.client_for(client).consumers
+        await consumers.drop(consumer, position, reason, all_tenants=stream.all_tenants)
 
-    _on(caller, of, registry, work)
-    rest = "what waits behind it goes on" if found[of][0].attempts else "what failed before it still waits"
-    typer.echo(f"{consumer} passes over position {position} of {of}; {rest}")
+    with_client(caller, stream.context, registry, work)
+    failed = parked[stream][0].attempts
+    rest = "the events behind it continue" if failed else "the event that failed still waits"
+    typer.echo(f"{consumer} skips position {position} of {stream}; {rest}")
 
 
-async def _of(client: IntentClient, consumer: str, stream: str = "") -> Iterable[ParkedEvent]:
+async def _replay(client: IntentClient, stream: _ParkedStream) -> int:
+    return await stream.client_for(client).consumers.replay(
+        stream.consumer,
+        stream.aggregate_type,
+        stream.aggregate_id,
+        tenant=stream.tenant,
+        all_tenants=stream.all_tenants,
+    )
+
+
+async def _fetch_stream(client: IntentClient, consumer: str, stream: str = "") -> Iterable[ParkedEvent]:
+    """Return a consumer's parked events, of one stream if it is given."""
     kind, _, id_ = stream.partition("/")
     if stream and not (kind and id_):
-        raise UsageError(f"{stream} names no stream; it reads like Order/o-1")
+        raise UsageError(f"{stream} names no stream; write it like Order/o-1")
     response = await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
     if response.more:
         typer.echo("there are more than 1,000 parked events; these are the first", err=True)
     return response.parked
 
 
-def _parked(
+def _fetch(
     caller: CallOptions,
     context: str,
     registry: Registry,
     work: Callable[[IntentClient], Awaitable[Iterable[ParkedEvent]]],
-) -> dict[_Stream, list[ParkedEvent]]:
-    """Returns parked events by stream, of every context that runs or of one."""
+) -> dict[_ParkedStream, list[ParkedEvent]]:
+    """Return parked events by stream, of every context that runs or of one."""
     answers, missing = with_clients(caller, context, registry, work)
-    found: dict[_Stream, list[ParkedEvent]] = {}
+    streams: dict[_ParkedStream, list[ParkedEvent]] = {}
     for name, events in answers.items():
         for parked in events:
             event = parked.event
-            stream = (event.tenant_id, event.aggregate_type, event.aggregate_id)
-            if not caller.tenant or caller.tenant == event.tenant_id:
-                of = _Stream(name, parked.consumer, parked.all_tenants, *stream)
-                found.setdefault(of, []).append(parked)
+            if caller.tenant in {"", event.tenant_id}:
+                key = (event.tenant_id, event.aggregate_type, event.aggregate_id)
+                stream = _ParkedStream(name, parked.consumer, parked.all_tenants, *key)
+                streams.setdefault(stream, []).append(parked)
     print_missing(missing)
-    return found
+    return streams
 
 
-def _only(found: Mapping[_Stream, object], none: str) -> _Stream:
-    if not found:
-        raise UsageError(f"{none}; `intent parked list` shows what is parked")
-    if len(found) > 1:
-        of = ", ".join(sorted(f"tenant {stream.tenant} in {stream.context}" for stream in found))
-        raise UsageError(f"there are several: of {of}; say which with --tenant and --context")
-    return next(iter(found))
+def _only(streams: Mapping[_ParkedStream, object], problem: str) -> _ParkedStream:
+    """Return the only stream.
+
+    Raises:
+        UsageError: There is none, which is the problem, or there are several.
+    """
+    if not streams:
+        raise UsageError(f"{problem}; `intent parked list` shows what is parked")
+    if len(streams) > 1:
+        places = ", ".join(sorted(f"tenant {stream.tenant} in {stream.context}" for stream in streams))
+        raise UsageError(f"there are several: {places}; choose one with --tenant and --context")
+    return next(iter(streams))
 
 
-def _on(
-    caller: CallOptions, of: _Stream, registry: Registry, work: Callable[[IntentClient], Awaitable[T]]
-) -> T:
-    return with_client(caller, of.context, registry, work)
-
-
-async def _replay(client: IntentClient, of: _Stream) -> int:
-    acting = client if of.all_tenants else client.acting(tenant=of.tenant)
-    return await acting.consumers.replay(
-        of.consumer, of.aggregate_type, of.aggregate_id, tenant=of.tenant, all_tenants=of.all_tenants
-    )
-
-
-def _print_json(found: Mapping[_Stream, list[ParkedEvent]], registry: Registry) -> None:
+def _print_json(streams: Mapping[_ParkedStream, list[ParkedEvent]], registry: Registry) -> None:
     from intent.cli.messages import event_to_dict, to_dict
 
-    shown = [
+    values = [
         {**to_dict(parked), "event": event_to_dict(parked.event, registry)}
-        for events in found.values()
+        for events in streams.values()
         for parked in events
     ]
-    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
 
 
-def _print_list(found: Mapping[_Stream, list[ParkedEvent]]) -> None:
-    from intent.cli.formatting import clock
+def _print_list(streams: Mapping[_ParkedStream, list[ParkedEvent]]) -> None:
+    from intent.cli.formatting import format_time
     from intent.cli.tables import print_table
 
-    if not found:
+    if not streams:
         typer.echo("nothing is parked")
         return
     headings = ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error")
 
-    def row(stream: _Stream, first: ParkedEvent, behind: int) -> Sequence[str]:
+    def row(stream: _ParkedStream, first: ParkedEvent, behind: int) -> Sequence[str]:
         return (
             stream.consumer,
             stream.tenant,
@@ -246,28 +252,30 @@ def _print_list(found: Mapping[_Stream, list[ParkedEvent]]) -> None:
             first.event.type.rpartition(".")[2],
             str(first.attempts),
             str(behind),
-            clock(first.parked_at.ToDatetime()),
+            format_time(first.parked_at.ToDatetime()),
             first.error,
         )
 
-    rows = (row(stream, events[0], len(events) - 1) for stream, events in found.items())
+    rows = (row(stream, events[0], len(events) - 1) for stream, events in streams.items())
     print_table(headings, rows, numbers=("Position", "Tried", "Behind"))
 
 
-def _print_stream(of: _Stream, events: list[ParkedEvent], registry: Registry) -> None:
+def _print_stream(stream: _ParkedStream, events: list[ParkedEvent], registry: Registry) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from intent.cli.formatting import clock
+    from intent.cli.formatting import format_time
     from intent.cli.messages import event_fields
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{escape(str(of))}[/bold] of tenant {escape(of.tenant)}, {escape(of.consumer)}")
+    console.print(
+        f"[bold]{escape(str(stream))}[/bold] of tenant {escape(stream.tenant)}, {escape(stream.consumer)}"
+    )
     for parked in events:
         event = parked.event
         fields = json.dumps(event_fields(event, registry), ensure_ascii=False)
         console.print(
-            f"[dim]{event.position:>6}  {clock(event.recorded_at.ToDatetime())}[/dim]  "
+            f"[dim]{event.position:>6}  {format_time(event.recorded_at.ToDatetime())}[/dim]  "
             f"v{event.version}  [bold]{event.type.rpartition('.')[2]}[/bold]  {escape(fields)}"
         )
         if parked.attempts:

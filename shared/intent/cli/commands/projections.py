@@ -1,4 +1,4 @@
-"""``intent projections``: shows and mends the read models of a context."""
+"""``intent projections``: show, rebuild and unblock the projections of the contexts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show and mend projections, which keep the read models up to date.
+HELP = """Show, rebuild and unblock projections, which keep the read models up to date.
 
 The caller needs the role operator, which everybody has in development.
 
@@ -29,24 +29,24 @@ The caller needs the role operator, which everybody has in development.
   intent projections rebuild OrderViews
   intent projections skip OrderViews 1207 --reason "a test order, ticket 88"
 """
-_STATUS = """Show how far each projection is, what it fails on and what was skipped.
+_STATUS = """Show how far each projection is, which event it fails on and which it skipped.
 
 Of every context that runs, or of one with --context. With --json, an object by context.
 """
 _REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.
 
-Queries read the old rows until the switch. Ctrl-C ends the display only; the rebuild goes on.
+Queries read the old rows until the switch. Ctrl-C ends only the display; the rebuild continues.
 """
-_SKIP = """Make a projection pass over one event that it cannot handle.
+_SKIP = """Make a projection skip one event that it cannot handle.
 
-The position is what `intent projections status` shows as failing. The reason is recorded.
+`intent projections status` shows the position that a projection fails on. The reason is recorded.
 """
 
 _app = typer.Typer(name="projections", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
@@ -57,19 +57,19 @@ def status(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Shows how far each projection is."""
+    """Show how far each projection is."""
     from intent.cli.messages import to_dict
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> ListProjectionsResponse:
         return await client.projections.list()
 
-    every, missing = with_clients(caller, context, Registry.load(), work)
+    answers, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
-        typer.echo(json.dumps({name: to_dict(found) for name, found in every.items()}, indent=2))
+        typer.echo(json.dumps({name: to_dict(answer) for name, answer in answers.items()}, indent=2))
     else:
-        for name, found in every.items():
-            _print(name, found)
+        for name, answer in answers.items():
+            _print(name, answer)
     print_missing(missing)
 
 
@@ -80,7 +80,7 @@ def rebuild(
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
     context: ContextName = "",
 ) -> None:
-    """Rebuilds a projection, with a progress bar."""
+    """Rebuild a projection, with a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from intent.contracts import Registry
@@ -111,23 +111,23 @@ def skip(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
 ) -> None:
-    """Makes a projection pass over one event."""
+    """Make a projection skip one event."""
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> ProjectionStatus:
         return await client.projections.skip(name, position, reason)
 
     registry = Registry.load()
-    now = with_client(caller, context or _context_of(caller, name, registry), registry, work)
-    typer.echo(f"{name} passes over position {position}; it is at position {now.position}")
+    projection = with_client(caller, context or _context_of(caller, name, registry), registry, work)
+    typer.echo(f"{name} skips position {position}; it is at position {projection.position}")
 
 
 def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str:
-    """Returns the context that has a projection, when several run.
+    """Return the context that has a projection; empty if only one context runs.
 
     Raises:
-        UsageError: Several have it.
-        NotFound: None of those that answer has it.
+        UsageError: Several contexts have it.
+        NotFound: No context that answers has it.
     """
     from intent.errors import NotFound
 
@@ -137,28 +137,28 @@ def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str
     async def work(client: IntentClient) -> list[str]:
         return [status.name for status in (await client.projections.list()).projections]
 
-    every, missing = with_clients(caller, "", registry, work)
-    having = [name for name, names in every.items() if projection in names]
-    if len(having) == 1:
-        return having[0]
-    if having:
-        raise UsageError(f"{projection} could be of {' or '.join(having)}; say which with --context")
-    unasked = f"; not asked: {', '.join(missing)}" if missing else ""
-    known = ", ".join(sorted(name for names in every.values() for name in names))
+    projections, missing = with_clients(caller, "", registry, work)
+    owners = [name for name, names in projections.items() if projection in names]
+    if len(owners) == 1:
+        return owners[0]
+    if owners:
+        raise UsageError(f"{projection} could be of {' or '.join(owners)}; choose one with --context")
+    unasked = f"; without an answer: {', '.join(missing)}" if missing else ""
+    known = ", ".join(sorted(name for names in projections.values() for name in names))
     message = f"there is no projection {projection!r}; there are: {known}{unasked}"
     raise NotFound("PROJECTION_NOT_FOUND", message)
 
 
-def _print(context: str, found: ListProjectionsResponse) -> None:
+def _print(context: str, answer: ListProjectionsResponse) -> None:
     from intent.cli.tables import print_table
 
     print_table(
         ("Projection", "Position", "Lag", "State"),
-        ((each.name, str(each.position), str(each.lag), _state(each)) for each in found.projections),
-        title=f"{context}; the log is at position {found.head}",
+        ((each.name, str(each.position), str(each.lag), _state(each)) for each in answer.projections),
+        title=f"{context}; the log is at position {answer.head}",
         numbers=("Position", "Lag"),
     )
-    for projection in found.projections:
+    for projection in answer.projections:
         for skipped in projection.skipped:
             typer.echo(
                 f"{projection.name} skipped position {skipped.position}: {skipped.reason} ({skipped.actor})"

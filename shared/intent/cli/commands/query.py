@@ -1,4 +1,4 @@
-"""``intent query``: asks a context."""
+"""``intent query``: query a context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Ask a context and print the answer as JSON.
+HELP = """Query a context and print the answer as JSON.
 
 \b
   intent query orders.v1.GetOrder '{"order_id": "o-1"}'
@@ -25,12 +25,12 @@ HELP = """Ask a context and print the answer as JSON.
   intent query GetOrder '{"order_id": "o-1"}' --min-position 42
 
 With --min-position the answer waits until the read model has reached that position of the log:
-pass the position that `intent send` showed, to read your own writes.
+pass the position that `intent send` printed, to read your own writes.
 """
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("query", help=HELP)(query)
 
 
@@ -44,7 +44,7 @@ def query(
         int, typer.Option("--min-position", min=0, help="Position that the read model must have reached.")
     ] = 0,
 ) -> None:
-    """Asks a context."""
+    """Query a context."""
     from rich.console import Console
 
     from intent.cli.messages import find_type, message_of, read_json, to_json

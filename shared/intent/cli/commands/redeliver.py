@@ -1,4 +1,4 @@
-"""``intent redeliver``: tells sagas again what a context recorded."""
+"""``intent redeliver``: deliver the recorded events of a context to sagas again."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import typer
 
 __all__ = ["register"]
 
-HELP = """Deliver a context's events to the sagas that listen, again, in the order of its log.
+HELP = """Deliver a context's events to the sagas that listen again, in the order of its log.
 
-For the day on which Temporal's data was lost: sagas that Temporal does not know begin anew. Their
-steps have ids that follow from the saga and the step, so what had its effect has no second one, and
-a saga goes on where it was. Run it for every context whose events sagas listen to. Where Temporal
-still knows a saga it changes nothing, however often it is run.
+Use it when Temporal has lost its data: sagas that Temporal does not know start over. The ids of
+their steps are derived from the saga and the step, so a step that had its effect has no second one,
+and a saga continues where it was. Run it for every context whose events sagas listen to. A saga that
+Temporal still knows does not change, however often you run it.
 
-It runs where a process of the context runs, with the same settings.
+Run it where a process of the context runs, with the same settings.
 
 \b
   intent redeliver orders
-  intent redeliver orders --after 120000         only what came after that position
+  intent redeliver orders --after 120000         only events after that position
   kubectl exec deployment/orders -- intent redeliver orders
 """
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("redeliver", help=HELP)(redeliver)
 
 
 def redeliver(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
-    after: Annotated[int, typer.Option("--after", min=0, help="The position after which to begin.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, help="The position after which to start.")] = 0,
 ) -> None:
-    """Delivers a context's events to sagas again."""
+    """Deliver a context's events to sagas again."""
     import asyncio
 
     from rich.console import Console
@@ -49,8 +49,8 @@ def redeliver(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"the log of {context}", total=None)
 
-        def tell(position: int, last: int) -> None:
+        def report(position: int, last: int) -> None:
             progress.update(task, completed=position - after, total=last - after)
 
-        delivered = asyncio.run(deliver(settings, bound, after, tell))
+        delivered = asyncio.run(deliver(settings, bound, after, report))
     typer.echo(f"{delivered} deliveries of events of {context} to sagas")

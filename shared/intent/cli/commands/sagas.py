@@ -1,4 +1,4 @@
-"""``intent sagas``: shows and mends sagas."""
+"""``intent sagas``: show, resume and cancel sagas."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["register"]
 
 T = TypeVar("T")
 
-HELP = """Show and mend sagas: what runs over several contexts, and undoes itself when it fails.
+HELP = """Show, resume and cancel sagas: processes over several contexts that undo themselves if they fail.
 
-Reading needs the role operator or service, mending the role operator; in development everybody
-has both.
+Reading needs the role operator or service, resuming and cancelling the role operator; in development
+everybody has both.
 
 \b
   intent sagas list --status stuck
@@ -33,35 +33,35 @@ has both.
   intent sagas resume orders.v1.FulfilOrder/demo/o-1
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called"
 """
-_LIST = """List the sagas of a tenant with the step that they are on, the newest first.
+_LIST = """List the sagas of a tenant with the step that each is on, the newest first.
 
-Of every context that runs, or of one with --context. Without a filter those that are not over:
-running, waiting, stuck, compensating.
+Of every context that runs, or of one with --context. Without a filter it lists those that are not
+over: unstarted, running, waiting, compensating, stuck.
 
 \b
-  intent sagas list                               what is not over
+  intent sagas list                               those that are not over
   intent sagas list --all
   intent sagas list --status stuck --status compensating
   intent sagas list --type FulfilOrder --limit 500
-  intent sagas list --correlation checkout-17     one story
+  intent sagas list --correlation checkout-17     those of one correlation id
 
-The list is some moments behind; `intent sagas show` asks the saga itself.
+The list lags by some moments; `intent sagas show` asks the saga itself.
 """
-_SHOW = """Show one saga as a tree: its steps with times and reasons, and below each what undid it.
+_SHOW = """Show one saga as a tree: its steps with times and reasons, each above its compensation.
 
 \b
   intent sagas show orders.v1.FulfilOrder/demo/o-1
 """
-_RESUME = """Have a stuck saga go on: try the compensation that was rejected again, or leave it behind.
+_RESUME = """Resume a stuck saga: try the compensation that was rejected again, or skip it.
 
-Mend first what it was rejected for; `intent sagas show` tells. Who resumed it, and why, is
+First fix what it was rejected for; `intent sagas show` shows the reason. Who resumed it, and why, is
 recorded with the step.
 
 \b
   intent sagas resume orders.v1.FulfilOrder/demo/o-1
   intent sagas resume orders.v1.FulfilOrder/demo/o-1 --skip --reason "paid back by hand, ticket 88"
 """
-_CANCEL = """End a saga at its next step and have it undo what it did.
+_CANCEL = """End a saga at its next step and make it undo what it did.
 
 \b
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
@@ -75,7 +75,7 @@ Id = Annotated[str, typer.Argument(metavar="SAGA", help="Its id, as the list sho
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.add_typer(_app)
 
 
@@ -85,16 +85,16 @@ def list_(
     caller: CallOptions,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", "-s", help="Only those that stand here; may be given several times."),
+        typer.Option("--status", "-s", help="Only those with this status; may be given several times."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="Also those that are over.")] = False,
     type_: Annotated[str, typer.Option("--type", help="Only of this type, e.g. FulfilOrder.")] = "",
-    correlation: Annotated[str, typer.Option("--correlation", help="Only of this story.")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of each context.")] = 50,
+    correlation: Annotated[str, typer.Option("--correlation", help="Only this correlation id.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of each context.")] = 50,
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Lists sagas."""
+    """List sagas."""
     from intent.cli.messages import find_type, to_dict
     from intent.contracts import Registry
 
@@ -108,13 +108,13 @@ def list_(
 
     own = context or (contract.context if contract else "")
     answers, missing = with_clients(caller, own, registry, work)
-    found = _newest_first(saga for sagas, _ in answers.values() for saga in sagas)
+    sagas = _newest_first(saga for found, _ in answers.values() for saga in found)
     if as_json:
-        typer.echo(json.dumps([to_dict(saga) for saga in found], indent=2))
+        typer.echo(json.dumps([to_dict(saga) for saga in sagas], indent=2))
     else:
-        _print(found)
+        _print(sagas)
     for name in (name for name, (_, more) in answers.items() if more):
-        typer.echo(f"{name} has more; --limit shows them", err=True)
+        typer.echo(f"{name} has more; a larger --limit shows them", err=True)
     print_missing(missing)
 
 
@@ -126,16 +126,16 @@ def show(
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
-    """Shows one saga."""
+    """Show one saga."""
     from intent.cli.formatting import print_tree
     from intent.cli.messages import to_json
-    from intent.cli.render_story import saga_tree
+    from intent.cli.render_trace import saga_as_tree
 
     async def work(client: IntentClient) -> GetSagaResponse:
         return await client.sagas.get(saga)
 
-    found = _of_saga(caller, context, saga, work)
-    typer.echo(to_json(found)) if as_json else print_tree(saga_tree(found))
+    response = _with_client_of(saga, caller, context, work)
+    typer.echo(to_json(response)) if as_json else print_tree(saga_as_tree(response))
 
 
 @_app.command("resume", help=_RESUME)
@@ -144,21 +144,21 @@ def resume(
     caller: CallOptions,
     saga: Id,
     skip: Annotated[
-        bool, typer.Option("--skip", help="Leave the rejected compensation behind; needs --reason.")
+        bool, typer.Option("--skip", help="Skip the rejected compensation; needs --reason.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "",
     context: ContextName = "",
 ) -> None:
-    """Has a stuck saga go on."""
+    """Resume a stuck saga."""
     if skip and not reason:
-        raise UsageError("--skip leaves something undone that was done: say why with --reason")
+        raise UsageError("--skip leaves a step uncompensated: say why with --reason")
 
     async def work(client: IntentClient) -> None:
         await client.sagas.resume(saga, skip=skip, reason=reason)
 
-    _of_saga(caller, context, saga, work)
-    what = "leaves the rejected compensation behind" if skip else "tries the rejected compensation again"
-    typer.echo(f"{saga} goes on and {what}")
+    _with_client_of(saga, caller, context, work)
+    action = "skips the rejected compensation" if skip else "tries the rejected compensation again"
+    typer.echo(f"{saga} resumes and {action}")
     typer.echo(f"  intent sagas show {saga}")
 
 
@@ -170,18 +170,18 @@ def cancel(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
     context: ContextName = "",
 ) -> None:
-    """Ends a saga."""
+    """Cancel a saga."""
 
     async def work(client: IntentClient) -> None:
         await client.sagas.cancel(saga, reason)
 
-    _of_saga(caller, context, saga, work)
+    _with_client_of(saga, caller, context, work)
     typer.echo(f"{saga} ends at its next step and undoes what it did")
     typer.echo(f"  intent sagas show {saga}")
 
 
 def _statuses(names: list[str], every: bool) -> list[SagaStatus.ValueType]:
-    """Returns the statuses to ask for; empty for all."""
+    """Return the statuses to ask for; empty for all."""
     import difflib
 
     from intent_contracts.intent.v1 import SagaStatus
@@ -192,49 +192,51 @@ def _statuses(names: list[str], every: bool) -> list[SagaStatus.ValueType]:
             near = difflib.get_close_matches(name.lower(), known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UsageError(f"there is no status {name}; {hint}there are: {', '.join(known)}")
-    asked = [name.lower() for name in names] or ([] if every else list(_OPEN))
-    return [SagaStatus.Value(known[name]) for name in asked]
+    chosen = [name.lower() for name in names] or ([] if every else list(_OPEN))
+    return [SagaStatus.Value(known[name]) for name in chosen]
 
 
 async def _newest(
-    client: IntentClient, type_: str, statuses: list[SagaStatus.ValueType], story: str, limit: int
+    client: IntentClient, type_: str, statuses: list[SagaStatus.ValueType], correlation: str, limit: int
 ) -> tuple[list[SagaInfo], bool]:
-    """Returns the newest sagas, and whether there are more than asked for."""
+    """Return the newest sagas up to a limit, and whether there are more."""
     from intent_contracts.intent.v1 import SagaStatus
 
-    found: list[SagaInfo] = []
+    sagas: list[SagaInfo] = []
     for status in statuses or [SagaStatus.SAGA_STATUS_UNSPECIFIED]:
         count = 0
-        async for saga in client.sagas.every(type=type_, status=status, correlation_id=story):
-            found.append(saga)
+        async for saga in client.sagas.every(type=type_, status=status, correlation_id=correlation):
+            sagas.append(saga)
             count += 1
             if count > limit:
                 break
-    return _newest_first(found)[:limit], len(found) > limit
+    return _newest_first(sagas)[:limit], len(sagas) > limit
 
 
 def _newest_first(sagas: Iterable[SagaInfo]) -> list[SagaInfo]:
     return sorted(sagas, key=lambda saga: saga.started_at.ToNanoseconds(), reverse=True)
 
 
-def _of_saga(caller: CallOptions, context: str, saga: str, work: Callable[[IntentClient], Awaitable[T]]) -> T:
-    """Runs work with a client of the context that a saga belongs to."""
+def _with_client_of(
+    saga: str, caller: CallOptions, context: str, work: Callable[[IntentClient], Awaitable[T]]
+) -> T:
+    """Run work with a client of the context that a saga belongs to, as the tenant in its id."""
     from intent.contracts import Registry
 
     registry = Registry.load()
     contract = registry.sagas.get(saga.partition("/")[0])
     if contract is None and not context:
         known = ", ".join(sorted(registry.sagas)) or "none"
-        raise UsageError(f"{saga} begins with no saga's type; there are: {known}")
-    whose = replace(caller, tenant=caller.tenant or _tenant_of(saga))
-    return with_client(whose, context or (contract.context if contract else ""), registry, work)
+        raise UsageError(f"{saga} starts with no saga's type; there are: {known}")
+    caller = replace(caller, tenant=caller.tenant or _tenant_of(saga))
+    return with_client(caller, context or (contract.context if contract else ""), registry, work)
 
 
 def _tenant_of(saga: str) -> str:
-    """Returns the tenant that a saga's id names."""
+    """Return the tenant that a saga's id names."""
     parts = saga.split("/", 2)
     if len(parts) < 3:
-        raise UsageError(f"{saga} is no saga's id; it reads like orders.v1.FulfilOrder/demo/o-1")
+        raise UsageError(f"{saga} is no saga's id; write it like orders.v1.FulfilOrder/demo/o-1")
     return parts[1]
 
 
@@ -243,7 +245,7 @@ def _print(sagas: list[SagaInfo]) -> None:
 
     from rich.text import Text
 
-    from intent.cli.formatting import span, status_text
+    from intent.cli.formatting import format_duration, status_text
     from intent.cli.tables import Cell, print_table
 
     if not sagas:
@@ -253,7 +255,7 @@ def _print(sagas: list[SagaInfo]) -> None:
 
     def row(saga: SagaInfo) -> Sequence[Cell]:
         end = saga.ended_at.ToDatetime(UTC) if saga.HasField("ended_at") else now
-        took = span(max(0.0, (end - saga.started_at.ToDatetime(UTC)).total_seconds()))
+        took = format_duration(max(0.0, (end - saga.started_at.ToDatetime(UTC)).total_seconds()))
         return saga.id, Text.from_markup(status_text(saga.status)), saga.step, took, saga.correlation_id
 
     print_table(("Saga", "Status", "Step", "Took", "Correlation"), map(row, sagas), unwrapped=("Saga",))

@@ -1,4 +1,4 @@
-"""``intent send``: sends a command."""
+"""``intent send``: send a command."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Send a command and show what became of it.
+HELP = """Send a command and show the outcome.
 
-The JSON is checked against the contract before it is sent. Sent again with the same --id, a
-command has no second effect and gets its first answer.
+The JSON is checked against the contract before it is sent. A command that is sent again with the
+same --id has no second effect and gets its first answer.
 
 \b
   intent send orders.v1.ConfirmOrder '{"order_id": "o-1"}'
@@ -34,7 +34,7 @@ What a command looks like: intent describe orders.v1.PlaceOrder
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("send", help=HELP)(send)
 
 
@@ -56,15 +56,15 @@ def send(
         ),
     ] = None,
     correlation: Annotated[
-        str, typer.Option("--correlation", help="Id that everything which follows shares.")
+        str, typer.Option("--correlation", help="Id that everything shares that follows from it.")
     ] = "",
     applied: Annotated[bool, typer.Option("--applied", help="Do not wait for the read models.")] = False,
     submit: Annotated[
-        bool, typer.Option("--submit", help="Only have it accepted durably; do not wait for the result.")
+        bool, typer.Option("--submit", help="Wait only until it is accepted durably, not for the result.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sends a command."""
+    """Send a command."""
     from intent.cli.messages import find_type, message_of, read_json
     from intent.contracts import Registry, validate
 
@@ -86,10 +86,10 @@ def send(
             applied_only=applied,
         )
 
-    _show(with_client(caller, contract.context, registry, work), as_json)
+    _print_answer(with_client(caller, contract.context, registry, work), as_json)
 
 
-def _show(answer: Message, as_json: bool) -> None:
+def _print_answer(answer: Message, as_json: bool) -> None:
     from intent_contracts.intent.v1 import CommandResult
 
     from intent.cli.messages import to_json
@@ -97,12 +97,12 @@ def _show(answer: Message, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(answer))
     elif isinstance(answer, CommandResult):
-        _show_result(answer)
+        _print_result(answer)
     else:
         typer.echo(f"accepted as command {answer.command_id}")  # type: ignore[attr-defined]
 
 
-def _show_result(result: Message) -> None:
+def _print_result(result: Message) -> None:
     from intent_contracts.intent.v1 import CommandResult
 
     assert isinstance(result, CommandResult)
@@ -114,5 +114,5 @@ def _show_result(result: Message) -> None:
     for event in result.events:
         typer.echo(f"  {event.type}")
     if not result.projected:
-        typer.echo("  the read models are not there yet; pass --min-position to a query to wait for them")
+        typer.echo("  the read models lag behind; pass --min-position to a query to wait for them")
     typer.echo(f"  command {result.command_id}")

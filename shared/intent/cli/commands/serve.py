@@ -10,9 +10,9 @@ __all__ = ["register"]
 
 SERVE_HELP = """Serve a context: its gRPC server and its worker, in one process.
 
-Everything else is set by environment variables (docs/settings.md). SIGTERM ends it in order:
-not ready, no new calls, work in flight finished. With --no-worker somebody else works, see
-`intent worker`: both then scale by themselves, and commands take longer.
+Everything else is set by environment variables (docs/settings.md). SIGTERM ends it gracefully: it
+reports not ready, takes no new calls and finishes the work in flight. With --no-worker the work is
+left to `intent worker` processes: both kinds then scale separately, and commands take longer.
 
 \b
   intent serve orders
@@ -20,7 +20,7 @@ not ready, no new calls, work in flight finished. With --no-worker somebody else
 """
 WORKER_HELP = """Run only the worker of a context, without its gRPC server.
 
-It works on the commands of other processes of the context, side by side with them.
+It handles commands that other processes of the context receive, side by side with their workers.
 
 \b
   intent worker orders
@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", env
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.command("serve", help=SERVE_HELP)(serve)
     app.command("worker", help=WORKER_HELP)(worker)
 
@@ -40,16 +40,16 @@ def serve(
     context: Name,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on (INTENT_HOST).")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0: a free one (INTENT_PORT).")] = None,
-    worker: Annotated[bool, typer.Option(help="Whether to work on commands too.")] = True,
+    worker: Annotated[bool, typer.Option(help="Whether to handle commands too.")] = True,
 ) -> None:
-    """Serves a context."""
+    """Serve a context."""
     given = {"host": host, "port": port}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     _run(invocation, context, overrides, serve=True, work=worker)
 
 
 def worker(invocation: typer.Context, context: Name) -> None:
-    """Runs only the worker of a context."""
+    """Run only the worker of a context."""
     _run(invocation, context, {}, serve=False, work=True)
 
 

@@ -1,4 +1,4 @@
-"""``intent trace``: one story over all contexts."""
+"""``intent trace``: everything that followed from one request, over all contexts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from intent.cli.options import AsJson, CallOptions, calls_context
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
 
-    from intent.cli.story import Story
+    from intent.cli.trace_tree import Trace
     from intent.client import IntentClient
 
 __all__ = ["register"]
 
-HELP = """Show all that followed from one request, over all contexts, as a tree with times.
+HELP = """Show everything that followed from one request, over all contexts, as a tree with times.
 
-Commands with their events, what each event caused, sagas with their steps, what was rejected.
-The correlation id is what the caller gave (`intent send --correlation`), else the id of the
-first command. Times are since the beginning of the story.
+It shows commands with their events, what each event caused, sagas with their steps, and rejections.
+The correlation id is what the caller gave (`intent send --correlation`), else the id of the first
+command. Times are relative to the first event or saga.
 
 \b
   intent trace checkout-17
@@ -31,14 +31,14 @@ first command. Times are since the beginning of the story.
   intent trace 0198f1e2-… --tenant acme --json
   intent trace checkout-17 -t acme --target orders=10.0.0.1:7400,payments=10.0.0.2:7400
 
-A context that does not answer is named; the rest of the story is shown.
+A context that does not answer is named; the rest of the trace is shown.
 """
-_TIMEOUT: Final = 5.0
+_CONTEXT_TIMEOUT: Final = 5.0
 _MOST_SAGAS: Final = 200
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("trace", help=HELP)(trace)
 
 
@@ -51,12 +51,12 @@ def trace(
     timeout: Annotated[
         float,
         typer.Option("--timeout", help="Longest time for each context, in seconds.", min=0.1),
-    ] = _TIMEOUT,
+    ] = _CONTEXT_TIMEOUT,
 ) -> None:
-    """Shows all that followed from one request."""
+    """Show everything that followed from one request."""
     from intent.cli.formatting import print_tree
-    from intent.cli.render_story import as_dict, as_tree
-    from intent.cli.story import Story, tell
+    from intent.cli.render_trace import trace_as_dict, trace_as_tree
+    from intent.cli.trace_tree import Trace, trace_roots
     from intent.contracts import Registry
 
     registry = Registry.load()
@@ -66,15 +66,16 @@ def trace(
         return events, await _sagas(client, correlation)
 
     caller = replace(caller, timeout=timeout)
-    parts, missing = with_clients(caller, "", registry, work)
-    events = [event for found, _ in parts.values() for event in found]
-    sagas = [saga for _, found in parts.values() for saga in found]
-    story = Story(correlation, caller.acting_tenant(), tell(events, sagas, registry), missing)
+    answers, missing = with_clients(caller, "", registry, work)
+    events = [event for found, _ in answers.values() for event in found]
+    sagas = [saga for _, found in answers.values() for saga in found]
+    roots = trace_roots(events, sagas, registry)
+    found = Trace(correlation, caller.acting_tenant(), roots, missing)
     if as_json:
-        typer.echo(json.dumps(as_dict(story, registry), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(trace_as_dict(found, registry), indent=2, ensure_ascii=False))
         return
-    _require_any(story)
-    print_tree(as_tree(story, registry, fields=fields))
+    _require_nodes(found)
+    print_tree(trace_as_tree(found, registry, fields=fields))
 
 
 async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse]:
@@ -85,17 +86,22 @@ async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse
     try:
         listed = await client.sagas.page(correlation_id=correlation, page_size=_MOST_SAGAS)
     except UnknownType:
-        # An older version of the platform, which does not show sagas.
+        # A context with an older version of the platform, which has no service for sagas.
         return []
-    # Side by side: each waits by itself for a worker that may be away.
+    # Side by side, because each call may have to wait for an unavailable worker.
     return list(await asyncio.gather(*(client.sagas.get(info.id) for info in listed.sagas)))
 
 
-def _require_any(story: Story) -> None:
+def _require_nodes(trace: Trace) -> None:
+    """Require that a trace has nodes.
+
+    Raises:
+        NotFound: It has none.
+    """
     from intent.errors import NotFound
 
-    if story.roots:
+    if trace.roots:
         return
-    unasked = "".join(f"; {name} was not asked: {why}" for name, why in story.away.items())
-    of = f" of tenant {story.tenant}" if story.tenant else ""
-    raise NotFound("STORY_NOT_FOUND", f"nothing has the correlation id {story.correlation}{of}{unasked}")
+    unasked = "".join(f"; {name} was not asked: {why}" for name, why in trace.missing.items())
+    tenant = f" of tenant {trace.tenant}" if trace.tenant else ""
+    raise NotFound("TRACE_NOT_FOUND", f"nothing has the correlation id {trace.correlation}{tenant}{unasked}")

@@ -1,4 +1,4 @@
-"""Makes a new context: its files, and its place among the others."""
+"""Create a context: its files, and its entries in the files that name every context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds a context to the files that name every context."""
+"""Add a context to the files that name every context."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from intent.cli.scaffold.names import ScaffoldNames
 
 __all__ = ["EDITS"]
 
-_WALLS: Final = (
+_IMPORT_RULES: Final = (
     ("importlinter", "root_packages"),
     ("importlinter:contract:platform", "forbidden_modules"),
     ("importlinter:contract:contexts", "source_modules"),
@@ -20,8 +20,8 @@ _WALLS: Final = (
 """Where `.importlinter` lists the contexts, by section and key."""
 
 
-def _walls(text: str, names: ScaffoldNames) -> str:
-    for section, key in _WALLS:
+def _import_rules(text: str, names: ScaffoldNames) -> str:
+    for section, key in _IMPORT_RULES:
         place = f"{key} of [{section}]"
         pattern = rf"^\[{re.escape(section)}\]\n(?:(?!\[).*\n)*?{key} =\n((?:    \S.*\n)+)"
         text = _with_line(text, pattern, f"    {names.context}\n", (".importlinter", place))
@@ -38,43 +38,39 @@ def _root_project(text: str, names: ScaffoldNames) -> str:
 
 
 def _with_line(text: str, pattern: str, line: str, place: tuple[str, str]) -> str:
-    """Returns a text with a line more in the sorted block that a pattern finds.
+    """Return a text with one more line in the sorted block that a pattern finds.
 
-    The lines before the first that sorts after the new one stay where they are, so that an order
-    of somebody else's making is kept.
+    The new line goes before the first one that sorts after it; the others keep their order, sorted or not.
     """
-    found = re.search(pattern, text, re.MULTILINE)
-    if found is None:
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
         raise _lost(*place, line.strip())
-    lines = found.group(1).splitlines(keepends=True)
+    lines = match.group(1).splitlines(keepends=True)
     if line in lines:
         return text
-    at = next((index for index, other in enumerate(lines) if other > line), len(lines))
-    lines.insert(at, line)
-    return text[: found.start(1)] + "".join(lines) + text[found.end(1) :]
+    lines.insert(next((index for index, other in enumerate(lines) if other > line), len(lines)), line)
+    return text[: match.start(1)] + "".join(lines) + text[match.end(1) :]
 
 
 def _with_path(text: str, path: str) -> str:
-    found = re.search(r'^mypy_path = "(.*)"$', text, re.MULTILINE)
-    if found is None:
-        raise UsageError(
-            f"pyproject.toml has no mypy_path of [tool.mypy] any more; write {path} there by hand"
-        )
-    paths = found.group(1).split(":")
+    match = re.search(r'^mypy_path = "(.*)"$', text, re.MULTILINE)
+    if match is None:
+        raise _lost("pyproject.toml", "mypy_path of [tool.mypy]", path)
+    paths = match.group(1).split(":")
     first = [other for other in paths if not other.startswith("contexts/")]
     contexts = sorted({path, *(other for other in paths if other.startswith("contexts/"))})
-    return text[: found.start(1)] + ":".join([*first, *contexts]) + text[found.end(1) :]
+    return text[: match.start(1)] + ":".join([*first, *contexts]) + text[match.end(1) :]
 
 
 def _lost(file: str, place: str, entry: str) -> UsageError:
-    return UsageError(f"{file} has no {place} any more; put it back with {entry} in it, and try again")
+    return UsageError(f"{file} no longer has {place}; restore it with {entry} in it, and try again")
 
 
 EDITS: Final[dict[str, Callable[[str, ScaffoldNames], str]]] = {
-    ".importlinter": _walls,
+    ".importlinter": _import_rules,
     "pyproject.toml": _root_project,
 }
-"""For each file that names every context, what adds one.
+"""For each file that names every context, the function that adds one.
 
-Each takes the file's text and raises `UsageError` when it no longer finds the place.
+It takes the file's text and raises `UsageError` if it does not find the place.
 """

@@ -1,4 +1,4 @@
-"""The names that a new context is made of, and which it may not have."""
+"""The names in a new context, and the checks that they are free."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CONTEXT: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_CONTEXT: Final = 30
 _AGGREGATE: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LONGEST_AGGREGATE: Final = 65
-"""Of its name twice and once in snake case, so that no line of the scaffold is too long."""
+"""Length of the name twice and once in snake case, so that no line of the scaffold is too long."""
 _VERSION: Final = re.compile(r"v[0-9]+")
 
-_PROTO_WORD: Final = re.compile(
+_PROTO_KEYWORD: Final = re.compile(
     r"bool|bytes|double|edition|enum|export|extend|extensions|s?fixed(32|64)|float|group|import|[su]?int(32|64)"
     r"|local|map|max|message|oneof|option|optional|package|public|repeated|required|reserved|returns|rpc"
     r"|service|stream|string|syntax|to|weak"
@@ -48,14 +48,14 @@ class ScaffoldNames:
 
     @classmethod
     def of(cls, context: str, aggregate: str = "") -> ScaffoldNames:
-        """Returns the names of a context that can be.
+        """Return the names of a context, checked.
 
         Args:
             context: The context's name.
-            aggregate: The aggregate's name; by default made from the context's.
+            aggregate: The aggregate's name; by default derived from the context's.
 
         Raises:
-            UsageError: One of them cannot be; says why, and what can.
+            UsageError: A name cannot be used; the message says why, and which one could.
         """
         _check_context(context)
         names = cls(context, aggregate or _pascal(_singular(context)))
@@ -69,7 +69,7 @@ class ScaffoldNames:
 
     @property
     def hyphenated(self) -> str:
-        """The context as names that know no underscore have it, e.g. ``gift-cards``."""
+        """The context where a name may have no underscore, e.g. ``gift-cards``."""
         return self.context.replace("_", "-")
 
     @property
@@ -84,7 +84,7 @@ class ScaffoldNames:
 
     @property
     def messages(self) -> Mapping[str, str]:
-        """The messages of the contract, by what they are."""
+        """The messages of the contract, by their role."""
         return {
             "command": f"Register{self.aggregate}",
             "event": f"{self.aggregate}Registered",
@@ -94,7 +94,7 @@ class ScaffoldNames:
         }
 
     def fields(self) -> dict[str, str]:
-        """Returns what the templates are filled with."""
+        """Return the fields of the templates."""
         words = self.thing.replace("_", " ")
         article = "an" if words[0] in "aeiou" else "a"
         return {
@@ -117,24 +117,24 @@ def _check_context(name: str) -> None:
         near = re.sub(r"[^a-z0-9]+", "_", snake_case(name).lower()).strip("_0123456789")
         hint = f"; how about {near}?" if _CONTEXT.fullmatch(near) else ""
         raise UsageError(
-            f"{name!r} cannot name a context: use lower-case letters and digits, beginning with a letter, "
+            f"{name!r} cannot name a context: use lower-case letters and digits, starting with a letter, "
             f"words joined by single underscores{hint}"
         )
     if len(name) > _LONGEST_CONTEXT:
         raise UsageError(
-            f"{name} is too long for the name of a context: {_LONGEST_CONTEXT} letters are the most"
+            f"{name} is too long for the name of a context: it may have {_LONGEST_CONTEXT} letters"
         )
-    fault = _fault_of(name)
-    if fault:
-        raise UsageError(f"{name} cannot name a context: it is {fault}; choose another name")
+    meaning = _meaning_of(name)
+    if meaning:
+        raise UsageError(f"{name} cannot name a context: it is {meaning}; choose another name")
 
 
-def _fault_of(name: str) -> str:
-    """Returns what a name means already to somebody who reads it; empty when it is free."""
+def _meaning_of(name: str) -> str:
+    """Return what a name means already; empty if it is free."""
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
-        return "a word of Python"
-    if _PROTO_WORD.fullmatch(name):
-        return "a word of the proto language"
+        return "a keyword of Python"
+    if _PROTO_KEYWORD.fullmatch(name):
+        return "a keyword of the proto language"
     if _VERSION.fullmatch(name):
         return "how a version of a contract is named"
     if name in _SCHEMAS or name.startswith("pg_"):
@@ -154,25 +154,25 @@ def _check_aggregate(names: ScaffoldNames) -> None:
         raise UsageError(f"{name!r} cannot name an aggregate: write it like Account or GiftCard{hint}")
     if 2 * len(name) + len(names.thing) > _LONGEST_AGGREGATE:
         raise UsageError(
-            f"{name} is too long for an aggregate; give a name of at most 20 letters with --aggregate"
+            f"{name} is too long for an aggregate; choose a name of at most 20 letters with --aggregate"
         )
     if keyword.iskeyword(name) or name in _IMPORTED:
-        raise UsageError(f"{name} cannot name an aggregate: it has a meaning already; give another")
+        raise UsageError(f"{name} cannot name an aggregate: it has a meaning already; choose another")
     taken = next((kind for kind, message in names.messages.items() if message == names.service), None)
     if taken:
         raise UsageError(
             f"the {taken} of the aggregate {name} would have the name of the service {names.service}; "
-            "give another aggregate with --aggregate"
+            "choose another aggregate with --aggregate"
         )
 
 
 def _pascal(name: str) -> str:
-    """Returns a name in snake case with capitals instead of underscores."""
+    """Return a name in snake case as one in Pascal case."""
     return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
 
 
 def _singular(name: str) -> str:
-    """Returns an English name in the singular, as far as its ending tells; it is only a proposal."""
+    """Return a guess at the singular of an English name, by its ending."""
     for plural, singular in _ENDINGS:
         if name.endswith(plural) and len(name) > len(plural) + 1:
             return name.removesuffix(plural) + singular

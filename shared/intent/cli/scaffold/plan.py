@@ -1,4 +1,4 @@
-"""What making a context writes: new files, and edits of those that name every context."""
+"""Plan a new context: its files, and the edits of files that name every context."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PLATFORM_PINS: Final = "requirements/intent.txt"
 
 @dataclass(frozen=True, slots=True)
 class ScaffoldPlan:
-    """What will be written.
+    """The files that a new context writes.
 
     Attributes:
         names: The names of the context.
         root: The folder of the workspace.
         created: The texts of new files, by their paths from the root.
-        changed: The new texts of files that are there, by their paths from the root.
+        changed: The new texts of existing files, by their paths from the root.
     """
 
     names: ScaffoldNames
@@ -36,30 +36,30 @@ class ScaffoldPlan:
 
     @classmethod
     def of(cls, workspace: Workspace, context: str, aggregate: str = "") -> ScaffoldPlan:
-        """Returns what making a context would write; writes nothing.
+        """Return the plan of a context, without writing anything.
 
         Args:
             workspace: Where it is added.
             context: Its name.
-            aggregate: The name of its aggregate; by default made from its own.
+            aggregate: The name of its aggregate; by default derived from its own.
 
         Raises:
-            UsageError: A name cannot be, or something is in the way.
+            UsageError: A name cannot be used, or a file or folder exists already.
         """
         workspace.require_free(context)
         names = ScaffoldNames.of(context, aggregate)
         created = {**new_files(names), **deployment_files(workspace, names)}
-        # A context that needs nothing but the platform has the platform's pins.
+        # A context that needs only the platform has the same pins.
         created[f"requirements/{context}.txt"] = workspace.read(_PLATFORM_PINS)
         taken = [path for path in created if (workspace.root / path).exists()]
         if taken:
-            raise UsageError(f"{', '.join(taken)} is there already; nothing was written")
+            raise UsageError(f"{', '.join(taken)} exists already; nothing was written")
         changed = {path: edit(workspace.read(path), names) for path, edit in EDITS.items()}
         changed |= deployment_edits(workspace, names)
         return cls(names, workspace.root, created, changed)
 
     def write(self) -> None:
-        """Writes it all; when something cannot be written, takes back what was.
+        """Write every file, or none: if one cannot be written, undo the others.
 
         Raises:
             UsageError: A file cannot be written.
@@ -72,12 +72,12 @@ class ScaffoldPlan:
                 (self.root / path).write_text(text)
                 written.append(path)
         except OSError as error:
-            self._take_back(written, before)
+            self._undo(written, before)
             raise UsageError(
                 f"{error.filename} cannot be written: {error.strerror}; nothing was changed"
             ) from None
 
-    def _take_back(self, written: list[str], before: dict[str, str]) -> None:
+    def _undo(self, written: list[str], before: dict[str, str]) -> None:
         for path in written:
             if path in before:
                 (self.root / path).write_text(before[path])

@@ -10,7 +10,7 @@ from intent.cli.exits import UsageError
 
 __all__ = ["Workspace"]
 
-_MARKS: Final = ("contexts", "proto/buf.yaml", "requirements/intent.txt", ".importlinter", "pyproject.toml")
+_MARKERS: Final = ("contexts", "proto/buf.yaml", "requirements/intent.txt", ".importlinter", "pyproject.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Workspace:
 
     @classmethod
     def around(cls, start: Path) -> Workspace:
-        """Returns the workspace that a folder is in.
+        """Return the workspace that a folder is in.
 
         Raises:
-            UsageError: It is in none.
+            UsageError: The folder is in no workspace.
         """
         for folder in (start, *start.parents):
-            if all((folder / mark).exists() for mark in _MARKS):
+            if all((folder / marker).exists() for marker in _MARKERS):
                 return cls(folder)
         raise UsageError(
             f"{start} is in no workspace of Intent: change into the repository that has contexts/ and proto/"
@@ -39,14 +39,14 @@ class Workspace:
 
     @property
     def contexts(self) -> list[str]:
-        """The contexts that are there."""
+        """The existing contexts."""
         return sorted(path.parent.name for path in self.root.glob("contexts/*/pyproject.toml"))
 
     def require_free(self, context: str) -> None:
-        """Checks that nothing has a name yet.
+        """Require that nothing has a name yet.
 
         Raises:
-            UsageError: Something has.
+            UsageError: A context or a folder has it.
         """
         if context in self.contexts:
             raise UsageError(
@@ -56,17 +56,17 @@ class Workspace:
         for folder in (f"contexts/{context}", f"proto/{context}", context):
             if (self.root / folder).exists():
                 raise UsageError(
-                    f"{folder} is there already; remove it, or choose another name for the context"
+                    f"{folder} exists already; remove it, or choose another name for the context"
                 )
 
     def read(self, path: str) -> str:
-        """Returns the text of a file.
+        """Return the text of a file.
 
         Args:
             path: The file, from the root of the workspace.
 
         Raises:
-            UsageError: It cannot be read.
+            UsageError: The file cannot be read.
         """
         try:
             return (self.root / path).read_text()
