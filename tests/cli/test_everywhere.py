@@ -111,7 +111,7 @@ def test_one_target_option_serves_commands_to_any_context(dev: Dev) -> None:
     only = f"inventory={dev.state.contexts['inventory'].target}"
     done = intent("send", "PlaceOrder", order, "--target", only, "-t", TENANT)
     assert done.code == 2
-    assert "the context orders has no address in --target; which names: inventory" in done.err
+    assert "the context orders has no address in --target, which names: inventory" in done.err
     assert "is no address; write it like" in intent("events", "--target", "orders=", "-t", TENANT).err
 
 

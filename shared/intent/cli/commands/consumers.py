@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-HELP = """Show the consumers of the contexts' events: how far each one is, and how many instances it has.
+HELP = """Show the consumers of the contexts' events: their progress and their instances.
 
 Without a command it lists them. The caller needs the role consumer, service or operator and sees the
 consumers of its tenant; with the role consumer-all, which everybody has in development, it sees all.

@@ -33,7 +33,8 @@ run; an old version can be removed when `drained` says that nothing is left on i
   intent deploy drained orders --build-id 2026.11.1
   intent deploy retire orders --namespace shop
 
-Every process finds Temporal by the same settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … (docs/settings.md).
+It finds Temporal by the settings of every process: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …
+(docs/settings.md).
 """
 _SETUP = """Create the Temporal namespace, its retention and its search attributes, unless they exist.
 
@@ -61,7 +62,7 @@ _STATUS = """Show the versions of a context: which one is current, which ones st
   intent deploy status orders
   intent deploy status orders --json
 """
-_DRAINED = """Say by the exit code whether versions can be removed: 0 when nothing is left on them, else 1.
+_DRAINED = """Exit with 0 if nothing is left on old versions, so that they can be removed, else with 1.
 
 Without --build-id it checks every version but the current and the ramping one. Temporal updates the
 status every few minutes, so a version counts as drained some minutes after its last workflow.
@@ -72,9 +73,10 @@ status every few minutes, so a version counts as drained some minutes after its 
 """
 _RETIRE = """Retire the Deployments in Kubernetes of versions on which nothing is left.
 
-It looks for the Deployments that the chart keeps for old versions (versioning.keepOld), asks Temporal which
-of them are drained, and scales those to zero. Versions that are current, ramping, draining or not known to
-Temporal stay. Run it as often as you like, e.g. from a CronJob; it needs the extra intent[kubernetes].
+It looks for the Deployments that the chart keeps for old versions (versioning.keepOld), asks
+Temporal which of them are drained, and scales those to zero. Versions that are current, ramping,
+draining or not known to Temporal stay. Run it as often as you like, e.g. from a CronJob; it needs
+the extra intent\\[kubernetes].
 
 \b
   intent deploy retire orders --namespace shop --dry-run

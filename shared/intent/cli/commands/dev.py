@@ -55,7 +55,7 @@ def dev(
         typer.Option(
             "--replicas",
             metavar="[CONTEXT=]N",
-            help="How many processes a context runs as, or every context; may be repeated. [1]",
+            help="Number of processes of a context, or of each; may be repeated. [1]",
         ),
     ] = None,
 ) -> None:

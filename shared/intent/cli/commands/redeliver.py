@@ -8,7 +8,7 @@ import typer
 
 __all__ = ["register"]
 
-HELP = """Deliver a context's events to the sagas that listen again, in the order of its log.
+HELP = """Deliver a context's events again, in the order of its log, to the sagas that listen.
 
 Use it when Temporal has lost its data: sagas that Temporal does not know start over. The ids of
 their steps are derived from the saga and the step, so a step that had its effect has no second one,

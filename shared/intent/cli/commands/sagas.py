@@ -22,7 +22,7 @@ __all__ = ["register"]
 
 T = TypeVar("T")
 
-HELP = """Show, resume and cancel sagas: processes over several contexts that undo themselves if they fail.
+HELP = """Show, resume and cancel sagas, which span contexts and undo themselves if they fail.
 
 Reading needs the role operator or service, resuming and cancelling the role operator; in development
 everybody has both.

@@ -56,7 +56,7 @@ def send(
         ),
     ] = None,
     correlation: Annotated[
-        str, typer.Option("--correlation", help="Id that everything shares that follows from it.")
+        str, typer.Option("--correlation", help="Id shared by everything that follows.")
     ] = "",
     applied: Annotated[bool, typer.Option("--applied", help="Do not wait for the read models.")] = False,
     submit: Annotated[
