@@ -15,7 +15,10 @@ import asyncpg
 from intent.store.postgres.connections import unavailable
 from intent.store.roles import quoted
 
-__all__ = ["ProjectionDatabase"]
+__all__ = ["GENERATION_GONE", "ProjectionDatabase"]
+
+GENERATION_GONE = (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError)
+"""What PostgreSQL answers when the tables of a generation were replaced and removed."""
 
 
 class ProjectionDatabase:
@@ -49,7 +52,7 @@ class ProjectionDatabase:
         Raises:
             StoreUnavailable: The database is unavailable; whether the statement had its effect is unknown.
         """
-        with unavailable():
+        with unavailable(*GENERATION_GONE):
             async with self._pool.acquire() as connection:
                 connection.add_termination_listener(self._lost)
                 rows: Sequence[Any] = await connection.fetch(statement, *arguments)
@@ -62,7 +65,7 @@ class ProjectionDatabase:
         Raises:
             StoreUnavailable: The database is unavailable; the outcome of a commit is unknown.
         """
-        with unavailable():
+        with unavailable(*GENERATION_GONE):
             async with self._pool.acquire() as connection:
                 connection.add_termination_listener(self._lost)
                 await connection.execute(self._begin)

@@ -91,7 +91,7 @@ class ReadModels:
 
     async def _fetch(self, statement: str, tenant: str, arguments: Sequence[Any]) -> Sequence[Any]:
         try:
-            with unavailable():
+            with unavailable(asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
                 records: Sequence[Any] = await self._pool.fetch(statement, tenant, *arguments)
                 return records
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:

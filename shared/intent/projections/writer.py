@@ -13,6 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
+from intent.projections.database import GENERATION_GONE
 from intent.projections.environment import Environment
 from intent.projections.statements import key_arguments, load_statement, row_arguments, write_statement
 from intent.read_models.definition import Definition
@@ -96,7 +97,7 @@ class GenerationWriter:
         """
         try:
             applied = await self._apply(entries, impatient)
-        except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
+        except GENERATION_GONE as error:
             raise GenerationGoneError from error
         except (asyncpg.PostgresError, ValueError, OverflowError) as error:
             # The database rejects a row. Applying fewer events finds the event that wrote it.

@@ -122,6 +122,9 @@ AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
 def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
     """Return the message that bytes encode, checked against its contract.
 
+    Fields that the contract does not know are dropped: nothing has checked them, and a later
+    release that gives their numbers a meaning would take them for checked.
+
     Raises:
         InvalidCommand: It has too many bytes, does not parse or breaks a rule.
     """
@@ -133,7 +136,8 @@ def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
             metadata={"size": str(len(data)), "limit": str(limit)},
         )
     parsed = parse(message, data)
-    validate(parsed, limit=limit)
+    parsed.DiscardUnknownFields()
+    validate(parsed, limit=limit, data=data)
     return parsed
 
 
@@ -174,6 +178,7 @@ class CallWrapper:
                 _finish_abandoned(call)
                 raise
             except Exception as error:
+                data = b""
                 await self._fail(call, error)
                 raise
             else:
@@ -192,7 +197,10 @@ class CallWrapper:
         """Return the handler of a method that answers with many messages."""
 
         async def serve(data: bytes, rpc: Any) -> None:
-            await self._talk(method, rpc, lambda call: method.stream(data, call))
+            try:
+                await self._talk(method, rpc, lambda call: method.stream(data, call))
+            finally:
+                data = b""
 
         return grpc.unary_stream_rpc_method_handler(serve)
 
@@ -240,6 +248,7 @@ class CallWrapper:
         trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(public, self.domain)
         if call.command_id:
             trailers = (*trailers, (COMMAND_ID, call.command_id))
+        _forget_frames(error)
         await call.rpc.abort(code, shortened(public.message, _MESSAGE_BYTES), trailers)
 
     def _defect(self, call: Call, error: Exception) -> CommandError:
@@ -262,6 +271,24 @@ class CallWrapper:
             f"the service failed because of a defect; its log has the details under error id {error_id}",
             metadata={"error_id": error_id},
         )
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop the frames that an error and its causes hold on to, and with them the request's bytes.
+
+    gRPC keeps the error that ends a call in the call's own state: a cycle, which only the garbage
+    collector ends. It counts objects and not bytes, so that a few hundred refused calls would
+    hold gigabytes.
+    """
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        pending += [current.__cause__, current.__context__]
+        current.__traceback__ = current.__context__ = None
 
 
 def _finish_abandoned(call: Call) -> None:

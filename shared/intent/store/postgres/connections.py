@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what its errors mean: away for now, or values it cannot keep."""
+"""Connections to PostgreSQL, and what its errors mean: unavailable for now, or values it cannot keep."""
 
 from __future__ import annotations
 
@@ -11,32 +11,48 @@ import asyncpg
 from intent.errors import ConfigurationError, StoreUnavailable
 from intent.store.storable import not_storable
 
-__all__ = ["open_pool", "storable", "unavailable"]
+__all__ = ["about_data", "open_pool", "storable", "unavailable"]
 
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-)
-"""What a retry may mend: lost connections, a server that stops or starts, locks, deadlocks.
+_LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The client's own errors: a connection that is lost or just breaking, or no connection in time."""
 
-Among the client's own errors are those of a connection that is just breaking.
-"""
+_OF_THE_DATA: Final = ("22", "23", "54")
+"""SQLSTATE classes of what is wrong with a statement's values, and is wrong again when repeated:
+data exceptions, broken constraints, exceeded limits."""
 
 
 @contextmanager
-def unavailable() -> Iterator[None]:
-    """Turns errors that a retry may mend into `StoreUnavailable`."""
+def unavailable(*own: type[asyncpg.PostgresError]) -> Iterator[None]:
+    """Turn errors that are not about the data into `StoreUnavailable`.
+
+    A server that is read-only, refuses a login, runs out of disk or is corrupt says nothing about the
+    values that it was given: what was asked may succeed later, so it must not become anybody's outcome.
+
+    Args:
+        own: Errors that the caller deals with itself, such as a table that does not exist.
+
+    Raises:
+        StoreUnavailable: The statement failed for a reason that is not its values.
+    """
     try:
         yield
-    except _AWAY as error:
-        raise StoreUnavailable(f"PostgreSQL is away: {str(error) or type(error).__name__}") from error
+    except own:
+        raise
+    except asyncpg.PostgresError as error:
+        if about_data(error):
+            raise
+        raise _unavailable(error) from error
+    except _LOST as error:
+        raise _unavailable(error) from error
+
+
+def about_data(error: asyncpg.PostgresError) -> bool:
+    """Return whether an error is about the values of a statement rather than about the server."""
+    return (error.sqlstate or "")[:2] in _OF_THE_DATA
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"PostgreSQL is unavailable: {str(error) or type(error).__name__}")
 
 
 @contextmanager

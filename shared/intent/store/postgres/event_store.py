@@ -179,7 +179,7 @@ class PostgresEventStore:
 
 async def _require_migrated(pool: Any, schema: str) -> None:
     try:
-        with unavailable():
+        with unavailable(asyncpg.SyntaxOrAccessError):
             await pool.fetchval(f"select {quoted(schema)}.log_position()")
     except (asyncpg.SyntaxOrAccessError, StoreUnavailable) as error:
         pool.terminate()
