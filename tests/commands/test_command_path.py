@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
 from temporalio.client import Client, WorkflowExecution
 
 from ..support.command_path import Requests, Running, eventually, place
+from ..support.databases import Database, administer, in_database
 
 
 async def test_a_command_is_applied_projected_and_answered(path: CommandPath, request_of: Requests) -> None:
@@ -164,3 +166,31 @@ async def test_two_processes_of_one_context_share_one_order_without_a_lost_updat
             )
         )
     assert sorted(result.version for result in results) == list(range(2, 62))
+
+
+async def test_a_read_only_database_delays_what_was_accepted_and_loses_nothing(
+    running: Running, request_of: Requests, database: Database
+) -> None:
+    name = urlsplit(database.admin).path.removeprefix("/")
+    beside = in_database(database.admin, "postgres")
+    end_connections = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+    submitted, asked = request_of(place("o-1")), request_of(place("o-2"))
+    async with running() as path:
+        await administer(beside, f'alter database "{name}" set default_transaction_read_only = on')
+        await administer(beside, end_connections)
+        try:
+            accepted = await path.router.submit(submitted)
+            handled = asyncio.create_task(path.router.handle(asked))
+            done, _ = await asyncio.wait([handled], timeout=2)
+            assert not done, "a server that refuses writes says nothing about the command"
+        finally:
+            await administer(beside, f'alter database "{name}" reset default_transaction_read_only')
+            await administer(beside, end_connections)
+        assert accepted.command_id == submitted.command_id
+        assert not (await handled).duplicate
+
+        async def applied() -> bool:
+            report = await path.router.outcome(submitted.tenant, submitted.command_id)
+            return report.status == CommandStatus.COMMAND_STATUS_APPLIED
+
+        await eventually(applied)

@@ -118,5 +118,3 @@ async def _persevering(call: Callable[[], Awaitable[AppendResult]]) -> AppendRes
         except StoreUnavailable:
             continue
     raise AssertionError("still unavailable")
-
-
