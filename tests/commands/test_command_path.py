@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -12,10 +13,10 @@ from intent.errors import CommandIdReused, NotFound, Rejected, Unavailable, Vers
 from intent.model import BoundContext
 from intent.process.assembly import CommandPath
 from intent.settings.config import Settings
-from intent.temporal import correlation_query, data_converter
-from intent_contracts.intent.v1 import CommandStatus
+from intent.temporal import correlation_query, data_converter, names
+from intent_contracts.intent.v1 import CommandBatch, CommandStatus
 from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
-from temporalio.client import Client, WorkflowExecution
+from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 
 from ..support.command_path import Requests, Running, eventually, place
 from ..support.databases import Database, administer, in_database
@@ -194,3 +195,18 @@ async def test_a_read_only_database_delays_what_was_accepted_and_loses_nothing(
             return report.status == CommandStatus.COMMAND_STATUS_APPLIED
 
         await eventually(applied)
+
+
+async def test_a_batch_on_the_queue_of_another_context_ends_with_the_reason(
+    path: CommandPath, temporal: TemporalServer
+) -> None:
+    client = await Client.connect(temporal.address, data_converter=data_converter)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await client.execute_workflow(
+            names.PROCESS_COMMANDS,
+            CommandBatch(context="payments"),
+            id=f"misdirected-{uuid4()}",
+            task_queue=names.command_queue("orders"),
+            execution_timeout=timedelta(seconds=20),
+        )
+    assert "serves orders, not payments" in str(failed.value.cause)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from google.protobuf.message import Message
@@ -81,6 +81,8 @@ async def _until_done(
                 name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **how
             )
         except FailureError as error:
+            if isinstance(error, ApplicationError) and error.non_retryable:
+                raise  # It is on the wrong queue, and would be refused at once each time.
             workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause or error)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(batch)
