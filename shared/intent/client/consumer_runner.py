@@ -22,6 +22,7 @@ from intent.errors import (
     Unavailable,
 )
 from intent.model import Consumer, IntendedCommand, react
+from intent.waiting import set_within
 
 __all__ = ["ConsumerRunner", "ConsumingFigures", "SendCommand"]
 
@@ -112,7 +113,7 @@ class ConsumerRunner:
             self._log_disconnect(error, failures)
             if not isinstance(error, (*_TRANSIENT, HandlerFailed)):
                 raise error
-            await self._pause(self._connection.policy.wait(failures, error))
+            await set_within(self._stopping, self._connection.policy.wait(failures, error))
 
     async def _take_part(self, participation: _Participation) -> CommandError:
         """Consume until the call ends or the runner is stopped; return why the call ended."""
@@ -155,9 +156,6 @@ class ConsumerRunner:
         self.figures.trouble = str(error)
         level = logging.INFO if failures == 1 else logging.DEBUG
         _log.log(level, "consumer %s is not connected, trying again: %s", self._consumer.name, error)
-
-    async def _pause(self, seconds: float) -> None:
-        await _wait_for(self._stopping, seconds)
 
 
 class _Participation:
@@ -257,7 +255,7 @@ class _Participation:
                 return await work()
             except _TRANSIENT as error:
                 _log.debug("consumer %s waits: %s", self._consumer.name, error)
-            if await _wait_for(self._over, pause):
+            if await set_within(self._over, pause):
                 raise _CallOverError
             pause = min(5.0, 2 * pause)
 
@@ -299,15 +297,6 @@ class _TooLongError(Exception):
 async def _responses(call: Any) -> AsyncIterator[ConsumeResponse]:
     while (response := await call.read()) is not grpc.aio.EOF:
         yield response
-
-
-async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, at most `seconds`; return whether it is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
 
 
 async def _send_nothing(intended: IntendedCommand) -> None:

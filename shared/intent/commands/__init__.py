@@ -2,7 +2,7 @@
 
 from intent.commands.activities import ContextActivities
 from intent.commands.cache import AggregateCache
-from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings, LocalOutcomes, Projections
+from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings, LocalOutcomes
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.lane import Lane, LaneLimits
 from intent.commands.process_commands import ProcessCommands
@@ -26,7 +26,6 @@ __all__ = [
     "LaneLimits",
     "LocalOutcomes",
     "ProcessCommands",
-    "Projections",
     "RouterSettings",
     "SubmittedCommand",
     "WorkflowRouter",

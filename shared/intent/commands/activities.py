@@ -32,7 +32,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from intent.commands.applying import apply_decided
-from intent.commands.carrier import LocalOutcomes, Projections
+from intent.commands.carrier import LocalOutcomes
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.outcomes import failed
 from intent.commands.requests import CommandRequest
@@ -40,6 +40,7 @@ from intent.commands.router import WorkflowRouter
 from intent.contracts import parse, validate
 from intent.errors import CommandError
 from intent.model import BoundContext
+from intent.read_models.read_side import ReadSide
 from intent.records import StreamKey
 from intent.saga_host.delivery import EventDelivery
 from intent.store.event_store import EventStore
@@ -68,7 +69,7 @@ class ContextActivities:
         context: BoundContext,
         store: EventStore,
         handling: CommandHandling,
-        projections: Projections,
+        projections: ReadSide,
         router: WorkflowRouter,
         delivery: EventDelivery,
         local_outcomes: LocalOutcomes,

@@ -20,22 +20,15 @@ from intent.commands import outcomes
 from intent.commands.pending import Pending, wanting_projection
 from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, StoreError, Unavailable
+from intent.read_models.read_side import ReadSide
 from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
 from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
 
-__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes", "Projections"]
+__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes"]
 
 _log = logging.getLogger(__name__)
-
-
-class Projections(Protocol):
-    """What the command path asks of the read models."""
-
-    async def reach(self, position: int, timeout: float) -> Sequence[str]:
-        """Waits until all are at a position; returns the names of those that are not in time."""
-        ...
 
 
 class BatchObserver(Protocol):
@@ -139,7 +132,7 @@ class Carrier:
         client: Client,
         *,
         store: EventStore | None,
-        projections: Projections | None,
+        projections: ReadSide | None,
         local_outcomes: LocalOutcomes,
         settings: CarrierSettings,
         observer: BatchObserver | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from intent.commands.pending import Pending
 from intent.errors import Overloaded
+from intent.waiting import set_within
 
 __all__ = ["Lane", "LaneLimits"]
 
@@ -112,9 +112,7 @@ class Lane:
         """Waits for more commands, unless there are enough for a full batch."""
         self._enough.clear()
         if self._depth < self._limits.batch_commands:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(seconds, self._limits.longest_pause)):
-                    await self._enough.wait()
+            await set_within(self._enough, min(seconds, self._limits.longest_pause))
 
     def _fill(self) -> list[Pending]:
         """Takes the next batch: one command per tenant in turn, in each tenant's order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -20,6 +19,7 @@ from intent.consumers.settings import ConsumerSettings
 from intent.errors import StoreUnavailable
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
+from intent.waiting import now, set_within
 
 __all__ = ["ConsumerServing"]
 
@@ -83,9 +83,7 @@ class ConsumerServing:
     async def stop(self) -> None:
         """End all sessions, save their progress and release their partitions."""
         self.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.drain + self.settings.lease):
-                await self._all_left.wait()
+        await set_within(self._all_left, self.settings.drain + self.settings.lease)
         await self._try_heartbeat()
         for task in self._tasks:
             task.cancel()
@@ -137,9 +135,9 @@ class ConsumerServing:
 
     def stalled(self, longest: float) -> str:
         """Return what is wrong when the lease could not be renewed for `longest` seconds; empty otherwise."""
-        if self._failing_since is None or _now() - self._failing_since < longest:
+        if self._failing_since is None or now() - self._failing_since < longest:
             return ""
-        return f"the lease could not be renewed for {_now() - self._failing_since:.0f} s"
+        return f"the lease could not be renewed for {now() - self._failing_since:.0f} s"
 
     def _session(self, key: ConsumerKey, terms: Terms) -> Session:
         source = LogSource(
@@ -153,7 +151,7 @@ class ConsumerServing:
             source,
             self.settings,
             self._counters.setdefault(key, ConsumerCounters(key)),
-            alive=lambda: _now() < self._lease_ends,
+            alive=lambda: now() < self._lease_ends,
             changed=self.changed,
         )
 
@@ -168,7 +166,7 @@ class ConsumerServing:
                 raise session_ended("the process was considered dead") from None
 
     async def _enlist_in_lease(self, session: Session) -> None:
-        if _now() >= self._lease_ends:
+        if now() >= self._lease_ends:
             self._lose_lease()
             await self._acquire_lease()
         # Known before it is a member: a heartbeat removes the members that it does not name.
@@ -192,7 +190,7 @@ class ConsumerServing:
                 self._all_left.set()
 
     async def _acquire_lease(self) -> None:
-        worker, sent_at = uuid4(), _now()
+        worker, sent_at = uuid4(), now()
         await self.database.heartbeat(worker, self._name, self.settings.lease, [], new=True)
         self._worker, self._lease_ends = worker, sent_at + self.settings.lease
 
@@ -206,24 +204,17 @@ class ConsumerServing:
         while True:
             self._refresh_due.clear()
             await self._try_heartbeat()
-            if self._sessions and _now() >= self._lease_ends:
+            if self._sessions and now() >= self._lease_ends:
                 self._lose_lease()
             await asyncio.sleep(_THROTTLE)
-            await self._pause(self.settings.heartbeat_interval if self._sessions else None)
-
-    async def _pause(self, seconds: float | None) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._refresh_due.wait()
-        except TimeoutError:
-            return
+            await set_within(self._refresh_due, self.settings.heartbeat_interval if self._sessions else None)
 
     async def _try_heartbeat(self) -> None:
         try:
             async with asyncio.timeout(self.settings.lease / 2):
                 await self._heartbeat()
         except (StoreUnavailable, TimeoutError) as error:
-            self._failing_since = self._failing_since or _now()
+            self._failing_since = self._failing_since or now()
             _log.debug("the lease of consumers was not renewed, trying again: %s", error)
         else:
             self._failing_since = None
@@ -232,7 +223,7 @@ class ConsumerServing:
         async with self._lease_lock:
             if self._lease_ends == _NEVER or not (self._sessions or self._member_left):
                 return
-            member_left, self._member_left, sent_at = self._member_left, False, _now()
+            member_left, self._member_left, sent_at = self._member_left, False, now()
             try:
                 revisions = await self.database.heartbeat(
                     self._worker, self._name, self.settings.lease, list(self._sessions), new=False
@@ -276,7 +267,3 @@ class ConsumerServing:
             counters = self._counters.setdefault(key, ConsumerCounters(key))
             counters.position, counters.lag = row.position, max(0, row.head - row.position)
             counters.instances, counters.parked_streams = row.instances, row.parked
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

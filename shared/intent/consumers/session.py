@@ -17,6 +17,7 @@ from intent.consumers.progress import Progress
 from intent.consumers.settings import ConsumerSettings, DeliveryPolicy
 from intent.consumers.streams import Delivered
 from intent.errors import StoreUnavailable, Unavailable
+from intent.waiting import now, set_within
 
 __all__ = ["Answer", "Instance", "Session", "Terms", "session_ended"]
 
@@ -142,7 +143,7 @@ class Session:
         )
         policy = DeliveryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
         self._progress = Progress(total, policy, terms.types)
-        self._saved_at = _now()
+        self._saved_at = now()
         await self._rebalance()
 
     async def run(self, instance: Instance) -> None:
@@ -182,7 +183,7 @@ class Session:
     def close(self) -> None:
         """Deliver nothing more, and end once all deliveries are answered or `drain` has passed."""
         if self._closing is None:
-            self._closing = _now() + self._settings.drain
+            self._closing = now() + self._settings.drain
             asyncio.get_running_loop().call_later(self._settings.drain, self._due.set)
             self._due.set()
 
@@ -204,8 +205,8 @@ class Session:
 
     def tick(self) -> None:
         """Handle what time brings: answers that take too long, and progress without deliveries."""
-        self._progress.set_slow_streams_aside(_now())
-        if self._progress.urgent or _now() - self._saved_at >= self._settings.progress_every:
+        self._progress.set_slow_streams_aside(now())
+        if self._progress.urgent or now() - self._saved_at >= self._settings.progress_every:
             self._due.set()
 
     async def _take_answers(self, instance: Instance) -> None:
@@ -213,7 +214,7 @@ class Session:
             if answer.error is None:
                 self._counters.acknowledged += self._progress.acknowledge(answer.position)
             else:
-                self._counters.failures += self._progress.fail(answer.position, answer.error, _now())
+                self._counters.failures += self._progress.fail(answer.position, answer.error, now())
             self._wake.set()
             self._save_soon()
 
@@ -239,7 +240,7 @@ class Session:
 
     async def _deliver_ready(self, instance: Instance) -> None:
         while self._may_deliver():
-            delivered = self._progress.next(_now())
+            delivered = self._progress.next(now())
             if delivered is None:
                 return
             self._counters.deliveries += 1
@@ -263,11 +264,7 @@ class Session:
 
     async def _wait_for_work(self) -> None:
         at = self._progress.wake_at() if self._may_deliver() else None
-        try:
-            async with asyncio.timeout(None if at is None else max(0.0, at - _now())):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+        await set_within(self._wake, None if at is None else max(0.0, at - now()))
 
     async def _maintain(self) -> None:
         while True:
@@ -289,7 +286,7 @@ class Session:
             await self._rebalance()
         if await self._save():
             self._due.set()
-        if self._closing is not None and (not self._progress.unanswered or _now() >= self._closing):
+        if self._closing is not None and (not self._progress.unanswered or now() >= self._closing):
             raise session_ended("the service is shutting down")
 
     async def _rebalance(self) -> None:
@@ -312,9 +309,9 @@ class Session:
             marks = await self._database.set_aside_streams(
                 self.key, [grant.partition for grant in share.grants]
             )
-            progress.unpark(marks, parked, _now())
+            progress.unpark(marks, parked, now())
             for grant in new:
-                progress.claim(grant, [mark for mark in marks if mark.partition == grant.partition], _now())
+                progress.claim(grant, [mark for mark in marks if mark.partition == grant.partition], now())
         surplus = progress.surplus(len(progress.partitions) - share.size)
         progress.retire(surplus)
         if new or surplus:
@@ -323,8 +320,8 @@ class Session:
 
     async def _save(self) -> bool:
         """Save what has changed; return whether there is more to save at once."""
-        changes = self._progress.changes(_now())
-        self._saved_at = _now()
+        changes = self._progress.changes(now())
+        self._saved_at = now()
         if not changes:
             return False
         try:
@@ -342,7 +339,3 @@ class Session:
 def session_ended(why: str) -> Unavailable:
     """Return the error that ends a session after which the instance is to join again."""
     return Unavailable("CONSUMER_ENDED", f"{why}; join again", retry_after_ms=_REJOIN_MS)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -18,6 +18,7 @@ from intent.projections.writer import GenerationGoneError, GenerationWriter, bac
 from intent.read_models.definition import Definition
 from intent.records import LogEntry
 from intent.store.roles import quoted
+from intent.waiting import set_within
 
 __all__ = ["Rebuild"]
 
@@ -206,15 +207,8 @@ class Rebuild:
                 "the rebuild of %s: event %d: %s", self._definition.name, position, error, exc_info=error
             )
         if applied.retry_in > 0:
-            await self._pause(min(applied.retry_in, _POLL_INTERVAL))
-
-    async def _pause(self, seconds: float) -> None:
-        self._hurry.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
-        except TimeoutError:
-            return
+            self._hurry.clear()
+            await set_within(self._hurry, min(applied.retry_in, _POLL_INTERVAL))
 
     async def _fetch(self, statement: str, *arguments: Any, timeout: float | None = None) -> Any:
         text = statement.format(schema=quoted(self._database.schema))

@@ -16,6 +16,7 @@ from intent.projections.state import ProjectionState, read_state
 from intent.projections.writer import Applied, GenerationGoneError, GenerationWriter, backoff
 from intent.read_models.definition import Definition
 from intent.store.feed import LogFeed
+from intent.waiting import set_within
 
 __all__ = ["ProjectionRunner"]
 
@@ -188,11 +189,7 @@ class ProjectionRunner:
     async def _pause(self, seconds: float) -> bool:
         """Wait, at most until `hurry`; return whether that was called."""
         self._now.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._now.wait()
-        except TimeoutError:
-            return False
+        return await set_within(self._now, seconds)
 
     def _move_to(self, position: int) -> None:
         if position != self.position:

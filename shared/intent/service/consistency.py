@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from intent.errors import Rejected, Unavailable
 from intent.model import Page, ReadModelReader
 from intent.model.reading import DEFAULT_PAGE_SIZE
-from intent.service.protocols import ReadSide
+from intent.read_models.read_side import ReadSide
 
 __all__ = ["ConsistentReader"]
 

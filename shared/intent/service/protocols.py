@@ -24,7 +24,6 @@ from intent.model import Projection, Queries, Upcasters
 __all__ = [
     "CommandRouter",
     "ProjectionOperator",
-    "ReadSide",
     "SagaOperator",
     "ServedContext",
 ]
@@ -83,29 +82,6 @@ class ServedContext(Protocol):
     @property
     def queries(self) -> type[Queries] | None:
         """The class that answers the queries; None when there are none."""
-        ...
-
-
-class ReadSide(Protocol):
-    """The positions of the read models; `intent.projections.supervisor.ProjectionSupervisor` knows them."""
-
-    async def reach(
-        self, position: int, timeout: float, names: Collection[str] | None = None
-    ) -> Sequence[str]:
-        """Wait until projections are at a position, at most `timeout` seconds.
-
-        Args:
-            position: The position of the log.
-            timeout: In seconds; 0 only checks.
-            names: Which projections; None: all.
-
-        Returns:
-            The names of those that are not there.
-        """
-        ...
-
-    def position_of(self, name: str) -> int:
-        """Return a position that a projection has certainly reached."""
         ...
 
 

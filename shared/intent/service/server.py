@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from intent.consumers import ConsumerServing
 from intent.model import ReadModelReader
+from intent.read_models.read_side import ReadSide
 from intent.service.calls import AnyMethod, CallWrapper
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
@@ -23,7 +24,6 @@ from intent.service.methods import MethodTable, UnknownMethods, service_names
 from intent.service.protocols import (
     CommandRouter,
     ProjectionOperator,
-    ReadSide,
     SagaOperator,
     ServedContext,
 )

@@ -11,9 +11,10 @@ from google.protobuf.message import Message
 from intent.contracts import CommandContract, QueryContract
 from intent.errors import ContractError
 from intent.model import QueryContext, ReadModelReader
+from intent.read_models.read_side import ReadSide
 from intent.service.calls import Answer, Call, Method, read
 from intent.service.consistency import ConsistentReader
-from intent.service.protocols import CommandRouter, ReadSide, ServedContext
+from intent.service.protocols import CommandRouter, ServedContext
 from intent.service.requests import command_request
 from intent.service.settings import ServiceSettings
 from intent.wire.metadata import MIN_POSITION, POSITION, number

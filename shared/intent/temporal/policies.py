@@ -37,44 +37,36 @@ __all__ = [
     "SLOW_ROUTE_TIMEOUT",
 ]
 
-HANDLE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
-)
+
+def _doubling(first: float, longest: float, *, attempts: int = 0) -> RetryPolicy:
+    """Return retries with pauses that double, in seconds; with 0 attempts, without end."""
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=first),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=longest),
+        maximum_attempts=attempts,
+    )
+
+
+HANDLE_RETRY = _doubling(0.1, 5)
 HANDLE_TIMEOUT = timedelta(seconds=30)
 
 ROUND = timedelta(minutes=5)
 """After so long a step that must be done is begun anew, so that history is looked after."""
 
-PROJECT_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=1),
-    maximum_attempts=3,
-)
+PROJECT_RETRY = _doubling(0.1, 1, attempts=3)
 PROJECT_TIMEOUT = timedelta(seconds=10)
 
-ROUTE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=30),
-)
+ROUTE_RETRY = _doubling(0.1, 30)
 ROUTE_TIMEOUT = timedelta(seconds=30)
 
 ONCE = RetryPolicy(maximum_attempts=1)
 QUICK_ROUTE_TIMEOUT = timedelta(seconds=7)
 
-SLOW_ROUTE_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=30),
-)
+SLOW_ROUTE_RETRY = _doubling(0.2, 30)
 SLOW_ROUTE_TIMEOUT = timedelta(seconds=12)
 """A little longer than the router waits; after a kill the server tries again no later than this."""
 
-PORT_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=500),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=60),
-)
+PORT_RETRY = _doubling(0.5, 60)
 PORT_HEARTBEAT = timedelta(seconds=5)
 """After so long a silence a call counts as dead with its process, and is made again."""
