@@ -14,6 +14,9 @@ from intent_contracts.orders.v1 import OrderPlaced
 from ..store.making import ACME, GLOBEX
 from .world import NAME, QUICK, Process, Worker, World, until
 
+PATIENT = replace(QUICK, drain=4.0)
+"""Answers that are on their way when the process stops arrive in time on a busy machine too."""
+
 
 def versions_by_order(seen: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     orders: dict[str, list[int]] = {}
@@ -239,7 +242,7 @@ async def test_a_process_that_is_killed_loses_nothing(world: World) -> None:
 
 
 async def test_a_process_that_stops_ends_its_instances_so_that_they_join_again(world: World) -> None:
-    stopping, other = await world.process(), await world.process()
+    stopping, other = await world.process(PATIENT), await world.process()
     await world.record_many(orders=5)
     worker = await world.joined(stopping)
     await worker.take_all(5)
@@ -252,7 +255,7 @@ async def test_a_process_that_stops_ends_its_instances_so_that_they_join_again(w
 
 
 async def test_a_process_that_stops_waits_for_answers_to_what_it_delivered(world: World) -> None:
-    stopping, other = await world.process(), await world.process()
+    stopping, other = await world.process(PATIENT), await world.process()
     await world.record("o-1")
     worker = await world.joined(stopping)
     delivery = await worker.take()
