@@ -142,6 +142,8 @@ async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> N
         for n in range(150, 170):
             position = await world.record(f"o-{n}", placed())
         await until_at(new, position)
+        # The position may still be that of the old generation.
+        await until_rebuilt(world)
         seen = len(readers.seen)
         await until(lambda: len(readers.seen) > seen + 4)
 
