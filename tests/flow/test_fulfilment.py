@@ -239,7 +239,7 @@ async def test_of_many_who_want_the_same_exactly_as_many_win_as_there_are(runnin
     await eventually("10 orders are confirmed and 90 are cancelled", decided)
     views = (await shop.views(ids)).values()
     reasons = Counter(view.cancel_reason for view in views if view.status == CANCELLED)
-    assert reasons == {"OUT_OF_STOCK: warehouse w-1 has 0 of tea available, 1 are wanted": 90}
+    assert reasons == {"OUT_OF_STOCK: warehouse w-1 has 0 of tea available, 1 are requested": 90}
     await lies(shop, 10, 10)
 
 

@@ -1,4 +1,4 @@
-"""The Warehouse: what lies in it, and for whom it is held."""
+"""The Warehouse: what is in stock, and for whom it is reserved."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ STOCK_LIMIT = 1_000_000_000
 ARTICLE_LIMIT = 1_000
 """How many articles it can hold: 90 bytes each at most, out of the 256 KiB that a state may have."""
 RESERVATION_ROOM = 160 * 1024
-"""How large the state may get by a reservation, in bytes; articles have room beyond it."""
+"""How large a reservation may make the state, in bytes; articles have room beyond it."""
 
 
 class Warehouse(Aggregate[WarehouseState]):
-    """The articles of one warehouse. Whatever is reserved lies in it, so it cannot be oversold.
+    """The articles of one warehouse. Everything reserved is in stock, so it cannot be oversold.
 
     Its rules, by reason:
 
     WAREHOUSE_NOT_FOUND     nothing was ever received here
     TOO_MUCH_STOCK          there would be more than `STOCK_LIMIT` of an article
     TOO_MANY_ARTICLES       there would be more than `ARTICLE_LIMIT` articles
-    OUT_OF_STOCK            fewer are available than wanted; nothing is reserved, not the other lines either
+    OUT_OF_STOCK            fewer are available than requested; then nothing is reserved at all
     RESERVATION_DIFFERS     the reservation holds something else, or for another order
-    TOO_MANY_RESERVATIONS   the open reservations fill `RESERVATION_ROOM`; later there is room again
+    TOO_MANY_RESERVATIONS   the open reservations fill `RESERVATION_ROOM`; a later attempt may succeed
     RESERVATION_NOT_FOUND   there is no open reservation with this id
 
-    Reserving once more what a reservation holds succeeds and records nothing. A reservation
-    that was released or shipped out is over and forgotten, and so is an article of which
-    nothing is left and whose level nobody watches.
+    Reserving again what a reservation holds already succeeds and records nothing. A reservation
+    that was released or shipped out is forgotten, and so is an article that is out of stock and
+    has no low-stock level.
     """
 
     @handles
     def receive(self, command: ReceiveStock) -> StockReceived:
-        """Adds articles; the first delivery opens the warehouse."""
+        """Add articles; the first delivery opens the warehouse."""
         received = quantities_of(command.lines)
         self._check_articles(received)
         for sku, quantity in received.items():
@@ -72,7 +72,7 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @handles
     def set_low_level(self, command: SetLowStockLevel) -> Sequence[LowStockLevelSet | StockRanLow]:
-        """Watches an article, also one that is still to come."""
+        """Set the level below which an article counts as low; the article need not be in stock yet."""
         self.require_exists()
         article = self._level(command.sku)
         if article.low_level == command.level:
@@ -83,7 +83,7 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @handles
     def reserve(self, command: ReserveStock) -> Sequence[StockReserved | StockRanLow]:
-        """Holds all that is wanted, or nothing."""
+        """Reserve all that is requested, or nothing."""
         self.require_exists()
         wanted = quantities_of(command.lines)
         held = self.state.reservations.get(command.reservation_id)
@@ -100,7 +100,7 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @handles
     def release(self, command: ReleaseStock) -> StockReleased:
-        """Gives up what is held."""
+        """Release what a reservation holds."""
         held = self._reservation(command.reservation_id)
         return StockReleased(
             reservation_id=command.reservation_id,
@@ -110,7 +110,7 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @handles
     def ship_out(self, command: ShipOutStock) -> StockShippedOut:
-        """Takes what is held out of the warehouse."""
+        """Take what a reservation holds out of the warehouse."""
         held = self._reservation(command.reservation_id)
         return StockShippedOut(
             reservation_id=command.reservation_id,
@@ -120,19 +120,16 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @applies
     def received(self, event: StockReceived) -> None:
-        """Adds it."""
         for line in event.lines:
             self.state.items[line.sku].on_hand += line.quantity
 
     @applies
     def low_level_set(self, event: LowStockLevelSet) -> None:
-        """Remembers the level."""
         self.state.items[event.sku].low_level = event.level
         self._forget_if_gone(event.sku)
 
     @applies
     def reserved(self, event: StockReserved) -> None:
-        """Holds it."""
         held = self.state.reservations[event.reservation_id]
         held.lines.extend(event.lines)
         if event.order_id != event.reservation_id:
@@ -142,14 +139,12 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @applies
     def released(self, event: StockReleased) -> None:
-        """Lets go of it."""
         del self.state.reservations[event.reservation_id]
         for line in event.lines:
             self.state.items[line.sku].reserved -= line.quantity
 
     @applies
     def shipped_out(self, event: StockShippedOut) -> None:
-        """Takes it out."""
         del self.state.reservations[event.reservation_id]
         for line in event.lines:
             article = self.state.items[line.sku]
@@ -159,7 +154,7 @@ class Warehouse(Aggregate[WarehouseState]):
 
     @applies
     def ran_low(self, event: StockRanLow) -> None:
-        """Changes nothing: whether an article is low follows from what there is of it."""
+        """Change nothing: whether an article is low follows from its stock and its level."""
 
     def _level(self, sku: str) -> StockLevel:
         return self.state.items.get(sku) or StockLevel()
@@ -200,7 +195,7 @@ class Warehouse(Aggregate[WarehouseState]):
         self.reject_if(
             available < wanted,
             Reason.OUT_OF_STOCK,
-            "warehouse {id} has {available} of {sku} available, {wanted} are wanted",
+            "warehouse {id} has {available} of {sku} available, {wanted} are requested",
             sku=sku,
             wanted=wanted,
             available=available,

@@ -28,36 +28,31 @@ def _article(event: LowStockLevelSet, meta: EventMetadata) -> tuple[str, str]:
 
 
 class StockItems(Projection[StockItem]):
-    """Shows how many of an article there are, are held, and are left. An article stays listed at 0."""
+    """Shows how many of an article are in stock, reserved and available. An article stays listed at 0."""
 
     def after(self, item: StockItem, meta: EventMetadata) -> None:
-        """Reckons what follows from the rest."""
+        """Compute what follows from the other fields."""
         item.available = item.on_hand - item.reserved
         item.low = is_low(item.available, item.low_level)
 
     @projects(key=_articles)
     def received(self, item: StockItem, event: StockReceived) -> None:
-        """Adds what came in."""
         _move(item, event, on_hand=1)
 
     @projects(key=_articles)
     def reserved(self, item: StockItem, event: StockReserved) -> None:
-        """Holds what is reserved."""
         _move(item, event, reserved=1)
 
     @projects(key=_articles)
     def released(self, item: StockItem, event: StockReleased) -> None:
-        """Lets go of what was reserved."""
         _move(item, event, reserved=-1)
 
     @projects(key=_articles)
     def shipped_out(self, item: StockItem, event: StockShippedOut) -> None:
-        """Takes what left off both."""
         _move(item, event, on_hand=-1, reserved=-1)
 
     @projects(key=_article)
     def low_level_set(self, item: StockItem, event: LowStockLevelSet) -> None:
-        """Shows the level."""
         item.low_level = event.level
 
 

@@ -1,4 +1,4 @@
-"""Answers what may be asked about stock."""
+"""The queries about stock."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ class StockQueries(Queries):
 
     @answers
     async def get_stock(self, query: GetStock) -> StockItem:
-        """Shows one article in one warehouse."""
         return await self.get(StockItem, query.warehouse_id, query.sku)
 
     @answers
     async def list_stock(self, query: ListStock) -> StockList:
-        """Lists a page of articles, the newest first."""
         page = await self.list(
             StockItem,
             where={"warehouse_id": query.warehouse_id, "sku": query.sku, "low": query.low or None},

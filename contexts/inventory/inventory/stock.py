@@ -1,4 +1,4 @@
-"""What several parts of the context reckon with: quantities by article, and when an article is low."""
+"""What several parts of the context compute: quantities by article, and when an article is low."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["is_low", "lines_of", "quantities_of"]
 
 
 def quantities_of(lines: Iterable[StockLine]) -> dict[str, int]:
-    """Returns how many there are of each article; several lines of one article add up."""
+    """Return the quantity of each article; several lines of one article add up."""
     quantities: dict[str, int] = {}
     for line in lines:
         quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
@@ -18,10 +18,10 @@ def quantities_of(lines: Iterable[StockLine]) -> dict[str, int]:
 
 
 def lines_of(quantities: Mapping[str, int]) -> list[StockLine]:
-    """Returns a line for each article."""
+    """Return a line for each article."""
     return [StockLine(sku=sku, quantity=quantity) for sku, quantity in quantities.items()]
 
 
 def is_low(available: int, level: int) -> bool:
-    """Tells whether an article is low; with the level 0 it never is."""
+    """Return whether an article is low; with the level 0 it never is."""
     return 0 < level >= available

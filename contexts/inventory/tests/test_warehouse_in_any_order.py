@@ -1,4 +1,4 @@
-"""Whatever is asked of a warehouse, in whatever order: no unit is sold twice or lost."""
+"""Whichever commands a warehouse gets, in whichever order, no unit is sold twice or lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _low(warehouse: Aggregate[WarehouseState]) -> set[str]:
 
 
 class Warehouses(RuleBasedStateMachine):
-    """Sends any commands, and reckons beside it from what was accepted."""
+    """Sends any commands, and keeps its own count of what was accepted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Warehouses(RuleBasedStateMachine):
         self.held: dict[str, Counter[str]] = {}
 
     def _send(self, command: Message) -> str:
-        """Returns the reason of the rejection, or nothing."""
+        """Return the reason of the rejection, or an empty string."""
         low_before = _low(self.warehouse)
         try:
             decided = WAREHOUSE.decide(self.warehouse, command, METADATA)
@@ -111,7 +111,7 @@ class Warehouses(RuleBasedStateMachine):
         assert set(self.warehouse.state.reservations) == set(self.held)
 
     def teardown(self) -> None:
-        """The events alone make the same warehouse, and the stock list says the same."""
+        """Check that the events alone make the same warehouse and the same stock list."""
         again = WAREHOUSE.restore("acme", ID, snapshot=None, events=self._stored())
         assert again.state == self.warehouse.state
         for row in projected(StockItems, ID, *self.events):
@@ -133,7 +133,7 @@ TestWarehouses = Warehouses.TestCase
 
 
 def test_reservations_never_make_a_state_that_could_not_be_kept() -> None:
-    """As many as there is room for, with the longest names; then a clear refusal, and room again."""
+    """Open as many as there is room for, with the longest names: a clear rejection, then room again."""
     warehouse = WAREHOUSE.new("acme", ID)
     WAREHOUSE.decide(warehouse, receive(tea=1_000_000), METADATA)
     refused = ""

@@ -53,7 +53,7 @@ _TOO_LATE = {
     COMPLETED: Reason.ORDER_COMPLETED,
     CANCELLED: Reason.ORDER_CANCELLED,
 }
-"""Why a step is no longer possible, by where the order stands."""
+"""Why a step is no longer possible, by the status of the order."""
 
 
 class Order(Aggregate[OrderState]):
@@ -70,8 +70,8 @@ class Order(Aggregate[OrderState]):
     ORDER_LINE_NOT_FOUND      there is no line with this id
     LAST_LINE                 the only line cannot be removed; cancel the order instead
 
-    A step that does not follow from where the order stands is refused by a reason that tells
-    where that is. Too early:
+    A step that the status of the order does not allow is rejected, for a reason that names the
+    status. Too early:
 
     ORDER_NOT_CHECKED_OUT     there is no checkout that could be abandoned
     ORDER_NOT_CONFIRMED       only a confirmed order is shipped
@@ -84,18 +84,17 @@ class Order(Aggregate[OrderState]):
     ORDER_CONFIRMED, ORDER_CANCELLING, ORDER_SHIPPED, ORDER_COMPLETED, ORDER_CANCELLED: this is
     no longer possible.
 
-    Setting a line to the quantity that it has succeeds and records nothing: what the caller
-    wants is so already.
+    Setting a line to the quantity that it has already succeeds and records nothing.
 
     A confirmed order can still be cancelled. If it was checked out, its parcel may be with the
     carrier by now, which only the fulfilment can find out: the order is `CANCELLING` until
-    then, and becomes cancelled, or shipped after all. So there is never a doubt whether an
-    order that left was cancelled.
+    then, and becomes cancelled, or shipped after all. So an order whose goods left is never
+    shown as cancelled by mistake.
     """
 
     @handles
     def place(self, command: PlaceOrder) -> tuple[OrderPlaced, CheckoutStarted] | OrderPlaced:
-        """Opens the order with its first lines, and checks it out at once if that is wanted."""
+        """Open the order with its first lines, and check it out at once if the command says so."""
         self.reject_if(self.exists, Reason.ORDER_ALREADY_PLACED, "order {id} was placed before")
         self._check_lines(command)
         currency = command.lines[0].unit_price.currency
@@ -109,7 +108,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def change_line(self, command: ChangeLine) -> LineChanged | None:
-        """Sets the quantity of a line; 0 removes it."""
+        """Set the quantity of a line; 0 removes it."""
         self.require_exists()
         self._require_open()
         line = find_line(self.state.lines, command.line_id)
@@ -131,7 +130,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def check_out(self, command: CheckOutOrder) -> CheckoutStarted:
-        """Has the order fulfilled as it is now."""
+        """Start the fulfilment of the order with its current lines."""
         self.require_exists()
         self._refuse_in(CHECKING_OUT, Reason.ORDER_ALREADY_CHECKED_OUT)
         self._refuse_late(CONFIRMED, CANCELLING, SHIPPED, COMPLETED, CANCELLED)
@@ -139,7 +138,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
-        """Closes the order to changes."""
+        """Close the order to changes."""
         self.require_exists()
         self._refuse_in(CONFIRMED, Reason.ORDER_ALREADY_CONFIRMED)
         self._refuse_late(CANCELLING, SHIPPED, COMPLETED, CANCELLED)
@@ -147,7 +146,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def cancel(self, command: CancelOrder) -> OrderCancelled | CancellationRequested:
-        """Ends the order without effect, or asks for that when its parcel has to be stopped first."""
+        """Cancel the order, or request it when its parcel has to be stopped first."""
         self.require_exists()
         self._refuse_in(CANCELLED, Reason.ORDER_ALREADY_CANCELLED)
         self._refuse_in(CANCELLING, Reason.ORDER_ALREADY_CANCELLING)
@@ -158,7 +157,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def ship(self, command: ShipOrder) -> OrderShipped:
-        """Notes that the goods are under way; a cancellation that is not decided yet came too late."""
+        """Record that the goods are under way; a cancellation that is still undecided came too late."""
         self.require_exists()
         early = self.state.status in (OPEN, CHECKING_OUT)
         self.reject_if(early, Reason.ORDER_NOT_CONFIRMED, "order {id} is not confirmed yet")
@@ -168,7 +167,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def complete(self, command: CompleteOrder) -> OrderCompleted:
-        """Ends the order well."""
+        """Complete the order."""
         self.require_exists()
         self._refuse_in(COMPLETED, Reason.ORDER_ALREADY_COMPLETED)
         self._refuse_late(CANCELLED)
@@ -179,7 +178,7 @@ class Order(Aggregate[OrderState]):
 
     @handles
     def abandon(self, command: AbandonOrder) -> OrderCancelled:
-        """Ends an order that cannot be fulfilled; if the customer wanted that, for the customer's reason."""
+        """Cancel an order that cannot be fulfilled, for the customer's reason if there is one."""
         self.require_exists()
         self._refuse_in(CANCELLED, Reason.ORDER_ALREADY_CANCELLED)
         self._refuse_late(COMPLETED)
@@ -190,7 +189,6 @@ class Order(Aggregate[OrderState]):
 
     @applies
     def placed(self, event: OrderPlaced) -> None:
-        """Opens it."""
         self.state.status = OPEN
         self.state.customer_id = event.customer_id
         self.state.lines.extend(event.lines)
@@ -198,41 +196,37 @@ class Order(Aggregate[OrderState]):
 
     @applies
     def line_changed(self, event: LineChanged) -> None:
-        """Sets the line."""
         set_quantity(self.state.lines, event.line_id, event.quantity)
         self.state.total.CopyFrom(event.total)
 
     @applies
     def confirmed(self, event: OrderConfirmed) -> None:
-        """Closes it to changes."""
         self.state.status = CONFIRMED
 
     @applies
     def cancelled(self, event: OrderCancelled) -> None:
-        """Ends it."""
         self.state.status = CANCELLED
 
     @applies
     def checkout_started(self, event: CheckoutStarted) -> None:
-        """Fixes its lines."""
+        """Fix its lines."""
         self.state.status = CHECKING_OUT
         self.state.checked_out = True
 
     @applies
     def cancellation_requested(self, event: CancellationRequested) -> None:
-        """Leaves it open whether it is cancelled or shipped."""
+        """Leave open whether it is cancelled or shipped."""
         self.state.status = CANCELLING
         self.state.cancel_reason = event.reason
 
     @applies
     def shipped(self, event: OrderShipped) -> None:
-        """Closes it to cancellations."""
+        """Close it to cancellations."""
         self.state.status = SHIPPED
         self.state.ClearField("cancel_reason")
 
     @applies
     def completed(self, event: OrderCompleted) -> None:
-        """Ends it well."""
         self.state.status = COMPLETED
 
     def _check_lines(self, command: PlaceOrder) -> None:

@@ -1,6 +1,6 @@
-"""What fulfilling one order asks of the four contexts, as commands.
+"""The commands by which one order is fulfilled, to all four contexts.
 
-Every id is the order's: a reservation, a payment and a parcel belong to one order.
+The reservation, the payment and the parcel of an order have the id of the order.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ class Fulfilment:
 
     @property
     def lines(self) -> list[StockLine]:
-        """What is taken from the warehouse; order lines of one article add up."""
+        """The goods to take from the warehouse; order lines of one article add up."""
         quantities: dict[str, int] = {}
         for line in self._started.lines:
             quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
         return [StockLine(sku=sku, quantity=quantity) for sku, quantity in quantities.items()]
 
     def reserve(self) -> ReserveStock:
-        """Holds the goods."""
+        """Return the command that reserves the goods."""
         return ReserveStock(
             warehouse_id=self._warehouse, reservation_id=self._id, order_id=self._id, lines=self.lines
         )
 
     def release(self) -> ReleaseStock:
-        """Gives up the goods."""
+        """Return the command that releases the goods."""
         return ReleaseStock(warehouse_id=self._warehouse, reservation_id=self._id)
 
     def ship_out(self) -> ShipOutStock:
-        """Takes the goods out of the warehouse."""
+        """Return the command that takes the goods out of the warehouse."""
         return ShipOutStock(warehouse_id=self._warehouse, reservation_id=self._id)
 
     def put_back(self) -> ReceiveStock:
-        """Takes goods that came back into the warehouse."""
+        """Return the command that puts goods that came back into the warehouse."""
         return ReceiveStock(warehouse_id=self._warehouse, lines=self.lines)
 
     def authorize(self) -> AuthorizePayment:
-        """Has the sum held on the card."""
+        """Return the command that has the total held on the card."""
         total = self._started.total
         amount = Amount(minor_units=total.minor_units, currency=total.currency)
         return AuthorizePayment(
@@ -73,15 +73,15 @@ class Fulfilment:
         )
 
     def capture(self) -> CapturePayment:
-        """Has the sum charged."""
+        """Return the command that has the total charged."""
         return CapturePayment(payment_id=self._id)
 
     def cancel_payment(self) -> CancelPayment:
-        """Undoes the payment, however far it is."""
+        """Return the command that undoes the payment, whatever its status."""
         return CancelPayment(payment_id=self._id, reason="the order was not fulfilled")
 
     def arrange(self) -> ArrangeParcel:
-        """Has a carrier asked."""
+        """Return the command that arranges the parcel."""
         to = self._started.checkout.ship_to
         address = Address(
             name=to.name, street=to.street, postal_code=to.postal_code, city=to.city, country=to.country
@@ -90,21 +90,21 @@ class Fulfilment:
         return ArrangeParcel(parcel_id=self._id, order_id=self._id, ship_to=address, articles=articles)
 
     def cancel_parcel(self) -> CancelParcel:
-        """Stops the parcel, unless it left."""
+        """Return the command that stops the parcel, unless it left."""
         return CancelParcel(parcel_id=self._id, reason="the order is not fulfilled")
 
     def confirm(self) -> ConfirmOrder:
-        """Closes the order to changes."""
+        """Return the command that closes the order to changes."""
         return ConfirmOrder(order_id=self._id)
 
     def ship(self) -> ShipOrder:
-        """Closes the order to cancellations."""
+        """Return the command that closes the order to cancellations."""
         return ShipOrder(order_id=self._id)
 
     def complete(self) -> CompleteOrder:
-        """Ends the order well."""
+        """Return the command that completes the order."""
         return CompleteOrder(order_id=self._id)
 
     def abandon(self, reason: str) -> AbandonOrder:
-        """Ends the order as cancelled."""
+        """Return the command that cancels the order because it cannot be fulfilled."""
         return AbandonOrder(order_id=self._id, reason=reason[:_REASON_LIMIT])

@@ -1,4 +1,4 @@
-"""Answers what may be asked about orders."""
+"""The queries about orders."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ class OrderQueries(Queries):
 
     @answers
     async def get_order(self, query: GetOrder) -> OrderView:
-        """Shows one order."""
         return await self.get(OrderView, query.order_id)
 
     @answers
     async def list_orders(self, query: ListOrders) -> OrderList:
-        """Lists a page of orders, the newest first."""
         page = await self.list(
             OrderSummary,
             where={"customer_id": query.customer_id, "status": query.status},

@@ -25,34 +25,34 @@ PICK_UP_TIME = timedelta(days=7)
 DELIVERY_TIME = timedelta(days=14)
 """How long the parcel may be under way."""
 RETURN_TIME = timedelta(days=90)
-"""How long a parcel that is given up is waited for, to have its goods back."""
+"""How long to wait for the return of a parcel whose order was abandoned."""
 ROOM_PAUSES = tuple(timedelta(seconds=10 * 2**number) for number in range(13))
 """The pauses between attempts to reserve in a warehouse without room for reservations: a day in all."""
 
 _LEFT = {ParcelReason.PARCEL_HANDED_OVER, ParcelReason.PARCEL_DELIVERED, ParcelReason.PARCEL_RETURNED}
-"""Why a parcel cannot be stopped any more."""
+"""The reasons for which a parcel can no longer be stopped."""
 _CAPTURED = {PaymentReason.CAPTURE_UNDER_WAY, PaymentReason.PAYMENT_ALREADY_CAPTURED}
-"""Why somebody need not ask for the charge once more."""
+"""The reasons for which the charge need not be requested again."""
 
 
 class FulfilOrder(Saga):
-    """Reserves, authorizes, confirms, has fetched, charges and sees delivered; or undoes all of it.
+    """Fulfils an order: stock, payment, parcel, charge and delivery; or undoes all of it.
 
     Who decides a race:
 
-    - Until the order is confirmed, the customer cancels it by `CancelOrder` alone. Order and saga
-      meet at the order: either it is confirmed or it is cancelled, and the saga learns which.
-    - Then a cancellation is asked for, and the parcel decides: either it is stopped, and the order
-      is cancelled, or the carrier has it, and the order is shipped.
-    - Once the carrier has the goods the order can no longer be cancelled. They can come back, or
-      be lost, or what was held cannot be charged; then the order is undone, and goods that come
-      back are put back.
+    - Until the order is confirmed, `CancelOrder` alone cancels it. The order decides whether it is
+      confirmed or cancelled, and the saga learns which.
+    - After that, a cancellation is a request, and the parcel decides: either it is stopped and the
+      order is cancelled, or the carrier has it and the order is shipped.
+    - Once the carrier has the goods, the order can no longer be cancelled. The goods can come back
+      or be lost, or the charge can be declined; then the order is undone, and goods that come back
+      go back into stock.
     """
 
     _ended = False
 
     async def run(self, started: CheckoutStarted) -> None:
-        """Fulfils the order that was checked out."""
+        """Fulfil the order that was checked out."""
         order = Fulfilment(self.correlation, started)
         try:
             await self._secure(order)
@@ -63,7 +63,7 @@ class FulfilOrder(Saga):
             raise
 
     async def _secure(self, order: Fulfilment) -> None:
-        """Holds the goods and the money, until the order is confirmed."""
+        """Reserve the goods and authorize the payment, then confirm the order."""
         with self.interruptible_by(OrderCancelled):
             await self._reserve(order)
             await self.execute(order.authorize(), compensate=order.cancel_payment())
@@ -74,7 +74,7 @@ class FulfilOrder(Saga):
             await self.execute(order.confirm(), accepts={Reason.ORDER_ALREADY_CONFIRMED})
 
     async def _reserve(self, order: Fulfilment) -> None:
-        """Reserves; a warehouse that holds too many reservations has room again some time."""
+        """Reserve the goods, again and again while the warehouse has no room for reservations."""
         release = Compensation(order.release(), accepts={StockReason.RESERVATION_NOT_FOUND})
         full = {StockReason.TOO_MANY_RESERVATIONS}
         for pause in ROOM_PAUSES:
@@ -84,7 +84,7 @@ class FulfilOrder(Saga):
         await self.execute(order.reserve(), compensate=release)
 
     async def _send_off(self, order: Fulfilment) -> None:
-        """Has the parcel fetched; raises when it was stopped instead."""
+        """Have the parcel fetched; raise when it was stopped instead."""
         await self.execute(order.arrange(), compensate=order.cancel_parcel())
         try:
             with self.interruptible_by(CancellationRequested, OrderCancelled):
@@ -97,11 +97,11 @@ class FulfilOrder(Saga):
                 self.fail("PARCEL_CANCELLED", f"shipping gave up the parcel: {gone.reason}")
 
     async def _stopped(self, order: Fulfilment) -> bool:
-        """Stops the parcel; returns False when the carrier was faster."""
+        """Stop the parcel; return False when the carrier has it already."""
         return await self.execute(order.cancel_parcel(), accepts=_LEFT) is not None
 
     async def _see_through(self, order: Fulfilment) -> None:
-        """Charges what left, and sees it delivered."""
+        """Charge for the goods that left, and wait until they are delivered."""
         self._undo_as_left(order)
         try:
             end = await self._under_way(order)
@@ -114,7 +114,7 @@ class FulfilOrder(Saga):
         await self.execute(order.complete(), accepts={Reason.ORDER_ALREADY_COMPLETED})
 
     def _undo_as_left(self, order: Fulfilment) -> None:
-        """From here on the goods are out of the warehouse, whatever becomes of the order."""
+        """Let a failure from here on undo an order whose goods are out of the warehouse."""
         self.commit()
         ship_out = Compensation(order.ship_out(), accepts={StockReason.RESERVATION_NOT_FOUND})
         self.compensate_with([order.cancel_payment(), ship_out])
@@ -129,7 +129,7 @@ class FulfilOrder(Saga):
         return await self.wait_for(ParcelDelivered, ParcelReturned, timeout=DELIVERY_TIME)
 
     async def _give_up(self, order: Fulfilment, failure: SagaFailure) -> None:
-        """Gives the customer the money back at once, then waits for the goods."""
+        """Refund the customer at once, then wait for the goods."""
         await self.execute(order.abandon(_words(failure)), accepts={Reason.ORDER_ALREADY_CANCELLED})
         await self.execute(order.cancel_payment())
         await self.execute(order.ship_out(), accepts={StockReason.RESERVATION_NOT_FOUND})

@@ -1,4 +1,4 @@
-"""Reads events of older schema versions."""
+"""The upcasters of events of older schema versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST_CURRENCY = "EUR"
 
 @upcasts(from_version=1)
 def with_currency(old: OrderPlaced) -> OrderPlaced:
-    """Fills in what version 1 left unsaid: its prices were euro cents, and nobody had summed them."""
+    """Add what version 1 lacks: the currency of its prices, which were euro cents, and their total."""
     for line in old.lines:
         line.unit_price.currency = _FIRST_CURRENCY
     old.currency = _FIRST_CURRENCY

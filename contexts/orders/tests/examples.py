@@ -1,4 +1,4 @@
-"""Messages that the tests of the context build upon."""
+"""Messages that the tests of the context share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def place(*lines: OrderLine) -> PlaceOrder:
 
 
 def placed(*lines: OrderLine) -> OrderPlaced:
-    """The event of `place` with the same lines."""
+    """Return the event of `place` with the same lines."""
     of = lines or (line(),)
     total = sum(each.quantity * each.unit_price.minor_units for each in of)
     currency = of[0].unit_price.currency
@@ -53,7 +53,7 @@ def changed(line_id: str, quantity: int, total: int) -> LineChanged:
 
 
 def checkout_started(*lines: OrderLine) -> CheckoutStarted:
-    """The event of checking out what `placed` with the same lines opened."""
+    """Return the event of checking out the order that `placed` with the same lines opened."""
     order = placed(*lines)
     return CheckoutStarted(
         customer_id=order.customer_id, lines=order.lines, total=order.total, checkout=CHECKOUT

@@ -1,4 +1,4 @@
-"""What becomes of a checked-out order, by what happens to it."""
+"""The outcome of a checked-out order, by what happens to it."""
 
 from __future__ import annotations
 
@@ -65,29 +65,29 @@ def checked_out() -> SagaScript:
 
 
 def paid() -> SagaScript:
-    """The provider authorizes after an hour."""
+    """Return a script in which the provider authorizes after an hour."""
     return checked_out().on(AuthorizePayment, emits=AUTHORIZED, after=HOUR)
 
 
 def fetched() -> SagaScript:
-    """Besides, the carrier fetches the parcel after a day."""
+    """Return the script in which, besides, the carrier fetches the parcel after a day."""
     return paid().on(ArrangeParcel, emits=HANDED_OVER, after=DAY)
 
 
 def charged() -> SagaScript:
-    """Besides, the provider charges what left."""
+    """Return the script in which, besides, the provider charges for the goods."""
     return fetched().on(CapturePayment, emits=CAPTURED, after=HOUR)
 
 
-def reason_of(told: SagaOutcome) -> str:
-    """Why the order was abandoned."""
-    return next(command.reason for command in told.sent if isinstance(command, AbandonOrder))
+def reason_of(outcome: SagaOutcome) -> str:
+    """Return why the order was abandoned."""
+    return next(command.reason for command in outcome.sent if isinstance(command, AbandonOrder))
 
 
 class TestFulfilled:
     def test_with_one_reservation_one_payment_and_one_parcel_for_the_order(self) -> None:
-        told = charged().on(ShipOrder, emits=DELIVERED, after=2 * DAY).run().then_completed()
-        told.then_sent(
+        outcome = charged().on(ShipOrder, emits=DELIVERED, after=2 * DAY).run().then_completed()
+        outcome.then_sent(
             ReserveStock(warehouse_id="w-1", reservation_id=ID, order_id=ID, lines=GOODS),
             AuthorizePayment(
                 payment_id=ID,
@@ -107,15 +107,15 @@ class TestFulfilled:
             CapturePayment(payment_id=ID),
             CompleteOrder(order_id=ID),
         )
-        assert told.elapsed == 3 * DAY + HOUR
-        assert not told.report.untaken
+        assert outcome.elapsed == 3 * DAY + HOUR
+        assert not outcome.report.untaken
 
     def test_reserves_what_several_lines_want_of_one_article_together(self) -> None:
         both = [line("a", 2, 500), line("b", 1, 30)]
         both[1].sku = "sku-a"
-        told = scripted(FulfilOrder, checkout_started(*both), correlation=ID).run()
-        assert isinstance(told.sent[0], ReserveStock)
-        assert list(told.sent[0].lines) == [StockLine(sku="sku-a", quantity=3)]
+        outcome = scripted(FulfilOrder, checkout_started(*both), correlation=ID).run()
+        assert isinstance(outcome.sent[0], ReserveStock)
+        assert list(outcome.sent[0].lines) == [StockLine(sku="sku-a", quantity=3)]
 
     def test_whatever_comes_first(self) -> None:
         early = checked_out().at(timedelta(0), DELIVERED, CAPTURED, HANDED_OVER, AUTHORIZED)
@@ -150,27 +150,27 @@ class TestFulfilled:
         script = charged().on(ShipOrder, emits=DELIVERED)
         for _ in range(3):
             script.rejects(ReserveStock, "TOO_MANY_RESERVATIONS")
-        told = script.on(ReserveStock).run().then_completed()
-        told.then_sent(ReserveStock, ReserveStock, ReserveStock, *SHIPPED, CompleteOrder)
-        assert told.elapsed == timedelta(seconds=10 + 20 + 40) + HOUR + DAY + HOUR
+        outcome = script.on(ReserveStock).run().then_completed()
+        outcome.then_sent(ReserveStock, ReserveStock, ReserveStock, *SHIPPED, CompleteOrder)
+        assert outcome.elapsed == timedelta(seconds=10 + 20 + 40) + HOUR + DAY + HOUR
 
 
 class TestNotSecured:
     @pytest.mark.parametrize("reason", ["OUT_OF_STOCK", "WAREHOUSE_NOT_FOUND", "RESERVATION_DIFFERS"])
     def test_without_goods(self, reason: str) -> None:
-        told = checked_out().rejects(ReserveStock, reason).run().then_compensated(reason)
-        told.then_sent(ReserveStock, AbandonOrder(order_id=ID, reason=f"{reason}: scripted: {reason}"))
+        outcome = checked_out().rejects(ReserveStock, reason).run().then_compensated(reason)
+        outcome.then_sent(ReserveStock, AbandonOrder(order_id=ID, reason=f"{reason}: scripted: {reason}"))
 
     def test_when_a_warehouse_never_has_room(self) -> None:
-        told = checked_out().rejects(ReserveStock, "TOO_MANY_RESERVATIONS").run()
-        told.then_compensated("TOO_MANY_RESERVATIONS")
-        told.then_sent(*[ReserveStock] * (len(ROOM_PAUSES) + 1), AbandonOrder)
-        assert told.elapsed == sum(ROOM_PAUSES, timedelta(0)) < DAY
+        outcome = checked_out().rejects(ReserveStock, "TOO_MANY_RESERVATIONS").run()
+        outcome.then_compensated("TOO_MANY_RESERVATIONS")
+        outcome.then_sent(*[ReserveStock] * (len(ROOM_PAUSES) + 1), AbandonOrder)
+        assert outcome.elapsed == sum(ROOM_PAUSES, timedelta(0)) < DAY
 
     def test_when_the_payment_is_refused(self) -> None:
-        told = checked_out().rejects(AuthorizePayment, "PAYMENT_ALREADY_EXISTS").run()
-        told.then_compensated("PAYMENT_ALREADY_EXISTS")
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, ReleaseStock)
+        outcome = checked_out().rejects(AuthorizePayment, "PAYMENT_ALREADY_EXISTS").run()
+        outcome.then_compensated("PAYMENT_ALREADY_EXISTS")
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, ReleaseStock)
 
     @pytest.mark.parametrize(
         ("answer", "reason", "words"),
@@ -180,14 +180,14 @@ class TestNotSecured:
         ],
     )
     def test_without_money(self, answer: Message, reason: str, words: str) -> None:
-        told = checked_out().on(AuthorizePayment, emits=answer).run().then_compensated(reason)
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
-        assert reason_of(told) == f"{reason}: {words}"
+        outcome = checked_out().on(AuthorizePayment, emits=answer).run().then_compensated(reason)
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+        assert reason_of(outcome) == f"{reason}: {words}"
 
     def test_when_the_provider_never_answers(self) -> None:
-        told = checked_out().run().then_compensated("TIMED_OUT")
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
-        assert told.elapsed == PAYMENT_TIME
+        outcome = checked_out().run().then_compensated("TIMED_OUT")
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+        assert outcome.elapsed == PAYMENT_TIME
 
     def test_when_its_stock_was_released_by_hand_meanwhile(self) -> None:
         script = checked_out().on(AuthorizePayment, emits=DECLINED)
@@ -197,23 +197,23 @@ class TestNotSecured:
 class TestCancelledBeforeItIsConfirmed:
     def test_while_its_stock_is_being_reserved(self) -> None:
         script = checked_out().on(ReserveStock, away_for=DAY).at(HOUR, CANCELLED)
-        told = script.run().then_compensated("INTERRUPTED")
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
-        assert told.elapsed == DAY
+        outcome = script.run().then_compensated("INTERRUPTED")
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+        assert outcome.elapsed == DAY
 
     def test_while_a_warehouse_has_no_room(self) -> None:
         script = checked_out().rejects(ReserveStock, "TOO_MANY_RESERVATIONS")
-        told = script.at(timedelta(seconds=15), CANCELLED).run().then_compensated("INTERRUPTED")
-        told.then_sent(ReserveStock, ReserveStock, AbandonOrder)
+        outcome = script.at(timedelta(seconds=15), CANCELLED).run().then_compensated("INTERRUPTED")
+        outcome.then_sent(ReserveStock, ReserveStock, AbandonOrder)
 
     def test_while_its_payment_is_being_authorized(self) -> None:
-        told = paid().at(HOUR / 2, CANCELLED).run().then_compensated("INTERRUPTED")
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
-        assert told.elapsed == HOUR / 2
+        outcome = paid().at(HOUR / 2, CANCELLED).run().then_compensated("INTERRUPTED")
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+        assert outcome.elapsed == HOUR / 2
 
     def test_in_the_moment_in_which_it_would_be_confirmed(self) -> None:
-        told = paid().rejects(ConfirmOrder, "ORDER_CANCELLED").run().then_compensated("ORDER_CANCELLED")
-        told.then_sent(*SECURED, AbandonOrder, CancelPayment, ReleaseStock)
+        outcome = paid().rejects(ConfirmOrder, "ORDER_CANCELLED").run().then_compensated("ORDER_CANCELLED")
+        outcome.then_sent(*SECURED, AbandonOrder, CancelPayment, ReleaseStock)
 
     def test_is_not_cancelled_twice(self) -> None:
         script = checked_out().at(HOUR, CANCELLED).rejects(AbandonOrder, "ORDER_ALREADY_CANCELLED")
@@ -224,9 +224,9 @@ class TestCancelledBeforeItLeaves:
     UNDONE = (CancelParcel, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
 
     def test_while_the_parcel_waits_for_the_carrier(self) -> None:
-        told = fetched().at(5 * HOUR, REQUESTED).run().then_compensated("INTERRUPTED")
-        told.then_sent(*SENT_OFF, *self.UNDONE)
-        assert told.elapsed == 5 * HOUR
+        outcome = fetched().at(5 * HOUR, REQUESTED).run().then_compensated("INTERRUPTED")
+        outcome.then_sent(*SENT_OFF, *self.UNDONE)
+        assert outcome.elapsed == 5 * HOUR
 
     def test_by_hand_while_the_parcel_waits_for_the_carrier(self) -> None:
         script = fetched().at(5 * HOUR, CANCELLED).rejects(AbandonOrder, "ORDER_ALREADY_CANCELLED")
@@ -239,37 +239,37 @@ class TestCancelledBeforeItLeaves:
     @pytest.mark.parametrize("reason", ["PARCEL_HANDED_OVER", "PARCEL_DELIVERED"])
     def test_but_the_carrier_was_faster(self, reason: str) -> None:
         script = charged().at(5 * HOUR, REQUESTED).rejects(CancelParcel, reason)
-        told = script.on(ShipOrder, emits=DELIVERED).run().then_completed()
-        told.then_sent(*SENT_OFF, CancelParcel, *LEFT, CompleteOrder)
+        outcome = script.on(ShipOrder, emits=DELIVERED).run().then_completed()
+        outcome.then_sent(*SENT_OFF, CancelParcel, *LEFT, CompleteOrder)
 
     def test_as_the_carrier_fetches_it(self) -> None:
         script = charged().at(DAY + HOUR, REQUESTED).rejects(CancelParcel, "PARCEL_HANDED_OVER")
-        told = script.on(ShipOrder, emits=DELIVERED).run().then_completed()
-        told.then_sent(*SENT_OFF, CancelParcel, *LEFT, CompleteOrder)
+        outcome = script.on(ShipOrder, emits=DELIVERED).run().then_completed()
+        outcome.then_sent(*SENT_OFF, CancelParcel, *LEFT, CompleteOrder)
 
     def test_with_a_parcel_that_is_back_already(self) -> None:
         script = paid().at(5 * HOUR, REQUESTED).rejects(CancelParcel, "PARCEL_RETURNED")
-        told = script.on(ShipOrder, emits=[CAPTURED, RETURNED]).run().then_compensated("PARCEL_RETURNED")
-        told.then_sent(
+        outcome = script.on(ShipOrder, emits=[CAPTURED, RETURNED]).run().then_compensated("PARCEL_RETURNED")
+        outcome.then_sent(
             *SENT_OFF, CancelParcel, *LEFT, AbandonOrder, ReceiveStock, CancelPayment, ShipOutStock
         )
 
 
 class TestNotFetched:
     def test_without_a_parcel(self) -> None:
-        told = paid().rejects(ArrangeParcel, "PARCEL_ALREADY_ARRANGED").run()
-        told.then_compensated("PARCEL_ALREADY_ARRANGED")
-        told.then_sent(*SENT_OFF, AbandonOrder, CancelPayment, ReleaseStock)
+        outcome = paid().rejects(ArrangeParcel, "PARCEL_ALREADY_ARRANGED").run()
+        outcome.then_compensated("PARCEL_ALREADY_ARRANGED")
+        outcome.then_sent(*SENT_OFF, AbandonOrder, CancelPayment, ReleaseStock)
 
     def test_when_shipping_gives_the_parcel_up(self) -> None:
-        told = paid().on(ArrangeParcel, emits=STOPPED).run().then_compensated("PARCEL_CANCELLED")
-        told.then_sent(*SENT_OFF, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
-        assert reason_of(told).endswith("the address does not exist")
+        outcome = paid().on(ArrangeParcel, emits=STOPPED).run().then_compensated("PARCEL_CANCELLED")
+        outcome.then_sent(*SENT_OFF, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
+        assert reason_of(outcome).endswith("the address does not exist")
 
     def test_when_the_carrier_never_comes(self) -> None:
-        told = paid().run().then_compensated("TIMED_OUT")
-        told.then_sent(*SENT_OFF, CancelParcel, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
-        assert told.elapsed == HOUR + PICK_UP_TIME
+        outcome = paid().run().then_compensated("TIMED_OUT")
+        outcome.then_sent(*SENT_OFF, CancelParcel, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
+        assert outcome.elapsed == HOUR + PICK_UP_TIME
 
     def test_unless_the_carrier_came_at_the_last_moment(self) -> None:
         script = paid().rejects(CancelParcel, "PARCEL_HANDED_OVER").on(ShipOrder, emits=[CAPTURED, DELIVERED])
@@ -281,66 +281,66 @@ class TestLeft:
     RETURNS = (AbandonOrder, ReceiveStock, CancelPayment, ShipOutStock)
 
     def test_and_came_back(self) -> None:
-        told = charged().on(ShipOrder, emits=RETURNED, after=DAY).run().then_compensated("PARCEL_RETURNED")
-        told.then_sent(*SHIPPED, *self.RETURNS)
-        assert next(command for command in told.sent if isinstance(command, ReceiveStock)) == ReceiveStock(
+        outcome = charged().on(ShipOrder, emits=RETURNED, after=DAY).run().then_compensated("PARCEL_RETURNED")
+        outcome.then_sent(*SHIPPED, *self.RETURNS)
+        assert next(command for command in outcome.sent if isinstance(command, ReceiveStock)) == ReceiveStock(
             warehouse_id="w-1", lines=GOODS
         )
 
     def test_and_came_back_before_it_was_charged(self) -> None:
         script = fetched().on(CapturePayment, emits=CAPTURED, after=9 * DAY)
-        told = script.on(ShipOrder, emits=RETURNED).run().then_compensated("PARCEL_RETURNED")
-        told.then_sent(*SHIPPED, *self.RETURNS)
+        outcome = script.on(ShipOrder, emits=RETURNED).run().then_compensated("PARCEL_RETURNED")
+        outcome.then_sent(*SHIPPED, *self.RETURNS)
 
     def test_and_is_lost(self) -> None:
-        told = charged().run().then_compensated("TIMED_OUT")
-        told.then_sent(*SHIPPED, *self.GIVEN_UP)
-        assert told.elapsed == HOUR + DAY + HOUR + DELIVERY_TIME + RETURN_TIME
+        outcome = charged().run().then_compensated("TIMED_OUT")
+        outcome.then_sent(*SHIPPED, *self.GIVEN_UP)
+        assert outcome.elapsed == HOUR + DAY + HOUR + DELIVERY_TIME + RETURN_TIME
 
     def test_and_comes_back_when_it_was_given_up(self) -> None:
-        told = charged().at(50 * DAY, RETURNED).run().then_compensated("TIMED_OUT")
-        told.then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
+        outcome = charged().at(50 * DAY, RETURNED).run().then_compensated("TIMED_OUT")
+        outcome.then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
 
     def test_and_is_delivered_when_it_was_given_up(self) -> None:
-        told = charged().at(50 * DAY, DELIVERED).run().then_compensated("TIMED_OUT")
-        told.then_sent(*SHIPPED, *self.GIVEN_UP)
+        outcome = charged().at(50 * DAY, DELIVERED).run().then_compensated("TIMED_OUT")
+        outcome.then_sent(*SHIPPED, *self.GIVEN_UP)
 
     def test_and_cannot_be_charged(self) -> None:
         script = fetched().on(CapturePayment, emits=DECLINED).at(5 * DAY, DELIVERED)
-        told = script.run().then_compensated("PAYMENT_DECLINED")
-        told.then_sent(*SHIPPED, *self.GIVEN_UP)
+        outcome = script.run().then_compensated("PAYMENT_DECLINED")
+        outcome.then_sent(*SHIPPED, *self.GIVEN_UP)
 
     def test_and_its_order_was_undone_by_hand(self) -> None:
-        told = fetched().rejects(ShipOrder, "ORDER_CANCELLED").at(5 * DAY, RETURNED).run()
-        told.then_compensated("ORDER_CANCELLED")
-        told.then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
+        outcome = fetched().rejects(ShipOrder, "ORDER_CANCELLED").at(5 * DAY, RETURNED).run()
+        outcome.then_compensated("ORDER_CANCELLED")
+        outcome.then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
 
     def test_and_its_payment_was_undone_by_hand(self) -> None:
-        told = fetched().rejects(CapturePayment, "PAYMENT_CANCELLED").at(5 * DAY, RETURNED).run()
-        told.then_compensated("PAYMENT_CANCELLED").then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
+        outcome = fetched().rejects(CapturePayment, "PAYMENT_CANCELLED").at(5 * DAY, RETURNED).run()
+        outcome.then_compensated("PAYMENT_CANCELLED").then_sent(*SHIPPED, *self.GIVEN_UP, ReceiveStock)
 
     def test_and_was_cancelled_by_hand_while_it_was_delivered(self) -> None:
         script = charged().on(ShipOrder, emits=DELIVERED).rejects(CompleteOrder, "ORDER_CANCELLED")
-        told = script.run().then_compensated("ORDER_CANCELLED")
-        told.then_sent(*SHIPPED, CompleteOrder, AbandonOrder, CancelPayment, ShipOutStock)
+        outcome = script.run().then_compensated("ORDER_CANCELLED")
+        outcome.then_sent(*SHIPPED, CompleteOrder, AbandonOrder, CancelPayment, ShipOutStock)
 
 
 class TestOperator:
     def test_cancels_while_the_payment_is_authorized(self) -> None:
-        told = paid().cancelled_at(HOUR / 2).run().then_compensated("CANCELLED")
-        told.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
+        outcome = paid().cancelled_at(HOUR / 2).run().then_compensated("CANCELLED")
+        outcome.then_sent(ReserveStock, AuthorizePayment, AbandonOrder, CancelPayment, ReleaseStock)
 
     def test_cancels_while_the_parcel_waits(self) -> None:
-        told = fetched().cancelled_at(5 * HOUR).run().then_compensated("CANCELLED")
-        told.then_sent(*SENT_OFF, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
+        outcome = fetched().cancelled_at(5 * HOUR).run().then_compensated("CANCELLED")
+        outcome.then_sent(*SENT_OFF, AbandonOrder, CancelParcel, CancelPayment, ReleaseStock)
 
     def test_is_asked_when_the_parcel_left_meanwhile(self) -> None:
         script = fetched().cancelled_at(5 * HOUR).rejects(CancelParcel, "PARCEL_HANDED_OVER")
         script.run().then_stuck("PARCEL_HANDED_OVER")
 
     def test_cancels_what_left(self) -> None:
-        told = charged().cancelled_at(2 * DAY).run().then_compensated("CANCELLED")
-        told.then_sent(*SHIPPED, AbandonOrder, CancelPayment, ShipOutStock)
+        outcome = charged().cancelled_at(2 * DAY).run().then_compensated("CANCELLED")
+        outcome.then_sent(*SHIPPED, AbandonOrder, CancelPayment, ShipOutStock)
 
     def test_is_asked_when_goods_that_came_back_find_no_place(self) -> None:
         script = charged().on(ShipOrder, emits=RETURNED).rejects(ReceiveStock, "TOO_MUCH_STOCK")

@@ -44,7 +44,7 @@ HISTORIES: dict[str, list[Message]] = {
     "completed": [placed(), checkout_started(), CONFIRMED, OrderShipped(), OrderCompleted()],
     "cancelled": [placed(), checkout_started(), CANCELLED],
 }
-"""How a checked-out order comes to where it stands."""
+"""The events by which a checked-out order gets each status."""
 
 REFUSALS: list[tuple[Message, dict[str, str]]] = [
     (

@@ -53,7 +53,7 @@ def test_a_placed_order_is_shown_in_full() -> None:
     assert _view() == expected
 
 
-def test_a_view_follows_its_lines_and_tells_when_it_changed() -> None:
+def test_a_view_follows_its_lines_and_shows_when_it_changed() -> None:
     view = _view(changed("a", 3, 1530), changed("b", 0, 1500))
     assert [(each.line_id, each.quantity) for each in view.lines] == [("a", 3)]
     assert (view.total, view.version) == (eur(1500), 3)
@@ -61,12 +61,12 @@ def test_a_view_follows_its_lines_and_tells_when_it_changed() -> None:
     assert view.placed_at.ToDatetime(UTC) == AT
 
 
-def test_a_view_tells_why_an_order_was_cancelled() -> None:
+def test_a_view_shows_why_an_order_was_cancelled() -> None:
     view = _view(OrderConfirmed(total=eur(1030)), OrderCancelled(reason="late"))
     assert (view.status, view.cancel_reason) == (OrderStatus.ORDER_STATUS_CANCELLED, "late")
 
 
-def test_the_list_shows_where_an_order_stands_and_how_much_it_is() -> None:
+def test_the_list_shows_the_status_and_the_total_of_an_order() -> None:
     row = _summary(changed("b", 0, 1000), OrderConfirmed(total=eur(1000)))
     assert (row.order_id, row.customer_id) == (ID, "ann")
     assert (row.status, row.line_count, row.total) == (OrderStatus.ORDER_STATUS_CONFIRMED, 1, eur(1000))
@@ -93,7 +93,7 @@ def test_both_models_follow_the_fulfilment() -> None:
         assert _view(*events).version == number + 1
 
 
-def test_a_view_tells_why_an_order_is_to_be_cancelled_until_it_is_shipped_after_all() -> None:
+def test_a_view_shows_why_an_order_is_to_be_cancelled_until_it_is_shipped_after_all() -> None:
     events = [event for event, _ in FULFILLED]
     assert _view(*events[:3]).cancel_reason == "late"
     assert _view(*events[:4]).cancel_reason == ""

@@ -1,4 +1,4 @@
-"""Orders that were placed before an order had a currency and a sum."""
+"""Orders that were placed before an order had a currency and a total."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orders.context import context
 from .examples import ID, change, changed, eur, line, placed
 
 OLD = OrderPlaced(customer_id="ann", lines=[line("a", 2, 500, currency=""), line("b", 3, 1, currency="")])
-"""As version 1 was stored: prices without currency, no currency of its own, no sum."""
+"""An event as version 1 stored it: prices without a currency, no currency of its own, no total."""
 
 
 def test_an_old_order_is_read_in_euro_cents_with_its_sum() -> None:

@@ -1,4 +1,4 @@
-"""The Payment: held, charged, given back, and undone from wherever it stands."""
+"""The Payment: authorized, captured, refunded, and cancelled from any status."""
 
 from __future__ import annotations
 
@@ -55,40 +55,40 @@ class Payment(Aggregate[PaymentState]):
 
     PAYMENT_ALREADY_EXISTS      there is a payment with this id
     PAYMENT_NOT_FOUND           there is no payment with this id
-    PAYMENT_CANCELLED           it is being cancelled, or is
+    PAYMENT_CANCELLED           it is cancelled, or being cancelled
     PAYMENT_DECLINED            the provider declined it
     PAYMENT_NOT_AUTHORIZED      the provider has not answered yet whether it holds the amount
     CAPTURE_UNDER_WAY           the provider was asked to charge it before
     PAYMENT_ALREADY_CAPTURED    it was charged before
-    PAYMENT_REFUNDED            it was charged and given back in full
-    PAYMENT_NOT_CAPTURED        nothing is charged that could be given back
+    PAYMENT_REFUNDED            it was charged and refunded in full
+    PAYMENT_NOT_CAPTURED        nothing is charged that could be refunded
     REFUND_ALREADY_REQUESTED    there is a refund with this id
     REFUND_CURRENCY_DIFFERS     a refund is in the currency of the payment
-    REFUND_EMPTY                a refund gives something back
-    REFUND_EXCEEDS_CAPTURE      all refunds together would be more than was charged
+    REFUND_EMPTY                a refund is of more than nothing
+    REFUND_EXCEEDS_CAPTURE      all refunds together would exceed the charge
     AUTHORIZATION_CODE_DIFFERS  the provider answered before, with another code
     CAPTURE_CODE_DIFFERS        the provider answered before, with another code
     PAYMENT_ALREADY_AUTHORIZED  the provider cannot decline what it granted
-    CAPTURE_NOT_REQUESTED       the provider declines a charge for which it was not asked
-    REFUND_NOT_REQUESTED        the provider answers a refund for which it was not asked
-    VOID_NOT_REQUESTED          the provider lets go what it was asked to hold
+    CAPTURE_NOT_REQUESTED       the provider declines a charge that was not requested
+    REFUND_NOT_REQUESTED        the provider answers a refund that was not requested
+    VOID_NOT_REQUESTED          the provider releases an amount that is to be held
 
-    An answer of the provider that comes twice records nothing the second time. What is charged
-    although it is cancelled or declined is given back at once.
+    An answer of the provider that comes twice records nothing the second time. A payment that is
+    charged although it is cancelled or declined is refunded at once.
     """
 
     @handles
     def authorize(self, command: AuthorizePayment) -> AuthorizationRequested:
-        """Has the amount held."""
+        """Request that the provider holds the amount."""
         self._refuse_cancelled()
-        self.reject_if(self.exists, Reason.PAYMENT_ALREADY_EXISTS, "payment {id} was asked for before")
+        self.reject_if(self.exists, Reason.PAYMENT_ALREADY_EXISTS, "payment {id} was requested before")
         return AuthorizationRequested(
             order_id=command.order_id, amount=command.amount, card_token=command.card_token
         )
 
     @handles
     def capture(self, command: CapturePayment) -> CaptureRequested:
-        """Has charged what is held."""
+        """Request that the provider charges the amount that it holds."""
         self.require_exists()
         self._refuse_cancelled()
         self._require_authorized()
@@ -99,13 +99,13 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def refund(self, command: RefundPayment) -> RefundRequested:
-        """Has given back what is charged, or a part of it."""
+        """Request a refund of the charge, or of a part of it."""
         self.require_exists()
         refund_id, amount = command.refund_id, command.amount
         self.reject_if(
             refund_id in self.state.refunds_under_way or refund_id in self.state.refunds_done,
             Reason.REFUND_ALREADY_REQUESTED,
-            "refund {refund_id} of payment {id} was asked for before",
+            "refund {refund_id} of payment {id} was requested before",
             refund_id=refund_id,
         )
         self.reject_if(
@@ -120,10 +120,10 @@ class Payment(Aggregate[PaymentState]):
     def cancel(
         self, command: CancelPayment
     ) -> VoidRequested | CancellationRequested | RefundRequested | PaymentVoided | None:
-        """Undoes it, however far it is."""
+        """Undo the payment, whatever its status."""
         state = self.state
         if not self.exists:
-            # Whoever asks for it later, out of order, must not get it any more.
+            # A request to authorize that arrives later, out of order, must be rejected.
             return PaymentVoided(reason=command.reason)
         if state.cancel_reason:
             return None
@@ -137,7 +137,7 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def record_authorization(self, command: RecordAuthorization) -> PaymentAuthorized | VoidRequested | None:
-        """Notes that the amount is held."""
+        """Record that the amount is held."""
         self.require_exists()
         state, code = self.state, command.authorization_code
         if state.status == AUTHORIZING and not state.cancel_reason:
@@ -155,7 +155,7 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def record_decline(self, command: RecordDecline) -> PaymentDeclined | PaymentVoided | None:
-        """Notes that nothing is held."""
+        """Record that nothing is held."""
         self.require_exists()
         if self.state.status in (DECLINED, VOIDED):
             return None
@@ -169,7 +169,7 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def record_capture(self, command: RecordCapture) -> Sequence[PaymentCaptured | RefundRequested]:
-        """Notes that the amount is charged, and gives it back when it should not be."""
+        """Record that the amount is charged, and request a refund when it should not be."""
         self.require_exists()
         state, code = self.state, command.capture_code
         if state.capture_code:
@@ -181,7 +181,7 @@ class Payment(Aggregate[PaymentState]):
                 code=code,
             )
             return []
-        self.reject_if(not state.order_id, Reason.CAPTURE_NOT_REQUESTED, "payment {id} was never asked for")
+        self.reject_if(not state.order_id, Reason.CAPTURE_NOT_REQUESTED, "payment {id} was never requested")
         captured = PaymentCaptured(order_id=state.order_id, amount=state.amount, capture_code=code)
         if state.cancel_reason or state.status == DECLINED:
             amount, reason = state.amount.minor_units, state.cancel_reason or UNWANTED
@@ -190,7 +190,7 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def record_capture_decline(self, command: RecordCaptureDecline) -> PaymentDeclined | PaymentVoided | None:
-        """Notes that what was held could not be charged, and is held no longer."""
+        """Record that the amount could not be charged and is held no longer."""
         self.require_exists()
         if self.state.status in (DECLINED, VOIDED):
             return None
@@ -203,13 +203,13 @@ class Payment(Aggregate[PaymentState]):
         self.reject_if(
             self.state.status != CAPTURING,
             Reason.CAPTURE_NOT_REQUESTED,
-            "nobody asked the provider to charge payment {id}",
+            "no charge of payment {id} was requested",
         )
         return self._declined(command.decline_code)
 
     @handles
     def record_refund(self, command: RecordRefund) -> PaymentRefunded | None:
-        """Notes that an amount was given back."""
+        """Record that an amount was refunded."""
         self.require_exists()
         state, refund_id = self.state, command.refund_id
         if refund_id in state.refunds_done:
@@ -217,7 +217,7 @@ class Payment(Aggregate[PaymentState]):
         self.reject_if(
             refund_id not in state.refunds_under_way,
             Reason.REFUND_NOT_REQUESTED,
-            "nobody asked for refund {refund_id} of payment {id}",
+            "refund {refund_id} of payment {id} was never requested",
             refund_id=refund_id,
         )
         minor_units = state.refunds_under_way[refund_id]
@@ -230,54 +230,47 @@ class Payment(Aggregate[PaymentState]):
 
     @handles
     def record_void(self, command: RecordVoid) -> PaymentVoided | None:
-        """Notes that nothing is held any more."""
+        """Record that nothing is held any more."""
         self.require_exists()
         state = self.state
         if state.status == CAPTURING or not (state.cancel_reason or state.status == DECLINED):
-            self.reject(Reason.VOID_NOT_REQUESTED, "nobody asked the provider to let go of payment {id}")
+            self.reject(Reason.VOID_NOT_REQUESTED, "no void of payment {id} was requested")
         if state.status in (AUTHORIZING, AUTHORIZED):
             return PaymentVoided(order_id=state.order_id, reason=state.cancel_reason)
         return None
 
     @applies
     def authorization_requested(self, event: AuthorizationRequested) -> None:
-        """Begins it."""
         self.state.status = AUTHORIZING
         self.state.order_id = event.order_id
         self.state.amount.CopyFrom(event.amount)
 
     @applies
     def authorized(self, event: PaymentAuthorized) -> None:
-        """Holds the amount."""
         self.state.status = AUTHORIZED
         self.state.authorization_code = event.authorization_code
 
     @applies
     def declined(self, event: PaymentDeclined) -> None:
-        """Ends it without effect."""
         self.state.status = DECLINED
 
     @applies
     def capture_requested(self, event: CaptureRequested) -> None:
-        """Waits for the charge."""
         self.state.status = CAPTURING
 
     @applies
     def captured(self, event: PaymentCaptured) -> None:
-        """Charges the amount."""
         self.state.status = CAPTURED
         self.state.capture_code = event.capture_code
 
     @applies
     def refund_requested(self, event: RefundRequested) -> None:
-        """Sets an amount aside to be given back."""
         self.state.refunds_under_way[event.refund_id] = event.amount.minor_units
         if event.refund_id == CANCEL_REFUND_ID:
             self.state.cancel_reason = event.reason
 
     @applies
     def refunded(self, event: PaymentRefunded) -> None:
-        """Gives the amount back."""
         del self.state.refunds_under_way[event.refund_id]
         self.state.refunds_done[event.refund_id] = event.amount.minor_units
         if event.in_full:
@@ -285,24 +278,22 @@ class Payment(Aggregate[PaymentState]):
 
     @applies
     def void_requested(self, event: VoidRequested) -> None:
-        """Is to hold nothing any more."""
         self.state.authorization_code = event.authorization_code
         self.state.cancel_reason = event.reason
 
     @applies
     def cancellation_requested(self, event: CancellationRequested) -> None:
-        """Is to be given back once it is charged."""
+        """Remember to refund it once it is charged."""
         self.state.cancel_reason = event.reason
 
     @applies
     def voided(self, event: PaymentVoided) -> None:
-        """Ends it as cancelled."""
         self.state.status = VOIDED
         self.state.cancel_reason = event.reason
 
     @property
     def _refundable(self) -> int:
-        """What is charged, and neither given back nor about to be, in minor units."""
+        """What can still be refunded, in minor units: refunds under way are deducted."""
         state = self.state
         taken = sum(state.refunds_under_way.values()) + sum(state.refunds_done.values())
         return state.amount.minor_units - taken
@@ -320,7 +311,7 @@ class Payment(Aggregate[PaymentState]):
         self.reject_if(status == DECLINED, Reason.PAYMENT_DECLINED, "the provider declined payment {id}")
         self.reject_if(status == CAPTURING, Reason.CAPTURE_UNDER_WAY, "payment {id} is being charged")
         self.reject_if(status == CAPTURED, Reason.PAYMENT_ALREADY_CAPTURED, "payment {id} was charged before")
-        self.reject_if(status == REFUNDED, Reason.PAYMENT_REFUNDED, "payment {id} was charged and given back")
+        self.reject_if(status == REFUNDED, Reason.PAYMENT_REFUNDED, "payment {id} was charged and refunded")
 
     def _check_refund(self, amount: Money) -> None:
         self.reject_if(
@@ -329,11 +320,11 @@ class Payment(Aggregate[PaymentState]):
             "payment {id} is in {currency}",
             currency=self.state.amount.currency,
         )
-        self.reject_if(not amount.minor_units, Reason.REFUND_EMPTY, "a refund of nothing gives nothing back")
+        self.reject_if(not amount.minor_units, Reason.REFUND_EMPTY, "a refund must be of more than nothing")
         self.reject_if(
             amount.minor_units > self._refundable,
             Reason.REFUND_EXCEEDS_CAPTURE,
-            "of payment {id}, {refundable} minor units can still be given back",
+            "{refundable} minor units of payment {id} can still be refunded",
             refundable=self._refundable,
         )
 
@@ -349,7 +340,7 @@ class Payment(Aggregate[PaymentState]):
         )
 
     def _give_back(self, reason: str) -> RefundRequested | None:
-        # A charge of nothing is given back like any other, so that it ends like any other.
+        # A charge of nothing is refunded like any other, so that it ends like any other.
         if self._refundable or not self.state.amount.minor_units:
             return self._refund(CANCEL_REFUND_ID, self._refundable, reason)
         return None

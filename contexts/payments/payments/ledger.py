@@ -1,4 +1,4 @@
-"""The books of the simulated payment provider: what it holds, has charged and has given back."""
+"""The ledger of the simulated payment provider: what it holds, has charged and has refunded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUND = ChargeAction.CHARGE_ACTION_REFUND
 VOID = ChargeAction.CHARGE_ACTION_VOID
 
 EXPIRED: Final = "AUTHORIZATION_EXPIRED"
-"""Why a charge is declined of which nothing is held any more."""
+"""Why a charge is declined when nothing is held for it any more."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -54,15 +54,15 @@ class Charge:
     """What the provider did under one authorization key; what it declined is left out.
 
     Attributes:
-        key: The authorization key: the tenant and the payment's id, with a slash between.
-        currency: The currency; empty when nothing but a void was asked for.
+        key: The authorization key: the tenant and the payment's id, separated by a slash.
+        currency: The currency; empty when nothing but a void was requested.
         authorized: What was held at first, in minor units.
         authorizations: How often an amount was held.
         captured: What was charged, in minor units.
         captures: How often it was charged.
-        refunded: What was given back, in minor units.
-        voids: How often what was held was let go.
-        expiries: How often a charge was declined since nothing was held any more.
+        refunded: What was refunded, in minor units.
+        voids: How often a held amount was released.
+        expiries: How often a charge was declined because nothing was held any more.
     """
 
     key: str
@@ -82,14 +82,14 @@ class Charge:
 
     @property
     def net(self) -> int:
-        """What the customer has paid in the end, in minor units."""
+        """What the customer has paid after refunds, in minor units."""
         return self.captured - self.refunded
 
 
 class ProviderLedger:
     """What the provider did, one entry per action and idempotency key.
 
-    An authorization may be voided by its key before it is asked for: it is declined then.
+    An authorization may be voided by its key before it is requested: the request is then declined.
 
     Args:
         path: The SQLite file, which processes may share.
@@ -99,13 +99,13 @@ class ProviderLedger:
         self.ledger = Ledger(path, _SCHEMA)
 
     def charges(self) -> list[Charge]:
-        """Returns what was done under each authorization key, sorted by key."""
+        """Return what was done under each authorization key, sorted by key."""
         with self.ledger.transaction() as transaction:
             rows = transaction.execute(f"{_CHARGES} GROUP BY authorization_key ORDER BY authorization_key")
             return [Charge(**row) for row in rows]
 
     def card_of(self, transaction: sqlite3.Connection, call: ChargeCall) -> str:
-        """Returns the card of a charge; empty while the provider has not heard of it."""
+        """Return the card of a charge; empty while the provider does not know it."""
         row = transaction.execute(
             "SELECT card_token FROM entries WHERE authorization_key = ? AND action = ?",
             (call.authorization_key, AUTHORIZE),
@@ -113,11 +113,11 @@ class ProviderLedger:
         return call.card_token or (row["card_token"] if row else "")
 
     def perform(self, transaction: sqlite3.Connection, call: ChargeCall, decline_code: str) -> ChargeAnswer:
-        """Does what is asked, once; asked again under the same key, returns the first answer.
+        """Perform an action once; under a key that was used before, return the first answer.
 
         Args:
             transaction: The transaction.
-            call: What is asked.
+            call: The action.
             decline_code: Why the card does not allow it; empty when it does.
         """
         known = transaction.execute(
@@ -157,7 +157,7 @@ def _charge(transaction: sqlite3.Connection, call: ChargeCall) -> Charge:
 
 
 def _refusal(charge: Charge, call: ChargeCall) -> str:
-    """Tells why a provider would not do what it is asked; empty when it would."""
+    """Return why a provider refuses an action; empty when it performs it."""
     if call.action == VOID:
         return "ALREADY_CAPTURED" if charge.captures else ""
     if call.action == AUTHORIZE:
@@ -180,6 +180,6 @@ def _refused_capture(charge: Charge) -> str:
 
 
 def _code(call: ChargeCall) -> str:
-    """Returns the provider's code: the same for the same action and key."""
+    """Return the provider's code: the same for the same action and key."""
     digest = hashlib.sha256(f"{call.action}/{call.idempotency_key}".encode()).hexdigest()
     return f"{ChargeAction.Name(call.action).removeprefix('CHARGE_ACTION_').lower()}-{digest[:16]}"

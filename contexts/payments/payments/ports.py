@@ -1,4 +1,4 @@
-"""What the context asks of the world outside: a payment provider."""
+"""The ports of the context: a payment provider."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["CHARGE"]
 CHARGE = Port("charge", ChargeCall, ChargeAnswer)
 """A payment provider.
 
-It does each action once under its idempotency key. It lets go of an authorization by the key
-under which it was asked for, and declines it when it comes only later.
+It performs each action once under its idempotency key. It voids an authorization by the key
+under which the authorization is requested, and declines the request when it arrives only later.
 """

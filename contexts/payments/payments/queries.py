@@ -1,4 +1,4 @@
-"""Answers what may be asked about payments."""
+"""The queries about payments."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ class PaymentQueries(Queries):
 
     @answers
     async def get_payment(self, query: GetPayment) -> PaymentView:
-        """Shows one payment."""
         return await self.get(PaymentView, query.payment_id)
 
     @answers
     async def list_payments(self, query: ListPayments) -> PaymentList:
-        """Lists a page of payments, the newest first."""
         page = await self.list(
             PaymentView,
             where={"order_id": query.order_id, "status": query.status},

@@ -1,8 +1,8 @@
-"""The sagas: each asks the payment provider one thing and records its answer.
+"""The sagas: each has the payment provider perform one action and records its answer.
 
-The provider knows a payment by the tenant and the payment's id, whatever is done with it, and
-each refund by the refund's id besides. So asking again, after a time-out or a crash, has no
-second effect, and an authorization can be voided before its answer is known.
+The provider knows a payment by the tenant and the payment's id for every action, and each refund
+by the refund's id besides. So a repeated call, after a timeout or a crash, has no second effect,
+and an authorization can be voided before its answer is known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AuthorizeCharge(Saga):
     """Has the provider hold an amount."""
 
     async def run(self, requested: AuthorizationRequested) -> None:
-        """Asks until there is an answer, and records it."""
+        """Call until there is an answer, and record it."""
         answer = await self.call(
             CHARGE,
             ChargeCall(
@@ -58,7 +58,7 @@ class CaptureCharge(Saga):
     """Has the provider charge what it holds."""
 
     async def run(self, requested: CaptureRequested) -> None:
-        """Asks until there is an answer, and records it."""
+        """Call until there is an answer, and record it."""
         answer = await self.call(
             CHARGE,
             ChargeCall(
@@ -78,10 +78,10 @@ class CaptureCharge(Saga):
 
 
 class RefundCharge(Saga):
-    """Has the provider give back an amount."""
+    """Has the provider refund an amount."""
 
     async def run(self, requested: RefundRequested) -> None:
-        """Asks until there is an answer, and records it; fails when the provider will not."""
+        """Call until there is an answer, and record it; fail when the provider declines."""
         answer = await self.call(
             CHARGE,
             ChargeCall(
@@ -92,17 +92,17 @@ class RefundCharge(Saga):
                 charge_code=requested.capture_code,
             ),
         )
-        _fail_if_declined(self, answer, "the provider does not give back")
+        _fail_if_declined(self, answer, "the provider declined the refund")
         payment = self.cause.aggregate_id
         given_back = RecordRefund(payment_id=payment, refund_id=requested.refund_id, refund_code=answer.code)
         await _record(self, answer, given_back)
 
 
 class VoidCharge(Saga):
-    """Has the provider let go what it holds, or would hold once the authorization arrives."""
+    """Has the provider release what it holds, or would hold once the authorization arrives."""
 
     async def run(self, requested: VoidRequested) -> None:
-        """Asks until there is an answer, and records it; fails when the provider will not."""
+        """Call until there is an answer, and record it; fail when the provider declines."""
         answer = await self.call(
             CHARGE,
             ChargeCall(
@@ -112,22 +112,22 @@ class VoidCharge(Saga):
                 charge_code=requested.authorization_code,
             ),
         )
-        _fail_if_declined(self, answer, "the provider does not let go")
+        _fail_if_declined(self, answer, "the provider declined the void")
         await _record(self, answer, RecordVoid(payment_id=self.cause.aggregate_id))
 
 
 def _charge_key(saga: Saga) -> str:
-    """Returns by what the provider knows the payment, whatever is done with it."""
+    """Return the key by which the provider knows the payment in every action."""
     return f"{saga.tenant}/{saga.cause.aggregate_id}"
 
 
 def _fail_if_declined(saga: Saga, answer: ChargeAnswer, words: str) -> None:
-    """Ends a saga whose refusal nobody waits for: an operator must see it."""
+    """Fail a saga whose declined call nobody waits for: an operator must see it."""
     if answer.decline_code:
         saga.fail(answer.decline_code, words)
 
 
 async def _record(saga: Saga, answer: ChargeAnswer, command: Message) -> None:
-    """Records an answer as often as the provider delivers it."""
+    """Record an answer as often as the provider delivers it."""
     for _ in range(max(1, answer.deliveries)):
         await saga.execute(command)

@@ -1,12 +1,12 @@
-"""A payment provider to practise with: it declines, takes its time, loses answers and repeats itself.
+"""A simulated payment provider: it declines, is slow, loses answers and repeats itself.
 
-What it does follows from the card, by its token:
+The token of the card decides what it does:
 
 tok-decline-<reason>  declines to hold, e.g. ``tok-decline-card-expired`` with CARD_EXPIRED
 tok-capture-declined  holds, and declines to charge with AUTHORIZATION_EXPIRED; holds no longer
-tok-slow              takes its time with every answer
-tok-timeout           loses its first answer to every ask, whose effect is there nonetheless
-tok-flaky             cannot be reached with the first two attempts of every ask
+tok-slow              answers slowly
+tok-timeout           loses its first answer to every call, after the effect
+tok-flaky             cannot be reached by the first two attempts of every call
 tok-twice             delivers every answer twice
 anything else         holds and charges
 """
@@ -38,14 +38,14 @@ class _Attempt(NamedTuple):
 
 
 class SimulatedProvider:
-    """Answers what a payment provider is asked.
+    """Answers the calls of a payment provider.
 
     Args:
         path: The file of its ledger, which processes may share.
-        link: How the way to it behaves.
+        link: How the connection to it behaves.
 
     Attributes:
-        ledger: What it did.
+        ledger: What it has done.
     """
 
     def __init__(self, path: Path, link: Link) -> None:
@@ -54,19 +54,19 @@ class SimulatedProvider:
 
     @classmethod
     def from_environment(cls) -> SimulatedProvider:
-        """Makes one as the environment says.
+        """Return one with the settings of the environment.
 
         Raises:
-            ConfigurationError: A variable has a value that cannot be; names it.
+            ConfigurationError: A variable has an invalid value; names it.
         """
         path = ledger_path(f"{PREFIX}_LEDGER", "payments-provider.sqlite3")
         return cls(path, Link.from_environment(PREFIX))
 
     async def charge(self, call: ChargeCall) -> ChargeAnswer:
-        """Does what it is asked, once under each key.
+        """Perform an action, once under each key.
 
         Raises:
-            NoAnswer: Ask again under the same key; whether it was done is not known.
+            NoAnswer: Call again under the same key; whether it was performed is not known.
         """
         attempt = await asyncio.to_thread(self._attempt, call)
         await self._link.delay(attempt.marker, call.idempotency_key, attempt.number)

@@ -1,4 +1,4 @@
-"""Where a payment stands, by short names."""
+"""The statuses of a payment, by short names."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = [
 ]
 
 AUTHORIZING = PaymentStatus.PAYMENT_STATUS_AUTHORIZING
-"""The provider is asked to hold the amount."""
+"""The provider is to hold the amount."""
 AUTHORIZED = PaymentStatus.PAYMENT_STATUS_AUTHORIZED
 """The amount is held."""
 CAPTURING = PaymentStatus.PAYMENT_STATUS_CAPTURING
-"""The provider is asked to charge it."""
+"""The provider is to charge it."""
 CAPTURED = PaymentStatus.PAYMENT_STATUS_CAPTURED
-"""It is charged, and not given back in full."""
+"""It is charged, and not refunded in full."""
 REFUNDED = PaymentStatus.PAYMENT_STATUS_REFUNDED
-"""It is given back in full."""
+"""It is refunded in full."""
 DECLINED = PaymentStatus.PAYMENT_STATUS_DECLINED
 """The provider declined: nothing is held or charged."""
 VOIDED = PaymentStatus.PAYMENT_STATUS_VOIDED
 """It was cancelled: nothing is held or charged."""
 
 CANCEL_REFUND_ID = "@cancel"
-"""The id of the refund by which a cancellation gives back; no caller can choose it."""
+"""The id of the refund that a cancellation requests; no caller can choose it."""

@@ -1,4 +1,4 @@
-"""Messages that the tests of the context build upon, and stretches of what may have happened before."""
+"""Messages that the tests of the context share, and histories of a payment."""
 
 from __future__ import annotations
 

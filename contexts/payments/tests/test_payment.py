@@ -65,7 +65,7 @@ def _of_nothing(event: M) -> M:
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND_BUT_THE_FIRST_AND_CANCEL, ids=lambda c: type(c).__name__)
-def test_what_was_never_asked_for_is_not_found(command: Message) -> None:
+def test_a_payment_that_was_never_requested_is_not_found(command: Message) -> None:
     given(Payment, ID).when(command).then_rejected("PAYMENT_NOT_FOUND")
 
 

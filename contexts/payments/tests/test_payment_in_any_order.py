@@ -1,4 +1,4 @@
-"""Whatever comes, in whichever order and however often: nobody is charged twice or for nothing."""
+"""Whichever commands come, in any order and number, nobody is charged twice or for nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ANY_STORY = st.lists(st.sampled_from(COMMANDS), max_size=25)
 
 
 class Story:
-    """A payment to which anything is said; what it records is kept."""
+    """A payment that gets any commands; its events are kept."""
 
     def __init__(self) -> None:
         self._so_far: Scenario | Outcome = given(Payment, ID)
@@ -81,7 +81,7 @@ class Story:
 
 
 def provider_answers(story: Story) -> list[Message]:
-    """What a provider still has to say to a story, as it does what it was asked for."""
+    """Return the answers that a provider still owes, given what happened so far."""
     answers: list[Message] = []
     voided = bool(story.all(VoidRequested))
     if story.all(AuthorizationRequested):
@@ -107,7 +107,7 @@ def test_nobody_is_charged_twice_and_nothing_is_given_back_twice(commands: list[
 @given_any(ANY_STORY)
 @settings(max_examples=200, deadline=None)
 def test_the_provider_is_asked_once_for_each_thing(commands: list[Message]) -> None:
-    """Each of these starts a saga of its own, which never starts again."""
+    """Each of these events starts a saga of its own, which never starts again."""
     story = Story()
     story.say(commands)
     for kind in (AuthorizationRequested, CaptureRequested, VoidRequested):
@@ -132,7 +132,7 @@ def test_a_cancelled_payment_ends_with_nothing_charged(
 ) -> None:
     story = Story()
     story.say([*commands[:cancelled_after], CANCEL, *commands[cancelled_after:]])
-    # The provider answers what it is asked, again and in any order, until it has nothing to add.
+    # The provider answers every request, repeatedly and in any order, until it owes no answer.
     for _ in range(4):
         answers = provider_answers(story) * 2
         order.shuffle(answers)

@@ -1,4 +1,4 @@
-"""What the sagas ask the provider, and how they record its answers."""
+"""How the sagas call the provider and record its answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refunding() -> SagaScript:
     return scripted(RefundCharge, refund_asked(300), correlation=f"{ID}/r-1", aggregate_id=ID)
 
 
-def test_an_authorization_is_asked_for_under_the_key_of_the_payment_and_recorded() -> None:
+def test_an_authorization_is_requested_under_the_key_of_the_payment_and_recorded() -> None:
     outcome = authorizing().answers(CHARGE, ChargeAnswer(code="auth-1", deliveries=1)).run()
     outcome.then_completed().then_sent(GRANT)
     asked = ChargeCall(
@@ -107,7 +107,7 @@ def test_a_void_names_the_key_of_the_authorization_whether_its_answer_is_known_o
     assert asked.authorization_key == KEY
 
 
-def test_a_refund_or_void_that_the_provider_will_not_do_is_left_to_an_operator() -> None:
+def test_a_refund_or_void_that_the_provider_declines_is_left_to_an_operator() -> None:
     declined = ChargeAnswer(decline_code="ALREADY_CAPTURED")
     refunding().answers(CHARGE, declined).run().then_compensated("ALREADY_CAPTURED").then_sent()
     scripted(VoidCharge, VOID_ASKED, correlation=ID).answers(CHARGE, declined).run().then_compensated(

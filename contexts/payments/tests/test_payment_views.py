@@ -64,11 +64,11 @@ def test_a_charged_payment_is_shown_in_full() -> None:
         ([VOIDED], "VOIDED"),
     ],
 )
-def test_a_payment_stands_where_its_events_lead(events: list[Message], status: str) -> None:
+def test_the_status_follows_from_the_events(events: list[Message], status: str) -> None:
     assert PaymentStatus.Name(_view(*events).status) == f"PAYMENT_STATUS_{status}"
 
 
-def test_what_was_given_back_adds_up() -> None:
+def test_refunds_add_up() -> None:
     parts = [refund_asked(300), refunded(300), refund_asked(200, "r-2"), refunded(200, "r-2")]
     view = _view(*CHARGED, *parts)
     assert (view.captured, view.refunded) == (1000, 500)

@@ -1,4 +1,4 @@
-"""The simulated payment provider: each thing once, whatever goes wrong on the way."""
+"""The simulated payment provider performs each action once, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ask(
 
 
 async def answer(provider: SimulatedProvider, call: ChargeCall) -> tuple[ChargeAnswer, int]:
-    """Asks until there is an answer, as a saga does; returns it and how often it took."""
+    """Call until there is an answer, as a saga does; return it and the number of attempts."""
     for attempt in range(1, 10):
         try:
             return await provider.charge(call), attempt
@@ -146,7 +146,7 @@ async def test_refuses_what_no_provider_does(provider: SimulatedProvider) -> Non
 
 
 def _last_words(path: Path, calls: Sequence[str]) -> str:
-    """Asks two things of a provider in a process that is killed then; returns the last answer's code."""
+    """Call a provider twice in a process that is then killed; return the code of the last answer."""
     command = [sys.executable, "-c", DYING, str(path), *calls]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

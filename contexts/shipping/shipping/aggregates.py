@@ -1,4 +1,4 @@
-"""The Parcel, from being wanted to its end; and the OrderNote, what shipping knows of an order."""
+"""The Parcel, from its request to its end; and the OrderNote, what shipping knows of an order."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class Parcel(Aggregate[ParcelState]):
 
     PARCEL_ALREADY_ARRANGED  there is a parcel with this id
     PARCEL_NOT_FOUND         there is no parcel with this id
-    PARCEL_CANCELLED         it was given up; no carrier may take it
+    PARCEL_CANCELLED         it was cancelled; no carrier may take it
     PARCEL_HANDED_OVER       the carrier has it: it can no longer be cancelled
     PARCEL_DELIVERED         the receiver has it: it can neither be cancelled nor come back
     PARCEL_RETURNED          it came back: it can neither be cancelled nor be delivered
     TRACKING_NUMBER_DIFFERS  the carrier booked it before, under another number
 
     A report of the carrier that comes twice or late records nothing. One that overtakes the
-    hand-over, or the booking, is believed: the carrier must have it.
+    hand-over or the booking is accepted: the carrier must have the parcel.
     """
 
     @handles
     def arrange(self, command: ArrangeParcel) -> ParcelArranged:
-        """Has a carrier asked."""
+        """Request a carrier for the parcel."""
         self._refuse_cancelled()
         self.reject_if(self.exists, Reason.PARCEL_ALREADY_ARRANGED, "parcel {id} was arranged before")
         return ParcelArranged(order_id=command.order_id, ship_to=command.ship_to, articles=command.articles)
 
     @handles
     def record_booking(self, command: RecordBooking) -> ParcelBooked | None:
-        """Notes that the carrier will fetch it."""
+        """Record that the carrier will fetch it."""
         self.require_exists()
         known, number = self.state.tracking_number, command.tracking_number
         self.reject_if(
@@ -74,14 +74,14 @@ class Parcel(Aggregate[ParcelState]):
 
     @handles
     def hand_over(self, command: HandOverParcel) -> ParcelHandedOver | None:
-        """Notes that the carrier has it."""
+        """Record that the carrier has it."""
         self.require_exists()
         self._refuse_cancelled()
         return self._handed_over() if self.state.status in (ARRANGED, BOOKED) else None
 
     @handles
     def deliver(self, command: DeliverParcel) -> Sequence[ParcelHandedOver | ParcelDelivered]:
-        """Notes that the receiver has it."""
+        """Record that the receiver has it."""
         self.require_exists()
         self._refuse_cancelled()
         status = self.state.status
@@ -93,7 +93,7 @@ class Parcel(Aggregate[ParcelState]):
 
     @handles
     def take_back(self, command: ReturnParcel) -> Sequence[ParcelHandedOver | ParcelReturned]:
-        """Notes that it came back."""
+        """Record that it came back."""
         self.require_exists()
         self._refuse_cancelled()
         status = self.state.status
@@ -105,7 +105,7 @@ class Parcel(Aggregate[ParcelState]):
 
     @handles
     def cancel(self, command: CancelParcel) -> ParcelCancelled | None:
-        """Gives it up, also before it was asked for: whoever asks later must not get it any more."""
+        """Cancel it, even before it was arranged: a request that arrives later is then rejected."""
         status = self.state.status
         self.reject_if(status == HANDED_OVER, Reason.PARCEL_HANDED_OVER, "the carrier has parcel {id}")
         self.reject_if(status == DELIVERED, Reason.PARCEL_DELIVERED, "parcel {id} was delivered")
@@ -116,35 +116,29 @@ class Parcel(Aggregate[ParcelState]):
 
     @applies
     def arranged(self, event: ParcelArranged) -> None:
-        """Begins it."""
         self.state.status = ARRANGED
         self.state.order_id = event.order_id
 
     @applies
     def booked(self, event: ParcelBooked) -> None:
-        """Knows its number."""
         self.state.tracking_number = event.tracking_number
         if self.state.status == ARRANGED:
             self.state.status = BOOKED
 
     @applies
     def handed_over(self, event: ParcelHandedOver) -> None:
-        """Is with the carrier."""
         self.state.status = HANDED_OVER
 
     @applies
     def delivered(self, event: ParcelDelivered) -> None:
-        """Is with the receiver."""
         self.state.status = DELIVERED
 
     @applies
     def returned(self, event: ParcelReturned) -> None:
-        """Is back."""
         self.state.status = RETURNED
 
     @applies
     def cancelled(self, event: ParcelCancelled) -> None:
-        """Is given up."""
         self.state.status = CANCELLED
 
     def _refuse_cancelled(self) -> None:
@@ -157,13 +151,13 @@ class Parcel(Aggregate[ParcelState]):
 class OrderNote(Aggregate[OrderNoteState]):
     """What shipping knows of an order of the orders context.
 
-    Nothing is refused: the orders context decides, shipping takes note. What is noted already
-    is not noted again, so that the same news may come any number of times.
+    Nothing is rejected: the orders context decides, and shipping takes note. What is noted already
+    is not noted again, so the same command may come any number of times.
     """
 
     @handles
     def note(self, command: NoteOrder) -> OrderNoted | None:
-        """Notes who ordered, and how much."""
+        """Note who ordered, and how many lines."""
         known = (self.state.customer_id, self.state.line_count)
         if known == (command.customer_id, command.line_count):
             return None
@@ -171,17 +165,15 @@ class OrderNote(Aggregate[OrderNoteState]):
 
     @handles
     def note_status(self, command: NoteOrderStatus) -> OrderStatusNoted | None:
-        """Notes where the order stands."""
+        """Note the status of the order."""
         return None if self.state.status == command.status else OrderStatusNoted(status=command.status)
 
     @applies
     def noted(self, event: OrderNoted) -> None:
-        """Knows who ordered."""
         self.state.customer_id = event.customer_id
         self.state.line_count = event.line_count
         self.state.status = self.state.status or PLACED
 
     @applies
     def status_noted(self, event: OrderStatusNoted) -> None:
-        """Knows where it stands."""
         self.state.status = event.status

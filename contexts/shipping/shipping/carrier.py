@@ -1,11 +1,11 @@
-"""A carrier to practise with: it books, takes its time, loses answers, and reports what it does.
+"""A simulated carrier: it books, is slow, loses answers, and reports what it does.
 
-What it does follows from the receiver's postal code:
+The receiver's postal code decides what it does:
 
 return-<reason>  brings the parcel back, e.g. ``return-refused`` with the reason "refused"
-slow             takes its time with every answer
-timeout          loses its first answer to every ask, whose effect is there nonetheless
-flaky            cannot be reached with the first two attempts of every ask
+slow             answers slowly
+timeout          loses its first answer to every call, after the effect
+flaky            cannot be reached by the first two attempts of every call
 twice            reports everything twice
 anything else    delivers
 """
@@ -42,8 +42,8 @@ class Booking:
     """A parcel that the carrier will fetch.
 
     Attributes:
-        idempotency_key: The key under which it was booked: the tenant and the parcel's id, with a
-            slash between.
+        idempotency_key: The key under which it was booked: the tenant and the parcel's id, separated
+            by a slash.
         tracking_number: The carrier's number for it.
         postal_code: Where it goes.
         articles: How many articles are in it.
@@ -71,10 +71,10 @@ class Rounds:
 
     @classmethod
     def from_environment(cls) -> Rounds:
-        """Reads when the carrier comes.
+        """Return the times that the environment sets.
 
         Raises:
-            ConfigurationError: A value cannot be; names the variable.
+            ConfigurationError: A variable has an invalid value; names it.
         """
         return cls(
             whole_number(f"{PREFIX}_HAND_OVER_MS", 1000),
@@ -84,11 +84,11 @@ class Rounds:
 
 
 class SimulatedCarrier:
-    """Answers what a carrier is asked.
+    """Answers the calls of a carrier.
 
     Args:
         path: The file of its bookings, which processes may share.
-        link: How the way to it behaves.
+        link: How the connection to it behaves.
         rounds: When it comes.
     """
 
@@ -99,16 +99,16 @@ class SimulatedCarrier:
 
     @classmethod
     def from_environment(cls) -> SimulatedCarrier:
-        """Makes one as the environment says.
+        """Return one with the settings of the environment.
 
         Raises:
-            ConfigurationError: A variable has a value that cannot be; names it.
+            ConfigurationError: A variable has an invalid value; names it.
         """
         path = ledger_path(f"{PREFIX}_LEDGER", "shipping-carrier.sqlite3")
         return cls(path, Link.from_environment(PREFIX), Rounds.from_environment())
 
     def bookings(self) -> list[Booking]:
-        """Returns what is booked, sorted by key."""
+        """Return the bookings, sorted by key."""
         with self._ledger.transaction() as transaction:
             return [
                 Booking(**row)
@@ -116,10 +116,10 @@ class SimulatedCarrier:
             ]
 
     async def book(self, call: CarrierCall) -> CarrierAnswer:
-        """Books a parcel, once under each key.
+        """Book a parcel, once under each key.
 
         Raises:
-            NoAnswer: Ask again under the same key; whether it is booked is not known.
+            NoAnswer: Call again under the same key; whether it is booked is not known.
         """
         number, trouble = await asyncio.to_thread(self._book, call)
         await self._link.delay(call.ship_to.postal_code, call.idempotency_key, number)
@@ -128,7 +128,7 @@ class SimulatedCarrier:
         return CarrierAnswer(tracking_number=_tracking_number(call))
 
     async def plan(self, call: SimulationCall) -> SimulationPlan:
-        """Tells what it will do with a parcel; of one that another carrier booked it reports nothing."""
+        """Return what it will do with a parcel; no reports for one that another carrier booked."""
         postal_code = await asyncio.to_thread(self._postal_code, call.tracking_number)
         if postal_code is None:
             return SimulationPlan()
@@ -165,7 +165,7 @@ def _enter(transaction: sqlite3.Connection, call: CarrierCall) -> None:
 
 
 def _tracking_number(call: CarrierCall) -> str:
-    """Returns the number of a parcel: the same for the same key."""
+    """Return the number of a parcel: the same for the same key."""
     return f"track-{hashlib.sha256(call.idempotency_key.encode()).hexdigest()[:16]}"
 
 

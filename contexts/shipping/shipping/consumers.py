@@ -1,4 +1,4 @@
-"""What shipping does with the events of orders: it notes what it must know of each."""
+"""What shipping does with the events of orders: it notes what it needs to know of each."""
 
 from __future__ import annotations
 
@@ -20,38 +20,33 @@ __all__ = ["NoteOrders"]
 
 
 class NoteOrders(Consumer):
-    """Keeps a note of every order, so that shipping need not ask orders."""
+    """Keeps a note of every order, so that shipping need not query orders."""
 
     name = "shipping.known-orders"
 
     @consumes
     def placed(self, event: OrderPlaced, meta: EventMetadata) -> NoteOrder:
-        """Notes who ordered, and how many lines."""
         return _note(event, meta)
 
     @consumes
     def checkout_started(self, event: CheckoutStarted, meta: EventMetadata) -> Sequence[Message]:
-        """Notes the lines once more: they may have changed, and are fixed now."""
+        """Note the lines again: they may have changed, and are fixed now."""
         return [_note(event, meta), _status(meta, "checking-out")]
 
     @consumes
     def confirmed(self, event: OrderConfirmed, meta: EventMetadata) -> NoteOrderStatus:
-        """Notes that it will be fulfilled."""
         return _status(meta, "confirmed")
 
     @consumes
     def shipped(self, event: OrderShipped, meta: EventMetadata) -> NoteOrderStatus:
-        """Notes that it is on its way."""
         return _status(meta, "shipped")
 
     @consumes
     def completed(self, event: OrderCompleted, meta: EventMetadata) -> NoteOrderStatus:
-        """Notes that it is done."""
         return _status(meta, "completed")
 
     @consumes
     def cancelled(self, event: OrderCancelled, meta: EventMetadata) -> NoteOrderStatus:
-        """Notes that it ended without effect."""
         return _status(meta, "cancelled")
 
 

@@ -1,4 +1,4 @@
-"""What the context asks of the world outside: a carrier."""
+"""The ports of the context: a carrier."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ CARRIER = Port("carrier", CarrierCall, CarrierAnswer)
 """A carrier; it books a parcel once under its idempotency key."""
 
 SIMULATION = Port("simulation", SimulationCall, SimulationPlan)
-"""Tells what the simulated carrier will do with a parcel; no reports where a real carrier reports."""
+"""The plan of the simulated carrier for a parcel; without reports where a real carrier reports."""

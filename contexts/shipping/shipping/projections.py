@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intent.model import EventMetadata, Projection, projects
+from intent.model import EventMetadata, Projection, follows, projects
 from intent_contracts.shipping.v1 import (
     KnownOrder,
     OrderNoted,
@@ -24,13 +24,14 @@ __all__ = ["KnownOrders", "ParcelViews"]
 class ParcelViews(Projection[ParcelView]):
     """Shows one parcel."""
 
+    status = follows("status", {ParcelHandedOver: HANDED_OVER, ParcelDelivered: DELIVERED})
+
     def after(self, view: ParcelView, meta: EventMetadata) -> None:
-        """Tells when it last changed."""
+        """Set when the parcel last changed."""
         meta.stamp(view.changed_at)
 
     @projects
     def arranged(self, view: ParcelView, event: ParcelArranged) -> None:
-        """Begins the view."""
         view.status = ARRANGED
         view.order_id = event.order_id
         view.ship_to.CopyFrom(event.ship_to)
@@ -38,30 +39,18 @@ class ParcelViews(Projection[ParcelView]):
 
     @projects
     def booked(self, view: ParcelView, event: ParcelBooked) -> None:
-        """Shows its number; a late booking changes nothing else."""
+        """Show the tracking number; a late booking changes nothing else."""
         view.tracking_number = event.tracking_number
         if view.status == ARRANGED:
             view.status = BOOKED
 
     @projects
-    def handed_over(self, view: ParcelView, event: ParcelHandedOver) -> None:
-        """Shows it with the carrier."""
-        view.status = HANDED_OVER
-
-    @projects
-    def delivered(self, view: ParcelView, event: ParcelDelivered) -> None:
-        """Shows it with the receiver."""
-        view.status = DELIVERED
-
-    @projects
     def returned(self, view: ParcelView, event: ParcelReturned) -> None:
-        """Shows that it came back, and why."""
         view.status = RETURNED
         view.reason = event.reason
 
     @projects
     def cancelled(self, view: ParcelView, event: ParcelCancelled) -> None:
-        """Shows that it was given up, and why."""
         view.status = CANCELLED
         view.reason = event.reason
 
@@ -71,12 +60,10 @@ class KnownOrders(Projection[KnownOrder]):
 
     @projects
     def noted(self, order: KnownOrder, event: OrderNoted) -> None:
-        """Shows who ordered, and how much."""
         order.customer_id = event.customer_id
         order.line_count = event.line_count
         order.status = order.status or PLACED
 
     @projects
     def status_noted(self, order: KnownOrder, event: OrderStatusNoted) -> None:
-        """Shows where it stands."""
         order.status = event.status

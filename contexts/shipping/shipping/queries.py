@@ -1,4 +1,4 @@
-"""Answers what may be asked about parcels, and about what shipping knows of orders."""
+"""The queries about parcels, and about what shipping knows of orders."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ class ShippingQueries(Queries):
 
     @answers
     async def get_parcel(self, query: GetParcel) -> ParcelView:
-        """Shows one parcel."""
         return await self.get(ParcelView, query.parcel_id)
 
     @answers
     async def list_parcels(self, query: ListParcels) -> ParcelList:
-        """Lists a page of parcels, the newest first."""
         page = await self.list(
             ParcelView,
             where={"order_id": query.order_id, "status": query.status},
@@ -36,5 +34,4 @@ class ShippingQueries(Queries):
 
     @answers
     async def get_known_order(self, query: GetKnownOrder) -> KnownOrder:
-        """Shows what shipping knows of an order."""
         return await self.get(KnownOrder, query.order_id)

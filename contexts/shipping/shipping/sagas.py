@@ -1,4 +1,4 @@
-"""The sagas: booking a parcel, and a carrier to practise with."""
+"""The sagas: booking a parcel, and the reports of the simulated carrier."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BookParcel(Saga):
     """Has the carrier book a parcel."""
 
     async def run(self, arranged: ParcelArranged) -> None:
-        """Asks until there is an answer, and records it."""
+        """Call until there is an answer, and record it."""
         parcel = self.cause.aggregate_id
         call = CarrierCall(
             idempotency_key=f"{self.tenant}/{parcel}", ship_to=arranged.ship_to, articles=arranged.articles
@@ -37,10 +37,10 @@ class BookParcel(Saga):
 
 
 class SimulateCarrier(Saga):
-    """Plays the carrier: fetches a parcel, brings it there or back, and reports both."""
+    """Plays the carrier: fetches a parcel, delivers or returns it, and reports both."""
 
     async def run(self, booked: ParcelBooked) -> None:
-        """Reports as the plan says, unless the parcel was cancelled before it is fetched."""
+        """Report as planned, unless the parcel is cancelled before it is fetched."""
         plan = await self.call(SIMULATION, SimulationCall(tracking_number=booked.tracking_number))
         if not plan.reports:
             return

@@ -1,4 +1,4 @@
-"""Where a parcel stands, by short names."""
+"""The statuses of a parcel, by short names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from intent_contracts.shipping.v1 import ParcelStatus
 __all__ = ["ARRANGED", "BOOKED", "CANCELLED", "DELIVERED", "HANDED_OVER", "PLACED", "RETURNED"]
 
 ARRANGED = ParcelStatus.PARCEL_STATUS_ARRANGED
-"""Wanted; the carrier is being asked."""
+"""Requested; the carrier has not answered yet."""
 BOOKED = ParcelStatus.PARCEL_STATUS_BOOKED
 """The carrier will fetch it."""
 HANDED_OVER = ParcelStatus.PARCEL_STATUS_HANDED_OVER
@@ -17,7 +17,7 @@ DELIVERED = ParcelStatus.PARCEL_STATUS_DELIVERED
 RETURNED = ParcelStatus.PARCEL_STATUS_RETURNED
 """It came back."""
 CANCELLED = ParcelStatus.PARCEL_STATUS_CANCELLED
-"""It was given up before the carrier had it."""
+"""It was cancelled before the carrier had it."""
 
 PLACED = "placed"
-"""Where an order stands of which nothing but its being placed is noted."""
+"""The status of an order of which only the lines are noted."""

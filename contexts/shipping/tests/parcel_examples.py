@@ -1,4 +1,4 @@
-"""Messages that the tests of the context build upon."""
+"""Messages that the tests of the context share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated carrier: each parcel once, whatever goes wrong on the way."""
+"""The simulated carrier books each parcel once, whatever fails on the way."""
 
 from __future__ import annotations
 

@@ -46,5 +46,5 @@ def test_its_lines_are_noted_again_once_they_are_fixed() -> None:
         (OrderCancelled(reason="too dear"), "cancelled"),
     ],
 )
-def test_where_it_stands_is_noted(event: Message, text: str) -> None:
+def test_its_status_is_noted(event: Message, text: str) -> None:
     assert reactions(NoteOrders, "o-1", event) == [status(text)]

@@ -12,7 +12,7 @@ def test_an_order_is_noted_once() -> None:
     given(OrderNote, ORDER).when(NOTE).then(NOTED).then_state(status="placed").when(NOTE).then_nothing()
 
 
-def test_an_order_with_other_lines_is_noted_anew() -> None:
+def test_an_order_with_other_lines_is_noted_again() -> None:
     other = type(NOTE)(order_id=ORDER, customer_id="ann", line_count=1)
     given(OrderNote, ORDER, NOTED).when(other).then(type(NOTED)(customer_id="ann", line_count=1))
 

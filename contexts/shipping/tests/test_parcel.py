@@ -41,7 +41,7 @@ from .parcel_examples import (
 
 
 @pytest.mark.parametrize("command", [BOOK, HAND_OVER, DELIVER, RETURN], ids=lambda c: type(c).__name__)
-def test_what_was_never_asked_for_is_not_found(command: Message) -> None:
+def test_a_parcel_that_was_never_arranged_is_not_found(command: Message) -> None:
     given(Parcel, ID).when(command).then_rejected("PARCEL_NOT_FOUND")
 
 

@@ -1,4 +1,4 @@
-"""What the sagas ask the carrier, and what the simulated one reports."""
+"""How the sagas call the carrier, and what the simulated one reports."""
 
 from __future__ import annotations
 

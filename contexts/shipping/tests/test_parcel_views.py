@@ -66,12 +66,12 @@ def test_a_booked_parcel_is_shown_in_full() -> None:
         ([ARRANGED, CANCELLED], "CANCELLED", WHY),
     ],
 )
-def test_a_parcel_stands_where_its_events_lead(events: list[Message], status: str, reason: str) -> None:
+def test_the_status_follows_from_the_events(events: list[Message], status: str, reason: str) -> None:
     view = _view(*events)
     assert (ParcelStatus.Name(view.status), view.reason) == (f"PARCEL_STATUS_{status}", reason)
 
 
-def test_a_known_order_is_shown_with_where_it_stands() -> None:
+def test_a_known_order_is_shown_with_its_status() -> None:
     assert _known(NOTED) == KnownOrder(order_id=ORDER, customer_id="ann", line_count=2, status="placed")
     assert _known(NOTED, status_noted("confirmed")).status == "confirmed"
 
