@@ -11,7 +11,7 @@ import pytest
 from intent.consumers import ConsumerKey
 from intent_contracts.orders.v1 import OrderPlaced
 
-from ..store.making import ACME, GLOBEX
+from ..store.builders import ACME, GLOBEX
 from .world import NAME, QUICK, Process, Worker, World, until
 
 PATIENT = replace(QUICK, drain=4.0)

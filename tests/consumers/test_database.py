@@ -19,7 +19,7 @@ from intent.consumers.keys import EVERY_TENANT, ConsumerKey, partition_of
 from intent.records import StreamKey
 from intent.store.postgres import PostgresEventStore
 
-from ..store.making import ACME, GLOBEX, command, event, key, to
+from ..store.builders import ACME, GLOBEX, command, event, key, to
 from ..support.databases import Database
 
 KEY = ConsumerKey(ACME, "shipping.known-orders")

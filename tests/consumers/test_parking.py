@@ -14,7 +14,7 @@ from intent.errors import (
 )
 from intent_contracts.intent.v1 import ConsumerInfo, Delivery, ParkedEvent
 
-from ..store.making import ACME, GLOBEX
+from ..store.builders import ACME, GLOBEX
 from .world import NAME, Process, Worker, World, until
 
 

@@ -26,7 +26,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from ..service.support import Served
-from ..store.making import ACME, key
+from ..store.builders import ACME, key
 from ..support.databases import Database
 
 CONSUME = "/intent.v1.Consumers/Consume"

@@ -9,7 +9,7 @@ import asyncpg
 from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary
 
-from .examples import Counting
+from .projection_examples import Counting
 from .world import World, bound, changed, confirmed, placed, until_at
 
 # The trigger kills the server's process when rows and checkpoint are both written, right

@@ -6,7 +6,7 @@ import pytest
 from intent.errors import InvalidCommand, NotFound
 from intent_contracts.orders.v1 import OrderSummary
 
-from .examples import Fragile
+from .projection_examples import Fragile
 from .world import ACME, World, bound, changed, placed, status, until_at, until_failing
 
 NAME = "OrderSummaries"

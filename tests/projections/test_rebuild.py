@@ -11,7 +11,7 @@ from intent.errors import Rejected, Unavailable
 from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary, OrderView
 
-from .examples import Counting, Second
+from .projection_examples import Counting, Second
 from .world import (
     ACME,
     VIEWS,

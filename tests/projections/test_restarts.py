@@ -14,7 +14,7 @@ from intent_contracts.orders.v1 import OrderSummary
 
 from ..conftest import CONTEXT
 from ..support.databases import Database, prepare
-from .examples import Counting
+from .projection_examples import Counting
 from .world import World, bound, changed, placed, until_at
 
 

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from intent_contracts.orders.v1 import OrderStatus, OrderSummary, OrderView
 
-from .examples import Audit, Customers, OpenOrders
+from .projection_examples import Audit, Customers, OpenOrders
 from .world import ACME, GLOBEX, World, bound, cancelled, changed, confirmed, placed, until_at
 
 

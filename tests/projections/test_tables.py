@@ -15,7 +15,7 @@ from intent.read_models.definition import definitions_of
 from intent.store.migrations import migrate
 
 from ..support.databases import Database
-from .examples import Second
+from .projection_examples import Second
 from .world import World, bound
 
 DECLARED = "select name, version, generation from orders.projections order by name"

@@ -50,7 +50,7 @@ ORDERS = [
 ]
 
 
-async def _tell_stories(orders: IntentClient, inventory: IntentClient) -> None:
+async def _send_commands(orders: IntentClient, inventory: IntentClient) -> None:
     await inventory.execute(
         ReceiveStock(warehouse_id="w-1", lines=[StockLine(sku="tea", quantity=len(ORDERS))])
     )
@@ -85,7 +85,7 @@ _RUNNING = WorkflowExecutionStatus.RUNNING.name.title()
 
 
 async def main(release: str) -> None:
-    """Run the stories in four real contexts and record every saga in them."""
+    """Run sagas of every outcome in four real contexts and record each of them."""
     with LocalPlatform(durable=False) as platform, ExitStack() as stack:
         services: dict[str, ContextService] = {}
         for context in CONTEXTS:
@@ -97,7 +97,7 @@ async def main(release: str) -> None:
             for name in ("orders", "inventory")
         )
         client = await Client.connect(platform.temporal.address, data_converter=data_converter)
-        await _tell_stories(orders, inventory)
+        await _send_commands(orders, inventory)
         await _until(lambda: _quiet(client))
         await _save(client, release)
 

@@ -34,7 +34,7 @@ from intent_contracts.payments.v1 import PaymentAuthorized, PaymentCaptured, Pay
 from intent_contracts.shipping.v1 import ParcelCancelled, ParcelDelivered, ParcelHandedOver, ParcelReturned
 from orders.sagas import FulfilOrder
 
-from ..sagas.stories import CHECKOUT, Forgiving, Interruptible, Plain, SideBySide
+from ..sagas.saga_examples import CHECKOUT, Forgiving, Interruptible, Plain, SideBySide
 
 CONTRACT = Registry.load().sagas["orders.v1.FulfilOrder"]
 OPERATOR = RecordedEvent(type="an operator cancels")

@@ -11,7 +11,7 @@ from intent_contracts.inventory.v1 import ReleaseStock, ReserveStock
 from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced, OrderView
 from intent_contracts.payments.v1 import AuthorizePayment, CancelPayment
 
-from .stories import (
+from .saga_examples import (
     ASK,
     AUTHORIZE,
     AUTHORIZED,

@@ -12,7 +12,7 @@ from intent.errors import InvalidCommand
 from intent.records import CommandKey, Snapshot
 from intent.store import EventStore, LogFilter, StoredCommand
 
-from .making import ACME, GLOBEX, command, conflict, event, fill, key, positions, to, written
+from .builders import ACME, GLOBEX, command, conflict, event, fill, key, positions, to, written
 
 
 class AppendContract:

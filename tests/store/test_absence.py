@@ -16,7 +16,7 @@ from intent.store import Appended, EventStore, StreamAppend
 from intent.store.postgres import PostgresEventStore, WakeUps
 
 from ..support.databases import Database, create_database, prepare
-from .making import ACME, command, key, positions, to, written
+from .builders import ACME, command, key, positions, to, written
 from .transactions import append_on, connected
 
 

@@ -15,7 +15,7 @@ from intent.store import Appended, Conflict, EventStore
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
-from .making import ACME, GLOBEX, command, key, positions, to
+from .builders import ACME, GLOBEX, command, key, positions, to
 
 
 @pytest_asyncio.fixture

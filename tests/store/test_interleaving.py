@@ -14,7 +14,7 @@ from intent.store import Appended, EventStore, LogFilter, StreamAppend, follow_l
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
-from .making import ACME, GLOBEX, command, key, positions, to
+from .builders import ACME, GLOBEX, command, key, positions, to
 from .transactions import append_on, connected, until_blocked
 
 WRITERS = 8

@@ -18,7 +18,7 @@ from intent.store.postgres import PostgresEventStore
 from intent.store.roles import RoleNames
 
 from ..support.databases import PASSWORD, Database, create_database, prepare
-from .making import fill
+from .builders import fill
 from .transactions import connected
 
 PASSWORDS = Passwords(PASSWORD, PASSWORD, PASSWORD)

@@ -14,7 +14,7 @@ from intent.store import EventStore, LogFilter, StreamAppend
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
-from .making import ACME, GLOBEX, command, key, to
+from .builders import ACME, GLOBEX, command, key, to
 
 SIZE = 3_000
 

@@ -26,7 +26,7 @@ from intent_contracts.orders.v1 import Money, OrderLine, OrderPlaced
 from orders.context import context as orders
 
 from ..support.databases import PASSWORD, Database
-from .making import ACME, GLOBEX, command, event, key, to
+from .builders import ACME, GLOBEX, command, event, key, to
 from .transactions import append_on, connected
 
 LOG = ("events", "commands", "snapshots")

@@ -8,7 +8,7 @@ import pytest
 from intent.store import EventStore, LogFilter, MemoryEventStore, follow_log
 from intent.store.postgres import PostgresEventStore
 
-from .making import ACME, GLOBEX, fill, key, positions, to
+from .builders import ACME, GLOBEX, fill, key, positions, to
 
 
 class SubscriptionContract:

@@ -13,7 +13,7 @@ from intent.store import AppendResult
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import PASSWORD, Database, administer, in_database
-from .making import command, key, to, written
+from .builders import command, key, to, written
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from intent_contracts.shipping.v1 import (
 )
 from orders.sagas import DELIVERY_TIME, PAYMENT_TIME, PICK_UP_TIME, RETURN_TIME, ROOM_PAUSES, FulfilOrder
 
-from .examples import ID, checkout_started, line
+from .order_examples import ID, checkout_started, line
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CHECKOUT = checkout_started(line("a", 2, 500), line("b", 1, 30))

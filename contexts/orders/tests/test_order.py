@@ -22,7 +22,7 @@ from intent_contracts.orders.v1 import (
 )
 from orders.aggregates import TOTAL_LIMIT, Order
 
-from .examples import CHECKOUT, ID, change, changed, checkout_started, eur, line, place, placed
+from .order_examples import CHECKOUT, ID, change, changed, checkout_started, eur, line, place, placed
 
 CONFIRM = ConfirmOrder(order_id=ID)
 CANCEL = CancelOrder(order_id=ID, reason="changed my mind")

@@ -23,7 +23,7 @@ from intent_contracts.orders.v1 import (
 from orders.context import context
 from orders.projections import OrderSummaries, OrderViews
 
-from .examples import ID, changed, checkout_started, eur, line, placed
+from .order_examples import ID, changed, checkout_started, eur, line, placed
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PLACED = placed(line("a", 2, 500), line("b", 1, 30))

@@ -7,7 +7,7 @@ from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed, OrderPlaced
 from orders.aggregates import Order
 from orders.context import context
 
-from .examples import ID, change, changed, eur, line, placed
+from .order_examples import ID, change, changed, eur, line, placed
 
 OLD = OrderPlaced(customer_id="ann", lines=[line("a", 2, 500, currency=""), line("b", 3, 1, currency="")])
 """An event as version 1 stored it: prices without a currency, no currency of its own, no total."""

@@ -247,5 +247,5 @@ class LoadsLate(Saga):
     name = "FulfilOrder"
 
     async def run(self, started: CheckoutStarted) -> None:
-        importlib.import_module("tests.saga_host.held")
+        importlib.import_module("tests.saga_host.slow_module")
         await self.execute(RESERVE)
