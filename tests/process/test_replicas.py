@@ -116,25 +116,25 @@ async def began_on(handle: WorkflowHandle[object, object], build: str) -> None:
 async def check_out_until_on(
     platform: LocalPlatform, calling: IntentClient, tenant: str, build: str
 ) -> list[WorkflowHandle[object, object]]:
-    """Check out until a saga begins on a version: a promotion takes a moment to reach every process.
+    """Check out until a saga starts on a version: a promotion takes a moment to reach every process.
 
     Returns:
         The sagas of all these orders; the last is on the version.
     """
-    begun: list[WorkflowHandle[object, object]] = []
+    started: list[WorkflowHandle[object, object]] = []
     async with asyncio.timeout(_LONGEST):
         while True:
             order_id = uuid4().hex
             await calling.execute(checked_out(order_id))
             handle = await saga(platform, tenant, order_id)
-            assert await until(partial(_not_begun, handle), _LONGEST, print) == ""
-            begun.append(handle)
+            assert await until(partial(_not_started, handle), _LONGEST, print) == ""
+            started.append(handle)
             if await version_of(handle) == build:
-                return begun
+                return started
 
 
-async def _not_begun(handle: WorkflowHandle[object, object]) -> str:
-    return "" if await version_of(handle) else f"{handle.id} has not begun"
+async def _not_started(handle: WorkflowHandle[object, object]) -> str:
+    return "" if await version_of(handle) else f"{handle.id} has not started"
 
 
 async def becomes(orders: WorkerDeployment, build: str, status: str) -> None:
@@ -184,7 +184,7 @@ async def test_an_old_and_a_new_version_run_side_by_side(
 
 
 async def test_commands_begin_at_once_in_whichever_version_took_them(platform: LocalPlatform) -> None:
-    """Eager start goes on with versions: the batch begins in the process of its caller."""
+    """Eager start works with versions too: the batch starts in the process of its caller."""
     tenant = uuid4().hex[:8]
     with replicas(platform, "orders", f"a-{tenant}", f"b-{tenant}") as both:
         await promote(platform, f"a-{tenant}")

@@ -46,7 +46,7 @@ _CHECKOUT = orders_v1.Checkout(
 
 
 def names() -> dict[str, object]:
-    """Returns what examples may use without importing it, anew for each example."""
+    """Return the names that examples may use without an import, new for each example."""
     of_the_model = {name: getattr(model, name) for name in model.__all__}
     messages = {
         name: getattr(contracts, name)
