@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from ..support.databases import Database
-from .world import Process, World, world_on
+from .cluster import Cluster, Process, cluster_on
 
 
 @pytest_asyncio.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def cluster(database: Database) -> AsyncIterator[Cluster]:
     """A log on PostgreSQL, for consumers that the parts of real processes serve over gRPC."""
-    async with world_on(database) as world:
-        yield world
+    async with cluster_on(database) as cluster:
+        yield cluster
 
 
 @pytest_asyncio.fixture
-async def process(world: World) -> Process:
+async def process(cluster: Cluster) -> Process:
     """A process that serves consumers."""
-    return await world.process()
+    return await cluster.process()

@@ -14,8 +14,8 @@ from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
 
 from ..support.databases import Database, create_database, prepare
+from .cluster import Cluster, Process, Worker, cluster_on, until
 from .test_consuming import in_order, versions_by_order
-from .world import Process, Worker, World, until, world_on
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +28,25 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest_asyncio.fixture
-async def own(server: Postgres) -> AsyncIterator[World]:
+async def own(server: Postgres) -> AsyncIterator[Cluster]:
     database = Database.of(server, await create_database(server), "orders")
     await prepare(database)
-    async with world_on(database) as world:
-        yield world
+    async with cluster_on(database) as cluster:
+        yield cluster
 
 
 class Persistent:
     """An instance that joins again whenever its call ends, and fails one event of each order once."""
 
-    def __init__(self, world: World, process: Process) -> None:
-        self._world = world
+    def __init__(self, cluster: Cluster, process: Process) -> None:
+        self._cluster = cluster
         self._process = process
         self._failed: set[str] = set()
         self.seen: list[tuple[str, int]] = []
 
     async def run(self) -> None:
         while True:
-            worker = await self._world.joined(self._process, wait=False)
+            worker = await self._cluster.joined(self._process, wait=False)
             working = asyncio.create_task(self._work(worker))
             try:
                 assert await worker.ended() is grpc.StatusCode.UNAVAILABLE
@@ -69,7 +69,7 @@ class Persistent:
 @pytest.mark.chaos
 @pytest.mark.parametrize("outage", ["stop", "kill"])
 async def test_a_consumer_continues_after_an_outage_of_the_database(
-    server: Postgres, own: World, outage: str
+    server: Postgres, own: Cluster, outage: str
 ) -> None:
     process = await own.process()
     instance = Persistent(own, process)

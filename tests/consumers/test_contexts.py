@@ -14,7 +14,7 @@ from intent_contracts.orders.v1 import CancelOrder
 from intent_contracts.shipping.v1 import GetKnownOrder, KnownOrder
 
 from ..service.support import REGISTRY, place
-from .world import until
+from .cluster import until
 
 
 @pytest_asyncio.fixture(scope="module")

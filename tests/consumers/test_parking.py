@@ -15,7 +15,7 @@ from intent.errors import (
 from intent_contracts.intent.v1 import ConsumerInfo, Delivery, ParkedEvent
 
 from ..store.builders import ACME, GLOBEX
-from .world import NAME, Process, Worker, World, until
+from .cluster import NAME, Cluster, Process, Worker, until
 
 
 async def parked(client: IntentClient, count: int) -> list[ParkedEvent]:
@@ -55,20 +55,20 @@ async def poison(worker: Worker, order: str, times: int) -> list[Delivery]:
 
 
 async def test_a_failed_event_is_delivered_again_before_the_next_of_its_stream(
-    world: World, process: Process
+    cluster: Cluster, process: Process
 ) -> None:
-    await world.record_many(orders=1, rounds=2)
-    worker = await world.joined(process)
+    await cluster.record_many(orders=1, rounds=2)
+    worker = await cluster.joined(process)
     failed = await poison(worker, "o-0", times=3)
     assert [(d.event.version, d.attempt) for d in failed] == [(1, 1), (1, 2), (1, 3)]
     assert [(d.event.version, d.attempt) for d in await worker.take_all(2)] == [(1, 4), (2, 1)]
 
 
-async def test_a_poison_event_parks_only_its_stream(world: World, process: Process) -> None:
-    await world.record_many(orders=5, rounds=2)
-    worker = await world.joined(process, attempts=2)
+async def test_a_poison_event_parks_only_its_stream(cluster: Cluster, process: Process) -> None:
+    await cluster.record_many(orders=5, rounds=2)
+    worker = await cluster.joined(process, attempts=2)
     await poison(worker, "o-2", times=2)
-    last = await world.record_many(orders=5, rounds=1)
+    last = await cluster.record_many(orders=5, rounds=1)
     while len(worker.seen) < 2 + 4 * 3:
         await worker.acknowledge(await worker.take())
     assert {order for order, version in worker.seen if version == 3} == {"o-0", "o-1", "o-3", "o-4"}
@@ -90,16 +90,18 @@ async def test_a_poison_event_parks_only_its_stream(world: World, process: Proce
     assert (len(limited.parked), limited.more) == (2, True)
 
 
-async def test_a_replayed_stream_is_delivered_in_order_and_continues(world: World, process: Process) -> None:
-    await world.record_many(orders=1, rounds=3)
-    worker = await world.joined(process, attempts=1)
+async def test_a_replayed_stream_is_delivered_in_order_and_continues(
+    cluster: Cluster, process: Process
+) -> None:
+    await cluster.record_many(orders=1, rounds=3)
+    worker = await cluster.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
     client = process.client()
     await parked(client, 3)
     assert await client.consumers.replay(NAME, "Order", "o-0") == 3
     again = await worker.take_all(3)
     assert [(d.event.version, d.attempt) for d in again] == [(1, 1), (2, 1), (3, 1)]
-    await world.record("o-0")
+    await cluster.record("o-0")
     assert (await worker.take_all(1))[0].event.version == 4
     await caught_up(client, 4)
     assert await parked(client, 0) == []
@@ -108,10 +110,10 @@ async def test_a_replayed_stream_is_delivered_in_order_and_continues(world: Worl
 
 
 async def test_an_event_that_fails_again_after_a_replay_is_parked_again(
-    world: World, process: Process
+    cluster: Cluster, process: Process
 ) -> None:
-    await world.record_many(orders=1, rounds=2)
-    worker = await world.joined(process, attempts=2)
+    await cluster.record_many(orders=1, rounds=2)
+    worker = await cluster.joined(process, attempts=2)
     client = process.client()
     for _ in range(2):
         await poison(worker, "o-0", times=2)
@@ -120,9 +122,9 @@ async def test_an_event_that_fails_again_after_a_replay_is_parked_again(
     assert len(await worker.take_all(2)) == 2
 
 
-async def test_dropping_the_failed_event_lets_the_rest_continue(world: World, process: Process) -> None:
-    await world.record_many(orders=1, rounds=3)
-    worker = await world.joined(process, attempts=1)
+async def test_dropping_the_failed_event_lets_the_rest_continue(cluster: Cluster, process: Process) -> None:
+    await cluster.record_many(orders=1, rounds=3)
+    worker = await cluster.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
     client = process.client(actor="user:ann")
     await parked(client, 3)
@@ -136,9 +138,9 @@ async def test_dropping_the_failed_event_lets_the_rest_continue(world: World, pr
     assert (row["attempts"], row["error"]) == (1, "no 1")
 
 
-async def test_dropping_a_waiting_event_leaves_the_stream_parked(world: World, process: Process) -> None:
-    await world.record_many(orders=1, rounds=3)
-    worker = await world.joined(process, attempts=1)
+async def test_dropping_a_waiting_event_leaves_the_stream_parked(cluster: Cluster, process: Process) -> None:
+    await cluster.record_many(orders=1, rounds=3)
+    worker = await cluster.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
     client = process.client()
     await parked(client, 3)
@@ -148,21 +150,23 @@ async def test_dropping_a_waiting_event_leaves_the_stream_parked(world: World, p
     assert [d.event.version for d in await worker.take_all(2)] == [1, 3]
 
 
-async def test_dropping_the_last_parked_event_unparks_the_stream(world: World, process: Process) -> None:
-    await world.record("o-0")
-    worker = await world.joined(process, attempts=1)
+async def test_dropping_the_last_parked_event_unparks_the_stream(cluster: Cluster, process: Process) -> None:
+    await cluster.record("o-0")
+    worker = await cluster.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
     client = process.client()
     await parked(client, 1)
     await client.consumers.drop(NAME, 1, "a test order")
-    await world.record("o-0")
+    await cluster.record("o-0")
     assert (await worker.take_all(1))[0].event.version == 2
     assert (await caught_up(client, 2)).parked_streams == 0
 
 
-async def test_a_drop_or_replay_while_no_instance_runs_is_not_lost(world: World, process: Process) -> None:
-    await world.record_many(orders=2, rounds=2)
-    worker = await world.joined(process, attempts=1)
+async def test_a_drop_or_replay_while_no_instance_runs_is_not_lost(
+    cluster: Cluster, process: Process
+) -> None:
+    await cluster.record_many(orders=2, rounds=2)
+    worker = await cluster.joined(process, attempts=1)
     await poison(worker, "o-0", times=1)
     await poison(worker, "o-1", times=1)
     client = process.client()
@@ -170,8 +174,8 @@ async def test_a_drop_or_replay_while_no_instance_runs_is_not_lost(world: World,
     await worker.leave()
     await client.consumers.drop(NAME, 1, "a test order")
     await client.consumers.replay(NAME, "Order", "o-1")
-    position = await world.record("o-0")
-    other = await world.joined(process)
+    position = await cluster.record("o-0")
+    other = await cluster.joined(process)
     taken = await other.take_all(4)
     assert sorted((d.event.aggregate_id, d.event.version) for d in taken) == [
         ("o-0", 2),
@@ -182,10 +186,10 @@ async def test_a_drop_or_replay_while_no_instance_runs_is_not_lost(world: World,
     await caught_up(client, position)
 
 
-async def test_attempts_are_counted_across_instances_and_processes(world: World) -> None:
-    first, second = await world.process(), await world.process()
-    await world.record("o-1")
-    one = await world.joined(first, attempts=3)
+async def test_attempts_are_counted_across_instances_and_processes(cluster: Cluster) -> None:
+    first, second = await cluster.process(), await cluster.process()
+    await cluster.record("o-1")
+    one = await cluster.joined(first, attempts=3)
     await poison(one, "o-1", times=2)
     consumer, every = ConsumerKey(ACME, NAME), range(8)
 
@@ -196,24 +200,24 @@ async def test_attempts_are_counted_across_instances_and_processes(world: World)
 
     await until(saved)
     await first.stop()
-    two = await world.joined(second, attempts=3)
+    two = await cluster.joined(second, attempts=3)
     delivery = await two.take()
     assert delivery.attempt == 3
     await two.fail(delivery, "still")
     assert (await parked(second.client(), 1))[0].error == "still"
 
 
-async def test_parked_events_survive_a_restart(world: World) -> None:
-    first = await world.process()
-    await world.record_many(orders=2, rounds=2)
-    worker = await world.joined(first, attempts=1)
+async def test_parked_events_survive_a_restart(cluster: Cluster) -> None:
+    first = await cluster.process()
+    await cluster.record_many(orders=2, rounds=2)
+    worker = await cluster.joined(first, attempts=1)
     await poison(worker, "o-1", times=1)
     await parked(first.client(), 2)
     await first.crash()
-    second = await world.process()
-    again = await world.joined(second)
+    second = await cluster.process()
+    again = await cluster.joined(second)
     await again.has(lambda: len(again.partitions) == 8)
-    await world.record("o-1")
+    await cluster.record("o-1")
     events = await parked(second.client(), 3)
     assert [(p.event.version, p.attempts) for p in events] == [(1, 1), (2, 0), (3, 0)]
     await second.client().consumers.replay(NAME, "Order", "o-1")
@@ -222,21 +226,21 @@ async def test_parked_events_survive_a_restart(world: World) -> None:
     assert [version for order, version in again.seen if order == "o-1"] == [1, 2, 3]
 
 
-async def test_a_replay_requested_of_another_process_takes_effect(world: World) -> None:
-    here, there = await world.process(), await world.process()
-    await world.record("o-1")
-    worker = await world.joined(here, attempts=1)
+async def test_a_replay_requested_of_another_process_takes_effect(cluster: Cluster) -> None:
+    here, there = await cluster.process(), await cluster.process()
+    await cluster.record("o-1")
+    worker = await cluster.joined(here, attempts=1)
     await poison(worker, "o-1", times=1)
     await parked(there.client(), 1)
     await there.client().consumers.replay(NAME, "Order", "o-1")
     assert (await worker.take()).event.version == 1
 
 
-async def test_tenants_see_and_change_only_their_own_consumers(world: World, process: Process) -> None:
-    await world.record("o-1", tenant=ACME)
-    everyone = await world.joined(process, roles="consumer-all", all_tenants=True, attempts=1)
+async def test_tenants_see_and_change_only_their_own_consumers(cluster: Cluster, process: Process) -> None:
+    await cluster.record("o-1", tenant=ACME)
+    everyone = await cluster.joined(process, roles="consumer-all", all_tenants=True, attempts=1)
     await poison(everyone, "o-1", times=1)
-    own = await world.joined(process, attempts=1)
+    own = await cluster.joined(process, attempts=1)
     await poison(own, "o-1", times=1)
     await parked(process.client(), 2)
 
@@ -274,9 +278,9 @@ async def test_operating_needs_a_role_a_tenant_and_a_reason(process: Process) ->
         await process.client(roles=["operator"]).consumers.drop(NAME, 1, "")
 
 
-async def test_a_consumer_is_removed_once_it_has_no_instance(world: World, process: Process) -> None:
-    await world.record("o-1")
-    worker = await world.joined(process)
+async def test_a_consumer_is_removed_once_it_has_no_instance(cluster: Cluster, process: Process) -> None:
+    await cluster.record("o-1")
+    worker = await cluster.joined(process)
     await worker.take_all(1)
     client = process.client()
     with pytest.raises(Rejected, match="instances work"):
@@ -293,5 +297,5 @@ async def test_a_consumer_is_removed_once_it_has_no_instance(world: World, proce
     await until(removed)
     with pytest.raises(NotFound):
         await client.consumers.remove(NAME)
-    again = await world.joined(process)
+    again = await cluster.joined(process)
     assert (await again.take()).event.position == 1

@@ -15,7 +15,7 @@ from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
-from .world import NAME, TIMEOUT, Process, World, until
+from .cluster import NAME, TIMEOUT, Cluster, Process, until
 
 
 class NoteOrders(Consumer):
@@ -70,13 +70,13 @@ async def running(client: IntentClient, consumer: Consumer, sent: Sent) -> Async
             await task
 
 
-async def test_commands_follow_from_events_with_ids_of_their_own(world: World, process: Process) -> None:
-    await world.record("o-1", OrderPlaced(customer_id="ann"), "orders.v1.OrderConfirmed")
+async def test_commands_follow_from_events_with_ids_of_their_own(cluster: Cluster, process: Process) -> None:
+    await cluster.record("o-1", OrderPlaced(customer_id="ann"), "orders.v1.OrderConfirmed")
     sent = Sent()
     async with running(process.client(), NoteOrders(), sent) as runner:
         await sent.has(3)
         assert runner.figures.connected
-    (event, *_) = await world.store.read_log(0, 1)
+    (event, *_) = await cluster.store.read_log(0, 1)
     note, *statuses = sent.commands
     assert note.command == NoteOrder(order_id="o-1", customer_id="ann")
     assert note.command_id == command_id_of(NAME, event.event_id, "1")
@@ -91,8 +91,8 @@ async def test_commands_follow_from_events_with_ids_of_their_own(world: World, p
     assert (runner.figures.handled, runner.figures.failures, runner.figures.connected) == (2, 0, False)
 
 
-async def test_a_redelivered_event_has_the_same_command_ids(world: World, process: Process) -> None:
-    await world.record("o-1", OrderPlaced(customer_id="ann"))
+async def test_a_redelivered_event_has_the_same_command_ids(cluster: Cluster, process: Process) -> None:
+    await cluster.record("o-1", OrderPlaced(customer_id="ann"))
     sent, ids = Sent(), []
 
     def reject_once(intended: IntendedCommand) -> None:
@@ -107,12 +107,12 @@ async def test_a_redelivered_event_has_the_same_command_ids(world: World, proces
     assert ids[:2] == ids[2:]
 
 
-async def test_progress_is_saved_when_it_stops(world: World, process: Process) -> None:
-    await world.record_many(orders=20, rounds=2)
+async def test_progress_is_saved_when_it_stops(cluster: Cluster, process: Process) -> None:
+    await cluster.record_many(orders=20, rounds=2)
     sent = Sent()
     async with running(process.client(), NoteOrders(), sent):
         await sent.has(40)
-    await world.record("o-new")
+    await cluster.record("o-new")
     async with running(process.client(), NoteOrders(), sent):
         await sent.has(41)
     assert len(sent.commands) == 41
@@ -120,24 +120,24 @@ async def test_progress_is_saved_when_it_stops(world: World, process: Process) -
 
 
 async def test_it_handles_events_concurrently_and_each_stream_in_order(
-    world: World, process: Process
+    cluster: Cluster, process: Process
 ) -> None:
-    await world.record_many(orders=12, rounds=3)
+    await cluster.record_many(orders=12, rounds=3)
     sent = Sent()
     async with running(process.client(), NoteOrders(), sent):
         await sent.has(36)
     assert 1 < sent.most <= NoteOrders.concurrency
     causes = [UUID(command.causation_id) for command in sent.commands]
-    log = {entry.event_id: entry for entry in await world.store.read_log(0, 100)}
+    log = {entry.event_id: entry for entry in await cluster.store.read_log(0, 100)}
     for order in {entry.aggregate_id for entry in log.values()}:
         versions = [log[cause].version for cause in causes if log[cause].aggregate_id == order]
         assert versions == [1, 2, 3]
 
 
 async def test_an_unavailable_context_is_waited_for_and_the_event_does_not_fail(
-    world: World, process: Process
+    cluster: Cluster, process: Process
 ) -> None:
-    await world.record("o-1")
+    await cluster.record("o-1")
     sent, calls = Sent(), 0
 
     def unavailable(_: IntendedCommand) -> None:
@@ -153,7 +153,7 @@ async def test_an_unavailable_context_is_waited_for_and_the_event_does_not_fail(
 
 
 async def test_a_handler_that_raises_parks_the_stream_with_its_message(
-    world: World, process: Process
+    cluster: Cluster, process: Process
 ) -> None:
     class Broken(NoteOrders):
         attempts = 2
@@ -162,8 +162,8 @@ async def test_a_handler_that_raises_parks_the_stream_with_its_message(
         def cancelled(self, event: OrderCancelled) -> None:
             raise ValueError("no such order \ud800\0")
 
-    await world.record("o-1", "orders.v1.OrderCancelled")
-    await world.record("o-2")
+    await cluster.record("o-1", "orders.v1.OrderCancelled")
+    await cluster.record("o-2")
     sent, client = Sent(), process.client()
 
     async def is_parked() -> bool:
@@ -176,7 +176,7 @@ async def test_a_handler_that_raises_parks_the_stream_with_its_message(
     assert (event.error, event.attempts) == ("ValueError: no such order ?", 2)
 
 
-async def test_a_handler_that_takes_too_long_has_failed(world: World, process: Process) -> None:
+async def test_a_handler_that_takes_too_long_has_failed(cluster: Cluster, process: Process) -> None:
     class Slow(NoteOrders):
         attempts = 1
         timeout = 0.05
@@ -185,7 +185,7 @@ async def test_a_handler_that_takes_too_long_has_failed(world: World, process: P
         async def cancelled(self, event: OrderCancelled) -> None:
             await asyncio.Event().wait()
 
-    await world.record("o-1", "orders.v1.OrderCancelled")
+    await cluster.record("o-1", "orders.v1.OrderCancelled")
     client = process.client()
 
     async def is_parked() -> bool:
@@ -196,18 +196,18 @@ async def test_a_handler_that_takes_too_long_has_failed(world: World, process: P
         await until(is_parked)
 
 
-async def test_it_joins_again_after_the_process_has_restarted(world: World) -> None:
-    first = await world.process()
+async def test_it_joins_again_after_the_process_has_restarted(cluster: Cluster) -> None:
+    first = await cluster.process()
     port = first.served.server.port
-    await world.record_many(orders=3)
+    await cluster.record_many(orders=3)
     sent = Sent()
     client = IntentClient.connect(first.target, tenant="acme", roles=["consumer"])
     async with client, running(client, NoteOrders(), sent) as runner:
         await sent.has(3)
         await first.crash()
-        await world.record_many(orders=3)
-        await world.process(port=port)
-        recorded = {str(entry.event_id) for entry in await world.store.read_log(0, 100)}
+        await cluster.record_many(orders=3)
+        await cluster.process(port=port)
+        recorded = {str(entry.event_id) for entry in await cluster.store.read_log(0, 100)}
 
         async def all_handled() -> bool:
             return {command.causation_id for command in sent.commands} == recorded
@@ -216,7 +216,7 @@ async def test_it_joins_again_after_the_process_has_restarted(world: World) -> N
         assert runner.figures.connected
 
 
-async def test_two_runners_share_the_work(world: World, process: Process) -> None:
+async def test_two_runners_share_the_work(cluster: Cluster, process: Process) -> None:
     one, two = Sent(), Sent()
     async with (
         running(process.client(), NoteOrders(), one) as first,
@@ -227,7 +227,7 @@ async def test_two_runners_share_the_work(world: World, process: Process) -> Non
             return first.figures.partitions == second.figures.partitions == 8
 
         await until(shared)
-        await world.record_many(orders=40)
+        await cluster.record_many(orders=40)
 
         async def done() -> bool:
             return len(one.commands) + len(two.commands) >= 40
@@ -244,11 +244,13 @@ async def test_a_runner_that_is_refused_raises(process: Process) -> None:
         await runner.run()
 
 
-async def test_returning_commands_without_a_sender_fails_with_a_hint(world: World, process: Process) -> None:
+async def test_returning_commands_without_a_sender_fails_with_a_hint(
+    cluster: Cluster, process: Process
+) -> None:
     class Once(NoteOrders):
         attempts = 1
 
-    await world.record("o-1")
+    await cluster.record("o-1")
     client = process.client()
     runner = client.consume(Once())
     task = asyncio.create_task(runner.run())

@@ -8,7 +8,7 @@ from intent.testing import projected
 from intent_contracts.orders.v1 import LineChanged, OrderPlaced, OrderSummary, OrderView
 from orders.context import context as orders
 
-from ..projections.world import REGISTRY
+from ..projections.cluster import REGISTRY
 
 
 class Base(Projection[OrderView]):

@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack
 import pytest_asyncio
 
 from ..support.databases import Database
-from .world import World, bound
+from .cluster import Cluster, bound
 
 
 @pytest_asyncio.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def cluster(database: Database) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
-        world = World(database, stack)
-        await world.open(bound())
-        yield world
+        cluster = Cluster(database, stack)
+        await cluster.open(bound())
+        yield cluster

@@ -6,8 +6,8 @@ import pytest
 from intent.errors import InvalidCommand, NotFound
 from intent_contracts.orders.v1 import OrderSummary
 
+from .cluster import ACME, Cluster, bound, changed, placed, status, until_at, until_failing
 from .projection_examples import Fragile
-from .world import ACME, World, bound, changed, placed, status, until_at, until_failing
 
 NAME = "OrderSummaries"
 
@@ -17,9 +17,9 @@ def fragile(*refused: str) -> type[Fragile]:
     return type("Fragile", (Fragile,), {"name": NAME, "refused": set(refused)})
 
 
-async def test_other_projections_continue_and_the_failure_shows(world: World) -> None:
-    projections = await world.process(bound(fragile("bad")))
-    position = await world.record_many({"o-1": [placed("good")], "o-2": [placed("bad")], "o-3": [placed()]})
+async def test_other_projections_continue_and_the_failure_shows(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("bad")))
+    position = await cluster.record_many({"o-1": [placed("good")], "o-2": [placed("bad")], "o-3": [placed()]})
     await until_at(projections, position, "OrderViews")
 
     failing = await until_failing(projections, NAME, attempts=2)
@@ -32,27 +32,27 @@ async def test_other_projections_continue_and_the_failure_shows(world: World) ->
     assert counters.failures >= 2
 
 
-async def test_everything_before_the_failing_event_is_applied_and_nothing_of_it(world: World) -> None:
-    projections = await world.process(bound(fragile("l-bad")))
-    await world.record("o-1", placed(), changed("l-1"), changed("l-bad"), changed("l-2"))
+async def test_everything_before_the_failing_event_is_applied_and_nothing_of_it(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("l-bad")))
+    await cluster.record("o-1", placed(), changed("l-1"), changed("l-bad"), changed("l-2"))
     await until_failing(projections, NAME)
 
-    assert await world.summary("o-1") == OrderSummary(order_id="o-1", customer_id="ann", line_count=101)
+    assert await cluster.summary("o-1") == OrderSummary(order_id="o-1", customer_id="ann", line_count=101)
 
 
-async def test_nobody_waits_for_a_projection_that_fails(world: World) -> None:
-    projections = await world.process(bound(fragile("bad")))
-    await world.record("o-1", placed("bad"))
+async def test_nobody_waits_for_a_projection_that_fails(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("bad")))
+    await cluster.record("o-1", placed("bad"))
     await until_failing(projections, NAME, attempts=4)
 
-    position = await world.record("o-2", placed())
+    position = await cluster.record("o-2", placed())
     assert await projections.reach(position, 3_600) == [NAME]
 
 
-async def test_it_recovers_by_itself_once_the_code_is_fixed(world: World) -> None:
+async def test_it_recovers_by_itself_once_the_code_is_fixed(cluster: Cluster) -> None:
     projection = fragile("bad")
-    projections = await world.process(bound(projection))
-    position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
+    projections = await cluster.process(bound(projection))
+    position = await cluster.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
     await until_failing(projections, NAME)
 
     projection.refused.clear()
@@ -62,23 +62,23 @@ async def test_it_recovers_by_itself_once_the_code_is_fixed(world: World) -> Non
     assert (recovered.last_error, recovered.attempts, recovered.failing_position) == ("", 0, 0)
     assert recovered.lag == 0
     assert not recovered.HasField("retry_at")
-    assert await world.summary("o-1") == OrderSummary(order_id="o-1", customer_id="bad", line_count=1)
+    assert await cluster.summary("o-1") == OrderSummary(order_id="o-1", customer_id="bad", line_count=1)
 
 
-async def test_a_deployment_of_fixed_code_does_not_wait_for_the_next_attempt(world: World) -> None:
-    broken = await world.process(bound(fragile("bad")))
-    position = await world.record("o-1", placed("bad"))
+async def test_a_deployment_of_fixed_code_does_not_wait_for_the_next_attempt(cluster: Cluster) -> None:
+    broken = await cluster.process(bound(fragile("bad")))
+    position = await cluster.record("o-1", placed("bad"))
     await until_failing(broken, NAME)
     await broken.stop()
-    await world.sql("update projection_generations set retry_at = now() + interval '1 hour'")
+    await cluster.sql("update projection_generations set retry_at = now() + interval '1 hour'")
 
-    fixed = await world.process(bound(fragile()))
+    fixed = await cluster.process(bound(fragile()))
     await until_at(fixed, position)
 
 
-async def test_a_skipped_event_is_not_applied_and_the_skip_is_recorded(world: World) -> None:
-    projections = await world.process(bound(fragile("bad", "l-bad")))
-    position = await world.record_many({"o-1": [placed("bad"), changed()], "o-2": [placed()]})
+async def test_a_skipped_event_is_not_applied_and_the_skip_is_recorded(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("bad", "l-bad")))
+    position = await cluster.record_many({"o-1": [placed("bad"), changed()], "o-2": [placed()]})
     await until_failing(projections, NAME, attempts=3)
 
     after = await projections.skip(NAME, 1, "a test order", "user:ops")
@@ -88,14 +88,14 @@ async def test_a_skipped_event_is_not_applied_and_the_skip_is_recorded(world: Wo
     assert skipped.HasField("skipped_at")
     assert after.last_error == ""
     await until_at(projections, position)
-    assert await world.summary("o-1") == OrderSummary(order_id="o-1", line_count=100)
-    assert (await world.view("o-1")) is not None, "the skip concerns one projection only"
+    assert await cluster.summary("o-1") == OrderSummary(order_id="o-1", line_count=100)
+    assert (await cluster.view("o-1")) is not None, "the skip concerns one projection only"
 
 
-async def test_another_process_notices_a_skip(world: World) -> None:
+async def test_another_process_notices_a_skip(cluster: Cluster) -> None:
     context = bound(fragile("bad"))
-    one, other = [await world.process(context, own_store=True) for _ in range(2)]
-    position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
+    one, other = [await cluster.process(context, own_store=True) for _ in range(2)]
+    position = await cluster.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
     await until_failing(one, NAME, attempts=2)
 
     await other.skip(NAME, 1, "a test order", "user:ops")
@@ -104,20 +104,20 @@ async def test_another_process_notices_a_skip(world: World) -> None:
     await until_at(other, position)
 
 
-async def test_an_event_can_be_skipped_before_it_fails(world: World) -> None:
-    projections = await world.process(bound(fragile("bad")))
-    await world.record_many({"o-1": [placed("bad")], "o-2": [placed("bad")]})
+async def test_an_event_can_be_skipped_before_it_fails(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("bad")))
+    await cluster.record_many({"o-1": [placed("bad")], "o-2": [placed("bad")]})
     await until_failing(projections, NAME)
 
     await projections.skip(NAME, 2, "it fails as well", "user:ops")
     await projections.skip(NAME, 1, "a test order", "user:ops")
     await until_at(projections, 2)
-    assert await world.rows() == []
+    assert await cluster.rows() == []
 
 
-async def test_a_rebuild_skips_the_same_events(world: World) -> None:
-    projections = await world.process(bound(fragile("bad")))
-    position = await world.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
+async def test_a_rebuild_skips_the_same_events(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(fragile("bad")))
+    position = await cluster.record_many({"o-1": [placed("bad")], "o-2": [placed()]})
     await until_failing(projections, NAME)
     await projections.skip(NAME, 1, "a test order", "user:ops")
     await until_at(projections, position)
@@ -125,13 +125,13 @@ async def test_a_rebuild_skips_the_same_events(world: World) -> None:
     async for _ in projections.rebuild(NAME):
         pass
 
-    assert [row["order_id"] for row in await world.rows()] == ["o-2"]
+    assert [row["order_id"] for row in await cluster.rows()] == ["o-2"]
 
 
 @pytest.mark.parametrize("position", [0, 1, 3])
-async def test_what_was_applied_or_never_recorded_cannot_be_skipped(world: World, position: int) -> None:
-    projections = await world.process(bound(fragile("bad")))
-    await world.record_many({"o-1": [placed()], "o-2": [placed("bad")]})
+async def test_what_was_applied_or_never_recorded_cannot_be_skipped(cluster: Cluster, position: int) -> None:
+    projections = await cluster.process(bound(fragile("bad")))
+    await cluster.record_many({"o-1": [placed()], "o-2": [placed("bad")]})
     await until_failing(projections, NAME)
 
     with pytest.raises(InvalidCommand) as refused:
@@ -141,8 +141,8 @@ async def test_what_was_applied_or_never_recorded_cannot_be_skipped(world: World
     ]
 
 
-async def test_the_error_for_an_unknown_projection_names_the_known_ones(world: World) -> None:
-    projections = await world.process(bound())
+async def test_the_error_for_an_unknown_projection_names_the_known_ones(cluster: Cluster) -> None:
+    projections = await cluster.process(bound())
     with pytest.raises(NotFound, match="there are: OrderViews, OrderSummaries"):
         await projections.skip("Nothing", 1, "why not", "user:ops")
     with pytest.raises(NotFound, match="there is no projection 'Nothing'"):
@@ -151,30 +151,30 @@ async def test_the_error_for_an_unknown_projection_names_the_known_ones(world: W
     assert projections.position_of("Nothing") == 0
 
 
-async def test_bytes_that_encode_no_event_stop_only_projections_that_handle_them(world: World) -> None:
-    await world.record("o-1", placed())
-    await world.sql("update events set data = '\\xffff' where position = 1")
-    position = await world.record("o-2", placed())
-    projections = await world.process(bound())
+async def test_bytes_that_encode_no_event_stop_only_projections_that_handle_them(cluster: Cluster) -> None:
+    await cluster.record("o-1", placed())
+    await cluster.sql("update events set data = '\\xffff' where position = 1")
+    position = await cluster.record("o-2", placed())
+    projections = await cluster.process(bound())
     failing = await until_failing(projections, NAME)
     assert failing.failing_position == 1
 
     for name in ("OrderViews", NAME):
         await projections.skip(name, 1, "the bytes are broken", "user:ops")
     await until_at(projections, position)
-    page = await world.reader.list(OrderSummary, ACME)
+    page = await cluster.reader.list(OrderSummary, ACME)
     assert [row.order_id for row in page.rows] == ["o-2"]
 
 
-async def test_a_row_that_the_database_rejects_is_found_among_its_neighbours(world: World) -> None:
-    await world.sql("alter table order_summary__g1 add check (customer_id <> 'refused')")
-    projections = await world.process(bound())
+async def test_a_row_that_the_database_rejects_is_found_among_its_neighbours(cluster: Cluster) -> None:
+    await cluster.sql("alter table order_summary__g1 add check (customer_id <> 'refused')")
+    projections = await cluster.process(bound())
     customers = ["ann"] * 20 + ["refused"] + ["bob"] * 20
-    position = await world.record_many({f"o-{n:02}": [placed(c)] for n, c in enumerate(customers)})
+    position = await cluster.record_many({f"o-{n:02}": [placed(c)] for n, c in enumerate(customers)})
 
     failing = await until_failing(projections, NAME)
     assert (failing.position, failing.failing_position) == (20, 21)
     assert "order_summary__g1" in failing.last_error
     await projections.skip(NAME, 21, "refused", "user:ops")
     await until_at(projections, position)
-    assert len(await world.rows()) == 40
+    assert len(await cluster.rows()) == 40

@@ -22,10 +22,10 @@ from intent_contracts.orders.v1 import (
 )
 from orders.values import CONFIRMED
 
-from .world import (
+from .cluster import (
     ACME,
     GLOBEX,
-    World,
+    Cluster,
     bound,
     cancelled,
     changed,
@@ -74,9 +74,10 @@ HISTORIES = st.lists(STEPS, min_size=1, max_size=12)
 Table = Mapping[tuple[str, str], tuple[bytes, int]]
 
 
-async def stored(world: World) -> Table:
+async def stored(cluster: Cluster) -> Table:
     return {
-        (row["tenant"], row["order_id"]): (row["data"], row["created_position"]) for row in await world.rows()
+        (row["tenant"], row["order_id"]): (row["data"], row["created_position"])
+        for row in await cluster.rows()
     }
 
 
@@ -99,19 +100,21 @@ def folded(definition: Definition, decode: Any, entries: Sequence[LogEntry]) -> 
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_live_rows_equal_a_rebuild_and_a_fold_in_memory(
-    world: World, history: Sequence[tuple[str, str, Sequence[Message]]], page_size: int
+    cluster: Cluster, history: Sequence[tuple[str, str, Sequence[Message]]], page_size: int
 ) -> None:
     # One database for all examples: each continues where the last one ended.
     context = bound(Busy)
-    projections = await world.process(context, ProjectionSettings(page_size, rebuild_page_size=page_size + 1))
+    projections = await cluster.process(
+        context, ProjectionSettings(page_size, rebuild_page_size=page_size + 1)
+    )
     for tenant, order, events in history:
-        position = await world.record(order, *events, tenant=tenant)
+        position = await cluster.record(order, *events, tenant=tenant)
     await until_at(projections, position)
 
-    live = await stored(world)
-    entries = await world.store.read_log(0, 1_000_000)
+    live = await stored(cluster)
+    entries = await cluster.store.read_log(0, 1_000_000)
     assert live == folded(definitions_of(context)[1], context.upcasters.event, entries)
     async for _ in projections.rebuild("OrderSummaries"):
         pass
-    assert await stored(world) == live
+    assert await stored(cluster) == live
     await projections.stop()

@@ -19,7 +19,7 @@ from intent.read_models.paging import Cursor, listing_digest, parse_token, token
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
 from orders.queries import OrderQueries
 
-from .world import ACME, GLOBEX, World, bound, cancelled, confirmed, placed, until_at
+from .cluster import ACME, GLOBEX, Cluster, bound, cancelled, confirmed, placed, until_at
 
 OPEN, CONFIRMED = OrderStatus.ORDER_STATUS_OPEN, OrderStatus.ORDER_STATUS_CONFIRMED
 SHAPE = definitions_of(bound())[1].shape
@@ -29,44 +29,44 @@ def ids(page: Page[OrderSummary]) -> list[str]:
     return [row.order_id for row in page.rows]
 
 
-async def every_page(world: World, size: int, **where: object) -> list[list[str]]:
+async def every_page(cluster: Cluster, size: int, **where: object) -> list[list[str]]:
     pages, token_ = [], ""
     while True:
-        page = await world.reader.list(OrderSummary, ACME, where=where, page_size=size, page_token=token_)
+        page = await cluster.reader.list(OrderSummary, ACME, where=where, page_size=size, page_token=token_)
         pages.append(ids(page))
         token_ = page.next_page_token
         if not token_:
             return pages
 
 
-async def fill(world: World, orders: int = 7) -> None:
-    projections = await world.process(bound())
+async def fill(cluster: Cluster, orders: int = 7) -> None:
+    projections = await cluster.process(bound())
     for n in range(orders):
         events = [placed(f"c-{n % 2}"), *([confirmed()] if n % 3 == 0 else [])]
-        position = await world.record(f"o-{n}", *events)
-    await world.record("g-1", placed("c-0"), tenant=GLOBEX)
+        position = await cluster.record(f"o-{n}", *events)
+    await cluster.record("g-1", placed("c-0"), tenant=GLOBEX)
     await until_at(projections, position + 1)
 
 
-async def test_pages_are_the_newest_first_and_complete(world: World) -> None:
-    await fill(world)
+async def test_pages_are_the_newest_first_and_complete(cluster: Cluster) -> None:
+    await fill(cluster)
     newest = [f"o-{n}" for n in reversed(range(7))]
 
-    assert await every_page(world, 3) == [newest[:3], newest[3:6], newest[6:]]
-    assert await every_page(world, 7) == [newest]
-    assert await every_page(world, 0) == [newest], "0 stands for the usual size"
-    assert await every_page(world, 100_000) == [newest]
+    assert await every_page(cluster, 3) == [newest[:3], newest[3:6], newest[6:]]
+    assert await every_page(cluster, 7) == [newest]
+    assert await every_page(cluster, 0) == [newest], "0 stands for the usual size"
+    assert await every_page(cluster, 100_000) == [newest]
 
 
-async def test_filters_narrow_alone_and_together(world: World) -> None:
-    await fill(world)
+async def test_filters_narrow_alone_and_together(cluster: Cluster) -> None:
+    await fill(cluster)
     pages = {
-        "customer": await every_page(world, 2, customer_id="c-1"),
-        "status": await every_page(world, 2, status=CONFIRMED),
-        "both": await every_page(world, 2, customer_id="c-0", status=OPEN),
-        "key": await every_page(world, 2, order_id="o-4"),
-        "nothing": await every_page(world, 2, customer_id="c-9"),
-        "no filter": await every_page(world, 9, customer_id="", status=0),
+        "customer": await every_page(cluster, 2, customer_id="c-1"),
+        "status": await every_page(cluster, 2, status=CONFIRMED),
+        "both": await every_page(cluster, 2, customer_id="c-0", status=OPEN),
+        "key": await every_page(cluster, 2, order_id="o-4"),
+        "nothing": await every_page(cluster, 2, customer_id="c-9"),
+        "no filter": await every_page(cluster, 9, customer_id="", status=0),
     }
     assert pages == {
         "customer": [["o-5", "o-3"], ["o-1"]],
@@ -78,30 +78,30 @@ async def test_filters_narrow_alone_and_together(world: World) -> None:
     }
 
 
-async def test_pages_stay_whole_while_rows_are_added_and_changed(world: World) -> None:
-    projections = await world.process(bound())
-    await until_at(projections, await world.record_many({f"o-{n:02}": [placed()] for n in range(20)}))
+async def test_pages_stay_whole_while_rows_are_added_and_changed(cluster: Cluster) -> None:
+    projections = await cluster.process(bound())
+    await until_at(projections, await cluster.record_many({f"o-{n:02}": [placed()] for n in range(20)}))
     seen: list[str] = []
     token_ = ""
     for n in range(20, 100):
-        page = await world.reader.list(OrderSummary, ACME, page_size=3, page_token=token_)
+        page = await cluster.reader.list(OrderSummary, ACME, page_size=3, page_token=token_)
         seen += ids(page)
         token_ = page.next_page_token
         if not token_:
             break
         changes: dict[str, Sequence[Message]] = {f"o-{n:02}": [placed()], seen[-1]: [confirmed()]}
         changes[f"o-{n - 20:02}"] = [cancelled()]
-        await until_at(projections, await world.record_many(changes))
+        await until_at(projections, await cluster.record_many(changes))
 
     assert seen == [f"o-{n:02}" for n in reversed(range(20))]
 
 
-async def test_a_token_is_valid_only_for_its_filters_and_its_tenant(world: World) -> None:
-    await fill(world)
-    page = await world.reader.list(OrderSummary, ACME, where={"customer_id": "c-1"}, page_size=1)
+async def test_a_token_is_valid_only_for_its_filters_and_its_tenant(cluster: Cluster) -> None:
+    await fill(cluster)
+    page = await cluster.reader.list(OrderSummary, ACME, where={"customer_id": "c-1"}, page_size=1)
     for tenant, where in ((ACME, {"customer_id": "c-0"}), (ACME, {}), (GLOBEX, {"customer_id": "c-1"})):
         with pytest.raises(InvalidCommand) as refused:
-            await world.reader.list(OrderSummary, tenant, where=where, page_token=page.next_page_token)
+            await cluster.reader.list(OrderSummary, tenant, where=where, page_token=page.next_page_token)
         (violation,) = refused.value.violations
         assert violation.field == "page_token"
         assert "other filters" in violation.description
@@ -135,9 +135,9 @@ DIGEST = listing_digest("order_summary", ACME, {})
         base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     ],
 )
-async def test_a_forged_token_is_refused(world: World, text: str) -> None:
+async def test_a_forged_token_is_refused(cluster: Cluster, text: str) -> None:
     with pytest.raises(InvalidCommand):
-        await world.reader.list(OrderSummary, ACME, page_token=text)
+        await cluster.reader.list(OrderSummary, ACME, page_token=text)
 
 
 @given(st.integers(0, 2**63 - 1), st.text(max_size=20).filter(lambda t: "\0" not in t))
@@ -153,19 +153,19 @@ def test_the_parser_refuses_any_other_text(text: str) -> None:
         parse_token(text, DIGEST, SHAPE)
 
 
-async def test_a_field_without_a_column_cannot_be_filtered_by(world: World) -> None:
+async def test_a_field_without_a_column_cannot_be_filtered_by(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="only by its columns: order_id, customer_id, status"):
-        await world.reader.list(OrderSummary, ACME, where={"line_count": 1})
+        await cluster.reader.list(OrderSummary, ACME, where={"line_count": 1})
 
 
-async def test_a_key_with_too_many_parts_is_an_error(world: World) -> None:
+async def test_a_key_with_too_many_parts_is_an_error(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="has the parts order_id"):
-        await world.reader.get(OrderView, ACME, "o-1", "o-2")
+        await cluster.reader.get(OrderView, ACME, "o-1", "o-2")
 
 
-async def test_the_queries_of_a_context_read_the_callers_tenant(world: World) -> None:
-    await fill(world)
-    queries = OrderQueries(QueryContext(ACME, "user:ann", world.reader))
+async def test_the_queries_of_a_context_read_the_callers_tenant(cluster: Cluster) -> None:
+    await fill(cluster)
+    queries = OrderQueries(QueryContext(ACME, "user:ann", cluster.reader))
 
     view = await queries.answer(GetOrder(order_id="o-1"))
     assert isinstance(view, OrderView)
@@ -180,13 +180,13 @@ async def test_the_queries_of_a_context_read_the_callers_tenant(world: World) ->
     assert missing.value.message == "there is no order view g-1"
 
 
-async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(world: World) -> None:
-    await fill(world)
-    pool = await asyncpg.create_pool(world.database.query, min_size=1, max_size=1)
+async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(cluster: Cluster) -> None:
+    await fill(cluster)
+    pool = await asyncpg.create_pool(cluster.database.query, min_size=1, max_size=1)
     try:
-        reader = type(world.reader)(pool, bound())
+        reader = type(cluster.reader)(pool, bound())
         assert await reader.get(OrderSummary, ACME, "o-1") is not None
-        table = f"{world.database.context}.order_summary"
+        table = f"{cluster.database.context}.order_summary"
         assert await pool.fetchval(f"select count(*) from {table}") == 0
         assert await pool.fetchval(f"select count(*) from {table}__g1") == 0
     finally:
@@ -194,10 +194,10 @@ async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(world: World
 
 
 @pytest.mark.parametrize("role", ["query", "service"])
-async def test_row_level_security_alone_separates_tenants(world: World, role: str) -> None:
-    await fill(world)
+async def test_row_level_security_alone_separates_tenants(cluster: Cluster, role: str) -> None:
+    await fill(cluster)
     connection = await asyncpg.connect(
-        getattr(world.database, role), server_settings={"search_path": world.database.context}
+        getattr(cluster.database, role), server_settings={"search_path": cluster.database.context}
     )
     try:
         for table in ("order_summary", "order_summary__g1", "order_view", "order_view__g1"):
@@ -214,19 +214,19 @@ async def test_row_level_security_alone_separates_tenants(world: World, role: st
         await connection.close()
 
 
-async def test_even_the_projector_is_limited_to_the_tenant_of_its_connection(world: World) -> None:
-    await fill(world)
+async def test_even_the_projector_is_limited_to_the_tenant_of_its_connection(cluster: Cluster) -> None:
+    await fill(cluster)
     connection = await asyncpg.connect(
-        world.database.service, server_settings={"search_path": world.database.context}
+        cluster.database.service, server_settings={"search_path": cluster.database.context}
     )
     write = """
         select order_summary__g1_write($2, $2, 0, 0, '', null, 'me',
             array[$1], array['o-9'], array['c-9'], array[1], array['x'::bytea], array[9], array[9],
             array[]::text[], array[]::text[])
     """
-    (checkpoint,) = await world.sql("select max(position) as position from projection_generations")
+    (checkpoint,) = await cluster.sql("select max(position) as position from projection_generations")
     try:
-        await connection.execute(f"set role {world.database.context}_projector")
+        await connection.execute(f"set role {cluster.database.context}_projector")
         assert await connection.fetchval("select count(*) from order_summary__g1") == 8
         await connection.execute(f"set intent.tenant = '{GLOBEX}'")
         assert await connection.fetchval("select count(*) from order_summary__g1") == 1

@@ -11,11 +11,10 @@ from intent.errors import Rejected, Unavailable
 from intent.projections.supervisor import ProjectionSettings
 from intent_contracts.orders.v1 import OrderSummary, OrderView
 
-from .projection_examples import Counting, Second
-from .world import (
+from .cluster import (
     ACME,
     VIEWS,
-    World,
+    Cluster,
     bound,
     changed,
     confirmed,
@@ -24,6 +23,7 @@ from .world import (
     status,
     until_at,
 )
+from .projection_examples import Counting, Second
 
 NAME = "OrderSummaries"
 SMALL = ProjectionSettings(rebuild_page_size=20)
@@ -32,9 +32,9 @@ SMALL = ProjectionSettings(rebuild_page_size=20)
 class Readers:
     """Reads a whole read model repeatedly, as callers do, and records what it saw."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.seen: list[list[OrderSummary]] = []
-        self._world = world
+        self._cluster = cluster
 
     @asynccontextmanager
     async def running(self, count: int = 2) -> AsyncIterator[None]:
@@ -42,7 +42,7 @@ class Readers:
 
         async def read() -> None:
             while not stop.is_set():
-                page = await self._world.reader.list(OrderSummary, ACME, page_size=500)
+                page = await self._cluster.reader.list(OrderSummary, ACME, page_size=500)
                 self.seen.append(list(page.rows))
 
         async with asyncio.TaskGroup() as group:
@@ -60,34 +60,34 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("the condition never held")
 
 
-async def current_generation(world: World) -> int:
+async def current_generation(cluster: Cluster) -> int:
     """Return the number of the generation that is read."""
-    (row,) = await world.sql("select generation from projections where name = $1", NAME)
+    (row,) = await cluster.sql("select generation from projections where name = $1", NAME)
     generation: int = row["generation"]
     return generation
 
 
-async def until_rebuilt(world: World) -> None:
+async def until_rebuilt(cluster: Cluster) -> None:
     for _ in range(600):
-        if await current_generation(world) > 1:
+        if await current_generation(cluster) > 1:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("no process rebuilt it")
 
 
-async def tables(world: World) -> list[str]:
-    rows = await world.sql(
+async def tables(cluster: Cluster) -> list[str]:
+    rows = await cluster.sql(
         "select relname from pg_class where relkind = 'r' and relname like 'order_summary\\_\\_g%' order by 1"
     )
     return [row["relname"] for row in rows]
 
 
-async def test_readers_never_see_a_partial_model_while_commands_arrive(world: World) -> None:
-    projections = await world.process(bound(Counting), SMALL)
+async def test_readers_never_see_a_partial_model_while_commands_arrive(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(Counting), SMALL)
     await until_at(
-        projections, await world.record_many({f"o-{n}": [placed(), changed()] for n in range(200)})
+        projections, await cluster.record_many({f"o-{n}": [placed(), changed()] for n in range(200)})
     )
-    readers = Readers(world)
+    readers = Readers(cluster)
     reported = []
 
     async with readers.running():
@@ -95,7 +95,7 @@ async def test_readers_never_see_a_partial_model_while_commands_arrive(world: Wo
         number = 200
         async for progress in projections.rebuild(NAME):
             reported.append(progress)
-            await world.record(f"o-{number}", placed(), changed())
+            await cluster.record(f"o-{number}", placed(), changed())
             number += 1
         seen = len(readers.seen)
         await until(lambda: len(readers.seen) > seen + 4)
@@ -106,44 +106,44 @@ async def test_readers_never_see_a_partial_model_while_commands_arrive(world: Wo
     assert reported[-1].done
     assert [p.position for p in reported] == sorted(p.position for p in reported)
     assert all(p.position <= p.head for p in reported)
-    assert await current_generation(world) == 2
-    assert await tables(world) == ["order_summary__g2"]
-    await until_at(projections, await world.store.position())
-    assert all(OrderSummary.FromString(row["data"]).line_count == 2 for row in await world.rows())
+    assert await current_generation(cluster) == 2
+    assert await tables(cluster) == ["order_summary__g2"]
+    await until_at(projections, await cluster.store.position())
+    assert all(OrderSummary.FromString(row["data"]).line_count == 2 for row in await cluster.rows())
 
 
-async def test_reads_never_go_back_in_the_log(world: World) -> None:
-    projections = await world.process(bound(Counting), SMALL)
-    position = await world.record_many({f"o-{n}": [placed()] for n in range(100)})
+async def test_reads_never_go_back_in_the_log(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(Counting), SMALL)
+    position = await cluster.record_many({f"o-{n}": [placed()] for n in range(100)})
     await until_at(projections, position)
-    readers = Readers(world)
+    readers = Readers(cluster)
 
     async with readers.running(1):
         for round_ in range(4):
             async for _ in projections.rebuild(NAME):
-                await world.record(f"p-{round_}-{position}", placed())
+                await cluster.record(f"p-{round_}-{position}", placed())
                 position += 1
 
     counts = [len(rows) for rows in readers.seen]
     assert counts == sorted(counts)
-    assert await current_generation(world) == 5
+    assert await current_generation(cluster) == 5
 
 
-async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> None:
-    old = await world.process(bound(Counting), own_store=True)
-    await until_at(old, await world.record_many({f"o-{n}": [placed()] for n in range(150)}))
-    readers = Readers(world)
+async def test_a_new_version_is_rebuilt_and_then_read_at_once(cluster: Cluster) -> None:
+    old = await cluster.process(bound(Counting), own_store=True)
+    await until_at(old, await cluster.record_many({f"o-{n}": [placed()] for n in range(150)}))
+    readers = Readers(cluster)
 
     # One reader: two at once may be answered in another order than the one in which they looked.
     async with readers.running(1):
         await until(lambda: len(readers.seen) > 2)
-        await world.migrate(bound(Second))
-        new = await world.process(bound(Second), SMALL, own_store=True)
+        await cluster.migrate(bound(Second))
+        new = await cluster.process(bound(Second), SMALL, own_store=True)
         for n in range(150, 170):
-            position = await world.record(f"o-{n}", placed())
+            position = await cluster.record(f"o-{n}", placed())
         await until_at(new, position)
         # The position may still be that of the old generation.
-        await until_rebuilt(world)
+        await until_rebuilt(cluster)
         seen = len(readers.seen)
         await until(lambda: len(readers.seen) > seen + 4)
 
@@ -154,59 +154,59 @@ async def test_a_new_version_is_rebuilt_and_then_read_at_once(world: World) -> N
     assert versions[-1] == {True}
 
 
-async def test_older_code_does_not_write_the_rows_of_newer_code(world: World) -> None:
-    old = await world.process(bound(Counting), own_store=True)
-    await world.migrate(bound(Second))
-    new = await world.process(bound(Second), own_store=True)
-    await until_at(new, await world.record("o-1", placed()))
-    await until_rebuilt(world)
+async def test_older_code_does_not_write_the_rows_of_newer_code(cluster: Cluster) -> None:
+    old = await cluster.process(bound(Counting), own_store=True)
+    await cluster.migrate(bound(Second))
+    new = await cluster.process(bound(Second), own_store=True)
+    await until_at(new, await cluster.record("o-1", placed()))
+    await until_rebuilt(cluster)
 
-    position = await world.record("o-2", placed())
+    position = await cluster.record("o-2", placed())
     await until_at(old, position)
-    assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [1_000, 1_000]
+    assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [1_000, 1_000]
     assert "leaves the work to version 2" in (await status(old, NAME)).last_error
     with pytest.raises(Rejected, match="is at version 2 in the database and at 1 here"):
         async for _ in old.rebuild(NAME):
             pass
 
 
-async def test_code_that_was_not_migrated_says_so_and_changes_nothing(world: World) -> None:
-    await until_at(await world.process(bound(Counting)), await world.record("o-1", placed()))
+async def test_code_that_was_not_migrated_says_so_and_changes_nothing(cluster: Cluster) -> None:
+    await until_at(await cluster.process(bound(Counting)), await cluster.record("o-1", placed()))
 
-    ahead = await world.process(bound(Second), own_store=True)
+    ahead = await cluster.process(bound(Second), own_store=True)
     await until(lambda: ahead.position_of(NAME) == 1)
-    position = await world.record("o-1", changed())
+    position = await cluster.record("o-1", changed())
     await until_at(ahead, position, VIEWS.name)
 
     assert "intent migrate" in (await status(ahead, NAME)).last_error
-    assert await current_generation(world) == 1
+    assert await current_generation(cluster) == 1
 
 
-async def test_another_shape_of_the_table_is_rebuilt(world: World) -> None:
+async def test_another_shape_of_the_table_is_rebuilt(cluster: Cluster) -> None:
     context = bound(Counting)
-    before = await world.process(context)
-    await until_at(before, await world.record_many({"o-1": [placed(), changed()], "o-2": [placed()]}))
+    before = await cluster.process(context)
+    await until_at(before, await cluster.record_many({"o-1": [placed(), changed()], "o-2": [placed()]}))
     await before.stop()
 
     wider = reshaped(context, OrderSummary, indexed=("line_count", "status"))
-    await world.migrate(wider)
-    reader = type(world.reader)(await world.pool(world.database.query), wider)
+    await cluster.migrate(wider)
+    reader = type(cluster.reader)(await cluster.pool(cluster.database.query), wider)
     with pytest.raises(Unavailable, match="is being rebuilt"):
         await reader.list(OrderSummary, ACME, where={"line_count": 2})
-    after = await world.process(wider)
-    await until_rebuilt(world)
+    after = await cluster.process(wider)
+    await until_rebuilt(cluster)
 
     page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
     assert [row.order_id for row in page.rows] == ["o-1"]
-    await until_at(after, await world.record("o-2", changed()))
+    await until_at(after, await cluster.record("o-2", changed()))
     page = await reader.list(OrderSummary, ACME, where={"line_count": 2})
     assert [row.order_id for row in page.rows] == ["o-2", "o-1"]
 
 
-async def test_the_next_process_resumes_an_interrupted_rebuild(world: World) -> None:
+async def test_the_next_process_resumes_an_interrupted_rebuild(cluster: Cluster) -> None:
     context = bound(Counting)
-    first = await world.process(context, ProjectionSettings(rebuild_page_size=10))
-    position = await world.record_many({f"o-{n}": [placed()] for n in range(500)})
+    first = await cluster.process(context, ProjectionSettings(rebuild_page_size=10))
+    position = await cluster.record_many({f"o-{n}": [placed()] for n in range(500)})
     await until_at(first, position)
     rebuild = first.rebuild(NAME)
     async for progress in rebuild:
@@ -216,22 +216,22 @@ async def test_the_next_process_resumes_an_interrupted_rebuild(world: World) -> 
     interrupted = await status(first, NAME)
     assert interrupted.rebuilding
     assert 100 <= interrupted.rebuild_position < position
-    await world.sql("update projection_generations set worker_until = now()")
+    await cluster.sql("update projection_generations set worker_until = now()")
 
-    second = await world.process(context, ProjectionSettings(rebuild_page_size=100))
+    second = await cluster.process(context, ProjectionSettings(rebuild_page_size=100))
     steps = [step async for step in second.rebuild(NAME)]
 
     assert steps[-1].done
     assert steps[0].position == 0 or steps[0].position >= 100
-    assert await current_generation(world) == 2
-    assert await tables(world) == ["order_summary__g2"]
-    assert len(await world.rows()) == 500
+    assert await current_generation(cluster) == 2
+    assert await tables(cluster) == ["order_summary__g2"]
+    assert len(await cluster.rows()) == 500
 
 
-async def test_two_processes_asked_at_once_share_one_rebuild(world: World) -> None:
+async def test_two_processes_asked_at_once_share_one_rebuild(cluster: Cluster) -> None:
     context = bound(Counting)
-    processes = [await world.process(context, SMALL, own_store=True) for _ in range(2)]
-    position = await world.record_many({f"o-{n}": [placed()] for n in range(300)})
+    processes = [await cluster.process(context, SMALL, own_store=True) for _ in range(2)]
+    position = await cluster.record_many({f"o-{n}": [placed()] for n in range(300)})
     await asyncio.gather(*(until_at(process, position) for process in processes))
 
     async def rebuild(number: int) -> bool:
@@ -239,34 +239,36 @@ async def test_two_processes_asked_at_once_share_one_rebuild(world: World) -> No
         return steps[-1].done
 
     assert all(await asyncio.gather(rebuild(0), rebuild(1)))
-    assert len(await tables(world)) == 1
-    assert len(await world.rows()) == 300
+    assert len(await tables(cluster)) == 1
+    assert len(await cluster.rows()) == 300
 
 
-async def test_the_rebuild_continues_when_its_caller_disconnects(world: World) -> None:
-    projections = await world.process(bound(Counting), ProjectionSettings(rebuild_page_size=10))
-    await until_at(projections, await world.record_many({f"o-{n}": [placed()] for n in range(200)}))
+async def test_the_rebuild_continues_when_its_caller_disconnects(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(Counting), ProjectionSettings(rebuild_page_size=10))
+    await until_at(projections, await cluster.record_many({f"o-{n}": [placed()] for n in range(200)}))
     rebuild = projections.rebuild(NAME)
     await anext(rebuild)
     await rebuild.aclose()  # type: ignore[attr-defined]
 
-    await until_rebuilt(world)
+    await until_rebuilt(cluster)
 
 
-async def test_only_the_rebuilt_projection_changes(world: World) -> None:
-    projections = await world.process(bound())
-    await until_at(projections, await world.record("o-1", placed(), confirmed()))
-    before = await world.sql("select * from order_view")
+async def test_only_the_rebuilt_projection_changes(cluster: Cluster) -> None:
+    projections = await cluster.process(bound())
+    await until_at(projections, await cluster.record("o-1", placed(), confirmed()))
+    before = await cluster.sql("select * from order_view")
 
     async for _ in projections.rebuild(NAME):
         pass
 
-    assert await world.sql("select * from order_view") == before
+    assert await cluster.sql("select * from order_view") == before
     assert (await status(projections, VIEWS.name)).generation == 1
-    assert isinstance(await world.view("o-1"), OrderView)
+    assert isinstance(await cluster.view("o-1"), OrderView)
 
 
-async def test_the_rebuilt_table_has_the_indexes_and_the_row_level_security_of_the_old(world: World) -> None:
+async def test_the_rebuilt_table_has_the_indexes_and_the_row_level_security_of_the_old(
+    cluster: Cluster,
+) -> None:
     describe = """
         select c.relrowsecurity, c.relforcerowsecurity,
             array(select regexp_replace(pg_get_indexdef(i.indexrelid), 'order_summary__g\\d+\\S*', 't', 'g')
@@ -275,12 +277,12 @@ async def test_the_rebuilt_table_has_the_indexes_and_the_row_level_security_of_t
             (select array_agg(a::text order by a::text) from unnest(c.relacl) a) as grants
         from pg_class c where relkind = 'r' and relname like 'order_summary\\_\\_g%'
     """
-    projections = await world.process(bound())
-    await until_at(projections, await world.record("o-1", placed()))
-    before = await world.sql(describe)
+    projections = await cluster.process(bound())
+    await until_at(projections, await cluster.record("o-1", placed()))
+    before = await cluster.sql(describe)
 
     async for _ in projections.rebuild(NAME):
         pass
 
-    assert [dict(row) for row in await world.sql(describe)] == [dict(row) for row in before]
+    assert [dict(row) for row in await cluster.sql(describe)] == [dict(row) for row in before]
     assert len(before[0]["indexes"]) == 4

@@ -14,8 +14,8 @@ from intent_contracts.orders.v1 import OrderSummary
 
 from ..conftest import CONTEXT
 from ..support.databases import Database, prepare
+from .cluster import Cluster, bound, changed, placed, until_at
 from .projection_examples import Counting
-from .world import World, bound, changed, placed, until_at
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ async def test_projections_continue_after_an_outage_of_the_database(server: Post
     database = Database.of(server, server.database, CONTEXT)
     await prepare(database)
     async with AsyncExitStack() as stack:
-        world = World(database, stack)
-        await world.open(bound(Counting))
-        projections = await world.process(bound(Counting))
-        await until_at(projections, await world.record("o-1", placed()))
+        cluster = Cluster(database, stack)
+        await cluster.open(bound(Counting))
+        projections = await cluster.process(bound(Counting))
+        await until_at(projections, await cluster.record("o-1", placed()))
 
         await asyncio.to_thread(server.kill if outage == "crash" else server.stop)
         assert list(await projections.reach(2, 0.1)) == ["OrderViews", "OrderSummaries"]
@@ -43,9 +43,9 @@ async def test_projections_continue_after_an_outage_of_the_database(server: Post
         assert projections.stalled(3_600) == ""
         await asyncio.to_thread(server.start)
 
-        position = await record_again(world)
+        position = await record_again(cluster)
         await until_at(projections, position)
-        assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
+        assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [2]
         assert all(not status.last_error for status in await projections.statuses())
 
 
@@ -53,10 +53,10 @@ async def test_pages_lost_in_a_crash_are_applied_again_without_new_events(server
     database = Database.of(server, server.database, CONTEXT)
     await prepare(database)
     async with AsyncExitStack() as stack:
-        world = World(database, stack)
-        await world.open(bound(Counting))
-        projections = await world.process(bound(Counting))
-        await until_at(projections, await world.record("o-1", placed(), changed()))
+        cluster = Cluster(database, stack)
+        await cluster.open(bound(Counting))
+        projections = await cluster.process(bound(Counting))
+        await until_at(projections, await cluster.record("o-1", placed(), changed()))
 
         await asyncio.to_thread(server.kill)
         await asyncio.to_thread(server.start)
@@ -67,15 +67,15 @@ async def test_pages_lost_in_a_crash_are_applied_again_without_new_events(server
                 break
             await asyncio.sleep(0.05)
         assert applied == 4, "the crash lost nothing, or the runner did not notice"
-        assert [OrderSummary.FromString(row["data"]).line_count for row in await world.rows()] == [2]
+        assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [2]
 
 
-async def record_again(world: World) -> int:
+async def record_again(cluster: Cluster) -> int:
     """Append an event, retrying until it succeeds; failed attempts had no effect."""
     for _ in range(100):
         try:
-            return await world.record("o-1", changed())
+            return await cluster.record("o-1", changed())
         except StoreUnavailable:
             await asyncio.sleep(0.1)
-            world.forget("o-1")
+            cluster.forget("o-1")
     raise AssertionError("the database does not return")

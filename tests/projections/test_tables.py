@@ -15,8 +15,8 @@ from intent.read_models.definition import definitions_of
 from intent.store.migrations import migrate
 
 from ..support.databases import Database
+from .cluster import Cluster, bound
 from .projection_examples import Second
-from .world import World, bound
 
 DECLARED = "select name, version, generation from orders.projections order by name"
 
@@ -41,16 +41,16 @@ async def test_declaring_is_idempotent_and_safe_to_run_concurrently(database: Da
     assert await declared_projections(database) == [("OrderSummaries", 1, 1), ("OrderViews", 1, 1)]
 
 
-async def test_a_new_version_is_recorded_and_keeps_the_current_generation(world: World) -> None:
-    await world.migrate(bound(Second))
+async def test_a_new_version_is_recorded_and_keeps_the_current_generation(cluster: Cluster) -> None:
+    await cluster.migrate(bound(Second))
 
-    assert await declared_projections(world.database) == [("OrderSummaries", 2, 1), ("OrderViews", 1, 1)]
-    assert await world.rows() == []
+    assert await declared_projections(cluster.database) == [("OrderSummaries", 2, 1), ("OrderViews", 1, 1)]
+    assert await cluster.rows() == []
 
 
 @pytest.mark.parametrize("role", ["service", "query"])
-async def test_only_the_owner_declares(world: World, role: str) -> None:
-    connection = await asyncpg.connect(getattr(world.database, role))
+async def test_only_the_owner_declares(cluster: Cluster, role: str) -> None:
+    connection = await asyncpg.connect(getattr(cluster.database, role))
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await ensure_tables(connection, bound())
@@ -58,12 +58,12 @@ async def test_only_the_owner_declares(world: World, role: str) -> None:
         await connection.close()
 
 
-async def test_the_projector_cannot_change_tables_or_their_declaration(world: World) -> None:
+async def test_the_projector_cannot_change_tables_or_their_declaration(cluster: Cluster) -> None:
     connection = await asyncpg.connect(
-        world.database.service, server_settings={"search_path": world.database.context}
+        cluster.database.service, server_settings={"search_path": cluster.database.context}
     )
     try:
-        await connection.execute(f"set role {world.database.context}_projector")
+        await connection.execute(f"set role {cluster.database.context}_projector")
         for statement in (
             "select projection_declare('OrderViews', 9, '{}')",
             "select projection_show('{}', 1)",
@@ -80,7 +80,7 @@ async def test_the_projector_cannot_change_tables_or_their_declaration(world: Wo
 
 async def test_the_error_for_a_context_that_was_not_migrated_says_how_to_migrate(database: Database) -> None:
     async with AsyncExitStack() as stack:
-        world = World(database, stack)
-        pool = await world.pool(database.service)
+        cluster = Cluster(database, stack)
+        pool = await cluster.pool(database.service)
         with pytest.raises(ConfigurationError, match="run `intent migrate orders`"):
             await read_state(ProjectionDatabase(pool, database.context), definitions_of(bound())[0])

@@ -59,7 +59,7 @@ def away(envelope: CommandEnvelope) -> CommandOutcome:
     raise ApplicationError("the context is away", type="STILL_WAITING")
 
 
-class World:
+class ScriptedContexts:
     """Runs sagas, and answers their commands in place of contexts."""
 
     def __init__(self, environment: WorkflowEnvironment, bound: BoundContext) -> None:
@@ -140,8 +140,8 @@ def bound() -> BoundContext:
 
 
 @pytest_asyncio.fixture
-async def world(skipping: WorkflowEnvironment, bound: BoundContext) -> AsyncIterator[World]:
-    made = World(skipping, bound)
+async def contexts(skipping: WorkflowEnvironment, bound: BoundContext) -> AsyncIterator[ScriptedContexts]:
+    made = ScriptedContexts(skipping, bound)
     yield made
     await made.stop()
 
@@ -159,44 +159,46 @@ def correlation() -> str:
     return uuid4().hex
 
 
-async def test_it_runs_from_its_first_event_to_its_end(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_it_runs_from_its_first_event_to_its_end(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     report = await handle.result()
     assert report.status == SagaStatus.SAGA_STATUS_COMPLETED
-    assert world.commands == ["ReserveStock", "AuthorizePayment", "ConfirmOrder"]
+    assert contexts.commands == ["ReserveStock", "AuthorizePayment", "ConfirmOrder"]
     await replay(handle)
 
 
-async def test_ids_tenant_actor_and_story_go_with_its_commands(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_ids_tenant_actor_and_story_go_with_its_commands(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order = correlation()
     cause, answer = str(uuid4()), str(uuid4())
-    handle = await world.deliver(order, saga_examples.CHECKOUT, cause)
-    await world.deliver(order, saga_examples.AUTHORIZED, answer)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT, cause)
+    await contexts.deliver(order, saga_examples.AUTHORIZED, answer)
     await handle.result()
-    assert [envelope.causation_id for envelope in world.sent] == [cause, cause, answer]
-    assert {(e.tenant_id, e.actor, e.correlation_id) for e in world.sent} == {("acme", "user:ann", "story-1")}
-    assert len({envelope.command_id for envelope in world.sent}) == 3
+    assert [envelope.causation_id for envelope in contexts.sent] == [cause, cause, answer]
+    assert {(e.tenant_id, e.actor, e.correlation_id) for e in contexts.sent} == {
+        ("acme", "user:ann", "story-1")
+    }
+    assert len({envelope.command_id for envelope in contexts.sent}) == 3
 
 
-async def test_a_failed_saga_is_undone_and_says_why(world: World) -> None:
-    await world.run(saga_examples.Plain)
-    world.answers = {"ConfirmOrder": [rejected("ORDER_GONE")]}
+async def test_a_failed_saga_is_undone_and_says_why(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"ConfirmOrder": [rejected("ORDER_GONE")]}
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     report = await handle.result()
     assert (report.status, report.failure_reason) == (SagaStatus.SAGA_STATUS_COMPENSATED, "ORDER_GONE")
-    assert world.commands[-2:] == ["CancelPayment", "ReleaseStock"]
+    assert contexts.commands[-2:] == ["CancelPayment", "ReleaseStock"]
     await replay(handle)
 
 
-async def test_a_time_out_comes_at_its_time(world: World) -> None:
-    await world.run(saga_examples.Plain)
-    handle = await world.deliver(correlation(), saga_examples.CHECKOUT)
+async def test_a_time_out_comes_at_its_time(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
     report = await handle.result()
     assert report.failure_reason == "TIMED_OUT"
     waited = next(step for step in report.steps if step.path == "3")
@@ -205,123 +207,127 @@ async def test_a_time_out_comes_at_its_time(world: World) -> None:
     await replay(handle)
 
 
-async def test_a_command_whose_context_is_away_waits_under_the_same_id(world: World) -> None:
-    await world.run(saga_examples.Forgiving)
-    world.answers = {"ReserveStock": [*[away] * 6, applied]}
+async def test_a_command_whose_context_is_away_waits_under_the_same_id(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Forgiving)
+    contexts.answers = {"ReserveStock": [*[away] * 6, applied]}
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
-    reserved = [e.command_id for e in world.sent if e.type.endswith("ReserveStock")]
+    reserved = [e.command_id for e in contexts.sent if e.type.endswith("ReserveStock")]
     assert len(reserved) == 7
     assert len(set(reserved)) == 1
     await replay(handle)
 
 
-async def test_a_repeated_event_counts_once(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_a_repeated_event_counts_once(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order, event_id = correlation(), str(uuid4())
-    handle = await world.deliver(order, saga_examples.CHECKOUT, event_id)
-    await world.deliver(order, saga_examples.CHECKOUT, event_id)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT, event_id)
+    await contexts.deliver(order, saga_examples.CHECKOUT, event_id)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     report = await handle.result()
     assert list(report.untaken) == []
 
 
-async def test_an_event_never_starts_a_finished_saga_again(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_an_event_never_starts_a_finished_saga_again(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     await handle.result()
     for event in (saga_examples.CHECKOUT, saga_examples.CANCELLED):
         with pytest.raises(WorkflowAlreadyStartedError):
-            await world.deliver(order, event)
+            await contexts.deliver(order, event)
 
 
-async def test_an_event_that_came_before_the_first_is_not_lost(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_an_event_that_came_before_the_first_is_not_lost(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.AUTHORIZED)
-    await world.reaches(handle, SagaStatus.SAGA_STATUS_UNSTARTED)
-    await world.deliver(order, saga_examples.CHECKOUT)
+    handle = await contexts.deliver(order, saga_examples.AUTHORIZED)
+    await contexts.reaches(handle, SagaStatus.SAGA_STATUS_UNSTARTED)
+    await contexts.deliver(order, saga_examples.CHECKOUT)
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
     await replay(handle)
 
 
-async def test_a_saga_that_nothing_started_ends_and_can_still_be_started(world: World) -> None:
-    await world.run(saga_examples.Plain)
+async def test_a_saga_that_nothing_started_ends_and_can_still_be_started(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CANCELLED)
+    handle = await contexts.deliver(order, saga_examples.CANCELLED)
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     assert "no event that starts FulfilOrder came; others that came: orders.v1.OrderCancelled" in str(
         failed.value.cause
     )
-    again = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    again = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     assert (await again.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
 
 
-async def test_an_operator_cancels_one_that_waits(world: World, skipping: WorkflowEnvironment) -> None:
-    await world.run(saga_examples.Plain)
+async def test_an_operator_cancels_one_that_waits(
+    contexts: ScriptedContexts, skipping: WorkflowEnvironment
+) -> None:
+    await contexts.run(saga_examples.Plain)
     with skipping.auto_time_skipping_disabled():
-        handle = await world.deliver(correlation(), saga_examples.CHECKOUT)
-        await world.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
+        handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+        await contexts.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
         await handle.signal(names.SAGA_CANCEL, CancelSagaRequest(reason="a test"))
         report = await handle.result()
     assert (report.failure_reason, report.failure_detail) == ("CANCELLED", "a test")
-    assert world.commands[-2:] == ["CancelPayment", "ReleaseStock"]
+    assert contexts.commands[-2:] == ["CancelPayment", "ReleaseStock"]
     await replay(handle)
 
 
-async def test_a_cancellation_in_temporal_has_it_undone(world: World, skipping: WorkflowEnvironment) -> None:
-    await world.run(saga_examples.Plain)
+async def test_a_cancellation_in_temporal_has_it_undone(
+    contexts: ScriptedContexts, skipping: WorkflowEnvironment
+) -> None:
+    await contexts.run(saga_examples.Plain)
     with skipping.auto_time_skipping_disabled():
-        handle = await world.deliver(correlation(), saga_examples.CHECKOUT)
-        await world.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
+        handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+        await contexts.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
         await handle.cancel()
         report = await handle.result()
     assert report.failure_reason == "CANCELLED"
-    assert world.commands[-1] == "ReleaseStock"
+    assert contexts.commands[-1] == "ReleaseStock"
     await replay(handle)
 
 
-async def test_one_that_is_stuck_waits_for_an_operator(world: World) -> None:
-    await world.run(saga_examples.Plain)
-    world.answers = {"ConfirmOrder": [rejected("GONE")], "CancelPayment": [rejected("BROKEN"), applied]}
+async def test_one_that_is_stuck_waits_for_an_operator(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"ConfirmOrder": [rejected("GONE")], "CancelPayment": [rejected("BROKEN"), applied]}
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
-    report = await world.reaches(handle, SagaStatus.SAGA_STATUS_STUCK)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
+    report = await contexts.reaches(handle, SagaStatus.SAGA_STATUS_STUCK)
     assert [step.reason for step in report.steps if step.name.endswith("CancelPayment")] == ["BROKEN"]
     await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(reason="mended"))
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPENSATED
     await replay(handle)
 
 
-async def test_branches_run_side_by_side(world: World) -> None:
-    await world.run(saga_examples.SideBySide)
+async def test_branches_run_side_by_side(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.SideBySide)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
     await replay(handle)
 
 
 @pytest.mark.parametrize("failing", [False, True])
 async def test_a_child_runs_as_a_workflow_of_its_own(
-    world: World, failing: bool, monkeypatch: pytest.MonkeyPatch
+    contexts: ScriptedContexts, failing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.run(saga_examples.Parent)
+    await contexts.run(saga_examples.Parent)
     child = dataclasses.replace(saga_type(TYPE), name="Child")
     monkeypatch.setitem(saga_types._types, "orders.v1.ChildOfOrder", child)
     answers: Sequence[Answer] = [applied, rejected("NOTHING_LEFT")] if failing else [applied]
-    world.answers = {"ReserveStock": list(answers)}
+    contexts.answers = {"ReserveStock": list(answers)}
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
     if not failing:
         child_id = names.saga_workflow_id("orders.v1.ChildOfOrder", "acme", f"{order}/2")
-        await world.signal(child_id, saga_examples.AUTHORIZED)
+        await contexts.signal(child_id, saga_examples.AUTHORIZED)
     report = await handle.result()
     if failing:
         assert (report.failure_reason, report.failure_detail) == ("CHILD", "NOTHING_LEFT")
@@ -330,14 +336,16 @@ async def test_a_child_runs_as_a_workflow_of_its_own(
     await replay(handle)
 
 
-async def test_a_long_saga_goes_on_in_new_runs(world: World, skipping: WorkflowEnvironment) -> None:
-    await world.run(saga_examples.Long)
+async def test_a_long_saga_goes_on_in_new_runs(
+    contexts: ScriptedContexts, skipping: WorkflowEnvironment
+) -> None:
+    await contexts.run(saga_examples.Long)
     order = correlation()
-    handle = await world.deliver(order, saga_examples.CHECKOUT)
-    await world.deliver(order, saga_examples.AUTHORIZED)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
     report = await handle.result()
     assert report.status == SagaStatus.SAGA_STATUS_COMPLETED
-    assert len({e.command_id for e in world.sent}) == len(world.sent) == saga_examples.Long.rounds + 1
+    assert len({e.command_id for e in contexts.sent}) == len(contexts.sent) == saga_examples.Long.rounds + 1
     last = skipping.client.get_workflow_handle(handle.id)
     assert (await last.describe()).run_id != handle.first_execution_run_id
     await replay(last)
@@ -354,20 +362,20 @@ async def _task_failed(handle: Handle) -> str:
             await asyncio.sleep(0.05)
 
 
-async def test_the_sandbox_refuses_what_is_not_deterministic(world: World) -> None:
-    await world.run(saga_examples.Impure)
-    handle = await world.deliver(correlation(), saga_examples.CHECKOUT)
+async def test_the_sandbox_refuses_what_is_not_deterministic(contexts: ScriptedContexts) -> None:
+    await contexts.run(saga_examples.Impure)
+    handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
     assert "datetime.datetime.now" in await _task_failed(handle)
     await handle.terminate()
 
 
 @pytest.mark.parametrize("stuck", [1, 3])
 async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
-    world: World, skipping: WorkflowEnvironment, stuck: int
+    contexts: ScriptedContexts, skipping: WorkflowEnvironment, stuck: int
 ) -> None:
-    await world.run(saga_examples.Stuck)
-    lost = [await world.deliver(f"stuck-{correlation()}", saga_examples.CHECKOUT) for _ in range(stuck)]
-    others = [await world.deliver(correlation(), saga_examples.CHECKOUT) for _ in range(5)]
+    await contexts.run(saga_examples.Stuck)
+    lost = [await contexts.deliver(f"stuck-{correlation()}", saga_examples.CHECKOUT) for _ in range(stuck)]
+    others = [await contexts.deliver(correlation(), saga_examples.CHECKOUT) for _ in range(5)]
     # The clock would jump over the tasks of those that are stuck.
     with skipping.auto_time_skipping_disabled():
         async with asyncio.timeout(30):
@@ -377,14 +385,14 @@ async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
 
 
 async def test_sagas_go_on_after_loading_their_code_took_too_long_for_all_of_them(
-    world: World, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+    contexts: ScriptedContexts, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The SDK ends such tasks from outside; one that waits for Python's lock of a module would keep it."""
-    await world.run(saga_examples.LoadsLate)
+    await contexts.run(saga_examples.LoadsLate)
     with skipping.auto_time_skipping_disabled():
         with monkeypatch.context() as held_up:
             held_up.setattr(intent, "loading_is_held", True, raising=False)
-            handles = [await world.deliver(correlation(), saga_examples.CHECKOUT) for _ in range(4)]
+            handles = [await contexts.deliver(correlation(), saga_examples.CHECKOUT) for _ in range(4)]
             await asyncio.gather(*map(_task_failed, handles))
         async with asyncio.timeout(60):
             reports = await asyncio.gather(*(handle.result() for handle in handles))

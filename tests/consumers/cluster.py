@@ -83,7 +83,7 @@ class Process:
         await self.served.close()
 
 
-class World:
+class Cluster:
     """A database, and the processes and instances that a test starts on it."""
 
     def __init__(self, database: Database, stack: AsyncExitStack) -> None:
@@ -126,12 +126,12 @@ class World:
 
 
 @asynccontextmanager
-async def world_on(database: Database) -> AsyncIterator[World]:
+async def cluster_on(database: Database) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
-        world = World(database, stack)
-        world.store = await PostgresEventStore.open(database.service, database.context)
-        stack.push_async_callback(world.store.close)
-        yield world
+        cluster = Cluster(database, stack)
+        cluster.store = await PostgresEventStore.open(database.service, database.context)
+        stack.push_async_callback(cluster.store.close)
+        yield cluster
 
 
 class Worker:

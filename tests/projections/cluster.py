@@ -83,7 +83,7 @@ def cancelled(reason: str = "too dear") -> OrderCancelled:
     return OrderCancelled(reason=reason)
 
 
-class World:
+class Cluster:
     """One database, and the processes that a test starts on it."""
 
     def __init__(self, database: Database, stack: AsyncExitStack) -> None:
