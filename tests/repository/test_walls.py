@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from .files import ROOT, lint_imports
+from .files import ROOT, lint_imports, tracked
 
 CONTEXTS = sorted(path.parent.name for path in (ROOT / "contexts").glob("*/pyproject.toml"))
 
@@ -53,3 +54,15 @@ def test_a_context_that_reaches_for_the_database_is_refused(tmp_path: Path) -> N
     done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "broken.reaching -> asyncpg" in done.stdout
+
+
+def test_what_an_author_declares_is_imported_from_one_module() -> None:
+    folders = ("contexts", "docs", "shared/intent/cli/scaffold/templates")
+    elsewhere = re.compile(r"from intent\.(?:sagas|model\.[\w.]+) import")
+    deep = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in tracked()
+        if str(path.relative_to(ROOT)).startswith(folders)
+        for found in elsewhere.findall(path.read_text())
+    ]
+    assert deep == [], "import it from intent.model"
