@@ -107,7 +107,7 @@ def _docstrings() -> Iterator[Docstring]:
 
 
 def _blocks(docstring: Docstring) -> Iterator[tuple[str, str]]:
-    """Yields each indented block after an empty line, with the line above that says what it is."""
+    """Yield each indented block after an empty line, with the line above that says what it is."""
     above, block = "", list[str]()
     for line in [*docstring.lines, "end"]:
         if not line or line.startswith(" "):
@@ -151,7 +151,7 @@ def test_an_example_runs(code: str) -> None:
 
 
 def _check_declaration(declared: object) -> None:
-    """Asserts that a class of an example is declared as the platform wants it."""
+    """Assert that a class of an example is declared as the platform wants it."""
     assert [str(problem) for problem in getattr(declared, "declaration_problems", ())] == []
     if isinstance(declared, type) and issubclass(declared, Saga):
         assert start_types(declared)
