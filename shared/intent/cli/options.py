@@ -162,6 +162,9 @@ class CallOptions:
         )
 
 
+_FIELDS: Final = inspect.signature(CallOptions, eval_str=True).parameters
+
+
 def calls_context(
     *,
     needs_tenant: bool = True,
@@ -178,8 +181,7 @@ def calls_context(
         without: Options that the command does not take.
     """
     fixed: Mapping[str, Any] = {"needs_tenant": needs_tenant, "timeout": timeout}
-    fields = inspect.signature(CallOptions, eval_str=True).parameters
-    options = {name: field.replace(default=fixed.get(name, field.default)) for name, field in fields.items()}
+    options = {name: field.replace(default=fixed.get(name, field.default)) for name, field in _FIELDS.items()}
     for name in ("needs_tenant", *without):
         del options[name]
 
