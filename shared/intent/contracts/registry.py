@@ -128,8 +128,8 @@ class Registry:
 
     def state_of(self, context: str, aggregate: str) -> StateContract | None:
         """Returns the state of an aggregate, or None when there is no such aggregate."""
-        found = (s for s in self.states.values() if s.context == context and s.aggregate == aggregate)
-        return next(found, None)
+        states = (s for s in self.states.values() if s.context == context and s.aggregate == aggregate)
+        return next(states, None)
 
     def listeners(self, event_type: str) -> tuple[SagaContract, ...]:
         """Returns the sagas, of any context, that an event starts or that wait for it."""
@@ -145,19 +145,19 @@ def _by_type(kind: type[C], contracts: Iterable[AnyContract]) -> Mapping[str, C]
 
 
 def _listeners(sagas: Iterable[SagaContract]) -> dict[str, tuple[SagaContract, ...]]:
-    found: dict[str, tuple[SagaContract, ...]] = {}
+    listeners: dict[str, tuple[SagaContract, ...]] = {}
     for saga in sagas:
         for event in dict.fromkeys((*saga.starts_on, *saga.listens_to)):
-            found[event] = (*found.get(event, ()), saga)
-    return found
+            listeners[event] = (*listeners.get(event, ()), saga)
+    return listeners
 
 
 def _known(contracts: Mapping[str, C], type_: str, kind: str) -> C:
-    found = contracts.get(type_)
-    if found is None:
+    contract = contracts.get(type_)
+    if contract is None:
         reason = f"UNKNOWN_{kind.upper()}"
         raise UnknownType(reason, f"there is no {kind} {type_!r}", metadata={"type": type_})
-    return found
+    return contract
 
 
 def _every_package() -> Iterator[str]:

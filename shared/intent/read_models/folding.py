@@ -279,9 +279,9 @@ def _metadata(entry: LogEntry, type_: str) -> EventMetadata:
     )
 
 
-def _keys(found: str | RowKey | Iterable[str | RowKey]) -> Iterable[RowKey]:
-    if isinstance(found, str):
-        return ((found,),)
-    if isinstance(found, tuple):
-        return (found,)
-    return [(key,) if isinstance(key, str) else key for key in found]
+def _keys(keys: str | RowKey | Iterable[str | RowKey]) -> Iterable[RowKey]:
+    if isinstance(keys, str):
+        return ((keys,),)
+    if isinstance(keys, tuple):
+        return (keys,)
+    return [(key,) if isinstance(key, str) else key for key in keys]

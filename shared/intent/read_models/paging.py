@@ -51,11 +51,10 @@ def parse_token(text: str, digest: str, shape: TableShape) -> Cursor:
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        made_for, position, key = found
+        listing, position, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, binascii.Error, ValueError, TypeError, RecursionError):
         raise _invalid("is no token of this listing") from None
-    if made_for != digest:
+    if listing != digest:
         raise _invalid("belongs to a listing with other filters; keep the filters of the first page")
     if not _is_row(position, key, shape):
         raise _invalid("is no token of this listing")

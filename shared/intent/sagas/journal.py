@@ -61,6 +61,6 @@ class Journal:
 
 def stamp(moment: datetime) -> Timestamp:
     """Returns a time as a message."""
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

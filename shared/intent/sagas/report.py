@@ -104,13 +104,13 @@ class Report:
         Args:
             untaken: The events that no step has taken.
         """
-        made = SagaReport()
-        made.CopyFrom(self._report)
-        made.untaken.extend(untaken)
+        message = SagaReport()
+        message.CopyFrom(self._report)
+        message.untaken.extend(untaken)
         running = self._running()
-        if made.status == ONGOING and running and all(step.kind in _WAITS for step in running):
-            made.status = WAITING
-        return made
+        if message.status == ONGOING and running and all(step.kind in _WAITS for step in running):
+            message.status = WAITING
+        return message
 
     def _running(self) -> list[SagaStep]:
         return [step for step in self._report.steps if step.status == RUNNING]

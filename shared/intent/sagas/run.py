@@ -32,23 +32,25 @@ class SagaRun:
         saga: Its class.
         identity: Which saga it is.
         host: Runs what is durable.
-        begun: What an earlier run left; empty at the first.
+        saga_input: What an earlier run left; empty in the first run.
     """
 
-    def __init__(self, saga: type[Saga], identity: SagaIdentity, host: SagaHost, begun: SagaInput) -> None:
+    def __init__(
+        self, saga: type[Saga], identity: SagaIdentity, host: SagaHost, saga_input: SagaInput
+    ) -> None:
         self._saga = saga
         self._host = host
-        self._begun = begun
-        self._journal = Journal(begun.journal)
-        self._inbox = Inbox(begun.events, self._journal.taken)
+        self._input = saga_input
+        self._journal = Journal(saga_input.journal)
+        self._inbox = Inbox(saga_input.events, self._journal.taken)
         report = SagaReport()
-        report.CopyFrom(begun.report)
+        report.CopyFrom(saga_input.report)
         self._report = Report(report, host.now)
         if not report.status:
             self._report.enter(UNSTARTED)
         self._outbox = Outbox(identity, host, self._delayed)
         self._steps = Steps(identity, host, self._inbox, self._journal, self._report, self._outbox)
-        self._steps.cancelled = begun.cancelled
+        self._steps.cancelled = saga_input.cancelled
         self._compensator = Compensator(host, self._report, self._outbox)
 
     def deliver(self, event: RecordedEvent) -> None:
@@ -71,15 +73,15 @@ class SagaRun:
 
     def onward(self) -> SagaInput:
         """Returns what the next run begins with."""
-        begun = SagaInput(
+        saga_input = SagaInput(
             events=self._inbox.events,
             journal=self._journal.entries,
             report=self._report.kept,
             cancelled=self._steps.cancelled,
         )
-        if self._begun.HasField("child"):
-            begun.child.CopyFrom(self._begun.child)
-        return begun
+        if self._input.HasField("child"):
+            saga_input.child.CopyFrom(self._input.child)
+        return saga_input
 
     async def run(self) -> SagaReport | None:
         """Runs the saga; returns its report, or None when it is to go on in a new run.
@@ -103,8 +105,8 @@ class SagaRun:
     async def _start(self) -> Message:
         """Waits for the event that starts the saga, and opens it."""
         types = start_types(self._saga)
-        if self._begun.HasField("child"):
-            start = self._begun.child
+        if self._input.HasField("child"):
+            start = self._input.child
             self._outbox.cause, self._outbox.latest = start.cause, start.cause.event_id
             return types[start.type].FromString(start.data)
         entry = self._journal.entry("start")
@@ -135,7 +137,7 @@ class SagaRun:
         return None
 
     async def _within(self, message: Message) -> None:
-        started = 0 if self._begun.HasField("child") else self._journal.entry("start").event
+        started = 0 if self._input.HasField("child") else self._journal.entry("start").event
         with entered(Scope(seen=started)):
             await self._saga(self._steps).run(message)
 

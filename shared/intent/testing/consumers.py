@@ -49,8 +49,8 @@ def reactions(
     ]
 
     async def handled() -> list[Message]:
-        made = consumer()
-        return [intended.command for event in recorded for intended in await react(made, event)]
+        instance = consumer()
+        return [intended.command for event in recorded for intended in await react(instance, event)]
 
     return asyncio.run(handled())
 

@@ -119,13 +119,13 @@ class ScriptedHost:
 
     def begin(self, started: Message, *, child: bool) -> None:
         """Makes the run, with what starts it."""
-        begun = SagaInput()
+        saga_input = SagaInput()
         if child:
             cause = RecordedEvent(event_id=str(uuid4()), correlation_id="story", actor="user:test")
-            begun.child.CopyFrom(
+            saga_input.child.CopyFrom(
                 ChildStart(cause=cause, type=started.DESCRIPTOR.full_name, data=started.SerializeToString())
             )
-        self.run = SagaRun(self._saga, self.identity, self, begun)
+        self.run = SagaRun(self._saga, self.identity, self, saga_input)
         if not child:
             self.run.deliver(_recorded(started, self))
 
