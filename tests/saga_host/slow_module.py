@@ -1,4 +1,4 @@
-"""Code that takes as long to load as a test holds it, in `intent`, which sandboxes share with the process."""
+"""A module whose loading takes until a test releases it, by a flag in `intent`, which sandboxes share."""
 
 from __future__ import annotations
 

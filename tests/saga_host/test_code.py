@@ -1,4 +1,4 @@
-"""Sandboxes load a saga's module as the process took it in."""
+"""Sandboxes load a saga's module as the process has imported it."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from intent.saga_host.code import keep_code
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Yields the file of a module `story`, which the process has imported and keeps.
+    """Yields the file of a module `fulfilment`, which the process has imported and keeps.
 
     Each test has a package of its own: what is kept stays for the length of the process.
     """
     package = tmp_path / f"kept_{uuid4().hex}"
     package.mkdir()
     (package / "__init__.py").touch()
-    story = package / "story.py"
-    story.write_text("STEP = 'reserve'\nSEEN = []\n")
+    file = package / "fulfilment.py"
+    file.write_text("STEP = 'reserve'\nSEEN = []\n")
     monkeypatch.syspath_prepend(tmp_path)
-    importlib.import_module(_name(story))
-    keep_code(_name(story))
-    yield story
-    for name in (_name(story), package.name):
+    importlib.import_module(_name(file))
+    keep_code(_name(file))
+    yield file
+    for name in (_name(file), package.name):
         sys.modules.pop(name, None)
 
 
-def _name(story: Path) -> str:
-    return f"{story.parent.name}.{story.stem}"
+def _name(file: Path) -> str:
+    return f"{file.parent.name}.{file.stem}"
 
 
-def _as_a_sandbox_would(story: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Imports anew, as where the module has not been loaded yet; returns what is in it."""
-    for name in (_name(story), story.parent.name):
+def _as_a_sandbox_would(file: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Import the module as where it has not been loaded yet; return what is in it."""
+    for name in (_name(file), file.parent.name):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    return vars(importlib.import_module(_name(story)))
+    return vars(importlib.import_module(_name(file)))
 
 
-def test_a_file_that_changes_under_the_process_changes_no_saga_of_it(
+def test_a_file_that_changes_under_a_process_does_not_change_its_sagas(
     module: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module.write_text("STEP = 'ship'\n")

@@ -34,14 +34,14 @@ async def client(temporal: TemporalServer) -> AsyncIterator[Client]:
 
 @workflow.defn(name="test.v1.Listening")
 class Listening:
-    """Takes two events, each once, and ends."""
+    """A saga that takes two events, each once, and ends."""
 
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
 
     @workflow.run
-    async def run(self, begun: SagaInput | None = None) -> list[str]:
-        for event in begun.events if begun is not None else ():
+    async def run(self, saga_input: SagaInput | None = None) -> list[str]:
+        for event in saga_input.events if saga_input is not None else ():
             self.deliver(event)
         await workflow.wait_condition(lambda: len(self.seen) == 2)
         return list(self.seen.values())
@@ -96,7 +96,7 @@ async def listening(client: Client) -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("here", [False, True], ids=["elsewhere", "here"])
-@pytest.mark.parametrize("late", [False, True], ids=["in order", "the start last"])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "the starting event last"])
 async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
     client: Client, bound: BoundContext, entries: Sequence[LogEntry], here: bool, late: bool
 ) -> None:
@@ -116,7 +116,7 @@ async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are
     [("test", True, True), ("test", False, False), ("orders", True, False)],
     ids=["its own saga, here", "its own, elsewhere", "another context's"],
 )
-async def test_a_saga_begins_in_the_process_that_starts_it_where_it_may(
+async def test_a_saga_starts_in_the_process_that_delivers_its_first_event_if_it_may(
     client: Client, bound: BoundContext, entries: Sequence[LogEntry], name: str, here: bool, eager: bool
 ) -> None:
     delivery = EventDelivery(_Listened(bound, name), client, lambda: here)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Sagas are found, shown and mended through Temporal, on a real server.
+"""Sagas are found, shown and resumed through Temporal, on a real server.
 
 The sagas here are workflows that say of themselves what a test wants to see.
 """
@@ -44,18 +44,18 @@ UNDOING = (STUCK, COMPENSATING)
 
 @workflow.defn(name=FULFIL)
 class Saga:
-    """Stands where its input says until an operator tells it something."""
+    """A saga with the status of its input, until an operator sends it something."""
 
     def __init__(self) -> None:
         self._report = SagaReport()
         self._told = ""
 
     @workflow.run
-    async def run(self, begun: SagaInput) -> SagaReport:
-        self._report = begun.report
-        if begun.report.status == FAILED:
+    async def run(self, saga_input: SagaInput) -> SagaReport:
+        self._report = saga_input.report
+        if saga_input.report.status == FAILED:
             raise ApplicationError("no event came", type="NeverStarted", non_retryable=True)
-        if begun.report.status not in (COMPLETED, COMPENSATED):
+        if saga_input.report.status not in (COMPLETED, COMPENSATED):
             await workflow.wait_condition(lambda: self._told != "")
             self._report.status, self._report.failure_detail = COMPENSATED, self._told
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(word(self._report.status))])
@@ -94,17 +94,17 @@ class Sagas:
         correlation: str,
         status: int = WAITING,
         *,
-        story: str = "",
+        correlation_id: str = "",
         queue: str = QUEUE,
         silent: bool = False,
     ) -> WorkflowHandle[object, SagaReport]:
-        """Starts a saga that stands somewhere; a silent one has not told lists where."""
+        """Start a saga with a status; a silent one has not set its search attributes."""
         report = SagaReport(status=status)  # type: ignore[arg-type]
         report.steps.add(path="1", name="inventory.v1.ReserveStock")
         pairs: list[SearchAttributePair[Any]] = [
             SearchAttributePair(CONTEXT, "orders"),
             SearchAttributePair(TENANTS, [self.tenant]),
-            SearchAttributePair(CORRELATION_IDS, [story or correlation]),
+            SearchAttributePair(CORRELATION_IDS, [correlation_id or correlation]),
         ]
         if not silent:
             pairs.append(SearchAttributePair(SAGA_STATUS, word(status)))
@@ -123,7 +123,7 @@ class Sagas:
         return [saga.correlation for saga in page.sagas]
 
     async def lists(self, *correlations: str, **request: object) -> None:
-        """Waits until a list has exactly these sagas: lists are some moments behind."""
+        """Wait until a list has exactly these sagas: lists lag by some moments."""
 
         async def there() -> bool:
             return sorted(await self.listed(**request)) == sorted(correlations)
@@ -148,7 +148,7 @@ def sagas(client: Client) -> Sagas:
     return Sagas(client, f"t-{uuid4().hex[:8]}")
 
 
-async def test_sagas_are_listed_by_where_they_stand(sagas: Sagas) -> None:
+async def test_sagas_are_listed_by_their_status(sagas: Sagas) -> None:
     await sagas.start("o-waiting")
     await sagas.start("o-stuck", STUCK)
     await sagas.start("o-running", RUNNING)
@@ -166,8 +166,8 @@ async def test_sagas_are_listed_by_where_they_stand(sagas: Sagas) -> None:
     await sagas.lists(status=COMPENSATING)
 
 
-async def test_a_line_of_the_list_tells_all_that_it_knows(sagas: Sagas) -> None:
-    await sagas.start("o-1/with/slashes", STUCK, story="story-1:a'b")
+async def test_a_line_of_the_list_shows_everything_that_is_known(sagas: Sagas) -> None:
+    await sagas.start("o-1/with/slashes", STUCK, correlation_id="story-1:a'b")
     await sagas.lists("o-1/with/slashes", correlation_id="story-1:a'b")
     await sagas.lists(correlation_id="story-1")
     await sagas.lists(correlation_id='" OR 1 = 1 \\')
@@ -217,7 +217,7 @@ async def test_a_saga_is_asked_for_its_steps(sagas: Sagas) -> None:
     assert found.note == ""
 
 
-async def test_a_saga_that_is_over_needs_no_worker_to_be_shown(sagas: Sagas) -> None:
+async def test_a_saga_that_has_ended_needs_no_worker_to_be_shown(sagas: Sagas) -> None:
     await (await sagas.start("o-1", COMPENSATED)).result()
     found = await sagas.get("o-1")
     assert (found.saga.status, len(found.report.steps), found.note) == (COMPENSATED, 1, "")
@@ -229,10 +229,10 @@ async def test_without_a_worker_a_saga_is_shown_with_a_note_after_a_bounded_time
     found = await sagas.get("o-1")
     assert (found.saga.status, found.saga.step) == (STUCK, "ReserveStock")
     assert not found.report.steps
-    assert found.note.startswith("no worker of orders told the steps within 1 s")
+    assert found.note.startswith("no worker of orders reported the steps within 1 s")
 
 
-async def test_a_saga_that_failed_tells_why(sagas: Sagas) -> None:
+async def test_a_saga_that_failed_shows_why(sagas: Sagas) -> None:
     with pytest.raises(Exception, match="Workflow execution failed"):
         await (await sagas.start("o-1", FAILED)).result()
     failed = await sagas.get("o-1")
@@ -243,7 +243,7 @@ async def test_a_saga_that_failed_tells_why(sagas: Sagas) -> None:
     assert (ended.saga.status, ended.report.failure_reason) == (FAILED, "TERMINATED")
 
 
-async def test_a_stuck_saga_is_resumed_and_knows_by_whom(sagas: Sagas) -> None:
+async def test_a_stuck_saga_is_resumed_with_the_name_of_the_operator(sagas: Sagas) -> None:
     handle = await sagas.start("o-1", STUCK)
     request = ResumeSagaRequest(id=sagas.id("o-1"), skip=True, reason="paid back by hand")
     await sagas.directory.resume(sagas.tenant, request, "user:ann")
@@ -259,7 +259,7 @@ async def test_a_saga_that_is_not_stuck_has_nothing_to_resume(sagas: Sagas, stat
     assert refused.value.metadata == {"status": word(status)}
 
 
-async def test_a_saga_is_cancelled_and_knows_by_whom(sagas: Sagas) -> None:
+async def test_a_saga_is_cancelled_with_the_name_of_the_operator(sagas: Sagas) -> None:
     handle = await sagas.start("o-1")
     request = CancelSagaRequest(id=sagas.id("o-1"), reason="ticket 88")
     await sagas.directory.cancel(sagas.tenant, request, "user:ann")
@@ -270,7 +270,9 @@ async def test_a_saga_is_cancelled_and_knows_by_whom(sagas: Sagas) -> None:
     ("status", "reason"),
     [(STUCK, "SAGA_BEING_UNDONE"), (COMPENSATING, "SAGA_BEING_UNDONE"), (COMPLETED, "SAGA_OVER")],
 )
-async def test_what_is_over_or_being_undone_is_not_cancelled(sagas: Sagas, status: int, reason: str) -> None:
+async def test_a_saga_that_has_ended_or_is_being_compensated_is_not_cancelled(
+    sagas: Sagas, status: int, reason: str
+) -> None:
     handle = await sagas.start("o-1", status)
     if status not in UNDOING:
         await handle.result()
@@ -281,7 +283,7 @@ async def test_what_is_over_or_being_undone_is_not_cancelled(sagas: Sagas, statu
     assert refused.value.reason == reason
 
 
-async def test_what_is_no_saga_of_the_tenant_here_is_not_found(sagas: Sagas, client: Client) -> None:
+async def test_sagas_of_others_and_unknown_ones_are_not_found(sagas: Sagas, client: Client) -> None:
     await sagas.start("o-1", STUCK)
     stranger = Sagas(client, "stranger").directory
     neighbour = SagaDirectory("payments", ["payments.v1.AuthorizeCharge"], client)
@@ -301,7 +303,7 @@ async def test_what_is_no_saga_of_the_tenant_here_is_not_found(sagas: Sagas, cli
                 await asked
 
 
-async def test_temporal_away_is_told_after_a_bounded_time(tmp_path: Path) -> None:
+async def test_an_outage_of_temporal_is_reported_after_a_bounded_time(tmp_path: Path) -> None:
     with TemporalServer(log=tmp_path / "temporal.log") as server:
         client = await Client.connect(server.address, data_converter=data_converter)
     directory = SagaDirectory("orders", [FULFIL], client, DirectorySettings(temporal=1.0, report=1.0))
@@ -313,7 +315,7 @@ async def test_temporal_away_is_told_after_a_bounded_time(tmp_path: Path) -> Non
         directory.cancel("acme", CancelSagaRequest(id=id_, reason="no"), "user:ann"),
     ]
     for asking in asked:
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await asking
-        assert told.value.reason == "TEMPORAL_UNAVAILABLE"
-        assert told.value.retry_after_ms > 0
+        assert caught.value.reason == "TEMPORAL_UNAVAILABLE"
+        assert caught.value.retry_after_ms > 0

@@ -1,4 +1,4 @@
-"""Code that runs again, since a process was lost, sends what it had sent, whatever has come meanwhile.
+"""Code that runs again after the loss of a process sends what it had sent, whatever has arrived since.
 
 Commands go by local activities, which Temporal forgets with a task that is lost. A command that was
 sent, and that the saga did not send when it ran again, would have an effect that nobody undoes.
@@ -63,7 +63,7 @@ def recorded(event: Message, number: int) -> RecordedEvent:
 
 
 class Host:
-    """Answers commands at once, by their type; its timers fire when they are told to."""
+    """Answers commands at once, by their type; its timers fire when a test says so."""
 
     def __init__(self, rejected: Collection[str], *, keeps: bool = True) -> None:
         self.sent: dict[str, bytes] = {}
@@ -116,7 +116,7 @@ class Host:
         pass
 
     async def rest(self) -> None:
-        """Returns when everything waits."""
+        """Wait until everything waits."""
         moved = True
         while moved:
             for _ in range(_TURNS):
@@ -128,16 +128,16 @@ class Host:
             moved = bool(ready)
 
 
-def begun(saga: type[Saga], host: Host) -> SagaRun:
+def started_run(saga: type[Saga], host: Host) -> SagaRun:
     return SagaRun(saga, SagaIdentity(f"{CONTRACT.type}/acme/o-1", CONTRACT.sends), host, SagaInput())
 
 
 async def sent(
     saga: type[Saga], events: Sequence[RecordedEvent], rejected: Collection[str]
 ) -> dict[str, bytes]:
-    """Returns the commands that a saga sends when it finds these events as it begins."""
+    """Return the commands that a saga sends when these events are there from its start."""
     host = Host(rejected)
-    run = begun(saga, host)
+    run = started_run(saga, host)
     for event in events:
         if event is OPERATOR:
             run.cancel("by an operator")
@@ -152,7 +152,7 @@ async def sent(
 
 
 async def ended() -> None:
-    """Ends the tasks of sagas that wait."""
+    """End the tasks of sagas that wait."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
@@ -162,7 +162,7 @@ async def ended() -> None:
 @pytest.mark.parametrize("saga", [FulfilOrder, Plain, Interruptible, Forgiving, SideBySide])
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_what_was_sent_is_sent_again_whatever_has_come_meanwhile(
+def test_what_was_sent_is_sent_again_whatever_has_arrived_since(
     saga: type[Saga], data: st.DataObject
 ) -> None:
     order = data.draw(st.permutations([CHECKOUT, *EVENTS]))
@@ -182,13 +182,13 @@ def test_what_was_sent_is_sent_again_whatever_has_come_meanwhile(
 
 
 def test_what_follows_a_time_out_is_done_when_the_time_out_is_kept() -> None:
-    """An event that comes after it must not find it undone."""
+    """An event that comes after it must not find it missing."""
     asyncio.run(_time_out())
 
 
 async def _time_out() -> None:
     host = Host((), keeps=False)
-    run = begun(FulfilOrder, host)
+    run = started_run(FulfilOrder, host)
     run.deliver(recorded(CheckoutStarted(), 1))
     running = asyncio.create_task(run.run())
     await host.rest()

@@ -18,21 +18,21 @@ from temporalio.testing import ActivityEnvironment
 CHARGE = Port("charge", ChargeCall, ChargeAnswer)
 
 
-async def test_a_call_that_takes_long_tells_the_server_that_it_goes_on() -> None:
-    told = asyncio.Event()
+async def test_a_call_that_takes_long_sends_heartbeats() -> None:
+    heartbeat = asyncio.Event()
 
     async def slow(call: ChargeCall) -> ChargeAnswer:
-        await told.wait()
+        await heartbeat.wait()
         return ChargeAnswer(code=call.idempotency_key)
 
     environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda *_: told.set()
+    environment.on_heartbeat = lambda *_: heartbeat.set()
     activity = activity_of("payments", CHARGE.served_by(slow))
     called = environment.run(activity, ChargeCall(idempotency_key="k"))
     assert await asyncio.wait_for(called, 60) == ChargeAnswer(code="k")
 
 
-async def test_an_event_that_names_no_process_is_brought_to_no_saga() -> None:
+async def test_an_event_without_a_correlation_is_delivered_to_no_saga() -> None:
     unasked = PaymentVoided(reason="cancelled before it was asked for")
     entry = LogEntry(
         position=1,

@@ -55,11 +55,11 @@ def rejected(reason: str) -> Answer:
     return lambda envelope: CommandOutcome(command_id=envelope.command_id, failure=failure)
 
 
-def away(envelope: CommandEnvelope) -> CommandOutcome:
-    raise ApplicationError("the context is away", type="STILL_WAITING")
+def unavailable(envelope: CommandEnvelope) -> CommandOutcome:
+    raise ApplicationError("the context is unavailable", type="STILL_WAITING")
 
 
-class ScriptedContexts:
+class Contexts:
     """Runs sagas, and answers their commands in place of contexts."""
 
     def __init__(self, environment: WorkflowEnvironment, bound: BoundContext) -> None:
@@ -70,7 +70,7 @@ class ScriptedContexts:
         self._worker: Worker | None = None
 
     async def run(self, saga: type[Saga]) -> None:
-        """Starts a worker for a saga in place of FulfilOrder."""
+        """Start a worker for a saga in place of FulfilOrder."""
         bound = dataclasses.replace(self._bound, sagas={TYPE: saga}, ports={})
         self._worker = saga_worker(self._environment.client, bound, self.route_command)
         await self._worker.__aenter__()
@@ -90,7 +90,7 @@ class ScriptedContexts:
         return [envelope.type.rpartition(".")[2] for envelope in self.sent]
 
     async def deliver(self, correlation: str, event: Message, event_id: str = "") -> Handle:
-        """Brings an event to the saga as the route step does."""
+        """Deliver an event to the saga as the route step does."""
         client = self._environment.client
         return await client.start_workflow(
             TYPE,
@@ -104,7 +104,7 @@ class ScriptedContexts:
         )
 
     async def signal(self, workflow_id: str, event: Message) -> None:
-        """Brings an event to a saga that its parent starts, once it is there."""
+        """Deliver an event to a saga that its parent starts, once it is there."""
         handle = self._environment.client.get_workflow_handle(workflow_id)
         async with asyncio.timeout(20):
             while True:
@@ -114,7 +114,7 @@ class ScriptedContexts:
                     await asyncio.sleep(0.02)
 
     async def reaches(self, handle: Handle, status: SagaStatus.ValueType) -> SagaReport:
-        """Waits until a saga says of itself that it is somewhere."""
+        """Wait until a saga reports a status."""
         async with asyncio.timeout(20):
             while True:
                 report: SagaReport = await handle.query(names.SAGA_REPORT, result_type=SagaReport)
@@ -140,14 +140,14 @@ def bound() -> BoundContext:
 
 
 @pytest_asyncio.fixture
-async def contexts(skipping: WorkflowEnvironment, bound: BoundContext) -> AsyncIterator[ScriptedContexts]:
-    made = ScriptedContexts(skipping, bound)
-    yield made
-    await made.stop()
+async def contexts(skipping: WorkflowEnvironment, bound: BoundContext) -> AsyncIterator[Contexts]:
+    scripted = Contexts(skipping, bound)
+    yield scripted
+    await scripted.stop()
 
 
 async def replay(*handles: Handle) -> None:
-    """Replays what sagas did, in the sandbox, as a worker does that takes them over."""
+    """Replay what sagas did, in the sandbox, as a worker does that takes over."""
     replayer = Replayer(
         workflows=[SagaWorkflow], data_converter=data_converter, workflow_runner=saga_runner()
     )
@@ -159,7 +159,7 @@ def correlation() -> str:
     return uuid4().hex
 
 
-async def test_it_runs_from_its_first_event_to_its_end(contexts: ScriptedContexts) -> None:
+async def test_it_runs_from_its_first_event_to_its_end(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CHECKOUT)
@@ -170,7 +170,7 @@ async def test_it_runs_from_its_first_event_to_its_end(contexts: ScriptedContext
     await replay(handle)
 
 
-async def test_ids_tenant_actor_and_story_go_with_its_commands(contexts: ScriptedContexts) -> None:
+async def test_ids_tenant_actor_and_correlation_go_with_its_commands(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order = correlation()
     cause, answer = str(uuid4()), str(uuid4())
@@ -184,7 +184,7 @@ async def test_ids_tenant_actor_and_story_go_with_its_commands(contexts: Scripte
     assert len({envelope.command_id for envelope in contexts.sent}) == 3
 
 
-async def test_a_failed_saga_is_undone_and_says_why(contexts: ScriptedContexts) -> None:
+async def test_a_failed_saga_is_compensated_and_says_why(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     contexts.answers = {"ConfirmOrder": [rejected("ORDER_GONE")]}
     order = correlation()
@@ -196,7 +196,7 @@ async def test_a_failed_saga_is_undone_and_says_why(contexts: ScriptedContexts) 
     await replay(handle)
 
 
-async def test_a_time_out_comes_at_its_time(contexts: ScriptedContexts) -> None:
+async def test_a_time_out_comes_at_its_time(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
     report = await handle.result()
@@ -207,9 +207,11 @@ async def test_a_time_out_comes_at_its_time(contexts: ScriptedContexts) -> None:
     await replay(handle)
 
 
-async def test_a_command_whose_context_is_away_waits_under_the_same_id(contexts: ScriptedContexts) -> None:
+async def test_a_command_whose_context_is_unavailable_waits_under_the_same_id(
+    contexts: Contexts,
+) -> None:
     await contexts.run(saga_examples.Forgiving)
-    contexts.answers = {"ReserveStock": [*[away] * 6, applied]}
+    contexts.answers = {"ReserveStock": [*[unavailable] * 6, applied]}
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CHECKOUT)
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
@@ -219,7 +221,7 @@ async def test_a_command_whose_context_is_away_waits_under_the_same_id(contexts:
     await replay(handle)
 
 
-async def test_a_repeated_event_counts_once(contexts: ScriptedContexts) -> None:
+async def test_a_repeated_event_counts_once(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order, event_id = correlation(), str(uuid4())
     handle = await contexts.deliver(order, saga_examples.CHECKOUT, event_id)
@@ -229,7 +231,7 @@ async def test_a_repeated_event_counts_once(contexts: ScriptedContexts) -> None:
     assert list(report.untaken) == []
 
 
-async def test_an_event_never_starts_a_finished_saga_again(contexts: ScriptedContexts) -> None:
+async def test_an_event_never_starts_a_finished_saga_again(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CHECKOUT)
@@ -240,7 +242,7 @@ async def test_an_event_never_starts_a_finished_saga_again(contexts: ScriptedCon
             await contexts.deliver(order, event)
 
 
-async def test_an_event_that_came_before_the_first_is_not_lost(contexts: ScriptedContexts) -> None:
+async def test_an_event_that_came_before_the_first_is_not_lost(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.AUTHORIZED)
@@ -250,7 +252,7 @@ async def test_an_event_that_came_before_the_first_is_not_lost(contexts: Scripte
     await replay(handle)
 
 
-async def test_a_saga_that_nothing_started_ends_and_can_still_be_started(contexts: ScriptedContexts) -> None:
+async def test_a_saga_that_nothing_started_ends_and_can_still_be_started(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CANCELLED)
@@ -264,9 +266,7 @@ async def test_a_saga_that_nothing_started_ends_and_can_still_be_started(context
     assert (await again.result()).status == SagaStatus.SAGA_STATUS_COMPLETED
 
 
-async def test_an_operator_cancels_one_that_waits(
-    contexts: ScriptedContexts, skipping: WorkflowEnvironment
-) -> None:
+async def test_an_operator_cancels_one_that_waits(contexts: Contexts, skipping: WorkflowEnvironment) -> None:
     await contexts.run(saga_examples.Plain)
     with skipping.auto_time_skipping_disabled():
         handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
@@ -278,8 +278,8 @@ async def test_an_operator_cancels_one_that_waits(
     await replay(handle)
 
 
-async def test_a_cancellation_in_temporal_has_it_undone(
-    contexts: ScriptedContexts, skipping: WorkflowEnvironment
+async def test_a_cancellation_in_temporal_compensates_it(
+    contexts: Contexts, skipping: WorkflowEnvironment
 ) -> None:
     await contexts.run(saga_examples.Plain)
     with skipping.auto_time_skipping_disabled():
@@ -292,7 +292,7 @@ async def test_a_cancellation_in_temporal_has_it_undone(
     await replay(handle)
 
 
-async def test_one_that_is_stuck_waits_for_an_operator(contexts: ScriptedContexts) -> None:
+async def test_one_that_is_stuck_waits_for_an_operator(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Plain)
     contexts.answers = {"ConfirmOrder": [rejected("GONE")], "CancelPayment": [rejected("BROKEN"), applied]}
     order = correlation()
@@ -305,7 +305,7 @@ async def test_one_that_is_stuck_waits_for_an_operator(contexts: ScriptedContext
     await replay(handle)
 
 
-async def test_branches_run_side_by_side(contexts: ScriptedContexts) -> None:
+async def test_branches_run_side_by_side(contexts: Contexts) -> None:
     await contexts.run(saga_examples.SideBySide)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CHECKOUT)
@@ -316,7 +316,7 @@ async def test_branches_run_side_by_side(contexts: ScriptedContexts) -> None:
 
 @pytest.mark.parametrize("failing", [False, True])
 async def test_a_child_runs_as_a_workflow_of_its_own(
-    contexts: ScriptedContexts, failing: bool, monkeypatch: pytest.MonkeyPatch
+    contexts: Contexts, failing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await contexts.run(saga_examples.Parent)
     child = dataclasses.replace(saga_type(TYPE), name="Child")
@@ -336,9 +336,7 @@ async def test_a_child_runs_as_a_workflow_of_its_own(
     await replay(handle)
 
 
-async def test_a_long_saga_goes_on_in_new_runs(
-    contexts: ScriptedContexts, skipping: WorkflowEnvironment
-) -> None:
+async def test_a_long_saga_continues_in_new_runs(contexts: Contexts, skipping: WorkflowEnvironment) -> None:
     await contexts.run(saga_examples.Long)
     order = correlation()
     handle = await contexts.deliver(order, saga_examples.CHECKOUT)
@@ -352,7 +350,7 @@ async def test_a_long_saga_goes_on_in_new_runs(
 
 
 async def _task_failed(handle: Handle) -> str:
-    """Waits until a task of a saga has failed; returns why."""
+    """Wait until a task of a saga has failed; return why."""
     async with asyncio.timeout(30):
         while True:
             history = await handle.fetch_history()
@@ -362,7 +360,7 @@ async def _task_failed(handle: Handle) -> str:
             await asyncio.sleep(0.05)
 
 
-async def test_the_sandbox_refuses_what_is_not_deterministic(contexts: ScriptedContexts) -> None:
+async def test_the_sandbox_refuses_what_is_not_deterministic(contexts: Contexts) -> None:
     await contexts.run(saga_examples.Impure)
     handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
     assert "datetime.datetime.now" in await _task_failed(handle)
@@ -370,8 +368,8 @@ async def test_the_sandbox_refuses_what_is_not_deterministic(contexts: ScriptedC
 
 
 @pytest.mark.parametrize("stuck", [1, 3])
-async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
-    contexts: ScriptedContexts, skipping: WorkflowEnvironment, stuck: int
+async def test_code_that_never_returns_keeps_no_other_saga_from_its_end(
+    contexts: Contexts, skipping: WorkflowEnvironment, stuck: int
 ) -> None:
     await contexts.run(saga_examples.Stuck)
     lost = [await contexts.deliver(f"stuck-{correlation()}", saga_examples.CHECKOUT) for _ in range(stuck)]
@@ -384,8 +382,8 @@ async def test_code_that_never_comes_back_keeps_no_other_saga_from_its_end(
     await asyncio.gather(*(handle.terminate() for handle in lost))
 
 
-async def test_sagas_go_on_after_loading_their_code_took_too_long_for_all_of_them(
-    contexts: ScriptedContexts, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+async def test_sagas_continue_after_loading_their_code_took_too_long_for_all_of_them(
+    contexts: Contexts, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The SDK ends such tasks from outside; one that waits for Python's lock of a module would keep it."""
     await contexts.run(saga_examples.LoadsLate)

@@ -1,4 +1,4 @@
-"""What waits in Temporal, asked of a real one."""
+"""What waits in Temporal, asked of a real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def client(server: TemporalServer) -> AsyncIterator[Client]:
     connected = await Client.connect(server.address)
     for key in (_CONTEXT, _STATUS):
         kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
-        # The server may have been made with them.
+        # The server may have been started with them.
         with contextlib.suppress(RPCError):
             await connected.operator_service.add_search_attributes(
                 AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
@@ -43,12 +43,12 @@ async def client(server: TemporalServer) -> AsyncIterator[Client]:
     yield connected
 
 
-async def _until(ask: Callable[[], Awaitable[Backlog]], well: Callable[[Backlog], bool]) -> Backlog:
-    """Returns the first figures that are as wanted."""
+async def _until(ask: Callable[[], Awaitable[Backlog]], wanted: Callable[[Backlog], bool]) -> Backlog:
+    """Return the first answer that is as wanted."""
     async with asyncio.timeout(_LONGEST):
-        while not well(found := await ask()):  # noqa: ASYNC110 - the server tells nobody of changes
+        while not wanted(backlog := await ask()):  # noqa: ASYNC110 - the server announces no changes
             await asyncio.sleep(0.1)
-        return found
+        return backlog
 
 
 async def test_tasks_that_nobody_takes_are_counted_with_their_age(client: Client) -> None:
@@ -57,9 +57,9 @@ async def test_tasks_that_nobody_takes_are_counted_with_their_age(client: Client
     assert (await watch.ask()).queues[queue].tasks == 0
     for _ in range(3):
         await client.start_workflow("Nothing", id=str(uuid4()), task_queue=queue)
-    found = await _until(watch.ask, lambda now: now.queues[queue].tasks == 3 and now.queues[queue].age > 0)
-    assert 0 < found.queues[queue].age < _LONGEST
-    assert found.sagas == {}
+    backlog = await _until(watch.ask, lambda now: now.queues[queue].tasks == 3 and now.queues[queue].age > 0)
+    assert 0 < backlog.queues[queue].age < _LONGEST
+    assert backlog.sagas == {}
 
 
 async def test_sagas_are_counted_by_their_status(client: Client) -> None:
@@ -73,11 +73,11 @@ async def test_sagas_are_counted_by_their_status(client: Client) -> None:
             search_attributes=TypedSearchAttributes(attributes),
         )
     watch = BacklogWatch(client, context, [], sagas=True)
-    found = await _until(watch.ask, lambda now: now.sagas["stuck"] == 2 and now.sagas["waiting"] == 1)
-    assert found.sagas == {"running": 0, "waiting": 1, "compensating": 0, "stuck": 2}
+    backlog = await _until(watch.ask, lambda now: now.sagas["stuck"] == 2 and now.sagas["waiting"] == 1)
+    assert backlog.sagas == {"running": 0, "waiting": 1, "compensating": 0, "stuck": 2}
 
 
-async def test_nothing_is_told_while_nobody_knows(client: Client) -> None:
+async def test_nothing_is_reported_while_nobody_knows(client: Client) -> None:
     watch = BacklogWatch(client, "orders", ["orders-commands"], sagas=False, every=0.05)
     await watch.start()
 

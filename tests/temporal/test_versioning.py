@@ -1,4 +1,4 @@
-"""What a worker is told about its version, by the settings."""
+"""The version of a worker, as the settings say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code of sagas as the process took it in, from which their sandboxes load it."""
+"""The code of sagas as the process has imported it, from which their sandboxes load it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["keep_code"]
 
 
 class _KeptCode(MetaPathFinder, Loader):
-    """Loads modules from code that is kept in memory.
+    """An importer of modules whose code is kept in memory.
 
-    A sandbox loads the modules of a saga anew for each workflow. Python would look for their files
-    each time, and read them: slow, as the interpreter's lock goes to another thread with each call
-    of the system, and wrong when a file has changed under a process that runs the code before.
+    A sandbox loads the modules of a saga again for each workflow. Python would look for their files
+    each time, and read them. That is slow, since every system call hands the interpreter's lock to
+    another thread, and wrong when a file has changed under a process that runs the earlier code.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[ModuleSpec, CodeType]] = {}
 
     def keep(self, package: str) -> None:
-        """Takes in the modules of a package that the process has imported."""
+        """Keep the code of the modules of a package that the process has imported."""
         for name, module in list(sys.modules.items()):
             if name not in self._kept and f"{name}.".startswith(f"{package}."):
                 self._keep(name, module.__spec__)
@@ -37,7 +37,7 @@ class _KeptCode(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds a module whose code is kept; one that is reloaded is to change."""
+        """Find a module whose code is kept, unless it is reloaded, which is meant to change it."""
         kept = self._kept.get(fullname)
         if kept is None or target is not None:
             return None
@@ -47,7 +47,7 @@ class _KeptCode(MetaPathFinder, Loader):
         return spec
 
     def exec_module(self, module: ModuleType) -> None:
-        """Runs the code of a module."""
+        """Run the code of a module."""
         exec(self._kept[module.__name__][1], module.__dict__)  # noqa: S102 - what an import does
 
 
@@ -55,7 +55,7 @@ _kept_code = _KeptCode()
 
 
 def keep_code(module: str) -> None:
-    """Has sandboxes load the package of a module as the process has it.
+    """Make sandboxes load the package of a module as the process has it.
 
     Args:
         module: The full name of a module that is imported, such as `orders.sagas`.

@@ -67,7 +67,7 @@ class EventDelivery:
         self._sagas_start_here = sagas_start_here
 
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
-        """Delivers events, each to every saga that listens; returns the number of deliveries.
+        """Deliver events, each to every saga that listens; returns the number of deliveries.
 
         Those for one saga go in the order of the log. Delivering again is harmless: a saga drops
         an event whose id it has seen.
@@ -80,7 +80,7 @@ class EventDelivery:
         return sum(map(len, by_saga.values()))
 
     def _targets(self, entry: LogEntry) -> list[_Target]:
-        """Returns the sagas that listen, with the event as its contract is now."""
+        """Return the sagas that listen, with the event as its contract is now."""
         listeners = self._context.registry.listeners(entry.type)
         if not listeners:
             return []
@@ -103,7 +103,7 @@ class EventDelivery:
         return target.starts and target.saga.context == self._context.name and self._sagas_start_here()
 
     async def _begun(self, target: _Target) -> bool:
-        """Starts a saga with its event; returns False when it is there already, or is over."""
+        """Start a saga with its event; returns False when it is there already, or is over."""
         try:
             await self._start(target, args=[SagaInput(events=[target.event])], request_eager_start=True)
         except WorkflowAlreadyStartedError:

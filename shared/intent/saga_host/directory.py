@@ -1,4 +1,4 @@
-"""Finds the sagas of a context in Temporal, tells how far they are, and passes on what operators want."""
+"""The sagas of a context in Temporal: lists, their progress, and the signals of operators."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DirectorySettings:
 
     Attributes:
         temporal: For Temporal itself.
-        report: For a worker of the context to tell a saga's steps.
+        report: For a worker of the context to report a saga's steps.
     """
 
     temporal: float = 5.0
@@ -63,8 +63,7 @@ class DirectorySettings:
 class SagaDirectory:
     """The sagas of one context.
 
-    Lists come from Temporal's visibility, which is some moments behind; a single saga is asked
-    itself.
+    Lists come from Temporal's visibility, which lags by some moments; a single saga is asked itself.
 
     Args:
         context: The context.
@@ -82,11 +81,11 @@ class SagaDirectory:
         self._settings = settings or DirectorySettings()
 
     async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
-        """Returns a page of a tenant's sagas, the newest first.
+        """Return a page of a tenant's sagas, the newest first.
 
         Raises:
-            InvalidCommand: The page token is none of these.
-            Unavailable: Temporal is away.
+            InvalidCommand: The page token is invalid.
+            Unavailable: Temporal is unavailable.
         """
         types = [type_ for type_ in self._types if request.type in ("", type_)]
         if not types:
@@ -104,60 +103,58 @@ class SagaDirectory:
         return ListSagasResponse(sagas=sagas, next_page_token=_mark(query) + token if token else b"")
 
     async def get(self, tenant: str, id_: str) -> GetSagaResponse:
-        """Returns a saga with its steps, or with a note that says why they are not known.
+        """Return a saga with its steps, or with a note that says why they are not known.
 
         Raises:
             NotFound: There is no such saga of this tenant in this context.
-            Unavailable: Temporal is away.
+            Unavailable: Temporal is unavailable.
         """
-        execution = await self._found(tenant, id_)
-        found = GetSagaResponse(saga=_info(execution))
+        execution = await self._describe(tenant, id_)
+        response = GetSagaResponse(saga=_info(execution))
         if execution.status == WorkflowExecutionStatus.COMPLETED:
             async with self._asking():
-                found.report.CopyFrom(await self._handle(id_).result() or SagaReport())
+                response.report.CopyFrom(await self._handle(id_).result() or SagaReport())
         else:
-            await self._ask_report(id_, found)
+            await self._ask_report(id_, response)
         if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
-            await self._tell_failure(id_, found.report)
-        # The saga itself knows earlier than the list where it stands.
-        if found.report.status and found.saga.status != SagaStatus.SAGA_STATUS_FAILED:
-            found.saga.status = found.report.status
-        found.report.status = found.saga.status
-        return found
+            await self._fill_in_failure(id_, response.report)
+        # The saga itself knows its status earlier than the list.
+        if response.report.status and response.saga.status != SagaStatus.SAGA_STATUS_FAILED:
+            response.saga.status = response.report.status
+        response.report.status = response.saga.status
+        return response
 
     async def resume(self, tenant: str, request: ResumeSagaRequest, actor: str) -> None:
-        """Has a stuck saga go on; who decided it is recorded with the reason.
+        """Resume a stuck saga; who decided it is recorded with the reason.
 
         Raises:
             NotFound: There is no such saga of this tenant in this context.
             Rejected: It is not stuck.
-            Unavailable: Temporal is away.
+            Unavailable: Temporal is unavailable.
         """
-        found = await self.get(tenant, request.id)
-        if found.saga.status != SagaStatus.SAGA_STATUS_STUCK:
-            raise _refused("SAGA_NOT_STUCK", found.saga, "not stuck; there is nothing to resume")
-        told = ResumeSagaRequest(id=request.id, skip=request.skip, reason=_by(actor, request.reason))
-        await self._signal(request.id, names.SAGA_RESUME, told)
+        saga = (await self.get(tenant, request.id)).saga
+        if saga.status != SagaStatus.SAGA_STATUS_STUCK:
+            raise _refused("SAGA_NOT_STUCK", saga, "not stuck; there is nothing to resume")
+        signal = ResumeSagaRequest(id=request.id, skip=request.skip, reason=_by(actor, request.reason))
+        await self._signal(request.id, names.SAGA_RESUME, signal)
 
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
-        """Ends a saga at its next step; who decided it is recorded with the reason.
+        """End a saga at its next step; who decided it is recorded with the reason.
 
         Raises:
             NotFound: There is no such saga of this tenant in this context.
-            Rejected: It is over, or being undone already.
-            Unavailable: Temporal is away.
+            Rejected: It has ended, or is being compensated already.
+            Unavailable: Temporal is unavailable.
         """
-        found = await self.get(tenant, request.id)
-        if found.saga.status in _UNDOING:
-            raise _refused(
-                "SAGA_BEING_UNDONE", found.saga, "being undone already; resume it when it is stuck"
-            )
-        if found.saga.HasField("ended_at") or found.saga.status in _OVER:
-            raise _refused("SAGA_OVER", found.saga, "over; there is nothing to cancel")
-        told = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
-        await self._signal(request.id, names.SAGA_CANCEL, told)
+        saga = (await self.get(tenant, request.id)).saga
+        if saga.status in _UNDOING:
+            raise _refused("SAGA_BEING_UNDONE", saga, "being undone already; resume it when it is stuck")
+        if saga.HasField("ended_at") or saga.status in _OVER:
+            raise _refused("SAGA_OVER", saga, "over; there is nothing to cancel")
+        signal = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
+        await self._signal(request.id, names.SAGA_CANCEL, signal)
 
-    async def _found(self, tenant: str, id_: str) -> WorkflowExecution:
+    async def _describe(self, tenant: str, id_: str) -> WorkflowExecution:
         type_, _, rest = id_.partition("/")
         if type_ not in self._types or not rest.startswith(f"{tenant}/"):
             raise _not_found(id_)
@@ -165,8 +162,8 @@ class SagaDirectory:
             execution: WorkflowExecution = await self._handle(id_).describe()
             return execution
 
-    async def _ask_report(self, id_: str, found: GetSagaResponse) -> None:
-        """Asks a worker for the report; when none answers in time, notes that."""
+    async def _ask_report(self, id_: str, response: GetSagaResponse) -> None:
+        """Ask a worker for the report; if none answers in time, note that."""
         limit = self._settings.report
         try:
             async with asyncio.timeout(limit):
@@ -174,17 +171,17 @@ class SagaDirectory:
                     names.SAGA_REPORT, result_type=SagaReport, rpc_timeout=timedelta(seconds=limit)
                 )
         except (TimeoutError, RPCError):
-            found.note = (
-                f"no worker of {self._context} told the steps within {limit:g} s; "
-                "the saga itself is safe and goes on when one runs"
+            response.note = (
+                f"no worker of {self._context} reported the steps within {limit:g} s; "
+                "the saga itself is safe and continues when one runs"
             )
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            found.note = f"the saga cannot tell its steps: {error}"
+            response.note = f"the saga cannot report its steps: {error}"
         else:
-            found.report.CopyFrom(report)
+            response.report.CopyFrom(report)
 
-    async def _tell_failure(self, id_: str, report: SagaReport) -> None:
-        """Fills in why a saga ended without a report of its own."""
+    async def _fill_in_failure(self, id_: str, report: SagaReport) -> None:
+        """Fill in why a saga ended without a report of its own."""
         async with self._asking(id_):
             try:
                 await self._handle(id_).result()
@@ -200,20 +197,20 @@ class SagaDirectory:
 
     @asynccontextmanager
     async def _asking(self, id_: str = "") -> AsyncIterator[None]:
-        """Turns what goes wrong with Temporal into answers to the caller."""
+        """Turn errors of Temporal into those of the caller."""
         try:
             async with asyncio.timeout(self._settings.temporal):
                 yield
         except TimeoutError as error:
-            raise _away(f"no answer within {self._settings.temporal:g} s") from error
+            raise _unavailable(f"no answer within {self._settings.temporal:g} s") from error
         except RPCError as error:
             if id_ and error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise _not_found(id_) from error
-            raise _away(error.message) from error
+            raise _unavailable(error.message) from error
 
 
 def _query(context: str, types: Collection[str], tenant: str, request: ListSagasRequest) -> str:
-    """Returns the visibility query of a list."""
+    """Return the visibility query of a list."""
     parts = [
         f"{CONTEXT.name} = {_quoted(context)}",
         f"{TENANTS.name} = {_quoted(tenant)}",
@@ -223,40 +220,43 @@ def _query(context: str, types: Collection[str], tenant: str, request: ListSagas
     if request.correlation_id:
         parts.append(f"{CORRELATION_IDS.name} = {_quoted(request.correlation_id)}")
     if request.status:
-        parts.append(_standing(request.status))
+        parts.append(_has_status(request.status))
     return " AND ".join(parts)
 
 
 def _mark(query: str) -> bytes:
-    """Returns what a page token begins with, so that it is taken with its own list only."""
+    """Return the prefix of a list's page tokens, by which a token of another list is refused."""
     return hashlib.sha256(query.encode()).digest()[:8]
 
 
 def _within(query: str, token: bytes) -> bytes | None:
-    """Returns Temporal's own page token; None for the first page.
+    """Return Temporal's own page token; None for the first page.
 
     Raises:
-        InvalidCommand: The token is of another list, or of none.
+        InvalidCommand: The token belongs to another list, or is malformed.
     """
     mark = _mark(query)
     if token and not token.startswith(mark):
-        raise InvalidCommand("PAGE_TOKEN_INVALID", "the page token is none that this list ended with")
+        raise InvalidCommand(
+            "PAGE_TOKEN_INVALID",
+            "the page token does not belong to this list; take the next_page_token of its last page",
+        )
     return token.removeprefix(mark) or None
 
 
-def _standing(status: SagaStatus.ValueType) -> str:
-    """Returns what narrows a list to sagas that stand somewhere."""
+def _has_status(status: SagaStatus.ValueType) -> str:
+    """Return the part of a query that narrows a list to sagas of a status."""
     if status == SagaStatus.SAGA_STATUS_FAILED:
         return _FAILED
     named = f"{SAGA_STATUS.name} = {_quoted(names.saga_status(status))}"
     if status == SagaStatus.SAGA_STATUS_RUNNING:
-        # One that has not been delayed yet has not said where it stands.
+        # One that has not waited yet has not set its status.
         return f"{_RUNNING} AND ({named} OR {SAGA_STATUS.name} IS NULL)"
     return named if status in _OVER else f"{_RUNNING} AND {named}"
 
 
 def _quoted(text: str) -> str:
-    """Returns a text as a visibility query has it; not every store of Temporal's can escape in it."""
+    """Return a text as a literal of a visibility query; not every store of Temporal knows escapes."""
     return '"' + text.replace("\\", "").replace('"', "") + '"'
 
 
@@ -281,10 +281,10 @@ def _info(execution: WorkflowExecution) -> SagaInfo:
 def _status(execution: WorkflowExecution) -> SagaStatus.ValueType:
     if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
         return SagaStatus.SAGA_STATUS_FAILED
-    told = _STATUSES.get(execution.typed_search_attributes.get(SAGA_STATUS) or "")
+    listed = _STATUSES.get(execution.typed_search_attributes.get(SAGA_STATUS) or "")
     if execution.status == WorkflowExecutionStatus.COMPLETED:
-        return told if told in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
-    return told or SagaStatus.SAGA_STATUS_RUNNING
+        return listed if listed in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
+    return listed or SagaStatus.SAGA_STATUS_RUNNING
 
 
 def _failure(cause: BaseException) -> tuple[str, str]:
@@ -307,5 +307,5 @@ def _refused(reason: str, saga: SagaInfo, why: str) -> Rejected:
     return Rejected(reason, f"the saga {saga.id} ({status}) is {why}", metadata={"status": status})
 
 
-def _away(why: str) -> Unavailable:
-    return Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal is away: {why}", retry_after_ms=_RETRY_MS)
+def _unavailable(why: str) -> Unavailable:
+    return Unavailable("TEMPORAL_UNAVAILABLE", f"Temporal is unavailable: {why}", retry_after_ms=_RETRY_MS)

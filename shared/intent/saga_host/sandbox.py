@@ -1,4 +1,4 @@
-"""The sandbox in which sagas run: what their code must not do is refused."""
+"""The sandbox in which sagas run: it refuses what their code must not do."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from temporalio.workflow import Info, SandboxImportNotificationPolicy
 __all__ = ["saga_runner"]
 
 _SHARED = ("google", "intent", "intent_contracts", "protovalidate")
-"""What the sandbox takes from the process: the platform, the contracts and what they are made of."""
+"""What the sandbox shares with the process: the platform, the contracts and what these import."""
 
 _IMPORTING = "<frozen importlib._bootstrap>"
-"""The file of Python's own code that imports, and that holds the locks of modules."""
+"""The file of Python's own code for imports, which holds the locks of modules."""
 
 _NOWHERE = StorageDriverStoreContext(target=None)
 
 
 def saga_runner() -> SandboxedWorkflowRunner:
-    """Returns the sandbox of sagas: their own modules are loaded anew for each, and restricted."""
+    """Return the sandbox of sagas: their own modules are loaded for each workflow, and restricted."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*_SHARED)
     silent = SandboxImportNotificationPolicy.SILENT
     return _SagaRunner(restrictions.with_import_notification_policy(silent))
 
 
 class _SagaRunner(SandboxedWorkflowRunner):
-    """Makes sandboxed workflows that are not asked about each of their payloads.
+    """A runner whose workflows are not asked about each of their payloads.
 
-    The SDK asks an instance, within its sandbox, in which context to convert every payload. The
-    platform's converter has no codec, no store outside and no use for contexts; the question took
-    a fifth of the time of a process that runs sagas.
+    The SDK asks an instance, within its sandbox, for the context in which to convert every payload.
+    The platform's converter has no codec, no external store and no use for contexts; the question
+    took a fifth of the time of a process that runs sagas.
     """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """Makes a workflow in a sandbox of its own."""
+        """Create a workflow in a sandbox of its own."""
         return _SagaInstance(super().create_instance(det))
 
 
 class _SagaInstance(WorkflowInstance):
-    """A sandboxed workflow whose payloads need no context, and that survives being given up.
+    """A sandboxed workflow whose payloads need no context, and that survives an abandoned task.
 
-    The SDK gives a task up that takes two seconds, with all the time that it waited for a thread or
-    for other threads: it interrupts the thread, and drops the workflow without waiting for it.
+    The SDK abandons a task that takes two seconds, the time that it waits for a thread or for other
+    threads included: it interrupts the thread, and drops the workflow without waiting for it.
     """
 
     def __init__(self, sandboxed: WorkflowInstance) -> None:
@@ -54,33 +54,34 @@ class _SagaInstance(WorkflowInstance):
         self._activating = threading.Lock()
 
     def activate(self, act: Any) -> Any:
-        """Goes on in the sandbox, when what was given up has ended: two at once would end neither."""
+        """Continue in the sandbox once an abandoned task has ended: two at once would both hang."""
         with self._activating:
             return self._sandboxed.activate(act)
 
     def get_serialization_context(self, command_info: Any) -> None:
-        """Returns none."""
+        """Return no context."""
 
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        """Returns an empty one."""
+        """Return an empty context."""
         return _NOWHERE
 
     def get_info(self) -> Info:
-        """Returns what is known of the workflow."""
+        """Return the workflow's info."""
         return self._sandboxed.get_info()
 
     def get_thread_id(self) -> int | None:
-        """Returns the thread that may be interrupted when its task takes too long.
+        """Return the thread that may be interrupted when its task takes too long.
 
-        None while it imports: an exception that comes out of nowhere leaves a module's lock taken, and
-        no saga that loads the module would ever go on in this process. The import is waited for.
+        None while it imports: an exception in the middle of an import leaves the module's lock taken,
+        and no saga that loads the module would ever continue in this process. So the SDK waits for the
+        import.
         """
         thread = self._sandboxed.get_thread_id()
         return None if thread is None or _imports(thread) else thread
 
 
 def _imports(thread: int) -> bool:
-    """Tells whether a thread is within an import."""
+    """Return whether a thread is within an import."""
     frame = sys._current_frames().get(thread)
     while frame is not None:
         if frame.f_code.co_filename == _IMPORTING:

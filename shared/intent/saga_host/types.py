@@ -1,8 +1,8 @@
 """The sagas that workers of this process run, by the type of their workflow.
 
-A sandbox loads a saga's module anew for each workflow, so that what it must not do is refused. It
-cannot be given the class itself; it finds here, in a module that it shares with the process, where
-to load the class from.
+A sandbox loads a saga's module for each workflow, so that it can refuse what the code must not do.
+It cannot be given the class itself, so it finds here, in a module that it shares with the process,
+where to load the class from.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SagaType:
         module: The module of its class.
         name: The class's name.
         sends: The full names of the commands that it may send.
-        behavior: Which version of the code goes on with it.
+        behavior: Which version of the code continues it.
     """
 
     context: str
@@ -39,16 +39,16 @@ class SagaType:
     behavior: VersioningBehavior
 
     def load(self) -> type[Saga]:
-        """Imports the class, in the sandbox when called there."""
-        found: type[Saga] = getattr(importlib.import_module(self.module), self.name)
-        return found
+        """Import the class, in the sandbox when called there."""
+        saga: type[Saga] = getattr(importlib.import_module(self.module), self.name)
+        return saga
 
 
 _types: dict[str, SagaType] = {}
 
 
 def register_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
-    """Makes the sagas of a context known to the workflows of this process."""
+    """Register the sagas of a context with the workflows of this process."""
     for type_, saga in context.sagas.items():
         keep_code(saga.__module__)
         _types[type_] = SagaType(
@@ -61,13 +61,13 @@ def register_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) 
 
 
 def saga_type(type_: str) -> SagaType:
-    """Returns a saga by the type of its workflow.
+    """Return a saga by the type of its workflow.
 
     Raises:
-        RuntimeError: This process does not run it; its task is tried again, elsewhere or later.
+        RuntimeError: This process does not run it; its task is retried, elsewhere or later.
     """
-    found = _types.get(type_)
-    if found is None:
+    saga = _types.get(type_)
+    if saga is None:
         known = ", ".join(sorted(_types)) or "none"
         raise RuntimeError(f"this process runs no saga {type_}; it runs: {known}")
-    return found
+    return saga

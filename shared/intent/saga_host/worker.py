@@ -23,12 +23,14 @@ from intent.temporal.worker_settings import WorkerSettings
 __all__ = ["activity_of", "saga_worker"]
 
 _POLLS = 16
-"""Polls for tasks at once, half of them for sagas that begin; by default it would be one for these."""
+"""Polls for tasks at once, half of them for sagas that start; by default it would be one for these."""
 
 _THREADS = 16
-"""Threads in which the code of sagas runs, which takes moments and holds the interpreter's lock. Code
-that never comes back keeps one, until the SDK ends it after two seconds and for as long again when
-its task is retried; the others go on."""
+"""Threads for the code of sagas, which runs for moments and holds the interpreter's lock.
+
+Code that never returns keeps one of them until the SDK interrupts it after two seconds, and again
+whenever its task is retried; the other threads continue.
+"""
 
 
 def saga_worker(
@@ -37,13 +39,13 @@ def saga_worker(
     route_command: Callable[..., Any],
     settings: WorkerSettings | None = None,
 ) -> Worker:
-    """Returns the worker of a context's saga queue, not yet running.
+    """Return the worker of a context's saga queue, not yet running.
 
     Args:
         client: The Temporal client.
         context: The context.
         route_command: The activity that sends commands to any context.
-        settings: Sizes, and the version of the code.
+        settings: The worker's sizes, and the version of the code.
     """
     sizes = settings or WorkerSettings()
     register_sagas(context, sizes.versioning)
@@ -68,21 +70,21 @@ def saga_worker(
 
 
 def activity_of(context: str, adapter: Adapter) -> Callable[..., Any]:
-    """Returns an adapter as an activity under the name of its port."""
+    """Return an adapter as an activity under the name of its port."""
 
     async def call(request: Any) -> Any:
-        beating = asyncio.create_task(_beat())
+        heartbeats = asyncio.create_task(_send_heartbeats())
         try:
             return await adapter.function(request)
         finally:
-            beating.cancel()
+            heartbeats.cancel()
 
     call.__annotations__ = {"request": adapter.port.request, "return": adapter.port.answer}
     return activity.defn(name=names.port_activity(context, adapter.port.name))(call)
 
 
-async def _beat() -> None:
-    """Tells the server that the call goes on: when this process dies, it need not wait for the time-out."""
+async def _send_heartbeats() -> None:
+    """Send heartbeats during a call, so that the server notices soon when this process dies."""
     while True:
         await asyncio.sleep(policies.PORT_HEARTBEAT.total_seconds() / 3)
         activity.heartbeat()

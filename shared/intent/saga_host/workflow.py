@@ -40,25 +40,25 @@ _MOMENT = 0.001
 
 @workflow.defn(dynamic=True)
 class SagaWorkflow:
-    """Runs the saga whose message the workflow's type names.
+    """The workflow of the saga whose message the workflow's type names.
 
-    Signals may come before the run has begun, so they are kept until then.
+    Signals may arrive before the run has started, so they are kept until then.
     """
 
     def __init__(self) -> None:
-        self._told: list[Callable[[SagaRun], None]] = []
+        self._early: list[Callable[[SagaRun], None]] = []
         self._run: SagaRun | None = None
 
     @workflow.dynamic_config
     def config(self) -> workflow.DynamicWorkflowConfig:
-        """Tells which version of the code goes on with it."""
+        """Return which version of the code continues it."""
         return workflow.DynamicWorkflowConfig(
             versioning_behavior=saga_type(workflow.info().workflow_type).behavior
         )
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> SagaReport:
-        """Runs the saga to its end, going on in new runs when it is long.
+        """Run the saga to its end, in further runs when it is long.
 
         Args:
             args: A `SagaInput`, or nothing.
@@ -67,23 +67,23 @@ class SagaWorkflow:
             Its report.
 
         Raises:
-            ApplicationError: The event that starts it did not come; it may still be started anew.
+            ApplicationError: The event that starts it did not come; a later one may still start it.
         """
-        begun = _input(args)
+        saga_input = _input(args)
         type_ = saga_type(workflow.info().workflow_type)
         saga = type_.load()
         identity = SagaIdentity(workflow.info().workflow_id, type_.sends)
         host = _TemporalHost(type_.context, saga.history_limit)
-        self._run = SagaRun(saga, identity, host, begun)
-        for tell in self._told:
-            tell(self._run)
+        self._run = SagaRun(saga, identity, host, saga_input)
+        for signal in self._early:
+            signal(self._run)
         report = await self._finished(self._run)
         if report is None:
             workflow.continue_as_new(self._run.onward())
         return report
 
     async def _finished(self, run: SagaRun) -> SagaReport | None:
-        """Waits for the saga's end; a cancellation of the workflow is one of the saga."""
+        """Wait for the saga's end; a cancellation of the workflow cancels the saga."""
         running = asyncio.ensure_future(run.run())
         while not running.done():
             try:
@@ -97,42 +97,42 @@ class SagaWorkflow:
 
     @workflow.signal(name=names.SAGA_SIGNAL)
     def deliver(self, event: RecordedEvent) -> None:
-        """Takes in an event."""
-        self._tell(lambda run: run.deliver(event))
+        """Receive an event."""
+        self._pass_on(lambda run: run.deliver(event))
 
     @workflow.signal(name=names.SAGA_RESUME)
     def resume(self, request: ResumeSagaRequest) -> None:
-        """Has a parked compensation go on."""
-        self._tell(lambda run: run.resume(request))
+        """Resume a parked compensation."""
+        self._pass_on(lambda run: run.resume(request))
 
     @workflow.signal(name=names.SAGA_CANCEL)
     def cancel(self, request: CancelSagaRequest) -> None:
-        """Ends the saga at its next step."""
-        self._tell(lambda run: run.cancel(request.reason))
+        """End the saga at its next step."""
+        self._pass_on(lambda run: run.cancel(request.reason))
 
     @workflow.query(name=names.SAGA_REPORT)
     def report(self) -> SagaReport:
-        """Tells how far it is."""
+        """Return the saga's report."""
         if self._run is None:
             return SagaReport(status=SagaStatus.SAGA_STATUS_UNSTARTED)
         return self._run.report()
 
-    def _tell(self, tell: Callable[[SagaRun], None]) -> None:
+    def _pass_on(self, signal: Callable[[SagaRun], None]) -> None:
         if self._run is None:
-            self._told.append(tell)
+            self._early.append(signal)
         else:
-            tell(self._run)
+            signal(self._run)
 
 
 def _input(args: Sequence[RawValue]) -> SagaInput:
     if not args:
         return SagaInput()
-    begun: SagaInput = workflow.payload_converter().from_payload(args[0].payload, SagaInput)
-    return begun
+    saga_input: SagaInput = workflow.payload_converter().from_payload(args[0].payload, SagaInput)
+    return saga_input
 
 
 class _TemporalHost:
-    """Runs what is durable of a saga on Temporal; see `intent.sagas.SagaHost`."""
+    """The durable part of a saga on Temporal; see `intent.sagas.SagaHost`."""
 
     def __init__(self, context: str, history_limit: int) -> None:
         self._context = context
@@ -141,25 +141,25 @@ class _TemporalHost:
 
     @property
     def full(self) -> bool:
-        """True when Temporal suggests a new run, or the saga's own limit is passed."""
+        """True when Temporal suggests a new run, or history exceeds the saga's own limit."""
         info = workflow.info()
         return info.is_continue_as_new_suggested() or (
             info.get_current_history_length() > self._history_limit
         )
 
     def now(self) -> datetime:
-        """Returns the workflow's time."""
+        """Return the workflow's time."""
         return workflow.now()
 
     def changed(self, change: str) -> bool:
-        """Asks for Temporal's patch marker."""
+        """Return whether the workflow has Temporal's patch marker of this name."""
         return workflow.patched(change)
 
     async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Sends a command through the router of this process, which is the quick way.
+        """Send a command through the router of this process, which is the quick way.
 
-        Where that brings no outcome, a regular activity goes on: its retries are the server's, so
-        that a context which is away for days holds no slot and lets no history grow.
+        When that brings no outcome, a regular activity takes over. Its retries are the server's, so
+        a context that is unavailable for days occupies no slot and lets no history grow.
         """
         with suppress(FailureError):
             quick: CommandOutcome = await workflow.execute_local_activity(
@@ -182,7 +182,7 @@ class _TemporalHost:
         return slow
 
     async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Calls a port through a regular activity, which outlives this process."""
+        """Call a port by a regular activity, which outlives this process."""
         try:
             answer: Message = await workflow.execute_activity(
                 names.port_activity(self._context, port.name),
@@ -197,7 +197,7 @@ class _TemporalHost:
         return answer
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
-        """Runs a child saga as a child workflow."""
+        """Run a child saga as a child workflow."""
         type_, tenant, correlation = workflow_id.split("/", 2)
         running = SagaStatus.SAGA_STATUS_RUNNING
         try:
@@ -221,13 +221,13 @@ class _TemporalHost:
         return report
 
     async def cancel_child(self, workflow_id: str, reason: str) -> None:
-        """Tells a child saga to end."""
+        """Cancel a child saga."""
         handle = workflow.get_external_workflow_handle(workflow_id)
         with suppress(FailureError):
             await handle.signal(names.SAGA_CANCEL, CancelSagaRequest(id=workflow_id, reason=reason))
 
     async def wait(self, condition: Callable[[], bool], until: datetime | None) -> bool:
-        """Waits by a timer of Temporal."""
+        """Wait until a condition holds, or for a timer of Temporal; return whether it holds."""
         if condition():
             return True
         left = None if until is None else until - workflow.now()
@@ -240,16 +240,16 @@ class _TemporalHost:
         return True
 
     async def checkpoint(self) -> None:
-        """Ends the workflow's task, so that no event can come before what the saga knows by now.
+        """End the workflow's task, so that no event can come before what the saga knows by now.
 
-        Temporal's timers take up to a second, so this is for what is rare. Closing needs none: Temporal
-        refuses to close a workflow to which a signal has just come and has the task done again, but an
-        event that comes between changes nothing of what a saga sends.
+        Temporal's timers take up to a second, so this is for rare cases. Closing a saga needs no
+        checkpoint: Temporal refuses to close a workflow that has just received a signal and has the task
+        repeated, but an event that arrives in between changes nothing about what the saga sends.
         """
         await asyncio.sleep(_MOMENT)
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
-        """Sets the search attributes by which lists find it."""
+        """Set the search attributes by which lists find it."""
         shown = (names.saga_status(status), step[:200])
         if shown != self._shown:
             self._shown = shown

@@ -1,4 +1,4 @@
-"""What commands and sagas share of Temporal: names, attributes, policies, versions, the connection."""
+"""What commands and sagas have in common on Temporal: names, attributes, policies, versions, connection."""
 
 from intent.temporal import names
 from intent.temporal.attributes import SEARCH_ATTRIBUTES, correlation_query

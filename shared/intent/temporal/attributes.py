@@ -1,6 +1,6 @@
-"""What the Temporal UI shows of a batch, and what its workflows are found by.
+"""The attributes of workflows: what the Temporal UI shows of them, and by what they are found.
 
-A batch mixes tenants, commands and stories, so the attributes are lists. Temporal limits one
+A batch mixes tenants, commands and correlations, so its attributes are lists. Temporal limits one
 attribute to 2 KiB; where the correlation ids of a large batch do not fit, each is shortened to
 a prefix that still finds the workflow (`correlation_query` asks for both forms).
 """
@@ -37,7 +37,7 @@ CONTEXT = SearchAttributeKey.for_keyword("IntentContext")
 COMMAND_TYPES = SearchAttributeKey.for_keyword_list("IntentCommandTypes")
 CORRELATION_IDS = SearchAttributeKey.for_keyword_list("IntentCorrelationIds")
 SAGA_STATUS = SearchAttributeKey.for_keyword("IntentSagaStatus")
-"""Where a saga stands: a `SagaStatus` in lower case, without its prefix."""
+"""The status of a saga: a `SagaStatus` in lower case, without its prefix."""
 SAGA_STEP = SearchAttributeKey.for_keyword("IntentSagaStep")
 """The step that a saga is on."""
 
@@ -60,7 +60,7 @@ def _json_size(values: Sequence[str]) -> int:
 
 
 def _fitting(values: Iterable[str]) -> list[str]:
-    """Returns the distinct values, all shortened alike where they would not fit."""
+    """Return the distinct values, all cut to the same length when they would not fit."""
     distinct = list(dict.fromkeys(v for v in values if v))
     if _json_size(distinct) <= _LIMIT:
         return distinct
@@ -72,7 +72,7 @@ def _fitting(values: Iterable[str]) -> list[str]:
 
 
 def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> TypedSearchAttributes:
-    """Returns the search attributes of a batch."""
+    """Return the search attributes of a batch."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(CONTEXT, context),
@@ -84,21 +84,21 @@ def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> Typed
 
 
 def fair_to(tenant: str) -> Priority:
-    """Returns the priority of what is done for a tenant: tenants take turns on a task queue.
+    """Return the priority of a tenant's work: tenants take turns on a task queue.
 
-    Temporal takes keys of up to 64 bytes; longer ids share one by their first.
+    Temporal takes keys of up to 64 bytes; ids that are longer share the key of their first 64.
     """
     return Priority(fairness_key=tenant.encode()[:64].decode(errors="ignore"))
 
 
 def batch_priority(commands: Sequence[CommandEnvelope]) -> Priority:
-    """Returns the priority of a batch: its tenant's, or of nobody's when it mixes tenants fairly."""
+    """Return the priority of a batch: its tenant's, or the default when it mixes tenants."""
     tenants = {command.tenant_id for command in commands}
     return fair_to(tenants.pop()) if len(tenants) == 1 else Priority.default
 
 
 def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
-    """Returns one line for a person, e.g. ``3 PlaceOrder, 1 CancelOrder (2 tenants)``."""
+    """Return one line for a person, e.g. ``3 PlaceOrder, 1 CancelOrder (2 tenants)``."""
     counts = Counter(_short(c.type) for c in commands)
     shown = ", ".join(f"{n} {name}" for name, n in counts.most_common(5))
     tenants = {c.tenant_id for c in commands}
@@ -109,7 +109,7 @@ def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
 def saga_attributes(
     context: str, tenant: str, correlation_id: str, status: SagaStatus.ValueType
 ) -> TypedSearchAttributes:
-    """Returns the search attributes that a saga starts with."""
+    """Return the search attributes that a saga starts with."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(CONTEXT, context),
@@ -121,12 +121,12 @@ def saga_attributes(
 
 
 def saga_summary(type_name: str, tenant: str, correlation: str) -> str:
-    """Returns one line for a person, e.g. ``FulfilOrder o-1 (acme)``."""
+    """Return one line for a person, e.g. ``FulfilOrder o-1 (acme)``."""
     return f"{_short(type_name)} {correlation} ({tenant})"[:200]
 
 
 def correlation_query(correlation_id: str) -> str:
-    """Returns the visibility query that finds every workflow of a correlation."""
+    """Return the visibility query that finds every workflow of a correlation."""
     forms = dict.fromkeys([correlation_id, *(correlation_id[:n] for n in _PREFIXES)])
     quoted = ", ".join('"' + form.replace('"', "") + '"' for form in forms)
     return f"{CORRELATION_IDS.name} IN ({quoted})"

@@ -1,7 +1,8 @@
 """What waits in Temporal for a context: tasks that no worker has taken yet, and sagas by their status.
 
-A process knows what it does itself. That nobody takes a context's work, or that a saga is stuck and
-waits for an operator, only Temporal can tell; so every process asks it now and then, for its metrics.
+A process knows its own work only. Whether some of the context's work is taken by no worker, or a saga
+is stuck and waits for an operator, only Temporal knows; so every process asks at intervals, for its
+metrics.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class QueueBacklog:
     """What waits in a task queue.
 
     Attributes:
-        tasks: How many tasks, about.
-        age: Seconds that the oldest has waited, about.
+        tasks: The approximate number of tasks.
+        age: The approximate number of seconds that the oldest has waited.
     """
 
     tasks: int
@@ -46,8 +47,8 @@ class Backlog:
     """What waits in Temporal for a context.
 
     Attributes:
-        queues: What waits in each task queue.
-        sagas: How many sagas that are under way have each status; empty for a context without sagas.
+        queues: What waits in each task queue, by its name.
+        sagas: The number of running sagas by status; empty for a context without sagas.
     """
 
     queues: Mapping[str, QueueBacklog] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Backlog:
 
 
 class BacklogWatch:
-    """Asks Temporal at intervals what waits for a context.
+    """A watch that asks Temporal at intervals what waits for a context.
 
     Args:
         client: The Temporal client.
@@ -63,6 +64,9 @@ class BacklogWatch:
         queues: Its task queues.
         sagas: Whether it has sagas.
         every: Seconds between two questions.
+
+    Attributes:
+        latest: The last answer; empty when Temporal did not answer.
     """
 
     def __init__(
@@ -77,20 +81,20 @@ class BacklogWatch:
         self.latest = Backlog()
 
     async def start(self) -> None:
-        """Asks from now on, in the background."""
+        """Start to ask, in the background."""
         self._task = asyncio.create_task(self._run(), name="backlog")
 
     async def stop(self) -> None:
-        """Asks no more."""
+        """Stop asking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def ask(self) -> Backlog:
-        """Asks once.
+        """Ask once.
 
         Raises:
-            RPCError: Temporal is away, or does not tell.
+            RPCError: Temporal is unavailable, or refuses to answer.
         """
         queues = {name: await self._queue(name) for name in self._queues}
         sagas = {status: await self._count(status) for status in _STATUSES} if self._sagas else {}
@@ -101,9 +105,9 @@ class BacklogWatch:
             try:
                 self.latest = await self.ask()
             except RPCError as error:
-                # Old figures would tell that all is well while nobody knows.
+                # The last answer would hide that nobody knows.
                 self.latest = Backlog()
-                _log.debug("Temporal does not tell what waits: %s", error.message)
+                _log.debug("Temporal does not say what waits: %s", error.message)
             await asyncio.sleep(self._every)
 
     async def _queue(self, name: str) -> QueueBacklog:
@@ -115,12 +119,12 @@ class BacklogWatch:
                 task_queue_type=kind,
                 report_stats=True,
             )
-            found = await self._client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
-            tasks += found.stats.approximate_backlog_count
-            age = max(age, found.stats.approximate_backlog_age.ToTimedelta().total_seconds())
+            queue = await self._client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
+            tasks += queue.stats.approximate_backlog_count
+            age = max(age, queue.stats.approximate_backlog_age.ToTimedelta().total_seconds())
         return QueueBacklog(tasks, age)
 
     async def _count(self, status: str) -> int:
-        mine = f"IntentContext = '{self._context}' AND ExecutionStatus = 'Running'"
-        query = f"{mine} AND IntentSagaStatus = '{status}'"
+        running = f"IntentContext = '{self._context}' AND ExecutionStatus = 'Running'"
+        query = f"{running} AND IntentSagaStatus = '{status}'"
         return (await self._client.count_workflows(query, rpc_timeout=_TIMEOUT)).count

@@ -1,4 +1,4 @@
-"""Connects to Temporal."""
+"""The connection to Temporal."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _CHECK = timedelta(seconds=2)
 async def connect_temporal(
     settings: Settings, *, metrics_address: str | None = None, interceptors: Sequence[Any] = ()
 ) -> Client:
-    """Connects to Temporal as the settings say.
+    """Connect to Temporal as the settings say.
 
     Args:
         settings: The settings.
         metrics_address: Where the SDK serves its own metrics, ``host:port``, or None.
-        interceptors: See every call; workers of this client have them too.
+        interceptors: What sees every call; workers of this client have them too.
 
     Raises:
         ConfigurationError: Temporal does not answer, or refuses.
@@ -56,34 +56,34 @@ async def connect_temporal(
 
 
 async def temporal_problem(client: Client) -> str:
-    """Returns what is wrong with Temporal in a few words, or an empty string."""
+    """Return what is wrong with Temporal in a few words; empty when it is healthy."""
     try:
-        well = await client.service_client.check_health(timeout=_CHECK)
+        healthy = await client.service_client.check_health(timeout=_CHECK)
     except RPCError as error:
-        return f"Temporal is away: {error.message}"
-    return "" if well else "Temporal is not healthy"
+        return f"Temporal is unavailable: {error.message}"
+    return "" if healthy else "Temporal is not healthy"
 
 
 async def require_search_attributes(client: Client) -> None:
-    """Checks that the namespace has the platform's search attributes.
+    """Check that the namespace has the platform's search attributes.
 
     Raises:
-        ConfigurationError: Some are missing, which would have every batch refused.
+        ConfigurationError: Some are missing; Temporal would refuse every batch.
     """
     try:
         known = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace), timeout=_CHECK
         )
     except RPCError as error:
-        # Where the service may not ask, as on Temporal Cloud, whoever set the namespace up has to know.
+        # Where the service may not ask, as on Temporal Cloud, whoever set up the namespace is responsible.
         _log.info("the search attributes of the namespace are not checked: %s", error.message)
         return
     missing = sorted(SEARCH_ATTRIBUTES.keys() - known.custom_attributes.keys())
     if missing:
-        creates = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
+        flags = " ".join(f"--name {name} --type {SEARCH_ATTRIBUTES[name]}" for name in missing)
         raise ConfigurationError(
             f"the Temporal namespace {client.namespace} lacks search attributes; create them with "
-            f"`temporal operator search-attribute create {creates}`"
+            f"`temporal operator search-attribute create {flags}`"
         )
 
 

@@ -1,4 +1,4 @@
-"""Payloads as binary proto, which is smaller and faster to read than JSON."""
+"""The data converter: payloads as binary proto, which is smaller and faster to read than JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether new workflows begin on the version that this process is."""
+"""Whether new workflows start on the version that this process is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMEOUT = timedelta(seconds=5)
 
 
 class CurrentVersion:
-    """Asks Temporal at intervals which version gets the new workflows of a task queue.
+    """A watch that asks Temporal at intervals which version gets the new workflows of a task queue.
 
     Args:
         client: The Temporal client.
@@ -44,12 +44,12 @@ class CurrentVersion:
         self._is_current = not build
 
     def is_current(self) -> bool:
-        """Tells whether all new workflows begin on this version, as far as is known; a ramp shares them."""
+        """Return whether all new workflows start on this version, as far as is known; a ramp splits them."""
         return self._is_current
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Asks in the background while the context manager is entered."""
+        """Ask in the background while the context manager is entered."""
         if not self._build:
             yield
             return
@@ -61,21 +61,21 @@ class CurrentVersion:
             await asyncio.wait([task])
 
     async def ask(self) -> bool:
-        """Asks once.
+        """Ask once.
 
         Raises:
-            RPCError: Temporal is away, or does not tell.
+            RPCError: Temporal is unavailable, or refuses to answer.
         """
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace,
             task_queue=TaskQueue(name=self._queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
-        found = await self._client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
-        routing = found.versioning_info
+        queue = await self._client.workflow_service.describe_task_queue(request, timeout=_TIMEOUT)
+        routing = queue.versioning_info
         current = routing.current_deployment_version
-        shared = routing.ramping_version_percentage > 0
-        return not shared and (current.deployment_name, current.build_id) == (
+        ramping = routing.ramping_version_percentage > 0
+        return not ramping and (current.deployment_name, current.build_id) == (
             self._deployment,
             self._build,
         )
@@ -86,5 +86,5 @@ class CurrentVersion:
                 self._is_current = await self.ask()
             except RPCError as error:
                 self._is_current = False
-                _log.debug("Temporal does not tell the current version: %s", error.message)
+                _log.debug("Temporal does not say which version is current: %s", error.message)
             await asyncio.sleep(self._every)

@@ -46,43 +46,43 @@ SAGA_CANCEL = "cancel"
 """The signal by which an operator cancels a saga; its argument is a `CancelSagaRequest`."""
 
 SAGA_REPORT = "report"
-"""The query that a running saga answers with a `SagaReport`; one that has ended has it as result."""
+"""The query that a running saga answers with a `SagaReport`; of one that has ended it is the result."""
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
-"""How long the server waits for a killed worker before it hands its work to another.
+"""How long the server waits for a worker that was killed before it hands its work to another.
 
-Temporal's default of 10 s would keep commands in flight at a kill waiting for as long.
+With Temporal's default of 10 s the commands that are in flight at a kill would wait that long.
 """
 
 SAGA_TASK_TIMEOUT = timedelta(seconds=10)
-"""The same for sagas, for which nobody waits: under load a task that is taken for lost costs twice."""
+"""The same for sagas, for which nobody waits: under load a task considered lost is done twice."""
 
 
 def command_queue(context: str) -> str:
-    """Returns the task queue of a context's commands."""
+    """Return the task queue of a context's commands."""
     return f"{context}-commands"
 
 
 def saga_queue(context: str) -> str:
-    """Returns the task queue of a context's sagas."""
+    """Return the task queue of a context's sagas."""
     return f"{context}-sagas"
 
 
 def port_activity(context: str, port: str) -> str:
-    """Returns the name of the activity that calls a port of a context."""
+    """Return the name of the activity that calls a port of a context."""
     return f"{context}.{port}"
 
 
 def saga_status(status: SagaStatus.ValueType) -> str:
-    """Returns a saga's status as lists show and find it, e.g. ``waiting``."""
+    """Return a saga's status as lists show it and filter by it, e.g. ``waiting``."""
     return SagaStatus.Name(status).removeprefix("SAGA_STATUS_").lower()
 
 
 def batch_workflow_prefix(context: str) -> str:
-    """Returns what the ids of a context's batch workflows begin with."""
+    """Return the prefix of the ids of a context's batch workflows."""
     return f"{context}/commands/"
 
 
 def saga_workflow_id(saga: str, tenant: str, correlation: str) -> str:
-    """Returns the id of the one saga for a tenant and a correlation."""
+    """Return the id of the one saga for a tenant and a correlation."""
     return f"{saga}/{tenant}/{correlation}"

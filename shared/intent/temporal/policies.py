@@ -1,18 +1,19 @@
 """Which errors are retried, for how long, and which never.
 
-- **handle** retries while the store is away, after a time-out and after a defect of the platform
-  itself, without end, from 0.1 s doubling to 5 s. A rejection, a broken contract, an unexpected
-  version and a handler that raises are outcomes and never retried.
-- **project** retries three times while the store is away; the projection's own loop goes on by
-  itself. A projection that raises has its own backoff and fails nothing.
-- **route** retries while Temporal or the store is away, without end, from 0.1 s doubling to 30 s. A
-  saga that is over is no error: the event is late, not lost.
-- **route_command** is retried by the workflow that calls it, while the target is away; a rejection
-  is its outcome. A saga tries the quick way once, for 7 s, then the server's retries, without end,
-  from 0.2 s doubling to 30 s.
-- **a port** of a context is called again until it answers, without end, from 0.5 s doubling to 60 s.
+- **handle** is retried while the store is unavailable, after a time-out and after a defect of the
+  platform itself, without end, with pauses from 0.1 s doubling to 5 s. A rejection, a broken contract,
+  an unexpected version and a handler that raises are outcomes and never retried.
+- **project** is tried three times while the store is unavailable; the projection's own loop continues
+  by itself. A projection that raises has its own backoff and fails nothing.
+- **route** is retried while Temporal or the store is unavailable, without end, with pauses from 0.1 s
+  doubling to 30 s. A saga that has ended is no error: the event is late, not lost.
+- **route_command** is retried by the workflow that calls it, while the target is unavailable; a
+  rejection is its outcome. A saga tries once within its own process, for 7 s, then leaves the retries
+  to the server, without end, with pauses from 0.2 s doubling to 30 s.
+- **a port** of a context is called again until it answers, without end, with pauses from 0.5 s
+  doubling to 60 s.
 
-Repeating a step is harmless: commands carry ids, projections checkpoints, deliveries event ids.
+Repeating a step is harmless: commands have ids, projections checkpoints, deliveries event ids.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ HANDLE_RETRY = _doubling(0.1, 5)
 HANDLE_TIMEOUT = timedelta(seconds=30)
 
 ROUND = timedelta(minutes=5)
-"""After so long a step that must be done is begun anew, so that history is looked after."""
+"""How long a step that must be done is tried before it starts over, so that history can be checked."""
 
 PROJECT_RETRY = _doubling(0.1, 1, attempts=3)
 PROJECT_TIMEOUT = timedelta(seconds=10)
@@ -65,8 +66,8 @@ QUICK_ROUTE_TIMEOUT = timedelta(seconds=7)
 
 SLOW_ROUTE_RETRY = _doubling(0.2, 30)
 SLOW_ROUTE_TIMEOUT = timedelta(seconds=12)
-"""A little longer than the router waits; after a kill the server tries again no later than this."""
+"""A little longer than the router waits; after a kill the server retries within this time."""
 
 PORT_RETRY = _doubling(0.5, 60)
 PORT_HEARTBEAT = timedelta(seconds=5)
-"""After so long a silence a call counts as dead with its process, and is made again."""
+"""After so long without a heartbeat a call counts as lost with its process, and is made again."""

@@ -1,9 +1,9 @@
-"""Temporal's Worker Versioning: which version of the code goes on with which workflow.
+"""Temporal's Worker Versioning: which version of the code continues which workflow.
 
 A process that has a build id is one version of its context's worker deployment. A workflow that is
 started eagerly begins in the process that starts it; any other begins on the deployment's current
-version. From its second task on the behaviour of its type decides: it stays with the version that it
-began on (pinned), or follows the current one (auto-upgrade).
+version. From its second task on the behaviour of its type decides: it stays with the version on which
+it began (pinned), or follows the current one (auto-upgrade).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Versioning:
 
     @property
     def config(self) -> WorkerDeploymentConfig | None:
-        """What a worker is told, or None when the process is unversioned.
+        """The configuration of a worker, or None when the process is unversioned.
 
-        Workflow types follow the current version unless their definition says otherwise: so does
-        `ProcessCommands`, whose batches must go on when the version that began them is gone.
+        Workflow types follow the current version unless their definition says otherwise. So does
+        `ProcessCommands`, whose batches must continue when the version on which they began is gone.
         """
         if not self.build:
             return None
@@ -51,14 +51,14 @@ class Versioning:
         )
 
     def behavior(self, saga: str) -> VersioningBehavior:
-        """Returns what the definition of a saga's workflow says, by the saga's name."""
+        """Return the versioning behaviour of a saga's workflow, by the saga's name."""
         if not self.build:
             return VersioningBehavior.UNSPECIFIED
         pinned = saga in self.pinned or _ALL in self.pinned
         return VersioningBehavior.PINNED if pinned else VersioningBehavior.AUTO_UPGRADE
 
     def require_known(self, sagas: Collection[str]) -> None:
-        """Makes sure that only sagas of the context are pinned.
+        """Check that only sagas of the context are pinned.
 
         Raises:
             ConfigurationError: A pinned saga is not among `sagas`.

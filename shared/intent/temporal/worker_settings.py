@@ -1,4 +1,4 @@
-"""Sizes of a Temporal worker."""
+"""The sizes of a Temporal worker, and its version."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["WorkerSettings"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Sizes of a worker, and the version it is.
+    """The sizes of a worker, and its version.
 
     Attributes:
         workflow_tasks: Workflow tasks handled at once.
         activities: Activities, local and other, handled at once.
         saga_commands: Commands and calls of sagas under way at once. A task of a saga's workflow
-            holds its slot while its commands are under way, so as many are handled at once.
+            holds its slot while its commands are under way, so as many tasks are handled at once.
         cached_workflows: Workflows kept in memory between their tasks.
-        drain: Seconds that work in flight may take at shutdown.
+        drain: Seconds that work in flight may take to finish at shutdown.
         versioning: The version of the code that the worker runs.
     """
 
