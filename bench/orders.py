@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
+from intent.origin import Origin, TraceContext
 from intent.records import StreamKey
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent_contracts.orders.v1 import LineChanged, Money, OrderLine, OrderPlaced
@@ -30,13 +31,16 @@ def order(number: int, events: Sequence[EventWrite]) -> StreamAppend:
     """Return the append of a new order with these events, recorded by one command."""
     command_id = uuid4()
     write = CommandWrite(
-        command_id=command_id,
+        origin=Origin(
+            tenant=f"tenant-{number % TENANTS}",
+            command_id=command_id,
+            correlation_id=str(uuid4()),
+            actor="bench",
+            trace=TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ),
         fingerprint=command_id.bytes * 2,
         outcome=b"o" * 140,
         events=events,
-        correlation_id=str(uuid4()),
-        actor="bench",
-        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         workflow_id=f"orders/batch/{number // 256}",
     )
     return StreamAppend(StreamKey(f"tenant-{number % TENANTS}", "Order", uuid4().hex), 0, [write])

@@ -89,11 +89,11 @@ def raw_columns(batch: Sequence[StreamAppend], positions: Iterator[int], now: An
             event.type,
             event.schema_version,
             event.data,
-            command.command_id,
-            command.correlation_id,
-            command.causation_id,
-            command.actor,
-            command.traceparent,
+            command.origin.command_id,
+            command.origin.correlation_id,
+            command.origin.causation_id,
+            command.origin.actor,
+            command.origin.trace.parent,
             now,
         )
         for stream in batch

@@ -93,6 +93,7 @@ class LogEntry(NamedTuple):
         actor: Who asked.
         traceparent: The trace that it belongs to, as a W3C traceparent, or empty.
         recorded_at: When it was recorded, with time zone.
+        tracestate: What belongs to that trace, as a W3C tracestate, or empty.
     """
 
     position: int
@@ -110,3 +111,4 @@ class LogEntry(NamedTuple):
     actor: str
     traceparent: str
     recorded_at: datetime
+    tracestate: str = ""

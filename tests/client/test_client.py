@@ -80,7 +80,7 @@ async def test_one_connection_serves_many_tenants(orders: Served) -> None:
     globex = client.acting(tenant="globex", actor="user:bob")
     await client.execute(place())
     await globex.execute(place())
-    callers = [(request.tenant, request.actor) for request in orders.router.requests]
+    callers = [(request.origin.tenant, request.origin.actor) for request in orders.router.requests]
     assert callers == [("acme", "dev"), ("globex", "user:bob")]
 
 
@@ -94,7 +94,7 @@ class Refusing:
         self.arrivals: list[float] = []
 
     async def handle(self, request: CommandRequest) -> CommandResult:
-        self.ids[str(request.command_id)] += 1
+        self.ids[str(request.origin.command_id)] += 1
         self.arrivals.append(asyncio.get_running_loop().time())
         if self._errors:
             raise self._errors.pop(0)

@@ -15,6 +15,7 @@ from intent.commands.requests import CommandRequest
 from intent.contracts import Registry
 from intent.errors import Overloaded
 from intent.model import load_context
+from intent.origin import Origin
 from intent.records import CommandKey
 from intent_contracts.intent.v1 import CommandEnvelope
 from intent_contracts.orders.v1 import PlaceOrder
@@ -24,7 +25,7 @@ CONTRACT = load_context("orders").bind(Registry.load()).registry.command("orders
 
 def pending(tenant: str, name: str = "", size: int = 100) -> Pending:
     command_id = uuid4()
-    request = CommandRequest(CONTRACT, PlaceOrder(), tenant, command_id, correlation_id="")
+    request = CommandRequest(CONTRACT, PlaceOrder(), Origin(tenant, command_id, ""))
     made = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size, request)
     loop = asyncio.get_running_loop()
     made.waiters.append(Waiter(loop.create_future(), loop.time(), applied_only=True, joined=False))

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 from intent.client import IntentClient
 from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
+from intent.origin import Origin, TraceContext
 from intent.service import ServiceSettings
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent.store.postgres import PostgresEventStore
@@ -31,6 +32,7 @@ from ..support.databases import Database
 
 CONSUME = "/intent.v1.Consumers/Consume"
 NAME = "shipping.known-orders"
+TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
 TIMEOUT = 90.0
 QUICK = ConsumerSettings(
     first_retry=0.01, longest_retry=0.02, lease=8.0, save_every=0.02, drain=0.5, progress_every=0.2
@@ -112,7 +114,8 @@ class Cluster:
             else EventWrite(uuid4(), event.DESCRIPTOR.full_name, 2, event.SerializeToString())
             for event in events or ("orders.v1.OrderConfirmed",)
         ]
-        command = CommandWrite(uuid4(), b"", b"", writes, correlation_id="correlation-1", actor="user:ann")
+        origin = Origin(tenant, uuid4(), "correlation-1", actor="user:ann", trace=TRACE)
+        command = CommandWrite(origin, b"", b"", writes)
         result = await self.store.append([StreamAppend(stream, version, [command])])
         self._versions[stream] = version + len(writes)
         return result.position

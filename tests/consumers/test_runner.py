@@ -12,10 +12,11 @@ from google.protobuf.message import Message
 from intent.client import ConsumerRunner, IntentClient
 from intent.errors import PermissionDenied, Rejected, Unavailable
 from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of, consumes
+from intent.origin import Origin
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
-from .cluster import NAME, TIMEOUT, Cluster, Process, until
+from .cluster import NAME, TIMEOUT, TRACE, Cluster, Process, until
 
 
 class NoteOrders(Consumer):
@@ -79,15 +80,12 @@ async def test_commands_follow_from_events_with_ids_of_their_own(cluster: Cluste
     (event, *_) = await cluster.store.read_log(0, 1)
     note, *statuses = sent.commands
     assert note.command == NoteOrder(order_id="o-1", customer_id="ann")
-    assert note.command_id == command_id_of(NAME, event.event_id, "1")
-    assert (note.tenant, note.correlation_id, note.causation_id) == (
-        "acme",
-        "correlation-1",
-        str(event.event_id),
+    command_id = command_id_of(NAME, event.event_id, "1")
+    assert note.origin == Origin(
+        "acme", command_id, "correlation-1", str(event.event_id), f"consumer:{NAME}", TRACE
     )
-    assert note.actor == f"consumer:{NAME}"
     assert [sent.command.status for sent in statuses] == ["placed", "confirmed"]  # type: ignore[attr-defined]
-    assert len({command.command_id for command in sent.commands}) == 3
+    assert len({command.origin.command_id for command in sent.commands}) == 3
     assert (runner.figures.handled, runner.figures.failures, runner.figures.connected) == (2, 0, False)
 
 
@@ -96,7 +94,7 @@ async def test_a_redelivered_event_has_the_same_command_ids(cluster: Cluster, pr
     sent, ids = Sent(), []
 
     def reject_once(intended: IntendedCommand) -> None:
-        ids.append(intended.command_id)
+        ids.append(intended.origin.command_id)
         if len(ids) == 2:
             raise Rejected("NOT_NOW", "not now")
 
@@ -127,7 +125,7 @@ async def test_it_handles_events_concurrently_and_each_stream_in_order(
     async with running(process.client(), NoteOrders(), sent):
         await sent.has(36)
     assert 1 < sent.most <= NoteOrders.concurrency
-    causes = [UUID(command.causation_id) for command in sent.commands]
+    causes = [UUID(command.origin.causation_id) for command in sent.commands]
     log = {entry.event_id: entry for entry in await cluster.store.read_log(0, 100)}
     for order in {entry.aggregate_id for entry in log.values()}:
         versions = [log[cause].version for cause in causes if log[cause].aggregate_id == order]
@@ -210,7 +208,7 @@ async def test_it_joins_again_after_the_process_has_restarted(cluster: Cluster) 
         recorded = {str(entry.event_id) for entry in await cluster.store.read_log(0, 100)}
 
         async def all_handled() -> bool:
-            return {command.causation_id for command in sent.commands} == recorded
+            return {command.origin.causation_id for command in sent.commands} == recorded
 
         await until(all_handled)
         assert runner.figures.connected
@@ -235,7 +233,7 @@ async def test_two_runners_share_the_work(cluster: Cluster, process: Process) ->
         await until(done)
     assert one.commands
     assert two.commands
-    assert len({command.command_id for command in [*one.commands, *two.commands]}) == 40
+    assert len({command.origin.command_id for command in [*one.commands, *two.commands]}) == 40
 
 
 async def test_a_runner_that_is_refused_raises(process: Process) -> None:

@@ -18,7 +18,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry, SagaContract
-from intent.envelopes import recorded_event
+from intent.envelopes import current_event
 from intent.model import BoundContext, discover
 from intent.records import StreamKey
 from intent.sagas import NeverStarted, Port, Saga, SagaIdentity, SagaRun
@@ -194,7 +194,7 @@ class World:
         """Deliver what a context recorded to sagas and reactions."""
         for entry in await context.store.read_log(context.delivered, 1000):
             context.delivered = entry.position
-            event = recorded_event(context.bound.name, entry)
+            event = current_event(context.bound, entry)
             message = REGISTRY.events[event.type].message.FromString(event.data)
             self.story.append(f"  {event.type.rpartition('.')[2]} of {event.aggregate_id}")
             if event.type in self.reactions:

@@ -14,6 +14,7 @@ import asyncpg
 from google.protobuf.message import Message
 from intent.contracts import ReadModelContract, Registry
 from intent.model import BoundContext, Projection
+from intent.origin import Origin
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSettings, ProjectionSupervisor
 from intent.projections.tables import ensure_tables
@@ -179,7 +180,7 @@ def _command(events: Sequence[Message]) -> CommandWrite:
         )
         for event in events
     ]
-    return CommandWrite(uuid4(), b"fingerprint", b"", writes, actor="user:ann")
+    return CommandWrite(Origin("", uuid4(), "", actor="user:ann"), b"fingerprint", b"", writes)
 
 
 async def until_at(supervisor: ProjectionSupervisor, position: int, *names: str) -> None:

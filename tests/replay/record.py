@@ -16,6 +16,7 @@ from intent.commands import CommandRequest
 from intent.contracts import Registry
 from intent.dev.platform import LocalPlatform
 from intent.model import load_context
+from intent.origin import Origin
 from intent.process.assembly import CommandPath, ContextProcess
 from intent.settings.config import load_settings
 from intent.temporal import data_converter
@@ -43,7 +44,8 @@ SCENARIOS: dict[str, Sequence[Message]] = {
 
 async def _run(path: CommandPath, registry: Registry, commands: Sequence[Message], story: str) -> None:
     requests = [
-        CommandRequest(registry.command(c.DESCRIPTOR.full_name), c, "acme", uuid4(), story) for c in commands
+        CommandRequest(registry.command(c.DESCRIPTOR.full_name), c, Origin("acme", uuid4(), story))
+        for c in commands
     ]
     await asyncio.gather(*(path.router.handle(request) for request in requests), return_exceptions=True)
 

@@ -17,8 +17,10 @@ from intent.commands.outcomes import restored
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.consumers import ConsumerServing
 from intent.contracts import Registry
+from intent.envelopes import command_envelope
 from intent.errors import NotFound, Rejected, Unavailable, error_of
 from intent.model import BoundContext, Page
+from intent.origin import TraceContext
 from intent.read_models.folding import Folder, RowId, StoredRow, Upsert
 from intent.read_models.shape import TableShape
 from intent.records import CommandKey
@@ -34,7 +36,6 @@ from intent.store.memory import MemoryEventStore
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
 from intent_contracts.intent.v1 import (
     CancelSagaRequest,
-    CommandEnvelope,
     CommandOutcome,
     CommandResult,
     CommandStatus,
@@ -201,7 +202,7 @@ class MemoryRouter:
 
     async def submit(self, request: CommandRequest) -> SubmittedCommand:
         self._begin(request)
-        return SubmittedCommand(request.command_id, "batch/orders/1")
+        return SubmittedCommand(request.origin.command_id, "batch/orders/1")
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str = "") -> CommandReport:
         stored = await self._store.command(CommandKey(tenant, command_id))
@@ -229,16 +230,11 @@ class MemoryRouter:
         return task
 
     async def _handle(self, request: CommandRequest) -> CommandOutcome:
-        envelope = CommandEnvelope(
-            tenant_id=request.tenant,
-            command_id=str(request.command_id),
-            type=request.contract.type,
-            data=request.command.SerializeToString(deterministic=True),
-            correlation_id=request.correlation_id,
-            causation_id=request.causation_id,
-            actor=request.actor,
+        envelope = command_envelope(
+            request.origin,
+            request.contract.type,
+            request.command.SerializeToString(deterministic=True),
             expected_version=request.expected_version,
-            traceparent=request.traceparent,
         )
         envelope.received_at.GetCurrentTime()
         async with self._one_at_a_time:
@@ -309,9 +305,9 @@ class Counting:
 
     calls: Counter[str] = field(default_factory=Counter)
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
         self.calls[method] += 1
-        return NoTracer().start(method, traceparent)
+        return NoTracer().start(method, trace)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from intent.commands.requests import CommandRequest
 from intent.errors import Overloaded, StoreUnavailable
+from intent.origin import NO_TRACE, Origin, TraceContext
 from intent.service import DevIdentityProvider
 from intent_contracts.intent.v1 import (
     CommandResult,
@@ -48,7 +49,7 @@ async def test_a_command_returns_its_result(orders: Served, generic: bool) -> No
 
 
 async def test_metadata_reaches_the_command(orders: Served) -> None:
-    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    trace = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
     command_id = uuid4()
     await call(
         orders,
@@ -60,21 +61,22 @@ async def test_metadata_reaches_the_command(orders: Served) -> None:
         x_causation_id="cause-1",
         x_expected_version="0",
         x_consistency="applied",
-        traceparent=trace,
+        traceparent=trace.parent,
+        tracestate=trace.state,
     )
     request: CommandRequest = orders.router.requests[0]
-    assert (request.tenant, request.actor, request.command_id) == ("acme", "user:ann", command_id)
-    assert (request.correlation_id, request.causation_id) == ("correlation-1", "cause-1")
-    assert (request.expected_version, request.applied_only, request.traceparent) == (0, True, trace)
+    assert request.origin == Origin("acme", command_id, "correlation-1", "cause-1", "user:ann", trace)
+    assert (request.expected_version, request.applied_only) == (0, True)
 
 
 async def test_what_the_caller_leaves_out_is_filled_in(orders: Served) -> None:
     answer = await call(orders, PLACE, place().SerializeToString(), traceparent="garbage")
     result = CommandResult.FromString(answer.data)
     request: CommandRequest = orders.router.requests[0]
-    assert UUID(result.command_id) == request.command_id
-    assert request.correlation_id == result.command_id
-    assert (request.expected_version, request.applied_only, request.traceparent) == (None, False, "")
+    origin = request.origin
+    assert UUID(result.command_id) == origin.command_id
+    assert origin.correlation_id == result.command_id
+    assert (request.expected_version, request.applied_only, origin.trace) == (None, False, NO_TRACE)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ async def test_a_business_rule_is_a_failed_precondition_with_its_reason(orders: 
 async def test_a_failure_carries_the_generated_command_id(orders: Served) -> None:
     await call(orders, PLACE, place().SerializeToString())
     answer = await call(orders, PLACE, place().SerializeToString())
-    assert UUID(answer.trailers["x-command-id"]) == orders.router.requests[-1].command_id
+    assert UUID(answer.trailers["x-command-id"]) == orders.router.requests[-1].origin.command_id
 
 
 async def test_a_repeated_rejection_is_marked(orders: Served) -> None:

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from intent.commands.requests import CommandRequest
 from intent.errors import ConfigurationError, NotFound, PermissionDenied
+from intent.origin import TraceContext
 from intent.service import Probe, ServiceSettings
 from intent.telemetry.spans import CallSpan
 from intent_contracts.intent.v1 import CommandResult
@@ -221,7 +222,7 @@ async def test_a_watcher_of_health_does_not_delay_the_shutdown(orders: Served) -
 class Span:
     """Records its calls."""
 
-    traceparent: str
+    trace: TraceContext
     calls: list[object] = field(default_factory=list)
 
     def caller(self, tenant: str, actor: str) -> None:
@@ -240,9 +241,9 @@ class Tracer:
 
     spans: dict[str, Span] = field(default_factory=dict)
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
-        span = self.spans[method] = Span("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-        span.calls.append(traceparent)
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
+        span = self.spans[method] = Span(TraceContext("00-" + "a" * 32 + "-" + "b" * 16 + "-01"))
+        span.calls.append(trace)
         return span
 
 
@@ -253,7 +254,7 @@ async def test_a_tracer_sees_each_call_and_its_span_is_passed_on_with_the_comman
         data = place().SerializeToString()
         method = "/orders.v1.Orders/PlaceOrder"
         await call(orders, method, data, traceparent=trace, x_actor="ann", x_correlation_id="c-1")
-        assert tracer.spans[method].calls == [trace, ("acme", "ann"), "c-1", ("OK", "")]
-        assert orders.router.requests[0].traceparent == tracer.spans[method].traceparent
+        assert tracer.spans[method].calls == [TraceContext(trace), ("acme", "ann"), "c-1", ("OK", "")]
+        assert orders.router.requests[0].origin.trace == tracer.spans[method].trace
         await call(orders, method, data, x_correlation_id="c-1")
         assert tracer.spans[method].calls[-1] == ("FAILED_PRECONDITION", "ORDER_ALREADY_PLACED")

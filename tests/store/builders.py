@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
+from intent.origin import Origin
 from intent.records import LogEntry, Snapshot, StreamKey
 from intent.store import (
     Appended,
@@ -28,13 +30,17 @@ def event(data: bytes = b"data", kind: str = "orders.v1.OrderPlaced", schema_ver
 
 
 def command(
-    events: int | Sequence[EventWrite] = 1, known_as: UUID | None = None, **more: str
+    events: int | Sequence[EventWrite] = 1, known_as: UUID | None = None, workflow_id: str = "", **origin: Any
 ) -> CommandWrite:
     """A command that records so many events, or these."""
     made = [event() for _ in range(events)] if isinstance(events, int) else events
     command_id = known_as or uuid4()
     return CommandWrite(
-        command_id, b"fingerprint-" + command_id.bytes, b"outcome-" + command_id.bytes, made, **more
+        Origin(**{"tenant": "", "command_id": command_id, "correlation_id": "", **origin}),
+        b"fingerprint-" + command_id.bytes,
+        b"outcome-" + command_id.bytes,
+        made,
+        workflow_id,
     )
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from intent.errors import InvalidCommand
+from intent.origin import TraceContext
 from intent.records import CommandKey, Snapshot
 from intent.store import EventStore, LogFilter, StoredCommand
 
@@ -42,7 +43,7 @@ class AppendContract:
             correlation_id="corr",
             causation_id="cause",
             actor="ann",
-            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            trace=TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1,b=ü"),
             workflow_id="batch/orders/1",
         )
         await store.append([to(key("a"), 0, cause)])
@@ -57,12 +58,12 @@ class AppendContract:
             b"\x00\xff",
         )
         assert (entry.command_id, entry.correlation_id, entry.causation_id, entry.actor) == (
-            cause.command_id,
+            cause.origin.command_id,
             "corr",
             "cause",
             "ann",
         )
-        assert entry.traceparent == cause.traceparent
+        assert (entry.traceparent, entry.tracestate) == cause.origin.trace
         assert abs(entry.recorded_at - datetime.now(UTC)) < timedelta(minutes=5)
 
     async def test_a_wrong_expected_version_writes_nothing_of_that_stream_only(
@@ -77,7 +78,7 @@ class AppendContract:
         assert written(result, 1) == [2]
         assert conflict(result, 2).version == 0
         assert await store.position() == 2
-        assert await store.command(CommandKey(ACME, refused.command_id)) is None
+        assert await store.command(CommandKey(ACME, refused.origin.command_id)) is None
 
     async def test_a_known_command_id_writes_nothing_of_that_stream_and_gives_what_is_kept(
         self, store: EventStore
@@ -85,15 +86,15 @@ class AppendContract:
         first = command(2, workflow_id="batch/1")
         await store.append([to(key("a"), 0, first)])
 
-        again, beside = command(1, known_as=first.command_id), command(1)
+        again, beside = command(1, known_as=first.origin.command_id), command(1)
         result = await store.append([to(key("a"), 2, beside, again), to(key("b"))])
 
         refused = conflict(result, 0)
-        stored = StoredCommand(first.command_id, first.fingerprint, first.outcome, 2, "batch/1")
+        stored = StoredCommand(first.origin.command_id, first.fingerprint, first.outcome, 2, "batch/1")
         assert refused.version == 2
-        assert refused.duplicates == {first.command_id: stored}
+        assert refused.duplicates == {first.origin.command_id: stored}
         assert written(result, 1) == [3]
-        assert await store.command(CommandKey(ACME, beside.command_id)) is None
+        assert await store.command(CommandKey(ACME, beside.origin.command_id)) is None
 
     async def test_a_command_id_counts_once_per_tenant_whatever_the_aggregate(
         self, store: EventStore
@@ -118,7 +119,7 @@ class AppendContract:
 
         assert written(result, 0) == [3, 3]
         assert written(result, 1) == [3]
-        kept = await store.command(CommandKey(ACME, rejected.command_id))
+        kept = await store.command(CommandKey(ACME, rejected.origin.command_id))
         assert kept is not None
         assert (kept.position, kept.outcome) == (3, rejected.outcome)
         loaded = await store.load([key("b")], [])
@@ -167,8 +168,9 @@ class ReadContract:
         await store.append([to(key("a"), 0, one, two), to(key("a", GLOBEX))])
 
         unknown = CommandKey(ACME, uuid4())
-        elsewhere = CommandKey(GLOBEX, one.command_id)
-        asked = [CommandKey(ACME, one.command_id), CommandKey(ACME, two.command_id), unknown, elsewhere]
+        elsewhere = CommandKey(GLOBEX, one.origin.command_id)
+        own = [CommandKey(ACME, write.origin.command_id) for write in (one, two)]
+        asked = [*own, unknown, elsewhere]
         loaded = await store.load([key("a"), key("none")], asked)
 
         assert set(loaded.streams) == {key("a"), key("none")}

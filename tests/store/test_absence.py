@@ -122,7 +122,7 @@ async def test_repeating_what_a_crash_interrupted_has_one_effect_each(
     assert sorted(entry.event_id for entry in log) == sorted(expected)
     for append in appends:
         for sent in append.commands:
-            assert await store.command(CommandKey(ACME, sent.command_id)) is not None
+            assert await store.command(CommandKey(ACME, sent.origin.command_id)) is not None
 
 
 async def persevere(store: EventStore, append: StreamAppend) -> None:
@@ -134,7 +134,7 @@ async def persevere(store: EventStore, append: StreamAppend) -> None:
             await asyncio.sleep(0)
             continue
         assert isinstance(outcome, Appended) or set(outcome.duplicates) == {
-            sent.command_id for sent in append.commands
+            sent.origin.command_id for sent in append.commands
         }
         return
 

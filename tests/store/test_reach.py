@@ -85,7 +85,7 @@ CALLS: dict[str, Callable[[PostgresEventStore], Awaitable[object]]] = {
     "conflict": conflict,
     "load with a snapshot": lambda store: store.load([key("long")], []),
     "load many": lambda store: store.load([key(f"o-{n}") for n in range(10)], []),
-    "load a command": lambda store: store.command(CommandKey(ACME, command().command_id)),
+    "load a command": lambda store: store.command(CommandKey(ACME, command().origin.command_id)),
     "read a page": lambda store: store.read_log(1_000, 10),
     "read positions": lambda store: store.read_positions([7, 1_000]),
     "read a stream": lambda store: store.read_stream(key("long"), 1_000, 10),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from intent.origin import Origin, TraceContext
 from intent.records import CommandKey, LogEntry, Snapshot, StreamKey
 from intent.store import (
     Appended,
@@ -46,8 +47,11 @@ def commands(draw: st.DrawFn, command_id: UUID) -> CommandWrite:
         EventWrite(draw(st.uuids()), kind, draw(st.integers(1, 3)), draw(st.binary(max_size=8)))
         for kind in draw(st.lists(st.sampled_from(TYPES), max_size=3))
     ]
-    texts = draw(st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT))
-    return CommandWrite(command_id, draw(st.binary(max_size=4)), draw(st.binary(max_size=8)), events, *texts)
+    correlation, causation, actor, workflow = draw(st.tuples(TEXT, TEXT, TEXT, TEXT))
+    trace = draw(st.builds(TraceContext, TEXT, TEXT))
+    origin = Origin("", command_id, correlation, causation, actor, trace)
+    outcome = draw(st.binary(max_size=8))
+    return CommandWrite(origin, draw(st.binary(max_size=4)), outcome, events, workflow)
 
 
 @st.composite

@@ -15,6 +15,7 @@ from intent.commands import CommandRequest
 from intent.contracts import Registry
 from intent.dev.services import TemporalServer
 from intent.model import BoundContext, load_context
+from intent.origin import Origin
 from intent.process.assembly import CommandPath, ContextProcess
 from intent.projections.tables import ensure_tables
 from intent.settings.config import Settings, load_settings
@@ -95,10 +96,7 @@ def request_of(bound: BoundContext) -> Requests:
         return CommandRequest(
             contract=bound.registry.command(command.DESCRIPTOR.full_name),
             command=command,
-            tenant=tenant,
-            command_id=command_id or uuid4(),
-            correlation_id=correlation or uuid4().hex,
-            actor="user:ann",
+            origin=Origin(tenant, command_id or uuid4(), correlation or uuid4().hex, actor="user:ann"),
             expected_version=expected,
             applied_only=applied_only,
         )

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from intent.origin import NO_TRACE, TraceContext
 from intent.settings.config import load_settings
-from intent.telemetry.otel import OtelTracing, current_traceparents
-from intent.telemetry.traceparents import context_of, traceparent_of
+from intent.telemetry.otel import OtelTracing, current_traces
+from intent.telemetry.trace_contexts import context_of, trace_of
 from intent.telemetry.tracing import NoTracing, setup_tracing
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-_A = "00-" + "a" * 32 + "-" + "1" * 16 + "-01"
-_B = "00-" + "b" * 32 + "-" + "2" * 16 + "-01"
-_UNSAMPLED = "00-" + "c" * 32 + "-" + "3" * 16 + "-00"
+_A = TraceContext("00-" + "a" * 32 + "-" + "1" * 16 + "-01", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")
+_B = TraceContext("00-" + "b" * 32 + "-" + "2" * 16 + "-01")
+_UNSAMPLED = TraceContext("00-" + "c" * 32 + "-" + "3" * 16 + "-00")
 
 
 class _Traced:
@@ -43,12 +44,12 @@ def _trace(span: ReadableSpan) -> str:
     return f"{span.context.trace_id:032x}"
 
 
-async def _called(traced: _Traced, traceparent: str, code: grpc.StatusCode, reason: str) -> str:
-    call = traced.tracing.calls.start("/orders.v1.Orders/PlaceOrder", traceparent)
+async def _called(traced: _Traced, trace: TraceContext, code: grpc.StatusCode, reason: str) -> TraceContext:
+    call = traced.tracing.calls.start("/orders.v1.Orders/PlaceOrder", trace)
     call.caller("acme", "user:ann")
     call.command("c-1", "k-1")
     call.finish(code, reason)
-    return call.traceparent
+    return call.trace
 
 
 async def test_a_call_continues_its_callers_trace(traced: _Traced) -> None:
@@ -58,7 +59,8 @@ async def test_a_call_continues_its_callers_trace(traced: _Traced) -> None:
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}" == "1" * 16
     assert span.context is not None
-    assert onward == traceparent_of(span.context)
+    assert onward == trace_of(span.context)
+    assert onward.state == _A.state
     assert span.attributes is not None
     assert span.attributes["intent.tenant"] == "acme"
     assert span.attributes["intent.command_id"] == "c-1"
@@ -78,9 +80,9 @@ async def test_a_rejection_is_no_fault_and_a_defect_is(traced: _Traced) -> None:
 
 
 def test_a_step_of_a_batch_shows_in_each_trace_that_it_serves(traced: _Traced) -> None:
-    served = [_A, _B, _A, _UNSAMPLED, "", "malformed"]
+    served = [_A, _B, _A, _UNSAMPLED, NO_TRACE, TraceContext("malformed")]
     with traced.tracing.step("handle", served), traced.tracing.step("append"):
-        assert len(current_traceparents()) == 2
+        assert [trace.state for trace in current_traces()] == [_A.state, ""]
     handled, appended = traced.spans("handle"), traced.spans("append")
     assert [_trace(span) for span in handled] == ["a" * 32, "b" * 32]
     assert [_trace(span) for span in appended] == ["a" * 32, "b" * 32]
@@ -92,7 +94,7 @@ def test_a_step_of_a_batch_shows_in_each_trace_that_it_serves(traced: _Traced) -
 
 def test_a_step_that_serves_no_trace_records_nothing(traced: _Traced) -> None:
     with traced.tracing.step("handle", [_UNSAMPLED]), traced.tracing.step("append"):
-        assert current_traceparents() == []
+        assert current_traces() == []
     assert traced.spans("handle") == []
     assert traced.spans("append") == []
 
@@ -103,7 +105,7 @@ def test_a_failing_step_carries_its_error(traced: _Traced) -> None:
     (span,) = traced.spans("handle")
     assert not span.status.is_ok
     assert span.events[0].name == "exception"
-    assert current_traceparents() == []
+    assert current_traces() == []
 
 
 async def test_watched_calls_are_spans_and_the_rest_passes_through(traced: _Traced) -> None:
@@ -122,15 +124,18 @@ async def test_watched_calls_are_spans_and_the_rest_passes_through(traced: _Trac
     assert store.schema == "orders"
 
 
-def test_traceparents_survive_the_round_trip() -> None:
+def test_a_trace_context_survives_the_round_trip() -> None:
     context = context_of(_A)
     assert context is not None
-    assert traceparent_of(context) == _A
+    assert trace_of(context) == _A
 
 
-@pytest.mark.parametrize("text", ["", "00", _A[:-1], _A.replace("a" * 32, "0" * 32), "ff" + _A[2:], "00-XYZ"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "00", _B.parent[:-1], _B.parent.replace("b" * 32, "0" * 32), "ff" + _B.parent[2:], "00-XYZ"],
+)
 def test_a_malformed_traceparent_names_no_span(text: str) -> None:
-    assert context_of(text) is None
+    assert context_of(TraceContext(text, _A.state)) is None
 
 
 def test_without_an_endpoint_nothing_is_recorded() -> None:
@@ -139,7 +144,7 @@ def test_without_an_endpoint_nothing_is_recorded() -> None:
     store = object()
     assert tracing.watch(store, "postgresql", "append") is store
     with tracing.step("handle", [_A]):
-        assert tracing.calls.start("/m", _A).traceparent == _A
+        assert tracing.calls.start("/m", _A).trace == _A
 
 
 def test_without_an_endpoint_the_sdk_is_not_loaded() -> None:

@@ -37,6 +37,7 @@ from intent.client.subscription import subscribe
 from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
 from intent.model import Consumer, IntendedCommand
+from intent.origin import TraceContext
 from intent.wire import metadata as keys
 
 __all__ = ["IntentClient"]
@@ -80,6 +81,7 @@ class IntentClient:
         credentials: grpc.ChannelCredentials | None = None,
         registry: Registry | None = None,
         traceparent: Callable[[], str] = str,
+        tracestate: Callable[[], str] = str,
     ) -> Self:
         """Return a client; the connection itself is made with the first call.
 
@@ -94,10 +96,15 @@ class IntentClient:
             credentials: For TLS; None uses plain text.
             registry: The contracts; None: all that are installed.
             traceparent: Returns the W3C traceparent of the current trace, or an empty string.
+            tracestate: Returns the W3C tracestate of that trace, or an empty string.
         """
         caller = Caller(tenant, actor, None if roles is None else tuple(roles), token)
         channel = open_channel(target, credentials)
-        connection = Connection(channel, caller, policy or RetryPolicy(), timeout, traceparent)
+
+        def trace() -> TraceContext:
+            return TraceContext(traceparent(), tracestate())
+
+        connection = Connection(channel, caller, policy or RetryPolicy(), timeout, trace)
         return cls(connection, registry or Registry.load())
 
     def acting(
@@ -302,11 +309,13 @@ class IntentClient:
         Raises:
             CommandError: It had no effect; see `execute`.
         """
-        return await self.acting(tenant=intended.tenant, actor=intended.actor).execute(
+        origin = intended.origin
+        within = IntentClient(self._connection.within(origin.trace), self._registry)
+        return await within.acting(tenant=origin.tenant, actor=origin.actor).execute(
             intended.command,
-            command_id=intended.command_id,
-            correlation_id=intended.correlation_id,
-            causation_id=intended.causation_id,
+            command_id=origin.command_id,
+            correlation_id=origin.correlation_id,
+            causation_id=origin.causation_id,
             applied_only=True,
         )
 

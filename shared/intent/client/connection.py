@@ -10,7 +10,8 @@ import grpc
 from google.protobuf.message import Message
 
 from intent.client.retries import RetryPolicy, retrying
-from intent.wire.metadata import TRACEPARENT
+from intent.origin import TraceContext
+from intent.wire.metadata import TRACEPARENT, TRACESTATE
 
 __all__ = ["Caller", "Connection", "Pairs"]
 
@@ -59,25 +60,32 @@ class Connection:
         caller: The caller on whose behalf calls are made.
         policy: When to retry.
         timeout: Seconds that a call may take in total unless it says otherwise.
-        traceparent: Returns the W3C traceparent of the caller's trace, or an empty string.
+        trace: Returns the caller's trace context, or `NO_TRACE`.
     """
 
     channel: grpc.aio.Channel
     caller: Caller
     policy: RetryPolicy
     timeout: float
-    traceparent: Callable[[], str]
+    trace: Callable[[], TraceContext]
     _callables: dict[tuple[str, type[Message]], Any] = field(default_factory=dict)
 
     def acting(self, caller: Caller) -> Connection:
         """Return a connection over the same channel on behalf of another caller."""
         return replace(self, caller=caller)
 
+    def within(self, trace: TraceContext) -> Connection:
+        """Return a connection over the same channel whose calls belong to a trace, if to no other."""
+
+        def current() -> TraceContext:
+            own = self.trace()
+            return own if own.parent else trace
+
+        return replace(self, trace=current)
+
     def metadata(self, extra: Pairs = ()) -> Pairs:
         """Return the metadata of a call."""
-        pairs = (*self.caller.metadata(), *extra)
-        trace = self.traceparent()
-        return (*pairs, (TRACEPARENT, trace)) if trace else pairs
+        return (*self.caller.metadata(), *extra, *_trace_pairs(self.trace()))
 
     async def call(
         self,
@@ -125,6 +133,13 @@ class Connection:
                 method, request_serializer=_serialized, response_deserializer=response.FromString
             )
         return cached
+
+
+def _trace_pairs(trace: TraceContext) -> Pairs:
+    if not trace.parent:
+        return ()
+    parent = (TRACEPARENT, trace.parent)
+    return (parent, (TRACESTATE, trace.state)) if trace.state else (parent,)
 
 
 def _serialized(message: Message) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import UUID
 
 from intent_contracts.intent.v1 import (
     ApplyReply,
@@ -37,7 +36,6 @@ from intent.commands.handling import CommandHandling, Handled
 from intent.commands.outcomes import failed
 from intent.commands.requests import CommandRequest
 from intent.commands.router import WorkflowRouter
-from intent.contracts import parse, validate
 from intent.errors import CommandError
 from intent.model import BoundContext
 from intent.read_models.read_side import ReadSide
@@ -144,29 +142,14 @@ class ContextActivities:
             ApplicationError: Its context is away; the workflow's retry policy applies.
         """
         try:
-            result = await self._router.handle(self._request(envelope))
+            result = await self._router.handle(
+                CommandRequest.of_envelope(self._context.registry, envelope, applied_only=True)
+            )
         except CommandError as error:
             if error.kind in _TRANSIENT:
                 raise ApplicationError(str(error), type=error.reason) from error
             return failed(envelope.tenant_id, envelope.command_id, error)
         return CommandOutcome(command_id=envelope.command_id, tenant_id=envelope.tenant_id, result=result)
-
-    def _request(self, envelope: CommandEnvelope) -> CommandRequest:
-        contract = self._context.registry.command(envelope.type)
-        command = parse(contract.message, envelope.data)
-        validate(command)
-        return CommandRequest(
-            contract=contract,
-            command=command,
-            tenant=envelope.tenant_id,
-            command_id=UUID(envelope.command_id),
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.causation_id,
-            actor=envelope.actor,
-            expected_version=envelope.expected_version if envelope.HasField("expected_version") else None,
-            traceparent=envelope.traceparent,
-            applied_only=True,
-        )
 
     def _check(self, context: str) -> None:
         if context and context != self._context.name:

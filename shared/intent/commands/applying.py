@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from intent_contracts.intent.v1 import ApplyRequest, CommandOutcome
 
 from intent.commands import outcomes
 from intent.contracts import parse
 from intent.errors import CommandError, InvalidCommand, VersionConflict
 from intent.model import BoundContext, DecidedEvent
+from intent.origin import Origin
 from intent.records import StreamKey
 from intent.store.event_store import Appended, CommandWrite, EventStore, StreamAppend
 
@@ -37,20 +36,16 @@ async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest
     outcome = outcomes.applied(context.name, key, command.command_id, version, events)
     digest = outcomes.fingerprint("ApplyRequest", _contents(request))
     write = CommandWrite(
-        command_id=UUID(command.command_id),
+        origin=Origin.of_envelope(command),
         fingerprint=digest,
         outcome=outcome.SerializeToString(),
         events=events,
-        correlation_id=command.correlation_id,
-        causation_id=command.causation_id,
-        actor=command.actor,
-        traceparent=command.traceparent,
     )
     result = await store.append([StreamAppend(key, request.expected_version, [write])])
     made = result.outcomes[0]
     if isinstance(made, Appended):
         return outcomes.with_position(outcome, made.positions[0])
-    stored = made.duplicates.get(write.command_id)
+    stored = made.duplicates.get(write.origin.command_id)
     if stored is None:
         raise VersionConflict(
             "VERSION_CONFLICT",

@@ -11,9 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
@@ -21,7 +20,6 @@ from intent.commands.cache import AggregateCache
 from intent.commands.new_aggregate_guess import NewAggregateGuess
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
-from intent.contracts import CommandContract, parse, validate
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
 from intent.model import Aggregate, BoundContext
 from intent.records import CommandKey, StreamKey
@@ -231,23 +229,16 @@ class _Run:
     def _opened(self, envelope: CommandEnvelope, request: CommandRequest | None) -> Work | CommandOutcome:
         """Returns the parsed command, or its outcome when it breaks its contract."""
         try:
-            contract, command = (request.contract, request.command) if request else self._parsed(envelope)
+            request = request or CommandRequest.of_envelope(self._context.registry, envelope)
         except CommandError as error:
             return outcomes.failed(envelope.tenant_id, envelope.command_id, error)
+        contract = request.contract
         return Work(
             envelope=envelope,
-            contract=contract,
-            command=command,
-            key=StreamKey(envelope.tenant_id, contract.aggregate, contract.aggregate_id(command)),
-            command_id=UUID(envelope.command_id),
+            request=request,
+            key=StreamKey(request.origin.tenant, contract.aggregate, contract.aggregate_id(request.command)),
             fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
         )
-
-    def _parsed(self, envelope: CommandEnvelope) -> tuple[CommandContract, Message]:
-        contract = self._context.registry.command(envelope.type)
-        command = parse(contract.message, envelope.data)
-        validate(command)
-        return contract, command
 
     def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:
@@ -330,7 +321,7 @@ class _Run:
         work.expect(aggregate.version)
         before = aggregate.version
         try:
-            decided = group.kind.decide(aggregate, work.command, work.metadata)
+            decided = group.kind.decide(aggregate, work.request.command, work.metadata)
         except CommandError as error:
             if aggregate.version != before:
                 raise RuntimeError("an event applier raised a rejection; only handlers may") from error
@@ -342,16 +333,11 @@ class _Run:
         self._write(group, work, outcome, events)
 
     def _write(self, group: Group, work: Work, outcome: CommandOutcome, events: Sequence[EventWrite]) -> None:
-        envelope = work.envelope
         write = CommandWrite(
-            command_id=work.command_id,
+            origin=work.request.origin,
             fingerprint=work.fingerprint,
             outcome=outcome.SerializeToString(),
             events=events,
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.causation_id,
-            actor=envelope.actor,
-            traceparent=envelope.traceparent,
             workflow_id=self._workflow_id,
         )
         group.writes.append((work, write, outcome))
@@ -383,7 +369,7 @@ class _Run:
         if not group.base and conflict.version:
             self._new_guess.observe(group.first_command, new=False)
         for work, _, _ in group.writes:
-            stored = conflict.duplicates.get(work.command_id)
+            stored = conflict.duplicates.get(work.request.origin.command_id)
             if stored is not None:
                 work.recall(stored)
         self._again(group)

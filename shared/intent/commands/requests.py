@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from google.protobuf.message import Message
-from intent_contracts.intent.v1 import CommandOutcome, CommandStatus
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandStatus
 
-from intent.contracts import CommandContract
+from intent.contracts import CommandContract, Registry, parse, validate
+from intent.origin import Origin
 
 __all__ = ["CommandReport", "CommandRequest", "SubmittedCommand"]
 
@@ -20,26 +21,33 @@ class CommandRequest:
     Attributes:
         contract: The command's contract.
         command: The command, validated.
-        tenant: The tenant on whose data it acts.
-        command_id: Its id; repeated, it has no second effect.
-        correlation_id: The id that everything which follows from one request shares.
-        causation_id: The command or event that caused it, or empty.
-        actor: Who asks.
+        origin: Where it comes from.
         expected_version: The version that the aggregate must have, or None.
-        traceparent: The trace that it belongs to, as a W3C traceparent, or empty.
         applied_only: True to answer at the append, without waiting for read models.
     """
 
     contract: CommandContract
     command: Message
-    tenant: str
-    command_id: UUID
-    correlation_id: str
-    causation_id: str = ""
-    actor: str = ""
+    origin: Origin
     expected_version: int | None = None
-    traceparent: str = ""
     applied_only: bool = False
+
+    @classmethod
+    def of_envelope(
+        cls, registry: Registry, envelope: CommandEnvelope, *, applied_only: bool = False
+    ) -> CommandRequest:
+        """Return the request that came in an envelope, parsed and validated.
+
+        Raises:
+            UnknownType: No contract names its command.
+            InvalidCommand: The command breaks its contract.
+            ValueError: Its id is no UUID.
+        """
+        contract = registry.command(envelope.type)
+        command = parse(contract.message, envelope.data)
+        validate(command)
+        expected = envelope.expected_version if envelope.HasField("expected_version") else None
+        return cls(contract, command, Origin.of_envelope(envelope), expected, applied_only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from intent.commands.lane import Lane, LaneLimits
 from intent.commands.pending import Pending, Waiter
 from intent.commands.reports import CommandReports
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
+from intent.envelopes import command_envelope
 from intent.errors import ConfigurationError, Unavailable, error_of
 from intent.records import CommandKey
 
@@ -89,7 +90,7 @@ class WorkflowRouter:
             if pending.accepted is None:
                 pending.accepted = asyncio.get_running_loop().create_future()
             await asyncio.shield(pending.accepted)
-        return SubmittedCommand(request.command_id, pending.handle)
+        return SubmittedCommand(request.origin.command_id, pending.handle)
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str | None = None) -> CommandReport:
         """Tells what became of a command of this context.
@@ -137,13 +138,14 @@ class WorkflowRouter:
                 "this process is shutting down; ask again with the same command id",
                 retry_after_ms=200,
             )
-        key = CommandKey(request.tenant, request.command_id)
+        origin = request.origin
+        key = CommandKey(origin.tenant, origin.command_id)
         data = request.command.SerializeToString(deterministic=True)
         digest = outcomes.fingerprint(request.contract.type, data)
         known = self._in_flight.get(key)
         if known is not None and not known.dropped:
             if known.fingerprint != digest:
-                raise outcomes.id_reused(request.command_id)
+                raise outcomes.id_reused(origin.command_id)
             return known
         pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
         self._lane(request).offer(pending)
@@ -165,7 +167,7 @@ class WorkflowRouter:
             lanes = self._lanes[context] = self._open(context)
         if len(lanes) == 1:
             return lanes[0]
-        stream = f"{request.tenant}/{request.contract.aggregate_id(request.command)}"
+        stream = f"{request.origin.tenant}/{request.contract.aggregate_id(request.command)}"
         return lanes[crc32(stream.encode()) % len(lanes)]
 
     def _open(self, context: str) -> list[Lane]:
@@ -202,16 +204,11 @@ class WorkflowRouter:
 
 def _envelope(request: CommandRequest, data: bytes) -> CommandEnvelope:
     seconds, nanos = divmod(time.time_ns(), 10**9)
-    return CommandEnvelope(
-        tenant_id=request.tenant,
-        command_id=str(request.command_id),
-        type=request.contract.type,
-        data=data,
-        correlation_id=request.correlation_id,
-        causation_id=request.causation_id,
-        actor=request.actor,
+    return command_envelope(
+        request.origin,
+        request.contract.type,
+        data,
         expected_version=request.expected_version,
-        traceparent=request.traceparent,
         received_at=Timestamp(seconds=seconds, nanos=nanos),
     )
 

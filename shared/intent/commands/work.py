@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
-from intent.contracts import CommandContract
+from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, VersionConflict
 from intent.model import Aggregate, AggregateType, CommandMetadata
 from intent.records import CommandKey, Snapshot, StreamKey
@@ -30,10 +28,8 @@ class Work:
 
     Attributes:
         envelope: The command as it came.
-        contract: Its contract.
-        command: Its message.
+        request: The same, parsed and validated.
         key: The aggregate that it addresses.
-        command_id: Its id.
         fingerprint: The digest of its contents.
         outcome: What became of it, once that is known.
         recorded: Whether the store keeps the outcome.
@@ -41,10 +37,8 @@ class Work:
     """
 
     envelope: CommandEnvelope
-    contract: CommandContract
-    command: Message
+    request: CommandRequest
     key: StreamKey
-    command_id: UUID
     fingerprint: bytes
     outcome: CommandOutcome | None = None
     recorded: bool = False
@@ -53,20 +47,14 @@ class Work:
     @property
     def command_key(self) -> CommandKey:
         """The command's tenant and id."""
-        return CommandKey(self.key.tenant, self.command_id)
+        return CommandKey(self.key.tenant, self.request.origin.command_id)
 
     @property
     def metadata(self) -> CommandMetadata:
         """What the command's handler may know besides the command."""
-        envelope = self.envelope
-        received = envelope.received_at
-        return CommandMetadata(
-            tenant=envelope.tenant_id,
-            command_id=self.command_id,
-            actor=envelope.actor,
-            correlation_id=envelope.correlation_id,
-            received_at=datetime.fromtimestamp(received.seconds + received.nanos / 1e9, tz=UTC),
-        )
+        received = self.envelope.received_at
+        at = datetime.fromtimestamp(received.seconds + received.nanos / 1e9, tz=UTC)
+        return CommandMetadata.of(self.request.origin, at)
 
     def expect(self, actual: int) -> None:
         """Checks the version that the caller expects, if any.
@@ -74,14 +62,14 @@ class Work:
         Raises:
             VersionConflict: The aggregate is at another.
         """
-        envelope = self.envelope
-        if envelope.HasField("expected_version") and envelope.expected_version != actual:
+        expected = self.request.expected_version
+        if expected is not None and expected != actual:
             raise VersionConflict(
                 "VERSION_CONFLICT",
                 f"{self.key.aggregate_type} {self.key.aggregate_id} is at version {actual}, "
-                f"not {envelope.expected_version}; read it again and decide anew",
+                f"not {expected}; read it again and decide anew",
                 metadata={
-                    "expected_version": str(envelope.expected_version),
+                    "expected_version": str(expected),
                     "actual_version": str(actual),
                 },
             )
@@ -105,18 +93,18 @@ class Work:
             outcome: The command's outcome, whatever it is.
             count: Called with the command's type and the reason.
         """
-        reason = outcome.failure.reason
-        if not outcome.HasField("failure") or self.contract.may_reject(reason):
+        contract, reason = self.request.contract, outcome.failure.reason
+        if not outcome.HasField("failure") or contract.may_reject(reason):
             return
         _log.error(
             "%s rejected %s with %s, which its contract does not declare: add it to `rejects` in %s",
             self.key.aggregate_type,
-            self.contract.type,
+            contract.type,
             reason,
-            self.contract.message.DESCRIPTOR.file.name,
+            contract.message.DESCRIPTOR.file.name,
             extra={"tenant": self.key.tenant, "command_id": self.envelope.command_id},
         )
-        count(self.contract.type, reason)
+        count(contract.type, reason)
 
     def settled(self) -> CommandOutcome:
         """Returns the outcome, having given it to the repeats in the batch."""
@@ -155,7 +143,7 @@ class Group:
     @property
     def first_command(self) -> str:
         """The type of its first command."""
-        return self.waiting[0].contract.type
+        return self.waiting[0].request.contract.type
 
     def new(self) -> Aggregate[Any]:
         """Returns the aggregate as it is before its first event."""

@@ -8,6 +8,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from intent_contracts.intent.v1 import RecordedEvent
+
+from intent.origin import Origin
+from intent.records import LogEntry
 
 __all__ = ["CommandMetadata", "DecidedEvent", "EventMetadata", "KeysOf", "RowKey"]
 
@@ -40,6 +44,12 @@ class CommandMetadata(NamedTuple):
     correlation_id: str
     received_at: datetime
     causation_id: str = ""
+
+    @classmethod
+    def of(cls, origin: Origin, received_at: datetime) -> CommandMetadata:
+        """Return what a handler may know of a command that comes from there."""
+        tenant, command_id, correlation_id, causation_id, actor, _ = origin
+        return cls(tenant, command_id, actor, correlation_id, received_at, causation_id)
 
 
 class DecidedEvent(NamedTuple):
@@ -86,6 +96,47 @@ class EventMetadata(NamedTuple):
     causation_id: str
     command_id: UUID
     actor: str
+
+    @classmethod
+    def of_entry(cls, entry: LogEntry, type_: str) -> EventMetadata:
+        """Return what is known of an event of the log.
+
+        Args:
+            entry: The event.
+            type_: The full name of its message, after upcasting.
+        """
+        return cls(
+            entry.position,
+            entry.tenant,
+            entry.aggregate_type,
+            entry.aggregate_id,
+            entry.version,
+            entry.event_id,
+            type_,
+            entry.recorded_at,
+            entry.correlation_id,
+            entry.causation_id,
+            entry.command_id,
+            entry.actor,
+        )
+
+    @classmethod
+    def of_event(cls, event: RecordedEvent) -> EventMetadata:
+        """Return what is known of an event in its envelope."""
+        return cls(
+            position=event.position,
+            tenant=event.tenant_id,
+            aggregate_type=event.aggregate_type,
+            aggregate_id=event.aggregate_id,
+            version=event.version,
+            event_id=UUID(event.event_id),
+            type=event.type,
+            recorded_at=event.recorded_at.ToDatetime(UTC),
+            correlation_id=event.correlation_id,
+            causation_id=event.causation_id,
+            command_id=UUID(event.command_id),
+            actor=event.actor,
+        )
 
     def stamp(self, field: Timestamp) -> None:
         """Sets a timestamp field to the time at which the event was recorded."""

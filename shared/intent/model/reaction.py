@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -13,6 +12,7 @@ from intent_contracts.intent.v1 import RecordedEvent
 
 from intent.model.consumer import Consumer
 from intent.model.metadata import EventMetadata
+from intent.origin import Origin
 
 __all__ = ["IntendedCommand", "command_id_of", "react"]
 
@@ -22,21 +22,12 @@ class IntendedCommand(NamedTuple):
 
     Attributes:
         command: The command.
-        command_id: Its id; the same whenever the event is handled.
-        tenant: The event's tenant.
-        correlation_id: The event's correlation.
-        causation_id: The event's id.
-        actor: The consumer.
-        traceparent: The event's trace.
+        origin: Where it comes from: caused by the event, sent by the consumer, and under an id that is
+            the same whenever the event is handled.
     """
 
     command: Message
-    command_id: UUID
-    tenant: str
-    correlation_id: str
-    causation_id: str
-    actor: str
-    traceparent: str
+    origin: Origin
 
 
 def command_id_of(consumer: str, event_id: UUID | str, step: str) -> UUID:
@@ -61,19 +52,18 @@ async def react(consumer: Consumer, event: RecordedEvent) -> Sequence[IntendedCo
     if handler is None:
         raise TypeError(f"the consumer {consumer.name} takes no {event.type}")
     message = handler.event.FromString(event.data)
-    arguments = (message, _metadata(event)) if handler.takes_metadata else (message,)
+    arguments = (message, EventMetadata.of_event(event)) if handler.takes_metadata else (message,)
     returned = handler.method(consumer, *arguments)
     if inspect.isawaitable(returned):
         returned = await returned
     return [
         IntendedCommand(
-            command=command,
-            command_id=command_id_of(consumer.name, event.event_id, str(number)),
-            tenant=event.tenant_id,
-            correlation_id=event.correlation_id,
-            causation_id=event.event_id,
-            actor=f"consumer:{consumer.name}",
-            traceparent=event.traceparent,
+            command,
+            Origin.following(
+                event,
+                command_id_of(consumer.name, event.event_id, str(number)),
+                actor=f"consumer:{consumer.name}",
+            ),
         )
         for number, command in enumerate(_commands(consumer, returned), start=1)
     ]
@@ -87,20 +77,3 @@ def _commands(consumer: Consumer, returned: object) -> Iterable[Message]:
         if not isinstance(command, Message):
             raise TypeError(f"the consumer {consumer.name} returned {command!r}, which is no command")
     return commands
-
-
-def _metadata(event: RecordedEvent) -> EventMetadata:
-    return EventMetadata(
-        position=event.position,
-        tenant=event.tenant_id,
-        aggregate_type=event.aggregate_type,
-        aggregate_id=event.aggregate_id,
-        version=event.version,
-        event_id=UUID(event.event_id),
-        type=event.type,
-        recorded_at=event.recorded_at.ToDatetime(UTC),
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
-        command_id=UUID(event.command_id),
-        actor=event.actor,
-    )

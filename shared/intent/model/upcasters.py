@@ -84,6 +84,11 @@ class Upcasters:
         plan = self._plans.get((type, version)) or self._plan(type, version)
         return None if plan is None else _read(plan, data)
 
+    def target(self, type: str, version: int) -> SchemaVersion | None:  # noqa: A002
+        """Return what a schema version is read as; None when no chain leads from it to a current one."""
+        plan = self._plans.get((type, version)) or self._plan(type, version)
+        return None if plan is None else SchemaVersion(plan.type, self._current[plan.type])
+
     def knows(self, type: str, version: int) -> bool:  # noqa: A002
         """Returns whether a schema version is the current one, or upcasters lead there from it."""
         return self._plan(type, version) is not None

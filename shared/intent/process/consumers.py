@@ -92,19 +92,7 @@ def _sender(registry: Registry, router: WorkflowRouter) -> SendCommand:
     async def send(intended: IntendedCommand) -> None:
         contract = registry.command(intended.command.DESCRIPTOR.full_name)
         validate(intended.command)
-        await router.handle(
-            CommandRequest(
-                contract=contract,
-                command=intended.command,
-                tenant=intended.tenant,
-                command_id=intended.command_id,
-                correlation_id=intended.correlation_id,
-                causation_id=intended.causation_id,
-                actor=intended.actor,
-                traceparent=intended.traceparent,
-                applied_only=True,
-            )
-        )
+        await router.handle(CommandRequest(contract, intended.command, intended.origin, applied_only=True))
 
     return send
 

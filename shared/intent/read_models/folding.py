@@ -204,10 +204,10 @@ class Folder:
                 return None
         concerned: Sequence[RowId]
         if handler.keys is None:
-            meta = _metadata(entry, type_) if handler.takes_metadata else None
+            meta = EventMetadata.of_entry(entry, type_) if handler.takes_metadata else None
             concerned = (self._row(entry.tenant, (entry.aggregate_id,), rows),)
         else:
-            meta = _metadata(entry, type_)
+            meta = EventMetadata.of_entry(entry, type_)
             keys = _keys(handler.keys(event, meta))
             concerned = [self._row(entry.tenant, key, rows) for key in keys]
         arguments = (event, meta) if handler.takes_metadata else (event,)
@@ -260,23 +260,6 @@ class Folder:
 
 
 _UNSEEN: Any = object()
-
-
-def _metadata(entry: LogEntry, type_: str) -> EventMetadata:
-    return EventMetadata(
-        entry.position,
-        entry.tenant,
-        entry.aggregate_type,
-        entry.aggregate_id,
-        entry.version,
-        entry.event_id,
-        type_,
-        entry.recorded_at,
-        entry.correlation_id,
-        entry.causation_id,
-        entry.command_id,
-        entry.actor,
-    )
 
 
 def _keys(keys: str | RowKey | Iterable[str | RowKey]) -> Iterable[RowKey]:

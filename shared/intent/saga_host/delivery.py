@@ -14,7 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from intent.contracts import SagaContract
-from intent.envelopes import recorded_event
+from intent.envelopes import current_event
 from intent.model import BoundContext
 from intent.records import LogEntry
 from intent.temporal import names
@@ -80,16 +80,18 @@ class EventDelivery:
         return sum(map(len, by_saga.values()))
 
     def _targets(self, entry: LogEntry) -> list[_Target]:
-        """Return the sagas that listen, with the event as its contract is now."""
-        listeners = self._context.registry.listeners(entry.type)
+        """Return the sagas that listen to what the event is now, with the event as its contract is now.
+
+        Raises:
+            UnknownType: A saga listens, but only a newer release can read the event.
+        """
+        upcasters = self._context.upcasters
+        target = upcasters.target(entry.type, entry.schema_version)
+        listeners = self._context.registry.listeners(target.type if target else entry.type)
         if not listeners:
             return []
-        type_, message = self._context.upcasters.event(entry.type, entry.schema_version, entry.data)
-        event = recorded_event(self._context.name, entry)
-        version = self._context.registry.events[type_].version
-        if (type_, version) != (entry.type, entry.schema_version):
-            event.type, event.schema_version = type_, version
-            event.data = message.SerializeToString(deterministic=True)
+        event = current_event(self._context, entry)
+        _, message = upcasters.event(event.type, event.schema_version, event.data)
         found = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
         # An event that names no process concerns none, such as a cancellation of what was never begun.
         return [_Target(saga, correlation, event) for saga, correlation in found if correlation]

@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind, RecordedEvent
 
+from intent.envelopes import command_envelope
+from intent.origin import Origin, TraceContext
 from intent.sagas.host import SagaHost
 
 __all__ = ["Outbox", "SagaIdentity"]
@@ -77,16 +79,16 @@ class Outbox:
             attempt: From 2 on the id is another one, since a rejection is kept under the first.
         """
         name = f"{self._identity.workflow_id}/{path}" + (f"/{attempt}" if attempt > 1 else "")
-        return CommandEnvelope(
-            tenant_id=self._identity.tenant,
-            command_id=str(uuid5(_COMMANDS, name)),
-            type=command.DESCRIPTOR.full_name,
-            data=command.SerializeToString(deterministic=True),
+        origin = Origin(
+            tenant=self._identity.tenant,
+            command_id=uuid5(_COMMANDS, name),
             correlation_id=self.cause.correlation_id,
             causation_id=self.latest,
             actor=self.cause.actor,
-            traceparent=self.cause.traceparent,
+            trace=TraceContext.of(self.cause),
         )
+        data = command.SerializeToString(deterministic=True)
+        return command_envelope(origin, command.DESCRIPTOR.full_name, data)
 
     async def decided(self, envelope: CommandEnvelope) -> CommandOutcome:
         """Sends a command until it is applied or refused.

@@ -21,7 +21,7 @@ from intent.contracts.validation import MESSAGE_LIMIT
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand
 from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
-from intent.wire.metadata import COMMAND_ID, traceparent
+from intent.wire.metadata import COMMAND_ID, trace_context
 from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
 from intent.wire.statuses import code_of, command_error, shortened, trailers_of
 
@@ -226,8 +226,8 @@ class CallWrapper:
             call.span.finish(grpc.StatusCode.OK, "")
 
     def _begin(self, method: AnyMethod, rpc: Any) -> Call:
-        metadata = dict(rpc.invocation_metadata())
-        return Call(method.name, metadata, rpc, self.tracer.start(method.name, traceparent(metadata)))
+        pairs = rpc.invocation_metadata()
+        return Call(method.name, dict(pairs), rpc, self.tracer.start(method.name, trace_context(pairs)))
 
     async def _admit(self, method: AnyMethod, call: Call) -> None:
         remaining = call.remaining()

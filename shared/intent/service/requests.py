@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 
 from intent.commands.requests import CommandRequest
 from intent.contracts import CommandContract
+from intent.origin import Origin
 from intent.service.calls import Call
 from intent.wire.metadata import (
     CAUSATION_ID,
@@ -39,12 +40,14 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
     return CommandRequest(
         contract=contract,
         command=command,
-        tenant=call.identity.tenant,
-        command_id=own_id,
-        correlation_id=correlation_id,
-        causation_id=label(metadata, CAUSATION_ID, ""),
-        actor=call.identity.actor,
+        origin=Origin(
+            tenant=call.identity.tenant,
+            command_id=own_id,
+            correlation_id=correlation_id,
+            causation_id=label(metadata, CAUSATION_ID, ""),
+            actor=call.identity.actor,
+            trace=call.span.trace,
+        ),
         expected_version=number(metadata, EXPECTED_VERSION),
-        traceparent=call.span.traceparent,
         applied_only=applied_only(metadata),
     )

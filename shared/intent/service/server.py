@@ -86,7 +86,7 @@ class ContextServer:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
         self._calls = CallWrapper(parts.context.name, parts.identities, parts.tracer)
-        self._events = EventsService(parts.context.name, parts.store, settings)
+        self._events = EventsService(parts.context, parts.store, settings)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
         self.health = HealthMonitor(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
+from intent.origin import Origin
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
 
 __all__ = [
@@ -51,25 +52,18 @@ class CommandWrite:
     """One command's effect: its events and its outcome, written together.
 
     Attributes:
-        command_id: The command's id; with the tenant it is written at most once.
+        origin: Where the command comes from. Its tenant is the stream's; with the tenant, its id is
+            written at most once.
         fingerprint: A digest of the command, to tell a repeat from a reused id.
         outcome: The `CommandOutcome`, as proto bytes, without positions.
         events: The events, in order; empty for a rejection.
-        correlation_id: The id that everything which follows from one request shares.
-        causation_id: The command or event that caused the command, or empty.
-        actor: Who asked.
-        traceparent: The trace that it belongs to, or empty.
         workflow_id: The workflow that carried it, or empty.
     """
 
-    command_id: UUID
+    origin: Origin
     fingerprint: bytes
     outcome: bytes
     events: Sequence[EventWrite]
-    correlation_id: str = ""
-    causation_id: str = ""
-    actor: str = ""
-    traceparent: str = ""
     workflow_id: str = ""
 
 

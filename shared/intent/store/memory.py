@@ -97,7 +97,7 @@ class MemoryEventStore:
 
     def _append(self, stream: StreamAppend) -> StreamOutcome:
         version = len(self._streams.get(stream.key, ()))
-        known = (CommandKey(stream.key.tenant, command.command_id) for command in stream.commands)
+        known = (CommandKey(stream.key.tenant, command.origin.command_id) for command in stream.commands)
         duplicates: dict[UUID, StoredCommand] = {
             key.command_id: self._commands[key] for key in known if key in self._commands
         }
@@ -111,13 +111,15 @@ class MemoryEventStore:
         for event in command.events:
             self._record(key, command, event)
         position = len(self._log)
-        self._commands[CommandKey(key.tenant, command.command_id)] = StoredCommand(
-            command.command_id, command.fingerprint, command.outcome, position, command.workflow_id
+        command_id = command.origin.command_id
+        self._commands[CommandKey(key.tenant, command_id)] = StoredCommand(
+            command_id, command.fingerprint, command.outcome, position, command.workflow_id
         )
         return position
 
     def _record(self, key: StreamKey, command: CommandWrite, event: EventWrite) -> None:
         entries = self._streams.setdefault(key, [])
+        origin = command.origin
         entry = LogEntry(
             position=len(self._log) + 1,
             tenant=key.tenant,
@@ -128,12 +130,13 @@ class MemoryEventStore:
             type=event.type,
             schema_version=event.schema_version,
             data=event.data,
-            command_id=command.command_id,
-            correlation_id=command.correlation_id,
-            causation_id=command.causation_id,
-            actor=command.actor,
-            traceparent=command.traceparent,
+            command_id=origin.command_id,
+            correlation_id=origin.correlation_id,
+            causation_id=origin.causation_id,
+            actor=origin.actor,
+            traceparent=origin.trace.parent,
             recorded_at=datetime.now(UTC),
+            tracestate=origin.trace.state,
         )
         entries.append(entry)
         self._log.append(entry)
@@ -148,8 +151,9 @@ class MemoryEventStore:
 def _texts(stream: StreamAppend) -> Iterator[str]:
     yield from stream.key
     for command in stream.commands:
-        yield from (command.correlation_id, command.causation_id, command.actor)
-        yield from (command.traceparent, command.workflow_id)
+        origin = command.origin
+        yield from (origin.correlation_id, origin.causation_id, origin.actor)
+        yield from (*origin.trace, command.workflow_id)
         yield from (event.type for event in command.events)
 
 

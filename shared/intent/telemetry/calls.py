@@ -7,6 +7,7 @@ from time import perf_counter
 
 import grpc
 
+from intent.origin import TraceContext
 from intent.telemetry.logs import current_call, trace_ids
 from intent.telemetry.metrics import Metrics
 from intent.telemetry.spans import CallSpan, CallTracer
@@ -26,9 +27,9 @@ class CallObserver:
         self._metrics = metrics
         self._tracer = tracer
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
         """Start observing a call; must run in the call's own task."""
-        call = _Call(method, self._tracer.start(method, traceparent), self._metrics)
+        call = _Call(method, self._tracer.start(method, trace), self._metrics)
         current_call.set(call)
         return call
 
@@ -45,7 +46,7 @@ class _Call:
         "_span",
         "_started",
         "_tenant",
-        "traceparent",
+        "trace",
     )
 
     def __init__(self, method: str, span: CallSpan, metrics: Metrics) -> None:
@@ -54,7 +55,7 @@ class _Call:
         self._metrics = metrics
         self._started = perf_counter()
         self._tenant = self._actor = self._command_id = self._correlation_id = ""
-        self.traceparent = span.traceparent
+        self.trace = span.trace
 
     def caller(self, tenant: str, actor: str) -> None:
         """Record the caller."""
@@ -79,6 +80,6 @@ class _Call:
             "actor": self._actor,
             "command_id": self._command_id,
             "correlation_id": self._correlation_id,
-            **trace_ids(self.traceparent),
+            **trace_ids(self.trace.parent),
         }
         return {name: value for name, value in fields.items() if value}

@@ -14,6 +14,8 @@ from temporalio.client import OutboundInterceptor, StartWorkflowInput, WorkflowH
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
+from intent.origin import TraceContext
+
 __all__ = ["TracingInterceptor"]
 
 _REMEMBERED: Final = 1000
@@ -29,13 +31,13 @@ class TracingInterceptor(ClientInterceptor, WorkerInterceptor):
 
     Args:
         step: Records a step, like `Tracing.step`.
-        current: Returns the traceparents of the running step's spans.
+        current: Returns the trace contexts of the running step's spans.
     """
 
-    def __init__(self, step: Step, current: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, step: Step, current: Callable[[], Sequence[TraceContext]]) -> None:
         self.step = step
         self.current = current
-        self._traces: OrderedDict[str, Sequence[str]] = OrderedDict()
+        self._traces: OrderedDict[str, Sequence[TraceContext]] = OrderedDict()
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
         """Return the interceptor that records the start of workflows."""
@@ -45,16 +47,16 @@ class TracingInterceptor(ClientInterceptor, WorkerInterceptor):
         """Return the interceptor that records activities."""
         return _Activity(next, self)
 
-    def remember(self, workflow_id: str, traceparents: Sequence[str]) -> None:
+    def remember(self, workflow_id: str, traces: Sequence[TraceContext]) -> None:
         """Remember the traces of a workflow's commands."""
-        self._traces[workflow_id] = traceparents
+        self._traces[workflow_id] = traces
         self._traces.move_to_end(workflow_id)
         while len(self._traces) > _REMEMBERED:
             self._traces.popitem(last=False)
 
-    def traces(self, workflow_id: str, args: Sequence[Any]) -> Sequence[str]:
+    def traces(self, workflow_id: str, args: Sequence[Any]) -> Sequence[TraceContext]:
         """Return the traces in which an activity runs."""
-        return self._traces.get(workflow_id) or list(_traceparents(args))
+        return self._traces.get(workflow_id) or list(_trace_contexts(args))
 
 
 class _Client(OutboundInterceptor):
@@ -65,7 +67,7 @@ class _Client(OutboundInterceptor):
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:  # noqa: A002
         """Start a workflow in the traces of its commands."""
         facts = {"temporal.workflow.type": input.workflow, "temporal.workflow.id": input.id}
-        with self._tracing.step(f"StartWorkflow {input.workflow}", _traceparents(input.args), facts):
+        with self._tracing.step(f"StartWorkflow {input.workflow}", _trace_contexts(input.args), facts):
             self._tracing.remember(input.id, self._tracing.current())
             return await super().start_workflow(input)
 
@@ -89,10 +91,10 @@ class _Activity(ActivityInboundInterceptor):
             return await super().execute_activity(input)
 
 
-def _traceparents(args: Iterable[Any]) -> Iterable[str]:
-    """Yield the traceparents of the commands in an input."""
+def _trace_contexts(args: Iterable[Any]) -> Iterable[TraceContext]:
+    """Yield the trace contexts of the commands in an input."""
     for arg in args:
         if isinstance(arg, CommandBatch):
-            yield from (command.traceparent for command in arg.commands)
+            yield from map(TraceContext.of, arg.commands)
         elif isinstance(arg, CommandEnvelope):
-            yield arg.traceparent
+            yield TraceContext.of(arg)

@@ -9,19 +9,27 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeVar, cast
 
 import grpc
-from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    Tracer,
+    set_span_in_context,
+)
 
+from intent.origin import TraceContext
 from intent.telemetry.interceptors import TracingInterceptor
 from intent.telemetry.spans import CallSpan, CallTracer
-from intent.telemetry.traceparents import context_of, traceparent_of
+from intent.telemetry.trace_contexts import context_of, trace_of
 
-__all__ = ["OtelTracing", "current_traceparents"]
+__all__ = ["OtelTracing", "current_traces"]
 
 T = TypeVar("T")
 
@@ -68,7 +76,10 @@ class OtelTracing:
         return cls(BatchSpanProcessor(exporter), service=service, ratio=ratio)
 
     def step(
-        self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        parents: Iterable[TraceContext] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[None]:
         """Record the body as a step; see `Tracing.step`."""
         return self._step(name, _current.get() if parents is None else _sampled(parents), attributes)
@@ -79,7 +90,7 @@ class OtelTracing:
     ) -> Iterator[None]:
         spans = [
             self._tracer.start_span(
-                name, trace.set_span_in_context(NonRecordingSpan(parent)), attributes=attributes
+                name, set_span_in_context(NonRecordingSpan(parent)), attributes=attributes
             )
             for parent in parents
         ]
@@ -102,20 +113,20 @@ class OtelTracing:
 
     def interceptors(self) -> list[Any]:
         """Return the interceptor for the Temporal client, whose workers use it too."""
-        return [TracingInterceptor(self.step, current_traceparents)]
+        return [TracingInterceptor(self.step, current_traces)]
 
     def close(self) -> None:
         """Send the recorded spans and shut down."""
         self._provider.shutdown()
 
 
-def current_traceparents() -> list[str]:
-    """Return the traceparents of the spans in which the running task works."""
-    return [traceparent_of(context) for context in _current.get()]
+def current_traces() -> list[TraceContext]:
+    """Return the trace contexts of the spans in which the running task works."""
+    return [trace_of(context) for context in _current.get()]
 
 
-def _sampled(traceparents: Iterable[str]) -> list[SpanContext]:
-    contexts = (context_of(text) for text in dict.fromkeys(traceparents) if text)
+def _sampled(traces: Iterable[TraceContext]) -> list[SpanContext]:
+    contexts = (context_of(trace) for trace in dict.fromkeys(traces) if trace.parent)
     return [context for context in contexts if context is not None and context.trace_flags.sampled]
 
 
@@ -145,16 +156,16 @@ class _Watched:
 class _Calls:
     """Tracer of gRPC calls."""
 
-    def __init__(self, tracer: trace.Tracer) -> None:
+    def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
         """Start the span of a call and make it the current one of its task."""
         service, _, name = method.lstrip("/").partition("/")
-        parent = context_of(traceparent) if traceparent else None
+        parent = context_of(trace) if trace.parent else None
         span = self._tracer.start_span(
             method.lstrip("/"),
-            None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent)),
+            None if parent is None else set_span_in_context(NonRecordingSpan(parent)),
             kind=SpanKind.SERVER,
             attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
         )
@@ -164,12 +175,12 @@ class _Calls:
 class _Call:
     """The span of one call; see `CallSpan`."""
 
-    __slots__ = ("_span", "traceparent")
+    __slots__ = ("_span", "trace")
 
     def __init__(self, span: Span) -> None:
         self._span = span
         context = span.get_span_context()
-        self.traceparent = traceparent_of(context)
+        self.trace = trace_of(context)
         # The call's task ends with the call, so there is nothing to reset.
         _current.set([context] if context.trace_flags.sampled else [])
 

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 import grpc
 
+from intent.origin import NO_TRACE, TraceContext
+
 __all__ = ["NO_SPAN", "CallSpan", "CallTracer", "NoTracer"]
 
 
@@ -13,10 +15,10 @@ class CallSpan(Protocol):
     """One call as a tracer sees it.
 
     Attributes:
-        traceparent: The W3C traceparent to pass on to everything that the call causes.
+        trace: The trace context to pass on to everything that the call causes.
     """
 
-    traceparent: str
+    trace: TraceContext
 
     def caller(self, tenant: str, actor: str) -> None:
         """Record the caller."""
@@ -39,23 +41,23 @@ class CallSpan(Protocol):
 class CallTracer(Protocol):
     """Starter of a span for each call; called in the call's own task, it must not raise."""
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
         """Start the span of a call.
 
         Args:
             method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
-            traceparent: The caller's traceparent, or empty.
+            trace: The caller's trace context, or `NO_TRACE`.
         """
         ...
 
 
 class _NoSpan:
-    """A span that records nothing and keeps only the caller's traceparent."""
+    """A span that records nothing and keeps only the caller's trace context."""
 
-    __slots__ = ("traceparent",)
+    __slots__ = ("trace",)
 
-    def __init__(self, traceparent: str) -> None:
-        self.traceparent = traceparent
+    def __init__(self, trace: TraceContext) -> None:
+        self.trace = trace
 
     def caller(self, tenant: str, actor: str) -> None:
         """Do nothing."""
@@ -67,13 +69,13 @@ class _NoSpan:
         """Do nothing."""
 
 
-NO_SPAN: Final = _NoSpan("")
+NO_SPAN: Final = _NoSpan(NO_TRACE)
 """The span of calls that belong to no trace."""
 
 
 class NoTracer:
-    """Tracer that records nothing and passes on the caller's traceparent."""
+    """Tracer that records nothing and passes on the caller's trace context."""
 
-    def start(self, method: str, traceparent: str) -> CallSpan:
-        """Return a span that keeps only the caller's traceparent."""
-        return _NoSpan(traceparent) if traceparent else NO_SPAN
+    def start(self, method: str, trace: TraceContext) -> CallSpan:
+        """Return a span that keeps only the caller's trace context."""
+        return _NoSpan(trace) if trace.parent else NO_SPAN

@@ -1,7 +1,7 @@
 """Traces: from the caller's call through workflow and activities to SQL, as one trace.
 
-Without an endpoint, OpenTelemetry's SDK is not imported and nothing is recorded; the
-traceparent of a caller is passed on all the same. A batch carries commands of many traces,
+Without an endpoint, OpenTelemetry's SDK is not imported and nothing is recorded; the trace
+context of a caller is passed on all the same. A batch carries commands of many traces,
 so each step of a batch is recorded once in each of their sampled traces. Only the server and
 activities create spans, never workflow code, so that a replay creates none.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeVar
 
+from intent.origin import TraceContext
 from intent.settings.config import Settings
 from intent.telemetry.spans import CallTracer, NoTracer
 
@@ -34,13 +35,16 @@ class Tracing(Protocol):
     calls: CallTracer
 
     def step(
-        self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        parents: Iterable[TraceContext] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[None]:
         """Record the body as a span in each sampled trace to which it belongs.
 
         Args:
             name: The name of the step, e.g. ``append``.
-            parents: The traceparents of its parents; None: the enclosing step's spans.
+            parents: The trace contexts of its parents; None: the enclosing step's spans.
             attributes: Attributes of the span.
         """
         ...
@@ -73,7 +77,10 @@ class NoTracing:
         self.calls: CallTracer = NoTracer()
 
     def step(
-        self, name: str, parents: Iterable[str] | None = None, attributes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        parents: Iterable[TraceContext] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[None]:
         """Do nothing."""
         return _NOTHING

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID, uuid4
 
 from intent.errors import InvalidCommand, Violation
+from intent.origin import NO_TRACE, TraceContext
 
 __all__ = [
     "CAUSATION_ID",
@@ -18,12 +19,13 @@ __all__ = [
     "MIN_POSITION",
     "POSITION",
     "TRACEPARENT",
+    "TRACESTATE",
     "applied_only",
     "command_id",
     "label",
     "malformed",
     "number",
-    "traceparent",
+    "trace_context",
 ]
 
 COMMAND_ID: Final = "x-command-id"
@@ -33,12 +35,22 @@ EXPECTED_VERSION: Final = "x-expected-version"
 MIN_POSITION: Final = "x-min-position"
 CONSISTENCY: Final = "x-consistency"
 TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
 POSITION: Final = "x-position"
 """In the trailers of a query's answer: the position that the read model had certainly reached."""
 
 _LABEL: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
+)
+_STATE_LENGTH: Final = 512
+_STATE_MEMBERS: Final = 32
+_STATE_MEMBER: Final = re.compile(
+    r"([a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]",
+    re.ASCII,
+)
 
 Metadata = Mapping[str, str]
 
@@ -107,10 +119,29 @@ def applied_only(metadata: Metadata) -> bool:
     raise malformed(CONSISTENCY, "must be 'applied' or 'projected'")
 
 
-def traceparent(metadata: Metadata) -> str:
-    """Return the caller's W3C traceparent; empty when there is none or it is malformed.
+def trace_context(pairs: Iterable[tuple[str, str | bytes]]) -> TraceContext:
+    """Return the caller's W3C trace context, without what is malformed.
 
-    A malformed trace must not fail the call.
+    A malformed trace must not fail the call. A state may come in several parts, and means nothing
+    without a traceparent.
     """
-    text = metadata.get(TRACEPARENT, "")
-    return text if text and _TRACEPARENT.fullmatch(text) else ""
+    parent, states = "", []
+    for key, value in pairs:
+        if key == TRACEPARENT and isinstance(value, str):
+            parent = value
+        elif key == TRACESTATE and isinstance(value, str):
+            states.append(value)
+    if not parent or not _TRACEPARENT.fullmatch(parent):
+        return NO_TRACE
+    return TraceContext(parent, _trace_state(",".join(states)) if states else "")
+
+
+def _trace_state(text: str) -> str:
+    """Return a W3C tracestate; empty when it is too long to be carried on, or any part is malformed."""
+    if len(text) > _STATE_LENGTH:
+        return ""
+    members = [stripped for member in text.split(",") if (stripped := member.strip(" \t"))]
+    forms = [_STATE_MEMBER.fullmatch(member) for member in members]
+    keys = {form[1] for form in forms if form is not None}
+    # A key may come once only.
+    return ",".join(members) if len(keys) == len(members) <= _STATE_MEMBERS else ""

@@ -20,7 +20,6 @@ from intent_contracts.intent.v1 import (
     ListParkedRequest,
     ListParkedResponse,
     ParkedEvent,
-    RecordedEvent,
     RemoveConsumerRequest,
     RemoveConsumerResponse,
     ReplayParkedRequest,
@@ -38,9 +37,9 @@ from intent.consumers import (
     ParkedRow,
     Terms,
 )
-from intent.envelopes import recorded_event
-from intent.errors import InvalidCommand, StoreError, UnknownType, Violation
-from intent.records import LogEntry, StreamKey
+from intent.envelopes import published_event
+from intent.errors import InvalidCommand, Violation
+from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
 from intent.service.identity import EVERY_ROLE, Identity, authorize, require_tenant
 from intent.service.protocols import ServedContext
@@ -63,7 +62,7 @@ class ConsumersService:
     """
 
     def __init__(self, context: ServedContext, serving: ConsumerServing) -> None:
-        self._envelopes = _Envelopes(context)
+        self._context = context
         self._serving = serving
         self._operator = ConsumerOperator(serving.database, serving.changed)
 
@@ -91,7 +90,7 @@ class ConsumersService:
             attempts=join.attempts or settings.attempts,
             partitions=join.partitions or settings.partitions,
         )
-        await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._envelopes))
+        await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._context))
 
     async def _list(self, data: bytes, call: Call) -> Message:
         read(ListConsumersRequest, data)
@@ -132,7 +131,7 @@ class ConsumersService:
     def _parked_event(self, row: ParkedRow) -> ParkedEvent:
         parked = ParkedEvent(
             consumer=row.consumer.name,
-            event=self._envelopes.of(row.entry),
+            event=published_event(self._context, row.entry),
             attempts=row.attempts,
             error=row.error,
             all_tenants=row.consumer.tenant == EVERY_TENANT,
@@ -141,38 +140,16 @@ class ConsumersService:
         return parked
 
 
-class _Envelopes:
-    """Puts log entries into envelopes, at the current schema version of their contracts."""
-
-    def __init__(self, context: ServedContext) -> None:
-        self._name = context.name
-        self._upcast = context.upcasters.event
-        self._contracts = context.registry.events
-
-    def of(self, entry: LogEntry) -> RecordedEvent:
-        event = recorded_event(self._name, entry)
-        contract = self._contracts.get(entry.type)
-        if contract is not None and contract.version != entry.schema_version:
-            try:
-                type_, message = self._upcast(entry.type, entry.schema_version, entry.data)
-            except (StoreError, UnknownType):
-                # Send it as it was written: the consumer may know a newer contract than this process.
-                return event
-            event.type, event.data = type_, message.SerializeToString()
-            event.schema_version = self._contracts[type_].version
-        return event
-
-
 class _RemoteInstance:
     """The caller of Consume as the instance of a session."""
 
-    def __init__(self, requests: AsyncIterator[bytes], rpc: Any, envelopes: _Envelopes) -> None:
+    def __init__(self, requests: AsyncIterator[bytes], rpc: Any, context: ServedContext) -> None:
         self._requests = requests
         self._rpc = rpc
-        self._envelopes = envelopes
+        self._context = context
 
     async def deliver(self, delivered: Delivered) -> None:
-        delivery = Delivery(event=self._envelopes.of(delivered.entry), attempt=delivered.attempt)
+        delivery = Delivery(event=published_event(self._context, delivered.entry), attempt=delivered.attempt)
         await self._rpc.write(ConsumeResponse(delivery=delivery).SerializeToString())
 
     async def assign(self, partitions: Sequence[int], total: int) -> None:

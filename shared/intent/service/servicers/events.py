@@ -16,10 +16,11 @@ from intent_contracts.intent.v1 import (
     SubscribeResponse,
 )
 
-from intent.envelopes import recorded_event
+from intent.envelopes import published_event
 from intent.errors import Unavailable
 from intent.records import StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
+from intent.service.protocols import ServedContext
 from intent.service.settings import ServiceSettings
 from intent.store.event_store import EventStore, LogFilter
 from intent.store.subscription import follow_log
@@ -36,12 +37,12 @@ class EventsService:
     """Reads streams and follows the log, always for the caller's tenant only.
 
     Args:
-        context: The context's name.
+        context: The context.
         store: Its event store.
         settings: Roles and intervals.
     """
 
-    def __init__(self, context: str, store: EventStore, settings: ServiceSettings) -> None:
+    def __init__(self, context: ServedContext, store: EventStore, settings: ServiceSettings) -> None:
         self._context = context
         self._store = store
         self._settings = settings
@@ -74,7 +75,7 @@ class EventsService:
             version = entries[-1].version
         else:
             version = (await self._store.load([key], [])).streams[key].version
-        events = [recorded_event(self._context, entry) for entry in entries]
+        events = [published_event(self._context, entry) for entry in entries]
         return ReadStreamResponse(events=events, version=version)
 
     async def _subscribe(self, data: bytes, call: Call) -> None:
@@ -95,8 +96,9 @@ class EventsService:
         async for page in follow_log(self._store, after, where, follow=follow, page_size=_PAGE, pause=every):
             reached = page.position
             for entry in page.entries:
-                event = SubscribeResponse(event=recorded_event(self._context, entry), position=entry.position)
-                await call.rpc.write(event.SerializeToString())
+                event = published_event(self._context, entry)
+                response = SubscribeResponse(event=event, position=entry.position)
+                await call.rpc.write(response.SerializeToString())
                 sent = entry.position
             if reached > sent and clock() - reported_at >= every:
                 await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())

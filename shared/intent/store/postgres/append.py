@@ -32,9 +32,9 @@ def append_statement(schema: str, *, careful: bool = True) -> str:
         careful: False to take it that nothing was written before; when it was, the statement fails
             with a unique violation and has to be repeated with care.
     """
-    count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 1
+    count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 2
     parameters = ", ".join(f"${n}" for n in range(1, count + 1))
-    return f"select * from {schema}.append({parameters}, {careful})"  # noqa: S608 - a quoted identifier
+    return f"select * from {schema}.append_0004({parameters}, {careful})"  # noqa: S608 - a quoted identifier
 
 
 def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
@@ -49,6 +49,7 @@ def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
         *columns(list(_event_rows(streams)), _EVENT_COLUMNS),
         *columns(list(_snapshot_rows(streams)), _SNAPSHOT_COLUMNS),
         [n for n, stream in enumerate(streams, 1) if not any(c.events for c in stream.commands)],
+        _trace_states(streams),
     ]
 
 
@@ -83,18 +84,25 @@ def _positions(base: int, commands: Sequence[CommandWrite]) -> list[int]:
 def _command_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
     for group, stream in enumerate(streams, 1):
         for command in stream.commands:
+            origin = command.origin
             yield (
                 group,
-                command.command_id,
+                origin.command_id,
                 command.fingerprint,
                 command.outcome,
                 len(command.events),
-                command.correlation_id,
-                command.causation_id,
-                command.actor,
-                command.traceparent,
+                origin.correlation_id,
+                origin.causation_id,
+                origin.actor,
+                origin.trace.parent,
                 command.workflow_id,
             )
+
+
+def _trace_states(streams: Sequence[StreamAppend]) -> list[str]:
+    """Return the trace state of each command, or none at all when all are empty, as most are."""
+    states = [command.origin.trace.state for stream in streams for command in stream.commands]
+    return states if any(states) else []
 
 
 def _event_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
