@@ -200,7 +200,7 @@ class ConsumerDatabase:
         only = None if tenant == EVERY_TENANT else tenant
         return log_entries(
             await self._rows(
-                "consumer_read_0004", after, up_to, limit, only, list(types) or None, total, list(partitions)
+                "consumer_read_0005", after, up_to, limit, only, list(types) or None, total, list(partitions)
             )
         )
 
@@ -231,7 +231,7 @@ class ConsumerDatabase:
                 row["error"],
                 row["parked_at"],
             )
-            for row in await self._rows("consumer_parked_0004", tenant, *filters, limit)
+            for row in await self._rows("consumer_parked_0005", tenant, *filters, limit)
         ]
 
     async def replay(self, key: ConsumerKey, stream: StreamKey) -> int | None:

@@ -2,13 +2,16 @@
 
 The platform's revisions are in ``versions`` here; a context may bring a folder of its own, kept
 track of in a table of its own. Both run in one transaction under a lock, so running twice, or in
-two processes at once, is safe. Nothing here is imported by a serving process.
+two processes at once, is safe. Only a schema that may be in use is first brought to the revision that
+fixes the shape of what running processes call, so that none of them fails while tables change.
+Nothing here is imported by a serving process.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +22,21 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from intent.errors import ConfigurationError
 from intent.store.migrations.provisioning import Passwords, provision
-from intent.store.roles import RoleNames
+from intent.store.roles import RoleNames, quoted
 
 __all__ = ["Passwords", "migrate", "provision"]
 
 _HERE = Path(__file__).parent
+_VERSIONS = _HERE / "versions"
+_PLATFORM = "intent_migrations"
+"""The table that keeps track of the platform's revisions."""
+_FIXED_SHAPES = "0004"
+"""The revision from which on functions return rows of a fixed shape."""
 _ALONE = asyncio.Lock()
 """Alembic keeps what it migrates in global names, so one process migrates one context at a time."""
 
@@ -55,20 +63,24 @@ async def migrate(
     names = RoleNames.of(context)
     engine = create_async_engine(_url(owner_dsn), poolclass=NullPool)
     try:
-        async with _ALONE, engine.begin() as connection:
-            await connection.execute(
-                text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"intent migrate {context}"}
-            )
-            await connection.run_sync(_upgrade, names, _HERE / "versions", "intent_migrations")
-            if folder is not None:
-                await connection.run_sync(_upgrade, names, Path(folder), "context_migrations")
-            if prepare is not None:
-                raw = await connection.get_raw_connection()
-                await prepare(raw.driver_connection)
+        async with _ALONE:
+            async with _locked(engine, context) as connection:
+                if await _in_use(connection, names):
+                    await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM, to=_FIXED_SHAPES)
+            async with _locked(engine, context) as connection:
+                await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM)
+                if folder is not None:
+                    await connection.run_sync(_upgrade, names, Path(folder), "context_migrations")
+                await _prepare(connection, prepare)
     except CommandError as error:
         raise ConfigurationError(
             f"the schema {names.schema} cannot be migrated: {_first_line(error)}; "
             "a newer version of the code has migrated it, or a revision is missing here"
+        ) from error
+    except asyncpg.LockNotAvailableError as error:
+        raise ConfigurationError(
+            f"the schema {names.schema} cannot be migrated now: something else, such as a "
+            "backup, holds its tables; nothing has changed for its processes: migrate again when it is done"
         ) from error
     except (OSError, asyncpg.PostgresError, DBAPIError) as error:
         raise ConfigurationError(
@@ -79,7 +91,32 @@ async def migrate(
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, names: RoleNames, folder: Path, version_table: str) -> None:
+@asynccontextmanager
+async def _locked(engine: AsyncEngine, context: str) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction in which nobody else migrates the context."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"intent migrate {context}"}
+        )
+        yield connection
+
+
+async def _in_use(connection: AsyncConnection, names: RoleNames) -> bool:
+    """Return whether the schema was migrated before, so that processes may be running on it."""
+    table = f"{quoted(names.schema)}.{_PLATFORM}"
+    found = await connection.scalar(text("select to_regclass(:table) is not null"), {"table": table})
+    return bool(found)
+
+
+async def _prepare(connection: AsyncConnection, prepare: Callable[[Any], Awaitable[None]] | None) -> None:
+    if prepare is not None:
+        raw = await connection.get_raw_connection()
+        await prepare(raw.driver_connection)
+
+
+def _upgrade(
+    connection: Connection, names: RoleNames, folder: Path, version_table: str, to: str = "head"
+) -> None:
     config = Config()
     config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     config.set_main_option("version_locations", str(folder).replace("%", "%%"))
@@ -87,7 +124,7 @@ def _upgrade(connection: Connection, names: RoleNames, folder: Path, version_tab
     config.attributes["connection"] = connection
     config.attributes["version_table"] = version_table
     config.attributes["names"] = names.as_dict()
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _url(dsn: str) -> Any:

@@ -34,7 +34,7 @@ def append_statement(schema: str, *, careful: bool = True) -> str:
     """
     count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 2
     parameters = ", ".join(f"${n}" for n in range(1, count + 1))
-    return f"select * from {schema}.append_0004({parameters}, {careful})"  # noqa: S608 - a quoted identifier
+    return f"select * from {schema}.append_0005({parameters}, {careful})"  # noqa: S608 - a quoted identifier
 
 
 def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:

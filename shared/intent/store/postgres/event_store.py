@@ -27,7 +27,7 @@ from intent.store.roles import RoleNames, quoted
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "append_0004"
+_NEWEST: Final = "append_0005"
 """A function of the newest revision that this adapter calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met what was written before."""
@@ -57,9 +57,9 @@ class PostgresEventStore:
         self._careful_until = 0.0
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
         self._load = f"{call}.load($1, $2, $3, $4, $5)"
-        self._read_log = f"{call}.read_log_0004($1, $2, $3, $4, $5, $6, $7)"
-        self._read_positions = f"{call}.read_positions_0004($1)"
-        self._read_stream = f"{call}.read_stream_0004($1, $2, $3, $4, $5)"
+        self._read_log = f"{call}.read_log_0005($1, $2, $3, $4, $5, $6, $7)"
+        self._read_positions = f"{call}.read_positions_0005($1)"
+        self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
         self._position = f"{call}.log_position()"
 
     @classmethod

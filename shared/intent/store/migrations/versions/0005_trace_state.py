@@ -1,0 +1,33 @@
+"""The state of the trace that an event belongs to.
+
+Revision ID: 0005
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from intent.store.migrations.script import run_script
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column, and the functions that write and read it beside those that know nothing of it."""
+    shapes = importlib.import_module("intent.store.migrations.versions.0004_fixed_shapes")
+    # Everybody waits behind this while somebody else holds the log, so it gives up soon.
+    run_script(
+        "set local lock_timeout = '5s';"
+        "alter table {schema}.events add column tracestate text not null default ''"
+    )
+    shapes.make_entries("0005", f"{shapes.COLUMNS}, tracestate")
+    script = shapes.sql("0005_append") + shapes.sql("0004_read")
+    shapes.make_functions(script, ("append", *shapes.READING), suffix="_0005", shape="0005")
+
+
+def downgrade() -> None:
+    """Refuse: the column may hold what nothing else does."""
+    raise NotImplementedError("the log is not taken back; restore a backup instead")

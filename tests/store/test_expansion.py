@@ -1,0 +1,183 @@
+"""A process of the release before goes on beside a new one: it calls the schema as it did."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from alembic import command as alembic
+from intent.consumers.changes import Changes, PartitionMark, StreamMark
+from intent.consumers.database import ConsumerDatabase
+from intent.consumers.keys import ConsumerKey
+from intent.dev.services import Postgres
+from intent.errors import ConfigurationError
+from intent.origin import TraceContext
+from intent.records import LogEntry
+from intent.store import StreamAppend
+from intent.store.migrations import migrate
+from intent.store.migrations.provisioning import Passwords, provision
+from intent.store.postgres import PostgresEventStore
+from intent.store.postgres.append import append_arguments
+
+from ..support.databases import PASSWORD, Database, create_database, drop_database
+from .making import ACME, command, key, to
+from .transactions import connected
+
+TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
+COLUMNS = LogEntry._fields[:-1]
+"""The columns of an entry before revision 0005."""
+
+
+class Before:
+    """The statements of the release before revision 0004, on connections that stay open."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def append(self, *streams: StreamAppend) -> int:
+        """Appends, and returns the position before."""
+        arguments = append_arguments(streams)[:-1]
+        parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
+        row = await self._pool.fetchrow(f"select * from orders.append({parameters}, false)", *arguments)
+        base: int = row["base"]
+        return base
+
+    async def entries(self, function: str, *arguments: Any) -> Sequence[LogEntry]:
+        """Reads entries, each as the columns in the order in which they come."""
+        parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
+        rows = await self._pool.fetch(f"select * from orders.{function}({parameters})", *arguments)
+        return [self._entry(row) for row in rows]
+
+    async def parked(self) -> Sequence[LogEntry]:
+        rows = await self._pool.fetch(
+            "select * from orders.consumer_parked(null, null, null, null, null, 100)"
+        )
+        return [self._entry(row["event"]) for row in rows]
+
+    async def everything(self) -> Sequence[Sequence[LogEntry]]:
+        """Reads the log in each way that there was."""
+        return [
+            await self.entries("read_log", 0, 100, None, None, None, None, None),
+            await self.entries("read_log", 0, 100, ACME, None, None, None, None),
+            await self.entries("read_positions", [1, 2, 3]),
+            await self.entries("read_stream", *key("a"), 0, 100),
+            await self.entries("consumer_read", 0, 100, 100, None, None, 1, [0]),
+        ]
+
+    @staticmethod
+    def _entry(row: Any) -> LogEntry:
+        assert tuple(row.keys()) == COLUMNS
+        return LogEntry(*row)
+
+
+@pytest_asyncio.fixture
+async def old(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """A database as the release before left it."""
+    name = await create_database(postgres)
+    database = Database.of(postgres, name, "orders")
+    await provision(database.admin, "orders", Passwords(PASSWORD, PASSWORD, PASSWORD))
+    upgrade = alembic.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(alembic, "upgrade", lambda config, _: upgrade(config, "0003"))
+        await migrate(database.owner, "orders")
+    yield database
+    await drop_database(postgres, name)
+
+
+@asynccontextmanager
+async def before(database: Database) -> AsyncIterator[Before]:
+    async with asyncpg.create_pool(database.service, min_size=1, max_size=6) as pool:
+        yield Before(pool)
+
+
+@asynccontextmanager
+async def after(database: Database) -> AsyncIterator[PostgresEventStore]:
+    store = await PostgresEventStore.open(database.service, "orders")
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def park(consumers: ConsumerDatabase, position: int) -> ConsumerKey:
+    """Leaves a consumer with the first event of a stream parked."""
+    consumer, worker, instance = ConsumerKey(ACME, "watcher"), uuid4(), uuid4()
+    await consumers.heartbeat(worker, "test", 60, [], new=True)
+    await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
+    (grant,) = (await consumers.balance(consumer, instance)).grants
+    stream = StreamMark(0, key("a"), 1, position, 5, "no", parked=True)
+    await consumers.save(consumer, instance, Changes([PartitionMark(0, grant.epoch, position)], [stream]))
+    return consumer
+
+
+async def test_the_release_before_appends_and_reads_on_while_the_new_one_does(old: Database) -> None:
+    async with before(old) as process:
+        await process.append(to(key("a"), 0, command(2, trace=TRACE)))
+        whole = await process.everything()
+
+        await migrate(old.owner, "orders")
+
+        assert await process.everything() == whole
+        async with after(old) as store:
+            assert await process.append(to(key("a"), 2, command(1, trace=TRACE))) == 2
+            await store.append([to(key("a"), 3, command(1, trace=TRACE))])
+            log = await store.read_log(0, 10)
+            assert [entry.tracestate for entry in log] == ["", "", "", TRACE.state]
+            assert {entry.traceparent for entry in log} == {TRACE.parent}
+            assert [len(entries) for entries in await process.everything()] == [4, 4, 3, 4, 4]
+
+
+async def test_the_release_before_lists_and_drops_what_is_parked(old: Database) -> None:
+    async with before(old) as process:
+        await process.append(to(key("a"), 0, command(3)))
+        consumer = await park(ConsumerDatabase(process._pool, "orders"), 1)
+        parked = await process.parked()
+        await migrate(old.owner, "orders")
+        assert await process.parked() == parked
+        async with after(old) as store:
+            consumers = ConsumerDatabase(store.pool, "orders")
+            assert [row.entry for row in await consumers.parked(ACME, 10)] == parked
+        assert await ConsumerDatabase(process._pool, "orders").drop(consumer, 1, "a test", "ann")
+        assert await process.parked() == []
+
+
+async def test_a_new_process_asks_for_the_migration(old: Database) -> None:
+    with pytest.raises(ConfigurationError, match="intent migrate orders"):
+        await PostgresEventStore.open(old.service, "orders")
+
+
+async def test_the_release_before_fails_in_no_call_while_the_schema_is_migrated(old: Database) -> None:
+    async with before(old) as process, asyncio.TaskGroup() as group:
+        over = asyncio.Event()
+
+        async def append(writer: int) -> None:
+            for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
+                await process.append(to(key(f"{writer}-{number}"), 0, command(2)))
+
+        async def read() -> None:
+            while not over.is_set():
+                await process.everything()
+
+        working = [group.create_task(append(writer)) for writer in range(2)]
+        working += [group.create_task(read()) for _ in range(4)]
+        await migrate(old.owner, "orders")
+        assert not any(task.done() for task in working)
+        over.set()
+
+
+async def test_a_log_that_somebody_holds_is_migrated_later_and_stops_nobody(old: Database) -> None:
+    async with before(old) as process, connected(old.admin, old) as backup:
+        async with backup.transaction():
+            await backup.fetch("select * from events")
+            with pytest.raises(ConfigurationError, match="migrate again"):
+                await migrate(old.owner, "orders")
+            await process.append(to(key("a"), 0, command(2)))
+        await migrate(old.owner, "orders")
+        assert [len(entries) for entries in await process.everything()] == [2, 2, 2, 2, 2]
