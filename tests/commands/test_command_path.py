@@ -187,11 +187,11 @@ async def test_a_read_only_database_delays_what_was_accepted_and_loses_nothing(
         finally:
             await administer(beside, f'alter database "{name}" reset default_transaction_read_only')
             await administer(beside, end_connections)
-        assert accepted.command_id == submitted.command_id
+        assert accepted.command_id == submitted.origin.command_id
         assert not (await handled).duplicate
 
         async def applied() -> bool:
-            report = await path.router.outcome(submitted.tenant, submitted.command_id)
+            report = await path.router.outcome(submitted.origin.tenant, submitted.origin.command_id)
             return report.status == CommandStatus.COMMAND_STATUS_APPLIED
 
         await eventually(applied)

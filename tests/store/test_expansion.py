@@ -27,7 +27,7 @@ from intent.store.postgres import PostgresEventStore
 from intent.store.postgres.append import append_arguments
 
 from ..support.databases import PASSWORD, Database, create_database, drop_database
-from .making import ACME, command, key, to
+from .builders import ACME, command, key, to
 from .transactions import connected
 
 TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
