@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -23,7 +24,6 @@ from intent.model import (
     load_context,
     projects,
 )
-from intent.model import discovery as discovery_module
 from intent_contracts.orders.v1 import (
     CancelOrder,
     ConfirmOrder,
@@ -308,6 +308,6 @@ def test_a_wrong_entry_point_is_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
     entry = EntryPoint("parcels", value, discovery_module.GROUP)
-    monkeypatch.setattr(discovery_module, "entry_points", lambda group: [entry])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
     with pytest.raises(ConfigurationError, match=message.replace(".", r"\.")):
         load_context("parcels")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from intent.errors import ConfigurationError
 from intent.model.context import Context
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 __all__ = ["GROUP", "discover", "load_context"]
 
@@ -19,7 +22,7 @@ def discover() -> dict[str, Context]:
     Raises:
         ConfigurationError: An entry point leads to no context, or to one of another name.
     """
-    return {entry.name: _load(entry) for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
+    return {entry.name: _load(entry) for entry in sorted(_entries(), key=lambda e: e.name)}
 
 
 def load_context(name: str) -> Context:
@@ -28,11 +31,19 @@ def load_context(name: str) -> Context:
     Raises:
         ConfigurationError: No context of this name is installed, or its entry point is wrong.
     """
-    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
+    entries = {entry.name: entry for entry in _entries()}
     if name not in entries:
         known = ", ".join(sorted(entries)) or "none"
         raise ConfigurationError(f"there is no context {name!r}; installed are: {known}")
     return _load(entries[name])
+
+
+def _entries() -> EntryPoints:
+    # Loaded where it is needed: it brings forty modules, and whoever imports `intent.model`,
+    # as the client does, would wait for them.
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
 
 
 def _load(entry: EntryPoint) -> Context:
