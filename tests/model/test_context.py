@@ -307,7 +307,7 @@ def test_an_unknown_context_is_an_error_that_names_the_known_ones() -> None:
 def test_a_wrong_entry_point_is_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
-    entry = EntryPoint("parcels", value, discovery_module.GROUP)
+    entry = EntryPoint("parcels", value, "intent.contexts")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
     with pytest.raises(ConfigurationError, match=message.replace(".", r"\.")):
         load_context("parcels")

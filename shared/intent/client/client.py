@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Final, Self, TypeVar, overload
 from uuid import UUID, uuid4
 
 import grpc
@@ -36,9 +36,11 @@ from intent.client.sagas import SagasClient
 from intent.client.subscription import subscribe
 from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
-from intent.model import Consumer, IntendedCommand
 from intent.origin import TraceContext
 from intent.wire import metadata as keys
+
+if TYPE_CHECKING:
+    from intent.model import Consumer, IntendedCommand
 
 __all__ = ["IntentClient"]
 

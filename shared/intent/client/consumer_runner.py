@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 from intent_contracts.intent.v1 import Acknowledge, ConsumeRequest, ConsumeResponse, Delivery, Fail, Join
@@ -21,8 +21,10 @@ from intent.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from intent.model import Consumer, IntendedCommand, react
 from intent.waiting import set_within
+
+if TYPE_CHECKING:
+    from intent.model import Consumer, IntendedCommand
 
 __all__ = ["ConsumerRunner", "ConsumingFigures", "SendCommand"]
 
@@ -36,7 +38,7 @@ _LONGEST_ERROR: Final = 2000
 _END_TIMEOUT: Final = 5.0
 """How long, in seconds, to wait for the context to end the call."""
 
-SendCommand: TypeAlias = Callable[[IntendedCommand], Awaitable[object]]
+SendCommand: TypeAlias = "Callable[[IntendedCommand], Awaitable[object]]"
 """Sends a command; raises a `CommandError` when the command has no effect."""
 
 
@@ -241,6 +243,9 @@ class _Participation:
             await self._until_available(lambda intended=intended: self._send(intended))  # type: ignore[misc]
 
     async def _react(self, delivery: Delivery) -> Any:
+        # Most programs that import the client run no consumer, and need not load what declares one.
+        from intent.model import react
+
         try:
             async with asyncio.timeout(self._consumer.timeout):
                 return await react(self._consumer, delivery.event)
