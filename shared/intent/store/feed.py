@@ -1,4 +1,4 @@
-"""The log as the readers of one process read it: each page once, woken when it grows."""
+"""The log for the readers of one process: each page is read once, and growth wakes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT_PAGES: Final = 2
 
 
 class LogFeed:
-    """Shares pages and wake-ups between readers.
+    """Pages of the log and wake-ups, shared between readers.
 
     Args:
         store: The log.
@@ -40,41 +40,41 @@ class LogFeed:
         return max(self._seen, self._hint)
 
     async def run(self) -> None:
-        """Follows the log until cancelled; survives an absence of the store."""
+        """Follow the log until cancelled; outages of the store are waited out."""
         while True:
             try:
                 self._advance(await self._store.wait_beyond(self._seen, _WAIT))
             except Exception as error:
                 level = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.ERROR
-                _log.log(level, "the log cannot be watched: %s", error)
+                _log.log(level, "the log cannot be watched, trying again: %s", error)
                 await asyncio.sleep(_PAUSE)
 
     def hint(self, position: int) -> None:
-        """Tells that the log may have this position, ahead of the store's own wake-up."""
+        """Announce that the log may have this position, ahead of the store's own wake-up."""
         if position > self.head:
             self._hint = position
             self.wake()
 
     def wake(self) -> None:
-        """Ends all waiting."""
+        """Wake every reader."""
         self._grown.set()
         self._grown = asyncio.Event()
 
     def close(self) -> None:
-        """Gives up what is being read."""
+        """Cancel reads that are under way."""
         for task in self._pages.values():
             task.cancel()
 
     async def wait_beyond(self, position: int) -> None:
-        """Waits until the log may be beyond a position, or until `wake`."""
+        """Wait until the log may be beyond a position, or until `wake`."""
         if self.head <= position:
             await self._grown.wait()
 
     async def page(self, after: int, size: int) -> Sequence[LogEntry]:
-        """Returns entries after a position, at most `size`; empty when there are none.
+        """Return entries after a position, at most `size`; empty when there are none.
 
         Raises:
-            StoreUnavailable: The store is away.
+            StoreUnavailable: The store is unavailable.
         """
         task = self._pages.get(after)
         if task is None:
@@ -93,7 +93,7 @@ class LogFeed:
         if not entries:
             self._pages.pop(after, None)
             if self._hint == hint:
-                # Whoever hinted at more was wrong: wait for the store's word.
+                # Whoever hinted at more was wrong: wait for the store itself.
                 self._hint = 0
         return entries
 

@@ -14,15 +14,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 @dataclass(frozen=True, slots=True)
 class RoleNames:
-    """The names that belong to one context.
+    """The names of one context.
 
     Attributes:
         schema: Its schema.
-        owner: Logs in to migrate; owns the schema.
-        service: Logs in as the context's process.
-        query: Logs in to answer queries, under row security.
-        log: Cannot log in; owns the functions that alone write the log.
-        projector: Cannot log in; may write the read models of every tenant.
+        owner: The role that logs in to migrate and owns the schema.
+        service: The role as which the context's process logs in.
+        query: The role that logs in to answer queries, under row level security.
+        log: The role, without login, that owns the only functions that write the log.
+        projector: The role, without login, that may write the read models of every tenant.
     """
 
     schema: str
@@ -34,7 +34,7 @@ class RoleNames:
 
     @classmethod
     def of(cls, context: str) -> RoleNames:
-        """Returns the names for a context.
+        """Return the names for a context.
 
         Raises:
             ConfigurationError: The context's name cannot be a schema.
@@ -48,10 +48,10 @@ class RoleNames:
         return cls(context, *(f"{context}_{kind}" for kind in kinds))
 
     def as_dict(self) -> dict[str, str]:
-        """Returns the names by what they name."""
+        """Return the names by their kind."""
         return asdict(self)
 
 
 def quoted(name: str) -> str:
-    """Returns a name as an SQL identifier, whatever words SQL reserves."""
+    """Return a name as an SQL identifier, reserved words included."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Text that no store can keep: every adapter refuses it alike."""
+"""Text that no store can keep, which every adapter refuses in the same way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["not_storable", "require_storable"]
 
 
 def require_storable(texts: Iterable[str]) -> None:
-    """Makes sure that text can be kept: it is valid Unicode and has no NUL character.
+    """Check that texts can be kept: they are valid Unicode and have no NUL character.
 
     Raises:
-        InvalidCommand: It cannot.
+        InvalidCommand: One of them cannot.
     """
     for text in texts:
         if "\0" in text:
@@ -25,5 +25,5 @@ def require_storable(texts: Iterable[str]) -> None:
 
 
 def not_storable(why: str) -> InvalidCommand:
-    """Returns the error for a value that cannot be kept."""
+    """Return the error for a value that cannot be kept."""
     return InvalidCommand("NOT_STORABLE", f"the event store cannot keep a value: {why}")

@@ -1,4 +1,4 @@
-"""Following the log of any store: what is there already, then each new entry as it comes."""
+"""Following the log of any store: what is there already, then each new entry as it is appended."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["LogPage", "follow_log"]
 
 
 class LogPage(NamedTuple):
-    """A part of the log.
+    """A page of the log.
 
     Attributes:
         entries: The entries that pass the filter, by position; empty when there were none.
-        position: Everything up to here was considered; it resumes the reading.
+        position: Every entry up to here was considered; reading resumes from it.
     """
 
     entries: Sequence[LogEntry]
@@ -32,24 +32,24 @@ async def follow_log(
     page_size: int = 200,
     pause: float = 30.0,
 ) -> AsyncIterator[LogPage]:
-    """Yields the log page by page; each entry once, in order.
+    """Yield the log page by page, each entry once and in order.
 
-    The next page is read when it is asked for, so that a slow reader holds one page at most.
+    The next page is read when it is asked for, so a slow reader holds one page at most.
 
     Args:
         store: The log.
-        after: The position after which to begin.
+        after: The position after which to start.
         where: Which entries.
-        follow: True to go on with new entries for ever; False to end at the end of the log.
+        follow: True to continue with new entries without end; False to stop at the end of the log.
         page_size: How many entries a page has at most.
-        pause: Seconds after which a page comes even though the log has not grown.
+        pause: Seconds after which a page is yielded although the log has not grown.
 
     Raises:
-        StoreUnavailable: The store is away; the position of the last page resumes.
+        StoreUnavailable: The store is unavailable; resume from the position of the last page.
     """
     head = await store.position()
     while True:
-        # Read after `head` was known, a page that is not full reaches up to it at least.
+        # A page that is not full reaches at least to `head`, which was read before it.
         entries = await store.read_log(after, page_size, where)
         if len(entries) == page_size:
             after = entries[-1].position

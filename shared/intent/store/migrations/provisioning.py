@@ -1,4 +1,4 @@
-"""Makes a database ready for a context: its roles and its schema."""
+"""Provisioning a database for a context: its roles and its schema."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Passwords", "provision"]
 
 _log: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 10
-_IN_THE_WAY: Final = (
+_RACES: Final = (
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateObjectError,
     asyncpg.InternalServerError,
     asyncpg.DeadlockDetectedError,
 )
-"""What PostgreSQL reports when two create or change the same role, which it does not lock."""
+"""What PostgreSQL reports when two sessions create or change the same role, which it does not lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Passwords:
     """Passwords of the roles that log in; None leaves a role's password as it is.
 
     Attributes:
-        owner: Of the owner.
-        service: Of the service.
-        query: Of the query role.
+        owner: The password of the owner.
+        service: The password of the service role.
+        query: The password of the query role.
     """
 
     owner: str | None = None
@@ -41,15 +41,15 @@ class Passwords:
 
 
 async def provision(admin_dsn: str, context: str, passwords: Passwords | None = None) -> None:
-    """Creates a context's roles and schema; what is there already stays.
+    """Create a context's roles and schema; what exists already is kept.
 
     Args:
-        admin_dsn: Connects as a role that may create roles and schemas.
+        admin_dsn: The address, with a role that may create roles and schemas.
         context: The context.
         passwords: Passwords to set.
 
     Raises:
-        ConfigurationError: The server does not answer or the role may not.
+        ConfigurationError: The server does not answer, or the role lacks a right.
     """
     names, secrets = RoleNames.of(context), passwords or Passwords()
     try:
@@ -64,27 +64,27 @@ async def provision(admin_dsn: str, context: str, passwords: Passwords | None = 
         await connection.close()
 
 
-async def _repeated(act: Callable[[], Awaitable[None]]) -> None:
-    """Repeats what another process may have come in the way of.
+async def _repeated(action: Callable[[], Awaitable[None]]) -> None:
+    """Repeat an action that may have raced with another process.
 
     Roles belong to the whole server, but no lock that an administrator may take spans its databases.
     """
     for _ in range(_ATTEMPTS - 1):
         try:
-            return await act()
-        except _IN_THE_WAY as error:
+            return await action()
+        except _RACES as error:
             _log.debug("provisioning again: %s", error)
-    return await act()
+    return await action()
 
 
 async def _provision(connection: Any, names: RoleNames, secrets: Passwords) -> None:
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
-        await _make_roles(connection, names, secrets)
-        await _make_schema(connection, names)
+        await _create_roles(connection, names, secrets)
+        await _create_schema(connection, names)
 
 
-async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> None:
+async def _create_roles(connection: Any, names: RoleNames, secrets: Passwords) -> None:
     for role, login in (
         (names.owner, True),
         (names.service, True),
@@ -102,7 +102,7 @@ async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> 
         if password is not None:
             quoted = await connection.fetchval("select quote_literal($1::text)", password)
             await connection.execute(f"alter role {role} password {quoted}")
-    # Without inheritance: a member must take the role on, and sees nothing through it before.
+    # Without inheritance: a member must assume the role explicitly, and sees nothing through it before.
     for role, member in (
         (names.log, names.owner),
         (names.projector, names.owner),
@@ -111,7 +111,7 @@ async def _make_roles(connection: Any, names: RoleNames, secrets: Passwords) -> 
         await connection.execute(f"grant {role} to {member} with inherit false, set true")
 
 
-async def _make_schema(connection: Any, names: RoleNames) -> None:
+async def _create_schema(connection: Any, names: RoleNames) -> None:
     await connection.execute(f"grant {names.owner} to current_user")
     await connection.execute(
         f"create schema if not exists {quoted(names.schema)} authorization {names.owner}"

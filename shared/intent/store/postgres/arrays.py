@@ -9,5 +9,5 @@ __all__ = ["columns"]
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
-    """Returns one sequence per column; `width` of them, when there are no rows too."""
+    """Return one sequence per column; when there are no rows, `width` empty ones."""
     return list(zip(*rows, strict=True)) if rows else [()] * width

@@ -26,10 +26,10 @@ def unavailable(*own: type[asyncpg.PostgresError]) -> Iterator[None]:
     """Turn errors that are not about the data into `StoreUnavailable`.
 
     A server that is read-only, refuses a login, runs out of disk or is corrupt says nothing about the
-    values that it was given: what was asked may succeed later, so it must not become anybody's outcome.
+    values that it was given: the statement may succeed later, so the error must not become an outcome.
 
     Args:
-        own: Errors that the caller deals with itself, such as a table that does not exist.
+        own: Errors that the caller handles itself, such as a table that does not exist.
 
     Raises:
         StoreUnavailable: The statement failed for a reason that is not its values.
@@ -57,7 +57,7 @@ def _unavailable(error: Exception) -> StoreUnavailable:
 
 @contextmanager
 def storable() -> Iterator[None]:
-    """Turns the refusal of a value, by the driver or by the server, into `InvalidCommand`."""
+    """Turn the refusal of a value by the driver or the server into `InvalidCommand`."""
     try:
         yield
     except asyncpg.DataError as error:
@@ -66,29 +66,29 @@ def storable() -> Iterator[None]:
 
 
 async def _keep(_: Any) -> None:
-    """Leaves a released connection as it is.
+    """Leave a released connection as it is.
 
-    The platform sets nothing beyond a transaction, and resetting costs a round trip each time.
+    The platform sets nothing beyond a transaction, and a reset costs a round trip each time.
     """
 
 
 async def open_pool(dsn: str, *, connections: int, timeout: float = 10.0) -> Any:
-    """Opens a pool of connections.
+    """Open a pool of connections.
 
     Args:
-        dsn: Where and as whom.
+        dsn: The address of the database, with the role.
         connections: How many at most.
         timeout: Seconds that one statement may take.
 
     Raises:
-        ConfigurationError: The server does not answer, or does not let the role in.
+        ConfigurationError: The server does not answer, or refuses the role.
     """
     if not dsn:
         raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
     try:
         pool = await asyncpg.create_pool(
             dsn,
-            # None is kept open by force: while the server is away, the pool would log each failure.
+            # With a minimum, the pool would log each failure to open one while the server is unavailable.
             min_size=0,
             max_size=connections,
             command_timeout=timeout,

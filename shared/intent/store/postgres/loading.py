@@ -1,4 +1,4 @@
-"""A load's rows as streams and commands."""
+"""The rows of a load as streams and commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SNAPSHOT, _COMMAND, _EVENT = range(3)
 
 
 def load_arguments(streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> list[list[Any]]:
-    """Returns one array per column of the streams, then of the commands."""
+    """Return one array per column of the streams, then of the commands."""
     return [
         [key.tenant for key in streams],
         [key.aggregate_type for key in streams],
@@ -25,7 +25,7 @@ def load_arguments(streams: Sequence[StreamKey], commands: Sequence[CommandKey])
 
 
 def loaded(streams: Sequence[StreamKey], commands: Sequence[CommandKey], rows: Iterable[Any]) -> Loaded:
-    """Returns what the rows of the load function tell; a stream without rows does not exist."""
+    """Return the rows of the load function as streams and commands; a stream without rows does not exist."""
     snapshots: dict[int, Snapshot] = {}
     events: dict[int, list[StoredEvent]] = {}
     stored: dict[CommandKey, StoredCommand] = {}
@@ -49,5 +49,5 @@ def _stream(snapshot: Snapshot | None, events: Sequence[StoredEvent]) -> LoadedS
 
 
 def log_entries(rows: Iterable[Any]) -> list[LogEntry]:
-    """Returns entries of the log; the columns are in the order of the fields."""
+    """Return rows as entries of the log; the columns are in the order of the fields."""
     return list(map(LogEntry._make, rows))

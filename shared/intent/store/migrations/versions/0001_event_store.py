@@ -1,4 +1,4 @@
-"""The event store: log, commands, snapshots, and the functions that alone write them.
+"""The event store: log, commands, snapshots, and the only functions that write them.
 
 Revision ID: 0001
 """
@@ -18,8 +18,8 @@ depends_on = None
 TABLES: Final = ("events", "commands", "snapshots")
 FUNCTIONS: Final = ("append", "load", "read_log", "read_positions", "read_stream", "log_position")
 
-# The functions act as the role of the log and trust no search path. Their plans are made once, often
-# while the tables are still empty, and must not come to read a grown table whole.
+# The functions run as the role of the log and trust no search path. Their plans are made once, often
+# while the tables are still empty, and must not scan the whole table once it has grown.
 SETTINGS: Final = (
     "security definer set search_path = {schema}, pg_temp"
     " set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off"
@@ -27,7 +27,7 @@ SETTINGS: Final = (
 
 
 def upgrade() -> None:
-    """Creates the tables, their row security and the functions."""
+    """Create the tables, their row security and the functions."""
     run_script(_sql("tables"))
     run_script("grant usage on schema {schema} to {log}, {service}, {query}, {projector}")
     for table in TABLES:
@@ -40,12 +40,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuses: the log is the truth, and nothing may drop it."""
-    raise NotImplementedError("the event store is not taken back; restore a backup instead")
+    """Refuse: the log is the source of truth, and nothing may drop it."""
+    raise NotImplementedError("the event store cannot be downgraded; restore a backup instead")
 
 
 def _own_functions() -> None:
-    """Hands the functions to the role of the log, and the service the right to call them."""
+    """Make the role of the log own the functions, and let the service call them."""
     run_script("grant create on schema {schema} to {log}")
     for function in FUNCTIONS:
         run_script(

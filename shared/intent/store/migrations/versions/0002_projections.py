@@ -27,7 +27,7 @@ PROJECTORS: Final = ("projection_index", "projection_rebuild_begin", "projection
 
 
 def upgrade() -> None:
-    """Creates the tables and the functions by which the tables of rows are made and replaced."""
+    """Create the tables, and the functions that create and replace the tables of rows."""
     for part in ("tables", "generations", "rebuild"):
         run_script((Path(__file__).parent / "sql" / f"0002_{part}.sql").read_text())
     for function in (*OWNERS, *PROJECTORS):
@@ -37,5 +37,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuses: what declares the projections stays; their rows are rebuilt from the log."""
-    raise NotImplementedError("projections are not taken back; they are rebuilt from the log")
+    """Refuse: the declarations of projections stay; their rows are rebuilt from the log."""
+    raise NotImplementedError("projections cannot be downgraded; they are rebuilt from the log")

@@ -1,4 +1,4 @@
-"""Consumers: how far each is, who works on which part, and what is parked.
+"""Consumers: their checkpoints, who works on which partition, and what is parked.
 
 Revision ID: 0003
 """
@@ -41,7 +41,7 @@ HELPERS: Final = ("consumer_guard", "consumer_changed", "partition_of")
 
 
 def upgrade() -> None:
-    """Creates the tables, their row security and the functions that alone write them."""
+    """Create the tables, their row security and the only functions that write them."""
     run_script(_sql("0003_tables"))
     for table in OF_TENANTS:
         run_script(_sql("0001_security"), table=table)
@@ -54,12 +54,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuses: the checkpoints of other services' consumers would be lost."""
-    raise NotImplementedError("consumers are not taken back; restore a backup instead")
+    """Refuse: the checkpoints of other services' consumers would be lost."""
+    raise NotImplementedError("consumers cannot be downgraded; restore a backup instead")
 
 
 def _own_functions() -> None:
-    """Hands the functions to the role of the log, and the service the right to call them."""
+    """Make the role of the log own the functions, and let the service call them."""
     run_script("grant create on schema {schema} to {log}")
     for function in FUNCTIONS:
         run_script("grant execute on function {schema}.{function} to {service}", function=function)

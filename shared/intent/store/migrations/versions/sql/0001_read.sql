@@ -33,8 +33,8 @@ begin
           order by e.version) e;
 end $$;
 
--- Reads on from a position; a null does not narrow. Each branch is put so that only the index that
--- serves it gives its order: the planner may know nothing of the table yet.
+-- Reads from a position on; a null does not narrow. Each branch is written so that only the index that
+-- serves it gives its order: the planner may have no statistics of the table yet.
 create function {schema}.read_log(
     after bigint, up_to integer, only_tenant text, only_types text[], only_aggregate_type text,
     only_aggregate_id text, only_correlation text

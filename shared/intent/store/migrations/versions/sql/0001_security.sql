@@ -1,5 +1,5 @@
--- A role sees the rows of the tenant that its transaction has set, and none without; the owner too.
--- Only the role that owns the functions sees all, and nobody can change what the log holds.
+-- Every role, the owner included, sees the rows of the tenant that its transaction has set, and none
+-- without. Only the role that owns the functions sees all, and nobody can change what the log holds.
 alter table {schema}.{table} enable row level security;
 alter table {schema}.{table} force row level security;
 create policy own_tenant on {schema}.{table}

@@ -1,4 +1,4 @@
--- Makes the table of a generation: rows of all tenants, each seen by its own tenant only.
+-- Creates the table of a generation: rows of all tenants, each visible to its own tenant only.
 create function {schema}.projection_table_create(p_projection text, p_generation integer) returns void
 language plpgsql set search_path = {schema}, pg_temp as $$
 declare
@@ -34,9 +34,9 @@ begin
     perform projection_write_create(p_projection, p_generation, declared.shape);
 end $$;
 
--- Makes the function that reads a generation's checkpoint and the rows of one page of events. It takes
+-- Creates the function that reads a generation's checkpoint and the rows of one page of events. It takes
 -- the position of the page's end and, from $2 on, the tenants and the keys of the rows, an array each.
--- The projector's role is taken on for the transaction, which is this one call.
+-- It assumes the projector's role for the transaction, which is this one call.
 create function {schema}.projection_load_create(p_projection text, p_generation integer, p_shape jsonb)
 returns void
 language plpgsql set search_path = {schema}, pg_temp as $$
@@ -83,9 +83,9 @@ begin
     execute format('grant execute on function %I to {service}', target || '_load');
 end $$;
 
--- Makes the function that writes one page: it moves the checkpoint from $1 to $2, notes or clears a
--- failure ($3 to $7), writes rows and removes rows, an array per column. False, and nothing is
--- written, when the checkpoint is no longer at $1: another process was quicker.
+-- Creates the function that writes one page: it moves the checkpoint from $1 to $2, records or clears a
+-- failure ($3 to $7), writes rows and removes rows, an array per column. It returns false, and writes
+-- nothing, when the checkpoint is no longer at $1: another process was faster.
 create function {schema}.projection_write_create(p_projection text, p_generation integer, p_shape jsonb)
 returns void
 language plpgsql set search_path = {schema}, pg_temp as $$
@@ -126,7 +126,7 @@ begin
         set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off as $body$
         begin
             set local role {projector};
-            -- Rows and checkpoint can be made again from the log: the commit need not wait for the disk.
+            -- Rows and checkpoint can be rebuilt from the log: the commit need not wait for the disk.
             set local synchronous_commit = off;
             update projection_generations set
                 position = $2, failing_position = $3, attempts = $4, last_error = $5,
@@ -155,7 +155,7 @@ begin
     execute format('grant execute on function %I to {service}', target || '_write');
 end $$;
 
--- Makes the indexes by which a generation is listed; after the load, because that is quicker.
+-- Creates the indexes by which a generation is listed; after the load, because that is faster.
 create function {schema}.projection_index(p_projection text, p_generation integer) returns void
 language plpgsql security definer set search_path = {schema}, pg_temp as $$
 declare
@@ -177,14 +177,14 @@ begin
         execute format('create index on %I (tenant, %I, created_position desc, %s)', name, col, keys);
     end loop;
     if made.position > 0 then
-        -- Not while it is empty: the planner would believe that it stays so.
+        -- Not while it is empty: the planner would assume that it stays empty.
         execute format('analyze %I', name);
     end if;
     update projection_generations g set indexed = true
         where g.projection = p_projection and g.generation = p_generation;
 end $$;
 
--- Lets readers see a generation, under the stable name of its read model.
+-- Shows a generation to readers, under the stable name of its read model.
 create function {schema}.projection_show(p_shape jsonb, p_generation integer) returns void
 language plpgsql set search_path = {schema}, pg_temp as $$
 declare

@@ -1,4 +1,4 @@
--- Notes what a projection is in the code that is being deployed; called by the owner only.
+-- Records the declaration of a projection in the code that is being deployed; called by the owner only.
 create function {schema}.projection_declare(p_projection text, p_version integer, p_shape jsonb) returns void
 language plpgsql set search_path = {schema}, pg_temp as $$
 begin
@@ -15,7 +15,7 @@ begin
     end if;
 end $$;
 
--- Begins a rebuild beside the generation that is read, or finds the one that is under way.
+-- Starts a rebuild beside the generation that is read, or returns the one that is under way.
 create function {schema}.projection_rebuild_begin(p_projection text) returns integer
 language plpgsql security definer set search_path = {schema}, pg_temp as $$
 declare
@@ -35,7 +35,7 @@ begin
     return declared.last_generation + 1;
 end $$;
 
--- Lets readers see the rebuilt generation and removes the old; false while the rebuilt one is behind.
+-- Shows readers the rebuilt generation and removes the old one; false while the rebuilt one is behind.
 create function {schema}.projection_rebuild_switch(p_projection text, p_generation integer) returns boolean
 language plpgsql security definer set search_path = {schema}, pg_temp set lock_timeout = '500ms' as $$
 declare

@@ -7,14 +7,14 @@ begin
     end if;
 end $$;
 
--- Notes that the instances of a consumer must look again.
+-- Records that the instances of a consumer must read its state again.
 create function {schema}.consumer_changed(p_tenant text, p_consumer text) returns void
 language plpgsql volatile {settings} as $$
 begin
     update consumers set revision = revision + 1 where tenant = p_tenant and name = p_consumer;
 end $$;
 
--- Python's intent.consumers.keys.partition_of agrees.
+-- It computes the same as intent.consumers.keys.partition_of in Python.
 create function {schema}.partition_of(tenant text, aggregate_type text, aggregate_id text, total integer)
 returns integer language sql stable as $$
     select (('x' || encode(substr(sha256(convert_to(
@@ -22,9 +22,9 @@ returns integer language sql stable as $$
         % total)::integer
 $$;
 
--- Tells that a process lives and which instances it has; ends those that are gone, and processes that
--- were silent for too long. Returns the revision of each instance's consumer after a row of nulls; no rows
--- when the process counts as dead itself.
+-- Renews the lease of a process and names its instances; removes instances that are gone, and processes
+-- that were silent for too long. Returns a row of nulls, then the revision of each instance's consumer; no
+-- rows when the process itself counts as dead.
 create function {schema}.consumer_beat(
     p_worker uuid, p_name text, p_lease float8, p_instances uuid[], p_new boolean
 ) returns table (instance uuid, revision bigint) language plpgsql volatile {settings} as $$
@@ -61,7 +61,7 @@ begin
         join consumers c on c.tenant = i.tenant and c.name = i.consumer where i.worker = p_worker;
 end $$;
 
--- Adds an instance to a consumer, which is made when it is new. Returns the number of its partitions.
+-- Adds an instance to a consumer, which is created when it is new. Returns the number of its partitions.
 create function {schema}.consumer_join(
     p_tenant text, p_consumer text, p_instance uuid, p_worker uuid, p_partitions integer, p_from_now boolean,
     p_types text[]
@@ -86,8 +86,9 @@ begin
     return total;
 end $$;
 
--- Gives an instance free partitions up to its share, and returns what it has and what its share is; no rows
--- when it is none. One that has more than its share gives back itself, when it has no answer to wait for.
+-- Gives an instance free partitions up to its share; returns those that it has, and its share; no rows
+-- when it is not a member. An instance with more than its share gives partitions back by itself, once it
+-- waits for no answers there.
 create function {schema}.consumer_balance(p_tenant text, p_consumer text, p_instance uuid)
 returns table ("partition" integer, epoch bigint, checkpoint bigint, share integer)
 language plpgsql volatile {settings} as $$
@@ -124,9 +125,9 @@ begin
     end if;
 end $$;
 
--- Saves how far an instance is: arrays with the prefix p_ have an element for each partition, s_ for each
--- stream that is set aside, r_ for each that is no longer. Nothing is saved, and false returned, unless the
--- instance still holds every one of the partitions in the epoch that it knows.
+-- Saves the progress of an instance: arrays with the prefix p_ have an element for each partition, s_ for
+-- each stream that is set aside, r_ for each that no longer is. It returns false, and saves nothing, unless
+-- the instance still holds every one of the partitions in the epoch that it knows.
 create function {schema}.consumer_save(
     p_tenant text, p_consumer text, p_instance uuid,
     p_partition integer[], p_epoch bigint[], p_checkpoint bigint[], p_release boolean[],
@@ -139,7 +140,7 @@ declare
 begin
     perform consumer_guard(p_tenant);
     if cardinality(s_partition) + cardinality(r_partition) = 0 then
-        -- A checkpoint that is lost in a crash costs repeats only. A stream that is lost would be missed.
+        -- A checkpoint that is lost in a crash only costs repeats. A lost stream would not be delivered.
         set local synchronous_commit = off;
     end if;
     select count(*) into held from (
@@ -176,7 +177,7 @@ begin
     return true;
 end $$;
 
--- Reads the streams of some partitions that are set aside, with what was dropped of them.
+-- Reads the streams of some partitions that are set aside, with the events dropped from them.
 create function {schema}.consumer_aside(p_tenant text, p_consumer text, p_partitions integer[])
 returns table ("partition" integer, tenant text, aggregate_type text, aggregate_id text, version bigint,
                "position" bigint, attempts integer, error text, retry_in float8, parked boolean, dropped bigint[])
@@ -195,7 +196,7 @@ begin
         where s.consumer_tenant = p_tenant and s.consumer = p_consumer and s.partition = any (p_partitions);
 end $$;
 
--- Reads the events of some partitions in a part of the log, at most so many.
+-- Reads the events of some partitions in a range of the log, up to a limit.
 create function {schema}.consumer_read(
     after bigint, up_to bigint, most integer, only_tenant text, only_types text[], total integer,
     partitions integer[]

@@ -1,4 +1,4 @@
--- Lists the consumers of a tenant; without one, all.
+-- Lists the consumers of a tenant; without a tenant, all of them.
 create function {schema}.consumer_list(only_tenant text)
 returns table (tenant text, name text, "position" bigint, head bigint, instances integer, parked integer)
 language plpgsql stable {settings} as $$
@@ -50,7 +50,7 @@ begin
         (e.event).version limit most;
 end $$;
 
--- Lets a parked stream be delivered again. Returns how many events that are; null when it is not parked.
+-- Makes a parked stream be delivered again. Returns the number of its events; null when it is not parked.
 create function {schema}.consumer_replay(
     p_tenant text, p_consumer text, of_tenant text, of_type text, of_id text
 ) returns integer language plpgsql volatile {settings} as $$
@@ -75,8 +75,8 @@ begin
                 and d.consumer = p_consumer and d.position = e.position));
 end $$;
 
--- Gives up a parked event; when it is the one that failed, the rest of its stream goes on. False when it is
--- not parked.
+-- Gives up a parked event; when it is the one that failed, the rest of its stream is delivered. False when
+-- it is not parked.
 create function {schema}.consumer_drop(
     p_tenant text, p_consumer text, p_position bigint, p_reason text, p_actor text
 ) returns boolean language plpgsql volatile {settings} as $$
@@ -116,7 +116,7 @@ begin
     return true;
 end $$;
 
--- Forgets a consumer and all that is kept of it; false while instances work for it, null when there is none.
+-- Removes a consumer and all its data; false while it has instances, null when it does not exist.
 create function {schema}.consumer_remove(p_tenant text, p_consumer text) returns boolean
 language plpgsql volatile {settings} as $$
 begin
