@@ -74,7 +74,7 @@ def shop() -> Proto:
         )
         .message("Opened", text("owner"), event={"aggregate": "Cart", "version": 1})
         .message("CartView", text("cart_id", key=True), text("owner", indexed=True), read_model={})
-        .message("GetCart", text("cart_id"), query={})
+        .message("GetCart", text("cart_id"), query={"roles": ["clerk"]})
         .method("Open", "shop.v1.Open", "intent.v1.CommandResult")
         .method("GetCart", "shop.v1.GetCart", "shop.v1.CartView")
     )

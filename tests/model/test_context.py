@@ -41,7 +41,7 @@ from orders.aggregates import Order
 from orders.context import context as orders
 from orders.projections import OrderSummaries, OrderViews
 
-from ..contracts.protos import registry, shop, text
+from ..contracts.protos import Proto, registry, shop, text
 from .messages import ORDERS, upcaster
 
 
@@ -311,3 +311,40 @@ def test_a_wrong_entry_point_is_an_error_that_names_it(
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
     with pytest.raises(ConfigurationError, match=message.replace(".", r"\.")):
         load_context("parcels")
+
+
+def _fault(contracts: Registry) -> list[str]:
+    return [problem for problem in _problems(Context("shop"), contracts) if "may call it" in problem]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (shop().message("Close", text("id", aggregate_id=True), command={"aggregate": "Cart"}), "command"),
+        (
+            shop()
+            .message("Close", text("id"), query={})
+            .method("Close", "shop.v1.Close", "shop.v1.CartView"),
+            "query",
+        ),
+    ],
+)
+def test_a_command_or_query_that_does_not_say_who_may_call_it_stops_the_start(
+    message: Proto, kind: str
+) -> None:
+    assert _fault(registry(message)) == [
+        f"shop/v1/shop.proto: shop.v1.Close does not say who may call it; set `roles` in its option "
+        f'(intent.v1.{kind}), e.g. roles: ["service"], or roles: ["*"] if any authenticated caller '
+        "may send it"
+    ]
+
+
+def test_a_command_for_any_caller_says_so_and_names_no_other_role() -> None:
+    def closing(*roles: str) -> Registry:
+        command = {"aggregate": "Cart", "roles": list(roles)}
+        return registry(shop().message("Close", text("id", aggregate_id=True), command=command))
+
+    assert _fault(closing("*")) == []
+    assert any(
+        "names * besides clerk" in problem for problem in _problems(Context("shop"), closing("*", "clerk"))
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from intent.contracts import ANY_CALLER
 from intent.errors import (
     ConfigurationError,
     InvalidCommand,
@@ -78,6 +79,7 @@ def test_one_of_the_roles_is_enough() -> None:
     ann = Identity("acme", "ann", frozenset({"customer"}))
     authorize(ann, frozenset({"customer", "service"}), "PlaceOrder")
     authorize(ann, frozenset(), "Describe")
+    authorize(Identity("acme", "ann", frozenset()), frozenset({ANY_CALLER}), "PlaceOrder")
     authorize(Identity("acme", "dev", frozenset({EVERY_ROLE})), frozenset({"operator"}), "Rebuild")
 
 

@@ -5,6 +5,7 @@ listed a second time in code.
 """
 
 from intent.contracts.contract import (
+    ANY_CALLER,
     AnyContract,
     CommandContract,
     EventContract,
@@ -20,6 +21,7 @@ from intent.contracts.registry import Registry
 from intent.contracts.validation import MESSAGE_LIMIT, parse, validate
 
 __all__ = [
+    "ANY_CALLER",
     "MESSAGE_LIMIT",
     "PLATFORM_REASONS",
     "AnyContract",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from google.protobuf.message import Message
 
 from intent.contracts.reasons import PLATFORM_REASONS
 
 __all__ = [
+    "ANY_CALLER",
     "AnyContract",
     "CommandContract",
     "EventContract",
@@ -19,6 +20,9 @@ __all__ = [
     "SagaContract",
     "StateContract",
 ]
+
+ANY_CALLER: Final = "*"
+"""The role in a contract that says that any authenticated caller may call."""
 
 MessageClass: TypeAlias = type[Message]
 """The generated class of a message."""
@@ -33,7 +37,7 @@ class CommandContract:
         message: Its class.
         context: The context that handles it.
         aggregate: The short name of the aggregate that it addresses.
-        roles: The roles of which a caller needs one; empty: any authenticated caller.
+        roles: The roles of which a caller needs one; `ANY_CALLER` among them: any authenticated caller.
         id_field: The field that holds the aggregate's id.
         method: The typed method, e.g. ``/orders.v1.Orders/PlaceOrder``, or empty.
         rejects: The reasons for which its handler may reject it.
@@ -104,7 +108,7 @@ class QueryContract:
         type: The full name of its message.
         message: Its class.
         context: The context that answers it.
-        roles: The roles of which a caller needs one; empty: any authenticated caller.
+        roles: The roles of which a caller needs one; `ANY_CALLER` among them: any authenticated caller.
         method: The typed method, e.g. ``/orders.v1.Orders/GetOrder``.
         response: The class of the answer.
     """

@@ -13,6 +13,7 @@ from intent.model.aggregate_type import AggregateType
 from intent.model.binding.aggregates import bind_aggregates
 from intent.model.binding.consumers import bind_consumers
 from intent.model.binding.reads import check_projections, check_queries
+from intent.model.binding.roles import check_roles
 from intent.model.binding.sagas import bind_sagas, check_ports
 from intent.model.consumer import Consumer
 from intent.model.projection import Projection
@@ -92,6 +93,7 @@ class Context:
             problems.add("context", self.name, "has no contracts", mend)
         upcasters = Upcasters(self.upcasters, registry, problems)
         upcasters.check(self.name, problems)
+        check_roles(self.name, registry, problems)
         aggregates = bind_aggregates(self.name, self.aggregates, registry, upcasters, problems)
         check_projections(self.name, self.projections, registry, problems)
         check_queries(self.name, self.queries, registry, problems)

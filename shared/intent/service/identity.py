@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 
+from intent.contracts import ANY_CALLER
 from intent.errors import ConfigurationError, PermissionDenied, Unauthenticated
 from intent.wire.metadata import malformed
 
@@ -55,7 +56,9 @@ class IdentityProvider(Protocol):
 
 
 def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
-    """Check that a caller has one of the roles; no roles: any caller is allowed.
+    """Check that a caller has one of the roles.
+
+    Without roles, as for methods of the platform, and with `ANY_CALLER` among them, any caller is allowed.
 
     Args:
         identity: The caller.
@@ -65,7 +68,9 @@ def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
     Raises:
         PermissionDenied: The caller has none of them.
     """
-    if roles and roles.isdisjoint(identity.roles) and EVERY_ROLE not in identity.roles:
+    if not roles or ANY_CALLER in roles:
+        return
+    if roles.isdisjoint(identity.roles) and EVERY_ROLE not in identity.roles:
         needed = ", ".join(sorted(roles))
         raise PermissionDenied(
             "ROLE_MISSING",

@@ -57,7 +57,7 @@ def _print_context(registry: Registry, context: str) -> None:
     _print(
         f"Commands of {context}",
         ("Command", "Aggregate", "Roles", "Fields"),
-        ((c.type, c.aggregate, _joined(c.roles), _fields(c)) for c in commands),
+        ((c.type, c.aggregate, _callers(c.roles), _fields(c)) for c in commands),
     )
     _print(
         f"Rejections of {context}",
@@ -72,7 +72,7 @@ def _print_context(registry: Registry, context: str) -> None:
     _print(
         f"Queries of {context}",
         ("Query", "Answer", "Roles", "Fields"),
-        ((c.type, c.response.DESCRIPTOR.full_name, _joined(c.roles), _fields(c)) for c in queries),
+        ((c.type, c.response.DESCRIPTOR.full_name, _callers(c.roles), _fields(c)) for c in queries),
     )
     _print(
         f"Read models of {context}",
@@ -100,9 +100,9 @@ def _print_message(registry: Registry, name: str) -> None:
     }
     contract = find_type(name, known, "context or message")
     descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
-    roles = getattr(contract, "roles", None)
+    roles: Iterable[str] | None = getattr(contract, "roles", None)
     _print(
-        f"{descriptor.full_name}{f' (roles: {_joined(roles)})' if roles else ''}",
+        descriptor.full_name if roles is None else f"{descriptor.full_name} (roles: {_callers(roles)})",
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
@@ -127,6 +127,16 @@ def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 def _joined(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "any"
+
+
+def _callers(roles: Iterable[str]) -> str:
+    """Return who may call, as the contract says."""
+    from intent.contracts import ANY_CALLER
+
+    names = set(roles)
+    if not names:
+        return "none named: the context does not start"
+    return "* (any authenticated caller)" if ANY_CALLER in names else _joined(names)
 
 
 def _fields_of(message: Descriptor) -> Sequence[FieldDescriptor]:
