@@ -5,11 +5,11 @@ IntentError
 ├── ContractError               contracts or context contradict each other; lists every problem
 ├── StoreError                  the event store
 │   ├── SnapshotUnusable        a snapshot of a state version that nothing upcasts
-│   └── StoreUnavailable        away for now; a retry is harmless
-├── SagaFailure                 a step of a saga did not come about; uncaught, the saga is undone
+│   └── StoreUnavailable        temporarily unavailable; a retry is harmless
+├── SagaFailure                 a step of a saga failed; uncaught, the saga is undone
 │   ├── StepRejected            its command was rejected
 │   ├── StepTimedOut            its event did not come in time
-│   ├── Interrupted             an event that ends what was under way came
+│   ├── Interrupted             an event came that ends what was under way
 │   ├── NeighbourFailed         another branch of the same parallel step failed
 │   ├── ChildFailed             a child saga was undone
 │   ├── SagaCancelled           an operator cancelled the saga
@@ -17,16 +17,16 @@ IntentError
 └── CommandError                an answer to a caller: there was no effect
     ├── InvalidCommand          the message breaks its contract
     │   └── CommandIdReused     the id belongs to another command
-    ├── UnknownType             no such contract here
-    ├── Rejected                a business rule refused it, with a stable reason
+    ├── UnknownType             there is no such contract
+    ├── Rejected                a business rule rejected it, with a stable reason
     ├── NotFound                there is no such thing
     │   └── AggregateNotFound   a command addressed an aggregate that does not exist
     ├── VersionConflict         the aggregate is not at the expected version
     ├── PermissionDenied        the caller lacks the role or the tenant
     ├── Unauthenticated         the caller is unknown
     ├── Overloaded              too much at once; try later
-    ├── Unavailable             something needed is away; nothing is lost
-    ├── DeadlineExceeded        the caller's time is over; an accepted command goes on
+    ├── Unavailable             something needed is unavailable; nothing is lost
+    ├── DeadlineExceeded        the caller's time is over; an accepted command continues
     └── HandlerFailed           a defect in a handler or in the platform
 """
 
@@ -79,14 +79,14 @@ class IntentError(Exception):
 
 
 class ConfigurationError(IntentError):
-    """Settings or arguments that cannot work; the message says the mend."""
+    """Settings or arguments that cannot work; the message says what to correct."""
 
 
 class ContractError(IntentError):
     """Contracts, or a context and its contracts, contradict each other.
 
     Attributes:
-        problems: One sentence per contradiction: file, message and mend.
+        problems: One sentence per contradiction: file, message and fix.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ class ContractError(IntentError):
 
 
 class StoreError(IntentError):
-    """The event store refused or failed."""
+    """The event store refused a call or failed."""
 
 
 class SnapshotUnusable(StoreError):
@@ -104,13 +104,13 @@ class SnapshotUnusable(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The event store is away for now; repeating the call is harmless."""
+    """The event store is temporarily unavailable; repeating the call is harmless."""
 
 
 class SagaFailure(IntentError):
-    """A step of a saga did not come about.
+    """A step of a saga failed.
 
-    A saga may catch it and go another way. Uncaught, it has the saga's compensations run.
+    A saga may catch it and continue in another way. Uncaught, it makes the saga's compensations run.
 
     Attributes:
         reason: Stable, in upper snake case.
@@ -156,7 +156,7 @@ class Interrupted(SagaFailure):
 
 
 class NeighbourFailed(SagaFailure):
-    """Another branch of the same parallel step failed, so this one was cut short."""
+    """Another branch of the same parallel step failed, so this one was ended early."""
 
 
 class ChildFailed(SagaFailure):
@@ -234,13 +234,13 @@ class CommandIdReused(InvalidCommand):
 
 
 class UnknownType(CommandError):
-    """The contract is not known here."""
+    """There is no such contract."""
 
     kind = FailureKind.FAILURE_KIND_UNKNOWN_TYPE
 
 
 class Rejected(CommandError):
-    """A business rule refused the command.
+    """A business rule rejected the command.
 
     Its `reason` is equal to a constant of the context's contracts, e.g. to
     ``intent_contracts.orders.v1.Reason.ORDER_NOT_OPEN``.
@@ -284,13 +284,13 @@ class Overloaded(CommandError):
 
 
 class Unavailable(CommandError):
-    """Temporal, PostgreSQL or the service is away; nothing is lost, ask again with the same id."""
+    """Temporal, PostgreSQL or the service is unavailable; nothing is lost: retry with the same id."""
 
     kind = FailureKind.FAILURE_KIND_UNAVAILABLE
 
 
 class DeadlineExceeded(CommandError):
-    """The caller's time is over; an accepted command goes on, its id gives the result."""
+    """The caller's time is over; an accepted command continues, and its id gives the result."""
 
     kind = FailureKind.FAILURE_KIND_DEADLINE
 
@@ -320,7 +320,7 @@ _BY_KIND: dict[int, type[CommandError]] = {
 
 
 def failure_of(error: CommandError) -> Failure:
-    """Returns the message in which an error travels."""
+    """Return an error as the message that calls return."""
     return Failure(
         kind=error.kind,
         reason=error.reason,
@@ -335,7 +335,7 @@ def failure_of(error: CommandError) -> Failure:
 
 
 def error_of(failure: Failure) -> CommandError:
-    """Returns the exception that a failure stands for; an unknown kind is a defect."""
+    """Return the exception that a failure stands for; an unknown kind is a defect."""
     cls = _BY_KIND.get(failure.kind, HandlerFailed)
     return cls(
         failure.reason,

@@ -90,7 +90,7 @@ class LogEntry(NamedTuple):
         command_id: The command that recorded it.
         correlation_id: The id that everything which follows from one request shares.
         causation_id: The command or event that caused the command; empty at the start.
-        actor: Who asked.
+        actor: Who sent the command.
         traceparent: The trace that it belongs to, as a W3C traceparent, or empty.
         recorded_at: When it was recorded, with time zone.
         tracestate: What belongs to that trace, as a W3C tracestate, or empty.

@@ -1,4 +1,4 @@
-"""Contracts that contradict each other are refused, with file, message and mend."""
+"""Contracts that contradict each other are refused, with file, message and fix."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
             .message("Closed", field("cart_id", Field.TYPE_INT64), event=EVENT)
             .message("Fulfil", saga={"starts_on": ["shop.v1.Closed"], "correlated_by": "cart_id"})
         ),
-        "shop.v1.Fulfil is correlated by cart_id, which shop.v1.Closed has not as a string field; "
+        "shop.v1.Fulfil is correlated by cart_id, but shop.v1.Closed has no string field of that name; "
         "add the field to shop.v1.Closed, or change `correlated_by`",
     ),
 }
@@ -236,7 +236,7 @@ def test_field_rules_that_do_not_compile_are_refused() -> None:
     rule.id, rule.expression = "broken", "this is no expression"
     (problem,) = _problems(shop().message("Close", broken, command={"aggregate": "Cart"}))
     assert problem.startswith(f"{FILE}: shop.v1.Close has field rules that do not compile (")
-    assert problem.endswith("; mend its (buf.validate) options")
+    assert problem.endswith("; correct its (buf.validate) options")
 
 
 def test_every_contradiction_is_listed_at_once() -> None:

@@ -83,7 +83,7 @@ def test_bytes_become_the_message_of_a_class_or_a_contract() -> None:
 
 
 def test_malformed_bytes_are_refused() -> None:
-    with pytest.raises(InvalidCommand, match=r"the bytes are no orders\.v1\.PlaceOrder") as raised:
+    with pytest.raises(InvalidCommand, match=r"the bytes do not encode orders\.v1\.PlaceOrder") as raised:
         parse(PlaceOrder, b"\xff\xff")
     assert raised.value.reason == "MALFORMED_MESSAGE"
 

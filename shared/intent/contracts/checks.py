@@ -21,7 +21,7 @@ C = TypeVar("C")
 
 
 def check_contracts(contracts: Iterable[AnyContract], problems: Problems) -> None:
-    """Notes every contradiction between contracts."""
+    """Note every contradiction between contracts."""
     known = tuple(contracts)
     states = tuple(_of(StateContract, known))
     events = {event.type: event for event in _of(EventContract, known)}
@@ -38,8 +38,8 @@ def _of(kind: type[C], contracts: Iterable[AnyContract]) -> Iterator[C]:
     return (contract for contract in contracts if isinstance(contract, kind))
 
 
-def _problem(contract: AnyContract, fault: str, mend: str, problems: Problems) -> None:
-    problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+def _problem(contract: AnyContract, fault: str, fix: str, problems: Problems) -> None:
+    problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, fix)
 
 
 def _check_states(states: Iterable[StateContract], problems: Problems) -> None:
@@ -59,12 +59,10 @@ def _check_aggregates(
         if not isinstance(contract, CommandContract | EventContract) or not contract.aggregate:
             continue
         if (contract.context, contract.aggregate) not in known:
-            names = (
-                ", ".join(sorted(name for context, name in known if context == contract.context)) or "none"
-            )
+            names = ", ".join(sorted(name for context, name in known if context == contract.context))
             fault = f"names the unknown aggregate {contract.aggregate!r}"
-            mend = f"mark its state with (intent.v1.state), or name one of: {names or 'none yet'}"
-            _problem(contract, fault, mend, problems)
+            fix = f"mark its state with (intent.v1.state), or name one of: {names or 'none yet'}"
+            _problem(contract, fault, fix, problems)
 
 
 def _check_tables(models: Iterable[ReadModelContract], problems: Problems) -> None:
@@ -83,7 +81,7 @@ def _check_saga(saga: SagaContract, events: dict[str, EventContract], problems: 
             fault = f"listens to the unknown event {type_!r}"
             _problem(saga, fault, "name an event by its full name, e.g. orders.v1.OrderPlaced", problems)
         elif not _correlates(saga, event):
-            fault = f"is correlated by {saga.correlated_by}, which {type_} has not as a string field"
+            fault = f"is correlated by {saga.correlated_by}, but {type_} has no string field of that name"
             _problem(saga, fault, f"add the field to {type_}, or change `correlated_by`", problems)
 
 
@@ -91,15 +89,15 @@ def _check_sends(saga: SagaContract, commands: Collection[str], problems: Proble
     for type_ in saga.sends:
         if type_ not in commands:
             fault = f"sends the unknown command {type_!r}"
-            mend = "name a command of any context by its full name, e.g. orders.v1.PlaceOrder"
-            _problem(saga, fault, mend, problems)
+            fix = "name a command of any context by its full name, e.g. orders.v1.PlaceOrder"
+            _problem(saga, fault, fix, problems)
 
 
 def _correlates(saga: SagaContract, event: EventContract) -> bool:
-    """Tells whether an event leads to its saga: by the field, or at home by the aggregate's id."""
+    """Return whether an event finds its saga: by the field, or in its own context by the aggregate's id."""
     field = saga.correlated_by
-    at_home = event.context == saga.context and field not in event.message.DESCRIPTOR.fields_by_name
-    return not field or at_home or _has_text(event, field)
+    in_own_context = event.context == saga.context and field not in event.message.DESCRIPTOR.fields_by_name
+    return not field or in_own_context or _has_text(event, field)
 
 
 def _has_text(event: EventContract, name: str) -> bool:

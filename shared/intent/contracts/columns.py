@@ -41,12 +41,12 @@ _COLUMN_TYPES = frozenset(
 def read_columns(
     message: Descriptor, table: str, problem: Callable[[str, str], None]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names of the key fields and of the indexed fields.
+    """Return the names of the key fields and of the indexed fields.
 
     Args:
         message: The read model's row.
         table: The name of its table.
-        problem: Called with fault and mend for each contradiction.
+        problem: Called with the fault and the fix of each contradiction.
     """
     key, indexed = column_fields(message)
     if not key:

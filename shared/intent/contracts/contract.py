@@ -53,7 +53,7 @@ class CommandContract:
     rejects: tuple[str, ...] = ()
 
     def aggregate_id(self, command: Message) -> str:
-        """Returns the id of the aggregate that a command addresses; `validate` checks it."""
+        """Return the id of the aggregate that a command addresses; `validate` checks it."""
         value: str = getattr(command, self.id_field)
         return value
 
@@ -156,7 +156,7 @@ class SagaContract:
             empty, or on an event of its own context without the field: the id of the aggregate
             that recorded the event.
         sends: The full names of the commands that it sends.
-        child: Whether it is run by other sagas only.
+        child: True when only other sagas run it.
     """
 
     type: str
@@ -169,7 +169,7 @@ class SagaContract:
     child: bool = False
 
     def correlation(self, event: Message, aggregate_id: str) -> str:
-        """Returns what an event finds its saga by; see `correlated_by`.
+        """Return the correlation by which an event finds its saga; see `correlated_by`.
 
         Args:
             event: The event.

@@ -28,14 +28,14 @@ KINDS: dict[str, Any] = {
     "read_model": options_pb2.read_model,
     "saga": options_pb2.saga,
 }
-"""The message options by which a contract tells what a message is."""
+"""The message options by which a contract says what a message is."""
 
 _PACKAGE = re.compile(r"([a-z][a-z0-9_]*)\.v[0-9]+")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def messages_of(file: FileDescriptor) -> Iterator[Descriptor]:
-    """Yields the messages of a file, nested ones too."""
+    """Yield the messages of a file, nested ones too."""
     pending = list(file.message_types_by_name.values())
     while pending:
         message = pending.pop(0)
@@ -44,23 +44,23 @@ def messages_of(file: FileDescriptor) -> Iterator[Descriptor]:
 
 
 def kinds_of(message: Descriptor) -> list[str]:
-    """Returns what a message is marked as; more than one kind is a contradiction."""
+    """Return what a message is marked as; more than one kind is a contradiction."""
     options = message.GetOptions()
     return [kind for kind, extension in KINDS.items() if options.HasExtension(extension)]
 
 
 def option(message: Descriptor, kind: str) -> Any:
-    """Returns the option of this kind, with defaults when it is not set."""
+    """Return the option of this kind, with defaults when it is not set."""
     return message.GetOptions().Extensions[KINDS[kind]]
 
 
 def id_fields(message: Descriptor) -> list[FieldDescriptor]:
-    """Returns the fields that are marked as the aggregate's id."""
+    """Return the fields that are marked as the aggregate's id."""
     return _marked(message, options_pb2.aggregate_id)
 
 
 def column_fields(message: Descriptor) -> tuple[list[FieldDescriptor], list[FieldDescriptor]]:
-    """Returns the fields of a read model that are its key, and those that are indexed."""
+    """Return the fields of a read model that are its key, and those that are indexed."""
     return _marked(message, options_pb2.key), _marked(message, options_pb2.indexed)
 
 
@@ -70,11 +70,11 @@ def _marked(message: Descriptor, extension: Any) -> list[FieldDescriptor]:
 
 
 def context_of_package(package: str) -> str:
-    """Returns the context of a package, e.g. ``orders`` of ``orders.v1``; empty if it has another form."""
+    """Return the context of a package, e.g. ``orders`` of ``orders.v1``; empty if it has another form."""
     match = _PACKAGE.fullmatch(package)
     return match.group(1) if match else ""
 
 
 def snake_case(name: str) -> str:
-    """Returns a name in snake case, e.g. ``order_view`` of ``OrderView``."""
+    """Return a name in snake case, e.g. ``order_view`` of ``OrderView``."""
     return _WORD.sub("_", name).lower()

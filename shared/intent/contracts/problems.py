@@ -18,16 +18,16 @@ class Problem:
         file: Where it is: a `.proto` file or a Python module.
         subject: The message, method or class that is wrong.
         fault: What is wrong with it.
-        mend: What to do about it.
+        fix: What to do about it.
     """
 
     file: str
     subject: str
     fault: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.subject} {self.fault}; {self.mend}"
+        return f"{self.file}: {self.subject} {self.fault}; {self.fix}"
 
 
 class Problems:
@@ -42,16 +42,16 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(self, file: str, subject: str, fault: str, mend: str) -> None:
-        """Adds a contradiction; see `Problem` for the parts."""
-        self._found[Problem(file, subject, fault, mend)] = None
+    def add(self, file: str, subject: str, fault: str, fix: str) -> None:
+        """Add a contradiction; see `Problem` for the parts."""
+        self._found[Problem(file, subject, fault, fix)] = None
 
     def extend(self, problems: Problems) -> None:
-        """Adds the contradictions of another collection."""
+        """Add the contradictions of another collection."""
         self._found.update(problems._found)
 
     def refuse(self) -> None:
-        """Ends start-up when anything was found.
+        """Refuse to continue when anything was found.
 
         Raises:
             ContractError: Listing every contradiction, in the order of files and subjects.

@@ -1,4 +1,4 @@
-"""Reads single messages into contracts, noting what is wrong with each by itself."""
+"""Reads single messages into contracts, noting what is wrong with each on its own."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class _Subject:
     def context(self) -> str:
         return context_of_package(self.descriptor.file.package)
 
-    def problem(self, fault: str, mend: str) -> None:
-        self.problems.add(self.descriptor.file.name, self.type, fault, mend)
+    def problem(self, fault: str, fix: str) -> None:
+        self.problems.add(self.descriptor.file.name, self.type, fault, fix)
 
     def aggregate(self) -> str:
         name: str = option(self.descriptor, self.kind).aggregate
@@ -71,20 +71,20 @@ class _Subject:
     def version(self) -> int:
         version: int = option(self.descriptor, self.kind).version
         if version < 1:
-            mend = f"set `version: 1` in its option (intent.v1.{self.kind})"
-            self.problem("has version 0, but versions begin with 1", mend)
+            fix = f"set `version: 1` in its option (intent.v1.{self.kind})"
+            self.problem("has version 0, but versions begin with 1", fix)
         return version
 
 
 def read_message(
     descriptor: Descriptor, methods: Methods, rules: protovalidate.Validator, problems: Problems
 ) -> AnyContract | None:
-    """Returns the contract of a message; None when it is not marked as anything.
+    """Return the contract of a message; None when it is not marked as anything.
 
     Args:
         descriptor: The message.
         methods: The typed methods of all contexts.
-        rules: Compiles field rules; not used with other files of the same names.
+        rules: Compiles field rules; must not be shared with other files of the same names.
         problems: Where to note what is wrong with the message.
     """
     kinds = kinds_of(descriptor)
@@ -162,8 +162,8 @@ def _read_model(subject: _Subject) -> ReadModelContract:
 def _saga(subject: _Subject) -> SagaContract:
     options = option(subject.descriptor, "saga")
     if not options.starts_on and not options.child:
-        mend = "name an event in `starts_on` of (intent.v1.saga), or mark it as `child: true`"
-        subject.problem("is started by nothing", mend)
+        fix = "name an event in `starts_on` of (intent.v1.saga), or mark it as `child: true`"
+        subject.problem("is started by nothing", fix)
     if options.starts_on and options.child:
         subject.problem("is a child and started by events", "keep either `starts_on` or `child: true`")
     return SagaContract(
@@ -179,11 +179,13 @@ def _saga(subject: _Subject) -> SagaContract:
 
 
 def _check_rules(subject: _Subject) -> None:
-    """Compiles the message's field rules, which would otherwise fail on the first call."""
+    """Compile the message's field rules, which would otherwise fail on the first call."""
     try:
         subject.rules.collect_violations(subject.message())
     except protovalidate.CompilationError as error:
-        subject.problem(f"has field rules that do not compile ({error})", "mend its (buf.validate) options")
+        subject.problem(
+            f"has field rules that do not compile ({error})", "correct its (buf.validate) options"
+        )
 
 
 _READERS: dict[str, Callable[[_Subject], AnyContract]] = {

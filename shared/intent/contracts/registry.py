@@ -62,7 +62,7 @@ class Registry:
 
     @classmethod
     def load(cls, *packages: str) -> Registry:
-        """Reads the contracts of proto packages, e.g. ``orders.v1``; of all when none is given.
+        """Read the contracts of proto packages, e.g. ``orders.v1``; of all when none is given.
 
         Raises:
             ConfigurationError: There is no generated code for a package.
@@ -72,7 +72,7 @@ class Registry:
 
     @classmethod
     def of(cls, files: Iterable[FileDescriptor]) -> Registry:
-        """Reads the contracts of these files.
+        """Read the contracts of these files.
 
         Raises:
             ContractError: The contracts contradict each other; lists every contradiction.
@@ -95,7 +95,7 @@ class Registry:
         return tuple(sorted(set(self._contexts.values())))
 
     def command(self, type: str) -> CommandContract:  # noqa: A002
-        """Returns the contract of a command.
+        """Return the contract of a command.
 
         Raises:
             UnknownType: There is no such command.
@@ -103,7 +103,7 @@ class Registry:
         return _known(self.commands, type, "command")
 
     def event(self, type: str) -> EventContract:  # noqa: A002
-        """Returns the contract of an event.
+        """Return the contract of an event.
 
         Raises:
             UnknownType: There is no such event.
@@ -111,7 +111,7 @@ class Registry:
         return _known(self.events, type, "event")
 
     def query(self, type: str) -> QueryContract:  # noqa: A002
-        """Returns the contract of a query.
+        """Return the contract of a query.
 
         Raises:
             UnknownType: There is no such query.
@@ -119,7 +119,7 @@ class Registry:
         return _known(self.queries, type, "query")
 
     def context_of(self, type: str) -> str:  # noqa: A002
-        """Returns the context to which a message of any kind belongs.
+        """Return the context to which a message of any kind belongs.
 
         Raises:
             UnknownType: There is no such message.
@@ -127,16 +127,16 @@ class Registry:
         return _known(self._contexts, type, "contract")
 
     def state_of(self, context: str, aggregate: str) -> StateContract | None:
-        """Returns the state of an aggregate, or None when there is no such aggregate."""
+        """Return the state of an aggregate, or None when there is no such aggregate."""
         states = (s for s in self.states.values() if s.context == context and s.aggregate == aggregate)
         return next(states, None)
 
     def listeners(self, event_type: str) -> tuple[SagaContract, ...]:
-        """Returns the sagas, of any context, that an event starts or that wait for it."""
+        """Return the sagas, of any context, that an event starts or that wait for it."""
         return self._listeners.get(event_type, ())
 
     def services(self, context: str) -> tuple[ServiceDescriptor, ...]:
-        """Returns the typed services of a context, as their descriptors."""
+        """Return the typed services of a context, as their descriptors."""
         return self._methods.by_context.get(context, ())
 
 
@@ -183,7 +183,8 @@ def _modules(package: str) -> Iterator[ModuleType]:
         if error.name is None or not name.startswith(error.name):
             raise
         raise ConfigurationError(
-            f"there is no generated code for the proto package {package}; run `make proto`, or mend the name"
+            f"there is no generated code for the proto package {package}; "
+            "run `make proto`, or correct the name"
         ) from error
     for module in pkgutil.iter_modules(parent.__path__, f"{name}."):
         if not module.ispkg:

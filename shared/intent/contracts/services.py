@@ -21,21 +21,21 @@ class Methods:
     """The typed methods of all contexts.
 
     Attributes:
-        by_input: For the full name of a command or query the method that takes it.
-        by_context: For a context its typed services.
+        by_input: The method that takes a command or query, by its full name.
+        by_context: The typed services, by context.
     """
 
     by_input: Mapping[str, MethodDescriptor] = field(default_factory=dict)
     by_context: Mapping[str, tuple[ServiceDescriptor, ...]] = field(default_factory=dict)
 
     def path(self, message: Descriptor) -> str:
-        """Returns the path of the method that takes a message, or an empty string."""
+        """Return the path of the method that takes a message, or an empty string."""
         method = self.by_input.get(message.full_name)
         return f"/{method.containing_service.full_name}/{method.name}" if method else ""
 
 
 def read_methods(services: Iterable[ServiceDescriptor], problems: Problems) -> Methods:
-    """Reads the typed services, noting what contradicts the rules for them."""
+    """Read the typed services, noting what contradicts the rules for them."""
     by_input: dict[str, MethodDescriptor] = {}
     by_context: dict[str, tuple[ServiceDescriptor, ...]] = {}
     for service in services:
@@ -56,8 +56,8 @@ def _check(method: MethodDescriptor, context: str, problems: Problems) -> None:
     if method.client_streaming or method.server_streaming:
         problems.add(file, name, "streams", "typed methods take one message and return one")
     if "command" not in kinds and "query" not in kinds:
-        mend = _NOT_COMMAND_OR_QUERY.format(taken.name)
-        problems.add(file, name, f"takes {taken.full_name}, which is neither command nor query", mend)
+        fix = _NOT_COMMAND_OR_QUERY.format(taken.name)
+        problems.add(file, name, f"takes {taken.full_name}, which is neither command nor query", fix)
     elif context_of_package(taken.file.package) != context:
         fault = f"takes {taken.full_name}, which belongs to another context"
         problems.add(file, name, fault, f"move the method to a service of {taken.file.package}")

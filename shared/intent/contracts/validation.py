@@ -65,7 +65,7 @@ def validate(message: Message, *, limit: int = MESSAGE_LIMIT, data: bytes | None
 
 
 def too_large(message: Message, size: int, limit: int) -> InvalidCommand:
-    """Returns the error for a message of `size` bytes where at most `limit` are allowed."""
+    """Return the error for a message of `size` bytes where at most `limit` are allowed."""
     name = message.DESCRIPTOR.full_name
     return InvalidCommand(
         "MESSAGE_TOO_LARGE",
@@ -102,7 +102,7 @@ def parse(contract: type[M], data: bytes) -> M: ...
 @overload
 def parse(contract: AnyContract, data: bytes) -> Message: ...
 def parse(contract: AnyContract | type[Message], data: bytes) -> Message:
-    """Returns the message that bytes encode.
+    """Return the message that bytes encode.
 
     Args:
         contract: The contract of the message, or its class.
@@ -116,12 +116,12 @@ def parse(contract: AnyContract | type[Message], data: bytes) -> Message:
         message: Message = cls.FromString(data)
     except DecodeError as error:
         name = cls.DESCRIPTOR.full_name
-        raise InvalidCommand("MALFORMED_MESSAGE", f"the bytes are no {name}: {error}") from error
+        raise InvalidCommand("MALFORMED_MESSAGE", f"the bytes do not encode {name}: {error}") from error
     return message
 
 
 def _path(field: Any) -> str:
-    """Returns a field path as people write it, e.g. ``lines[2].quantity``."""
+    """Return a field path as people write it, e.g. ``lines[2].quantity``."""
     path = ""
     for element in field.elements:
         path += f".{element.field_name}" if path else element.field_name
@@ -132,7 +132,7 @@ def _path(field: Any) -> str:
 
 
 def _id_violations(message: Message) -> list[Violation]:
-    """Checks what every aggregate's id must be, whatever the rules of its field say."""
+    """Check what every aggregate's id must be, whatever the rules of its field say."""
     name = _id_field(message.DESCRIPTOR)
     value = getattr(message, name) if name else "none"
     if value and len(value) <= ID_LIMIT and value.isprintable():
