@@ -300,7 +300,7 @@ def test_an_unknown_context_is_an_error_that_names_the_known_ones() -> None:
     [
         ("orders.nowhere:context", "the context parcels cannot be loaded from orders.nowhere:context"),
         ("orders.context:nothing", "the context parcels cannot be loaded from orders.context:nothing"),
-        ("orders.aggregates:Order", "orders.aggregates:Order is no Context; mend the entry point parcels"),
+        ("orders.aggregates:Order", "orders.aggregates:Order is no Context; correct the entry point parcels"),
         ("orders.context:context", "is the context orders, its entry point says parcels; let them agree"),
     ],
 )

@@ -90,7 +90,7 @@ def test_an_event_that_is_upcast_away_needs_no_applier() -> None:
 
 
 def test_a_version_without_chain_is_refused_by_name() -> None:
-    with pytest.raises(UnknownType, match=r"shop\.v1\.Opened version 1 is not known here") as raised:
+    with pytest.raises(UnknownType, match=r"shop\.v1\.Opened version 1 is unknown") as raised:
         Upcasters([TWO], SHOP).event("shop.v1.Opened", 1, b"")
     assert raised.value.metadata == {"type": "shop.v1.Opened", "schema_version": "1"}
 
@@ -105,10 +105,10 @@ def test_a_state_is_upcast_when_a_chain_leads_there_and_ignored_otherwise() -> N
 
 def test_a_hole_in_the_chain_is_refused() -> None:
     hole = "shop.v1.Opened is at version 3, but no upcaster leads there from {}; "
-    mend = "declare an upcaster from each older version and name it in the context's upcasters"
-    assert _problems() == [hole.format("1, 2") + mend]
-    assert _problems(TWO) == [hole.format("1") + mend]
-    assert _problems(ONE) == [hole.format("1, 2") + mend]
+    fix = "declare an upcaster from each older version and name it in the context's upcasters"
+    assert _problems() == [hole.format("1, 2") + fix]
+    assert _problems(TWO) == [hole.format("1") + fix]
+    assert _problems(ONE) == [hole.format("1, 2") + fix]
     assert _problems(ONE, TWO) == []
 
 
@@ -130,13 +130,13 @@ def test_an_upcaster_must_fit_the_contracts() -> None:
     assert "renames shop.v1.Opened but not to which version of shop.v1.Begun; set `to_version`" in found
 
 
-def test_an_upcaster_must_tell_what_it_takes_and_makes() -> None:
+def test_an_upcaster_must_say_what_it_takes_and_returns() -> None:
     @upcasts(from_version=1)
-    def untold(old):  # type: ignore[no-untyped-def]
+    def untyped(old):  # type: ignore[no-untyped-def]
         return old
 
-    with pytest.raises(ContractError, match="untold does not tell what it upcasts"):
-        Upcasters([untold], ORDERS)
+    with pytest.raises(ContractError, match="untyped does not say what it upcasts"):
+        Upcasters([untyped], ORDERS)
 
 
 def test_an_upcaster_takes_one_message() -> None:

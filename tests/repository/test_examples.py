@@ -55,7 +55,7 @@ def names() -> dict[str, object]:
             (
                 orders_v1,
                 "AbandonOrder CheckoutStarted ConfirmOrder GetOrder OrderCompleted OrderConfirmed "
-                "OrderPlaced OrderState OrderStatus OrderView PlaceOrder",
+                "OrderPlaced OrderState OrderStatus OrderView PlaceOrder Reason",
             ),
             (payments_v1, "AuthorizePayment CancelPayment CapturePayment PaymentDeclined"),
             (shipping_v1, "NoteOrder ParcelDelivered ParcelHandedOver"),

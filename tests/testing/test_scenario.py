@@ -164,5 +164,5 @@ def test_what_the_platform_adds_need_not_be_declared() -> None:
 
 
 def test_events_of_older_versions_need_their_upcasters() -> None:
-    with pytest.raises(Exception, match=r"orders\.v1\.OrderPlaced version 1 is not known here"):
+    with pytest.raises(Exception, match=r"orders\.v1\.OrderPlaced version 1 is unknown"):
         given(Order, "o-1", stored(PLACED, version=1)).when(CONFIRM)

@@ -1,4 +1,4 @@
-"""All that the author of a context declares, behind one import: pure, without I/O.
+"""Everything that the author of a context declares, behind one import: pure, without I/O.
 
 Example::
 

@@ -1,4 +1,4 @@
-"""The base of aggregates: what decides commands, one consistent whole at a time."""
+"""The base class of aggregates: each decides commands as one consistent whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Aggregate(Generic[S]):
         class Order(Aggregate[OrderState]):
             @handles
             def place(self, command: PlaceOrder) -> OrderPlaced:
-                self.reject_if(self.exists, "ORDER_ALREADY_PLACED", "order {id} was placed before")
+                self.reject_if(self.exists, Reason.ORDER_ALREADY_PLACED, "order {id} was placed before")
                 return OrderPlaced(customer_id=command.customer_id, lines=command.lines)
 
             @applies
@@ -38,11 +38,11 @@ class Aggregate(Generic[S]):
                 self.state.lines.extend(event.lines)
 
     A handler decides and changes nothing; an applier changes the state and decides nothing.
-    Whatever is remembered is in the state: other attributes are lost between commands.
+    What it remembers is in the state: other attributes are lost between commands.
 
     Attributes:
         name: The short name in the contracts; by default the class's name.
-        snapshot_every: A snapshot is kept each time that the version passes a multiple of this; 0: never.
+        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: never.
         state_type: The class of the state.
         command_handlers: The handlers by the full name of their command.
         event_appliers: The appliers by the full name of their event.
@@ -84,7 +84,7 @@ class Aggregate(Generic[S]):
 
     @property
     def command(self) -> CommandMetadata:
-        """Who asks, when and why, while a command is being handled.
+        """Who sent the command that is being handled, when and why.
 
         Raises:
             RuntimeError: An event is being applied; what it needs must be in the event.
@@ -94,7 +94,7 @@ class Aggregate(Generic[S]):
         return self._command
 
     def reject(self, reason: str, message: str, **facts: object) -> NoReturn:
-        """Refuses the command by a business rule.
+        """Reject the command by a business rule.
 
         Args:
             reason: One that the command's contract declares in `rejects`, e.g.
@@ -109,12 +109,12 @@ class Aggregate(Generic[S]):
         raise Rejected(reason, self._sentence(message, facts), metadata=metadata)
 
     def reject_if(self, condition: object, reason: str, message: str, **facts: object) -> None:
-        """Refuses the command when a condition holds; see `reject`."""
+        """Reject the command when a condition holds; see `reject`."""
         if condition:
             self.reject(reason, message, **facts)
 
     def require_exists(self) -> None:
-        """Refuses the command when the aggregate does not exist.
+        """Reject the command when the aggregate does not exist.
 
         Raises:
             AggregateNotFound: It does not; the reason is its name, e.g. ``ORDER_NOT_FOUND``, which the
@@ -133,7 +133,7 @@ class Aggregate(Generic[S]):
 
 
 class _Facts(dict[str, object]):
-    """Leaves an unknown name as it stands: a slip in a sentence must not turn a rejection into a defect."""
+    """Leaves an unknown name as it is: a slip in a sentence must not turn a rejection into a defect."""
 
     def __missing__(self, key: str) -> str:
         return f"{{{key}}}"

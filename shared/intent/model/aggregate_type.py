@@ -1,4 +1,4 @@
-"""Runs an aggregate class: restores, copies, decides. It runs for every command."""
+"""Runs an aggregate class: restores and decides. This code runs for every command."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class AggregateType:
     Args:
         cls: The aggregate class, whose methods fit the contracts.
         registry: The contracts.
-        upcasters: Brings older events and snapshots to their current schema versions.
+        upcasters: Upcast older events and snapshots to their current schema versions.
         state_contract: The contract of the state.
 
     Attributes:
         name: The short name in the contracts.
         cls: The aggregate class.
         state_contract: The contract of the state.
-        snapshot_every: A snapshot is kept each time that the version passes a multiple of this; 0: never.
+        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: never.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AggregateType:
         return f"AggregateType({self.state_contract.context}.{self.name})"
 
     def new(self, tenant: str, id: str) -> Aggregate[Any]:  # noqa: A002
-        """Returns an aggregate that does not exist yet: version 0, empty state."""
+        """Return an aggregate that does not exist yet: version 0, empty state."""
         return self.cls(tenant, id, self._state())
 
     def restore(
@@ -87,7 +87,7 @@ class AggregateType:
         snapshot: Snapshot | None,
         events: Iterable[StoredEvent],
     ) -> Aggregate[Any]:
-        """Returns the aggregate that a snapshot and the events after it make.
+        """Return an aggregate, restored from a snapshot and the events after it.
 
         Raises:
             SnapshotUnusable: The snapshot's state version is not known: see `usable`.
@@ -108,7 +108,7 @@ class AggregateType:
         return aggregate
 
     def event_class(self, type: str) -> type[Message]:  # noqa: A002
-        """Returns the class of an event of this aggregate, by its full name.
+        """Return the class of an event of this aggregate, by its full name.
 
         Raises:
             KeyError: It is no event of this aggregate.
@@ -118,14 +118,14 @@ class AggregateType:
     def decide(
         self, aggregate: Aggregate[Any], command: Message, metadata: CommandMetadata
     ) -> list[DecidedEvent]:
-        """Runs the command's handler and applies its events to the aggregate.
+        """Run the command's handler, and apply its events to the aggregate.
 
-        When the handler raises, nothing was applied.
+        When the handler raises, nothing is applied.
 
         Raises:
-            Rejected: A business rule refused the command, or an event is too large.
+            Rejected: A business rule rejected the command, or an event is too large.
             AggregateNotFound: The command addresses an aggregate that does not exist.
-            HandlerFailed: There is no handler, or it returned what is no event of the aggregate.
+            HandlerFailed: There is no handler, or it returned something other than events of the aggregate.
         """
         handler = self._handlers.get(type(command))
         if handler is None:
@@ -146,17 +146,17 @@ class AggregateType:
         return decided
 
     def snapshot(self, aggregate: Aggregate[Any]) -> Snapshot:
-        """Returns a snapshot of the aggregate as it is now."""
+        """Return a snapshot of the aggregate as it is now."""
         state: bytes = aggregate.state.SerializeToString()
         return Snapshot(aggregate.version, self.state_contract.version, state)
 
     def snapshot_due(self, before: int, after: int) -> bool:
-        """Returns whether a snapshot is due after a change from one version to another."""
+        """Return whether a snapshot is due after a change from one version to another."""
         every = self.snapshot_every
         return every > 0 and before // every != after // every
 
     def usable(self, snapshot: Snapshot) -> bool:
-        """Returns whether `restore` can begin with a snapshot, or needs all events instead."""
+        """Return whether `restore` can start from a snapshot, rather than from all events."""
         return self._upcasters.knows(self.state_contract.type, snapshot.state_version)
 
     def _state_of(self, snapshot: Snapshot) -> Message:
@@ -173,7 +173,7 @@ class AggregateType:
         self._events[type(event)].apply(aggregate, event)
 
     def encode(self, event: Message) -> DecidedEvent:
-        """Returns an event of this aggregate as it is recorded.
+        """Return an event of this aggregate as it is recorded.
 
         Raises:
             Rejected: It is too large.

@@ -35,12 +35,12 @@ _CONSUMES: Final = Kind("consumes", takes=("event",), metadata=EventMetadata, co
 def consumes(method: HandlerT) -> HandlerT:
     """Mark a method as the handler of the event that its parameter is annotated with.
 
-    The method takes the event and, if it wants, the `EventMetadata`. It returns a command, several in
-    order, or nothing; these are sent for it, each with an id that follows from the event, so that an
-    event that comes again has one effect. It may be a coroutine and do input and output of its own,
-    which it must then make safe to repeat itself. An exception makes the event come again later and,
-    after the last attempt, parks its stream; but `Unavailable` and `Overloaded` mean that something is
-    away, and are waited out.
+    The method takes the event and, optionally, the `EventMetadata`. It returns a command, several in
+    order, or nothing. The commands are sent for it, each with an id that is derived from the event, so
+    that an event that is delivered again has one effect. The method may be a coroutine that does I/O of
+    its own, which must be safe to repeat. After an exception the event is delivered again later and,
+    after the last attempt, its stream is parked; but `Unavailable` and `Overloaded` mean that something
+    is unavailable, and are waited out.
     """
     return mark(_CONSUMES, method)
 
@@ -64,18 +64,18 @@ class Consumer:
     """Takes events of another context: each at least once, those of one aggregate in order.
 
     The events of different aggregates are handled side by side. A subclass holds no state of its
-    own; what must be remembered goes into commands, or to where its coroutines put it.
+    own; what must be remembered goes into commands, or wherever its coroutines store it.
 
     Attributes:
         name: The consumer's name, under which its progress is kept; instances of the same name
-            share the work. Begin it with the context that consumes, e.g. ``shipping.known-orders``.
-        from_now: Where it begins when it is new: with the first event, or with new ones only.
+            share the work. Start it with the context that consumes, e.g. ``shipping.known-orders``.
+        from_now: Where a new consumer starts: False: with the first event; True: with new events only.
         attempts: How often an event is tried before its stream is parked.
         concurrency: How many events are handled side by side.
         timeout: How many seconds a handler may take for one event.
         handlers: The handlers by the full name of their event.
         declaration_problems: What is wrong with the declaration; binding the context reports it, and so
-            does running the consumer outside of a context.
+            does running the consumer outside a context.
     """
 
     name: ClassVar[str] = ""

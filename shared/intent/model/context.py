@@ -35,7 +35,7 @@ class BoundContext:
         aggregates: Its aggregates, by their short names.
         projections: Its projections.
         sagas: Its sagas, by the full names of their messages.
-        ports: What answers its sagas' calls of the world outside, by the names of the ports.
+        ports: The adapters of its sagas' ports, by the names of the ports.
         consumers: Its consumers, each with the context whose events it takes.
         queries: The class that answers its queries, or None.
         upcasters: Its upcasters, chained.
@@ -63,7 +63,7 @@ class Context:
         aggregates: Its aggregates.
         projections: Its projections.
         sagas: Its sagas.
-        ports: What answers its sagas' calls of the world outside.
+        ports: The adapters of its sagas' ports.
         consumers: What it does with other contexts' events.
         queries: The class that answers its queries, or None.
         upcasters: Upcasters for its events and states, in any order.
@@ -81,7 +81,7 @@ class Context:
     migrations: str | None = None
 
     def bind(self, registry: Registry) -> BoundContext:
-        """Checks the declaration against the contracts.
+        """Check the declaration against the contracts.
 
         Raises:
             ContractError: It contradicts them; lists every contradiction.
@@ -89,8 +89,8 @@ class Context:
         problems = Problems()
         if self.name not in registry.contexts:
             known = ", ".join(registry.contexts) or "none"
-            mend = f"name the context as its proto package, without the version; known are: {known}"
-            problems.add("context", self.name, "has no contracts", mend)
+            fix = f"name the context as its proto package, without the version; known are: {known}"
+            problems.add("context", self.name, "has no contracts", fix)
         upcasters = Upcasters(self.upcasters, registry, problems)
         upcasters.check(self.name, problems)
         check_roles(self.name, registry, problems)

@@ -17,16 +17,16 @@ GROUP = "intent.contexts"
 
 
 def discover() -> dict[str, Context]:
-    """Returns the installed contexts by name, in the order of their names.
+    """Return the installed contexts by name, in the order of their names.
 
     Raises:
-        ConfigurationError: An entry point leads to no context, or to one of another name.
+        ConfigurationError: An entry point leads to no context, or to a context of another name.
     """
     return {entry.name: _load(entry) for entry in sorted(_entries(), key=lambda e: e.name)}
 
 
 def load_context(name: str) -> Context:
-    """Returns one installed context; its neighbours are not imported.
+    """Return one installed context; its neighbours are not imported.
 
     Raises:
         ConfigurationError: No context of this name is installed, or its entry point is wrong.
@@ -54,7 +54,7 @@ def _load(entry: EntryPoint) -> Context:
             f"the context {entry.name} cannot be loaded from {entry.value}: {error}"
         ) from error
     if not isinstance(context, Context):
-        raise ConfigurationError(f"{entry.value} is no Context; mend the entry point {entry.name}")
+        raise ConfigurationError(f"{entry.value} is no Context; correct the entry point {entry.name}")
     if context.name != entry.name:
         raise ConfigurationError(
             f"{entry.value} is the context {context.name}, its entry point says {entry.name}; let them agree"

@@ -1,7 +1,7 @@
 """The marks that decorators leave on methods, and their one reader for every class that has handlers.
 
-A decorator only marks. The class reads the marks when it is made, its inherited ones too, and keeps
-what contradicts them as problems: binding a context reports those of all its classes at once.
+A decorator only marks. A class reads its marks when it is defined, inherited ones too, and keeps
+contradictions as problems: binding a context reports those of all its classes at once.
 """
 
 from __future__ import annotations

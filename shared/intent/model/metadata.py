@@ -1,4 +1,4 @@
-"""What surrounds a decision: who asked for it, and what it recorded."""
+"""What surrounds commands and events: who sent or caused them, and what was recorded."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ KeysOf: TypeAlias = Callable[[Any, "EventMetadata"], "str | RowKey | Iterable[st
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-# Named tuples, because one of each is made for every command: they are made in a third of
-# the time that a frozen dataclass takes.
+# Named tuples, because one of each is made for every command: making one takes a third of the
+# time of a frozen dataclass.
 class CommandMetadata(NamedTuple):
-    """What a handler may know of a command besides its message.
+    """What a handler may know about a command besides its message.
 
     Attributes:
         tenant: The tenant on whose data it acts.
         command_id: The command's id.
-        actor: Who asks.
+        actor: Who sent it.
         correlation_id: The id that everything which follows from one request shares.
         received_at: When the platform received it, with time zone. Use it instead of the clock.
         causation_id: The command or event that caused it, or empty.
@@ -67,7 +67,7 @@ class DecidedEvent(NamedTuple):
 
 
 class EventMetadata(NamedTuple):
-    """What a projection may know of an event besides its message.
+    """What a projection or a consumer may know about an event besides its message.
 
     Attributes:
         position: Position in the context's log, from 1 up.
@@ -81,7 +81,7 @@ class EventMetadata(NamedTuple):
         correlation_id: The id that everything which follows from one request shares.
         causation_id: The command or event that caused the command, or empty.
         command_id: The command that recorded it.
-        actor: Who asked.
+        actor: Who sent the command.
     """
 
     position: int
@@ -139,7 +139,7 @@ class EventMetadata(NamedTuple):
         )
 
     def stamp(self, field: Timestamp) -> None:
-        """Sets a timestamp field to the time at which the event was recorded."""
+        """Set a timestamp field to the time at which the event was recorded."""
         since = self.recorded_at - _EPOCH
         field.seconds = since.days * 86_400 + since.seconds
         field.nanos = since.microseconds * 1_000

@@ -43,18 +43,18 @@ class _Delete(Enum):
 
 
 DELETE: Final = _Delete.DELETE
-"""Returned by a handler: the row is removed."""
+"""Returned by a handler to remove the row."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionHandler:
-    """One method of a projection, as the registry of the class keeps it.
+    """One handler of a projection.
 
     Attributes:
         event: The message class of the events that it takes.
         method: The method, not bound.
         takes_metadata: True when its last parameter is the metadata.
-        keys: Tells which rows an event concerns; None: the row of the aggregate's id.
+        keys: Returns the rows that an event concerns; None: the row of the aggregate's id.
     """
 
     event: type[Message]
@@ -76,15 +76,15 @@ def projects(
 ) -> HandlerT | Callable[[HandlerT], HandlerT]:
     """Mark a method as the handler of the event that its second parameter is annotated with.
 
-    The method takes the row, the event and, if it wants, the `EventMetadata`; it changes the
-    row in place. A row that does not exist yet comes empty but for its key. The event must
+    The method takes the row, the event and, optionally, the `EventMetadata`; it changes the
+    row in place. A row that does not exist yet is empty except for its key. The event must
     not be changed. Returning `DELETE` removes the row.
 
     Args:
         method: The method, when used without arguments.
-        key: Tells which rows the event concerns: one key (a string, or a tuple when the key has
-            several fields) or a list of keys, for each of which the method is called. Without
-            it, the row whose key is the id of the aggregate that recorded the event.
+        key: Returns the rows that the event concerns: one key (a string, or a tuple when the key
+            has several fields) or a list of keys, for each of which the method is called. By
+            default the row whose key is the id of the aggregate that recorded the event.
     """
 
     def marked(function: HandlerT) -> HandlerT:
@@ -97,11 +97,11 @@ class Projection(Generic[Row]):
     """Folds the events of a context into the rows of one read model.
 
     A subclass names its read model as the type argument. It holds no state of its own:
-    whatever it knows is in the row. A method `after` is called after each handler.
+    what it knows is in the row. A method `after` is called after each handler.
 
     Attributes:
         name: The projection's name; by default the class's name.
-        version: Raise it to have the model rebuilt from the whole log.
+        version: Raise it to rebuild the read model from the whole log.
         read_model: The message class of a row.
         handlers: The handlers by the full name of their event.
         declaration_problems: What is wrong with the declaration; binding the context reports it.
@@ -126,9 +126,9 @@ class Projection(Generic[Row]):
         cls.handlers = MappingProxyType(_handlers_of(cls, problems))
 
     def after(self, row: Row, meta: EventMetadata) -> None:
-        """Changes a row after each event that changed it, e.g. to tell when it last changed.
+        """Change a row after each event that changed it, e.g. to show when it last changed.
 
-        A subclass may have one; it must depend on nothing but the row and the metadata.
+        A subclass may override it. It must depend on nothing but the row and the metadata.
         """
 
 

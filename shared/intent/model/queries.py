@@ -1,4 +1,4 @@
-"""How a context author answers queries: pure, the reader is handed in.
+"""How a context author answers queries: pure, the reader is passed in.
 
 Example::
 
@@ -34,11 +34,11 @@ _ANSWERS: Final = Kind("answers", takes=("query",), coroutine=True)
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """On whose behalf a query is answered.
+    """The caller for whom a query is answered.
 
     Attributes:
         tenant: The tenant whose rows are seen.
-        actor: Who asks.
+        actor: Who sent the query.
         reader: Reads the read models.
     """
 
@@ -49,7 +49,7 @@ class QueryContext:
 
 @dataclass(frozen=True, slots=True)
 class QueryHandler:
-    """One method of `Queries`, as the registry of the class keeps it.
+    """One handler of `Queries`.
 
     Attributes:
         query: The message class of the query.
@@ -68,12 +68,12 @@ def answers(method: MethodT, /) -> MethodT:
 
 
 class Queries:
-    """Answers the queries of a context from its read models; made anew for each call.
+    """Answers the queries of a context from its read models; one instance per call.
 
     Attributes:
         handlers: The handlers by the full name of their query.
         declaration_problems: What is wrong with the declaration; binding the context reports it.
-        context: On whose behalf.
+        context: The caller.
     """
 
     handlers: ClassVar[Mapping[str, QueryHandler]] = MappingProxyType({})
@@ -95,26 +95,26 @@ class Queries:
 
     @property
     def actor(self) -> str:
-        """Who asks."""
+        """Who sent the query."""
         return self.context.actor
 
     async def answer(self, query: Message) -> Message:
-        """Answers a query by the handler of its type.
+        """Answer a query by the handler of its type.
 
         Raises:
-            KeyError: No method answers it; `Context.bind` finds that before.
+            KeyError: No method answers it, which `Context.bind` reports earlier.
         """
         return await self.handlers[query.DESCRIPTOR.full_name].method(self, query)
 
     async def find(self, model: type[Row], *key: Any) -> Row | None:
-        """Returns the tenant's row with this key, or None."""
+        """Return the tenant's row with this key, or None."""
         return await self.context.reader.get(model, self.tenant, *key)
 
     async def get(self, model: type[Row], *key: Any) -> Row:
-        """Returns the tenant's row with this key.
+        """Return the tenant's row with this key.
 
         Raises:
-            NotFound: There is none; the reason is the model's name, e.g. ``ORDER_VIEW_NOT_FOUND``.
+            NotFound: There is no such row; the reason is the model's name, e.g. ``ORDER_VIEW_NOT_FOUND``.
         """
         row = await self.find(model, *key)
         if row is None:
@@ -129,7 +129,7 @@ class Queries:
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
     ) -> Page[Row]:
-        """Returns a page of the tenant's rows, the newest first; see `ReadModelReader.list`."""
+        """Return a page of the tenant's rows, the newest first; see `ReadModelReader.list`."""
         return await self.context.reader.list(
             model, self.tenant, where=where, page_size=page_size, page_token=page_token
         )

@@ -1,4 +1,4 @@
-"""What a consumer makes of one event."""
+"""Runs a consumer on one event."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class IntendedCommand(NamedTuple):
 
 
 def command_id_of(consumer: str, event_id: UUID | str, step: str) -> UUID:
-    """Returns the id of a command that follows from an event: the same whenever it is asked for.
+    """Return the id of a command that follows from an event: the same on every call.
 
     Args:
         consumer: The consumer's name.
         event_id: The event's id.
-        step: Tells the commands that follow from one event apart.
+        step: Distinguishes the commands that follow from one event.
     """
     return uuid5(UUID(str(event_id)), f"{consumer}/{step}")
 
 
 async def react(consumer: Consumer, event: RecordedEvent) -> Sequence[IntendedCommand]:
-    """Has a consumer handle an event and returns the commands that follow.
+    """Let a consumer handle an event, and return the commands that follow.
 
     Raises:
-        TypeError: The consumer does not take such an event, or returned something else than commands.
+        TypeError: The consumer does not take such an event, or returned something other than commands.
         Exception: Whatever the handler raises.
     """
     handler = consumer.handlers.get(event.type)

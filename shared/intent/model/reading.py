@@ -34,10 +34,10 @@ class ReadModelReader(Protocol):
     """Reads the rows of one tenant."""
 
     async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
-        """Returns the row with this key, or None.
+        """Return the row with this key, or None.
 
         Raises:
-            StoreUnavailable: The database is away; the caller may repeat.
+            StoreUnavailable: The database is unavailable; the caller may retry.
         """
         ...
 
@@ -50,18 +50,18 @@ class ReadModelReader(Protocol):
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
     ) -> Page[Row]:
-        """Returns a page of the rows that match, the newest first.
+        """Return a page of the rows that match, the newest first.
 
         Args:
             model: The message class of a row.
             tenant: Whose rows.
             where: Values of indexed or key fields. None, an empty string and an enum's zero
-                value do not narrow.
+                value do not filter.
             page_size: How many rows at most; 0 means 50, the most is 500.
-            page_token: The token of the page before, with the same `where`; empty: the first.
+            page_token: The token that the previous page returned, for the same `where`; empty: page one.
 
         Raises:
-            InvalidCommand: The token is none of this listing.
-            StoreUnavailable: The database is away; the caller may repeat.
+            InvalidCommand: The token does not belong to this listing.
+            StoreUnavailable: The database is unavailable; the caller may retry.
         """
         ...

@@ -1,4 +1,4 @@
-"""Chains upcasters, so that whatever was stored is read at its current schema version."""
+"""Chains upcasters, so that everything stored is read at its current schema version."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Upcasters:
 
     Args:
         upcasters: The upcasters, in any order.
-        registry: Tells the current schema versions.
-        problems: Where to note upcasters that do not fit the contracts; without it they raise.
+        registry: The contracts, with the current schema versions.
+        problems: Where to note upcasters that do not fit the contracts; by default they raise.
 
     Raises:
         ContractError: An upcaster does not fit the contracts, and `problems` was not given.
@@ -43,19 +43,19 @@ class Upcasters:
     def __init__(
         self, upcasters: Iterable[Upcaster[Any, Any]], registry: Registry, problems: Problems | None = None
     ) -> None:
-        found = Problems() if problems is None else problems
+        noted = Problems() if problems is None else problems
         self._registry = registry
         self._current = {contract.type: contract.version for contract in registry.events.values()}
         self._current |= {contract.type: contract.version for contract in registry.states.values()}
         self._steps: dict[tuple[str, int], tuple[Upcaster[Any, Any], SchemaVersion]] = {}
         self._plans: dict[tuple[str, int], _Plan] = {}
         for upcaster in upcasters:
-            self._add(upcaster, found)
+            self._add(upcaster, noted)
         if problems is None:
-            found.refuse()
+            noted.refuse()
 
     def event(self, type: str, version: int, data: bytes) -> tuple[str, Message]:  # noqa: A002
-        """Returns an event's full name and message at the current schema version.
+        """Return an event's full name and message at the current schema version.
 
         Args:
             type: The full name that it was stored with.
@@ -63,20 +63,20 @@ class Upcasters:
             data: The message, as proto bytes.
 
         Raises:
-            UnknownType: Neither a contract nor a chain knows this schema version.
+            UnknownType: Neither the contract nor any chain of upcasters has this schema version.
             StoreError: The bytes do not encode such a message.
         """
         plan = self._plans.get((type, version)) or self._plan(type, version)
         if plan is None:
             raise UnknownType(
                 "UNKNOWN_EVENT_VERSION",
-                f"{type} version {version} is not known here; a newer release may have recorded it",
+                f"{type} version {version} is unknown; a newer release may have recorded it",
                 metadata={"type": type, "schema_version": str(version)},
             )
         return plan.type, _read(plan, data)
 
     def state(self, type: str, version: int, data: bytes) -> Message | None:  # noqa: A002
-        """Returns a state at the current schema version; None when no chain leads there.
+        """Return a state at the current schema version; None when no chain leads there.
 
         Raises:
             StoreError: The bytes do not encode such a message.
@@ -90,15 +90,15 @@ class Upcasters:
         return None if plan is None else SchemaVersion(plan.type, self._current[plan.type])
 
     def knows(self, type: str, version: int) -> bool:  # noqa: A002
-        """Returns whether a schema version is the current one, or upcasters lead there from it."""
+        """Return whether a schema version is the current one, or upcasters lead from it to that one."""
         return self._plan(type, version) is not None
 
     def retired(self, type: str) -> bool:  # noqa: A002
-        """Returns whether an event is upcast to another even at its contract's version."""
+        """Return whether an event is upcast to another even at its contract's version."""
         return (type, self._current.get(type, 0)) in self._steps
 
     def check(self, context: str, problems: Problems) -> None:
-        """Notes each older version of a context's events from which no chain leads to the current one.
+        """Note each older version of a context's events from which no chain leads to the current one.
 
         A state without a chain is no contradiction: its snapshots are rebuilt from the events.
         """
@@ -110,11 +110,11 @@ class Upcasters:
                 fault = (
                     f"is at version {contract.version}, but no upcaster leads there from {', '.join(gaps)}"
                 )
-                mend = "declare an upcaster from each older version and name it in the context's upcasters"
-                problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+                fix = "declare an upcaster from each older version and name it in the context's upcasters"
+                problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, fix)
 
     def _plan(self, type_: str, version: int) -> _Plan | None:
-        """Follows the chain from a schema version to the current one, and remembers it."""
+        """Follow the chain from a schema version to the current one, and cache it."""
         steps: list[Upcaster[Any, Any]] = []
         at = SchemaVersion(type_, version)
         while (step := self._steps.get(at)) is not None and len(steps) <= len(self._steps):
@@ -133,12 +133,12 @@ class Upcasters:
         try:
             source, target = upcaster.source, upcaster.target
         except TypeError as error:
-            mend = "annotate the function with the message that it takes and the one that it returns"
-            problems.add(file, name, f"does not tell what it upcasts ({error})", mend)
+            fix = "annotate the function with the message that it takes and the one that it returns"
+            problems.add(file, name, f"does not say what it upcasts ({error})", fix)
             return
         contradictions = list(self._contradictions(upcaster, source, target))
-        for fault, mend in contradictions:
-            problems.add(file, name, fault, mend)
+        for fault, fix in contradictions:
+            problems.add(file, name, fault, fix)
         if not contradictions:
             self._steps[source] = upcaster, target
 
@@ -151,8 +151,8 @@ class Upcasters:
         if current is None:
             yield f"makes {target.type}, which is no event or state", "return a message of the contracts"
         elif target.version > current:
-            mend = f"raise the version of {target.type} in its contract, or remove the upcaster"
-            yield f"makes {target}, but the contract is at version {current}", mend
+            fix = f"raise the version of {target.type} in its contract, or remove the upcaster"
+            yield f"makes {target}, but the contract is at version {current}", fix
         if source.type != target.type:
             if upcaster.to_version is None:
                 yield f"renames {source.type} but not to which version of {target.type}", "set `to_version`"

@@ -37,9 +37,9 @@ class Upcaster(Generic[Old, New]):
     """Turns a message of one schema version into a message of a later one.
 
     Attributes:
-        function: Does it, without I/O; it may change the message that it is given and return it.
+        function: Upcasts, without I/O; it may change the message that it is given and return it.
         from_version: The schema version that it takes.
-        to_version: The schema version that it makes; None: the next one.
+        to_version: The schema version that it returns; None: the next one.
     """
 
     function: Callable[[Old], New]
@@ -47,7 +47,7 @@ class Upcaster(Generic[Old, New]):
     to_version: int | None = None
 
     def __call__(self, old: Old) -> New:
-        """Returns the message in the later schema version."""
+        """Return the message in the later schema version."""
         return self.function(old)
 
     @property
@@ -65,12 +65,12 @@ class Upcaster(Generic[Old, New]):
 
     @property
     def source(self) -> SchemaVersion:
-        """What it takes."""
+        """The schema version that it takes."""
         return SchemaVersion(self.taken.DESCRIPTOR.full_name, self.from_version)
 
     @property
     def target(self) -> SchemaVersion:
-        """What it makes."""
+        """The schema version that it returns."""
         version = self.from_version + 1 if self.to_version is None else self.to_version
         return SchemaVersion(returned_message(self.function).DESCRIPTOR.full_name, version)
 
@@ -87,12 +87,12 @@ def upcasts(
             old.currency = "EUR"
             return old
 
-    A function that returns another message than it takes renames the event; it must say
-    `to_version`, since the versions of the two have nothing to do with each other.
+    A function that returns another message than it takes renames the event. It must set
+    `to_version`, because the versions of the two messages are independent.
 
     Args:
         from_version: The schema version that it takes.
-        to_version: The schema version that it makes; by default the next one.
+        to_version: The schema version that it returns; by default the next one.
     """
 
     def declare(function: Callable[[Old], New]) -> Upcaster[Old, New]:

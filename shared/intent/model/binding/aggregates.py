@@ -21,7 +21,7 @@ def bind_aggregates(
     upcasters: Upcasters,
     problems: Problems,
 ) -> dict[str, AggregateType]:
-    """Returns the aggregates by short name, those left out that do not fit their contracts.
+    """Return the aggregates that fit their contracts, by short name.
 
     Args:
         context: The context's name.
@@ -44,8 +44,8 @@ def bind_aggregates(
     for contract in registry.states.values():
         if contract.context == context and contract.aggregate not in declared:
             fault = f"is the state of {contract.aggregate}, for which the context has no class"
-            mend = f"name the class {contract.aggregate} in the context's aggregates"
-            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+            fix = f"name the class {contract.aggregate} in the context's aggregates"
+            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, fix)
     return bound
 
 
@@ -56,7 +56,7 @@ def bind_aggregate(
     upcasters: Upcasters,
     problems: Problems,
 ) -> AggregateType | None:
-    """Returns one aggregate; None when the class does not fit its contracts. See `bind_aggregates`."""
+    """Return one aggregate; None when the class does not fit its contracts. See `bind_aggregates`."""
     state = _Checks(context, cls, registry, upcasters, problems).run()
     return None if state is None else AggregateType(cls, registry, upcasters, state)
 
@@ -80,7 +80,7 @@ class _Checks:
         self._problems = Problems()
 
     def run(self) -> StateContract | None:
-        """Returns the state's contract, or None when the class does not fit."""
+        """Return the state's contract, or None when the class does not fit."""
         self._problems.extend(self._cls.declaration_problems)
         state = self._state()
         self._handlers()
@@ -89,9 +89,9 @@ class _Checks:
         self._all.extend(self._problems)
         return None if len(self._problems) else state
 
-    def _add(self, method: str, fault: str, mend: str) -> None:
+    def _add(self, method: str, fault: str, fix: str) -> None:
         subject = f"{self._cls.__qualname__}.{method}" if method else self._cls.__qualname__
-        self._problems.add(self._cls.__module__, subject, fault, mend)
+        self._problems.add(self._cls.__module__, subject, fault, fix)
 
     def _owns(self, contract: CommandContract | EventContract) -> bool:
         return (contract.context, contract.aggregate) == (self._context, self._cls.name)
@@ -120,8 +120,8 @@ class _Checks:
         for contract in self._registry.commands.values():
             if self._owns(contract) and contract.type not in handled:
                 name = contract.message.DESCRIPTOR.name
-                mend = f"add a method to {self._place}: @handles def …(self, command: {name}) -> …"
-                self._missing(contract, "handler", mend)
+                fix = f"add a method to {self._place}: @handles def …(self, command: {name}) -> …"
+                self._missing(contract, "handler", fix)
 
     def _appliers(self) -> None:
         applied = self._cls.event_appliers
@@ -137,8 +137,8 @@ class _Checks:
             wanted = self._owns(contract) and not self._upcasters.retired(contract.type)
             if wanted and contract.type not in applied:
                 name = contract.message.DESCRIPTOR.name
-                mend = f"add a method to {self._place}: @applies def …(self, event: {name}) -> None"
-                self._missing(contract, "applier", mend)
+                fix = f"add a method to {self._place}: @applies def …(self, event: {name}) -> None"
+                self._missing(contract, "applier", fix)
 
     def _returns(self) -> None:
         for method in self._cls.command_handlers.values():
@@ -152,6 +152,6 @@ class _Checks:
     def _place(self) -> str:
         return f"{self._cls.__module__}.{self._cls.__qualname__}"
 
-    def _missing(self, contract: CommandContract | EventContract, what: str, mend: str) -> None:
+    def _missing(self, contract: CommandContract | EventContract, what: str, fix: str) -> None:
         file = contract.message.DESCRIPTOR.file.name
-        self._problems.add(file, contract.type, f"has no {what} in {self._cls.name}", mend)
+        self._problems.add(file, contract.type, f"has no {what} in {self._cls.name}", fix)

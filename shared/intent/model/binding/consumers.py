@@ -13,7 +13,7 @@ __all__ = ["bind_consumers"]
 def bind_consumers(
     consumers: Iterable[type[Consumer]], registry: Registry, problems: Problems
 ) -> dict[type[Consumer], str]:
-    """Returns for each consumer the context whose events it takes, noting what does not fit."""
+    """Return the context whose events each consumer takes, noting what does not fit."""
     bound: dict[type[Consumer], str] = {}
     names: dict[str, type[Consumer]] = {}
     for consumer in consumers:
@@ -41,9 +41,9 @@ def _source(consumer: type[Consumer], registry: Registry, problems: Problems) ->
         _add(consumer, "takes no event", "add a method with @consumes", problems)
     if len(contexts) > 1:
         fault = f"takes events of several contexts: {', '.join(contexts.values())}"
-        _add(consumer, fault, "cut it into one consumer for each", problems)
+        _add(consumer, fault, "split it into one consumer for each", problems)
     return next(iter(contexts), "")
 
 
-def _add(consumer: type[Consumer], fault: str, mend: str, problems: Problems) -> None:
-    problems.add(consumer.__module__, consumer.__qualname__, fault, mend)
+def _add(consumer: type[Consumer], fault: str, fix: str, problems: Problems) -> None:
+    problems.add(consumer.__module__, consumer.__qualname__, fault, fix)

@@ -106,7 +106,7 @@ class MethodSource:
         return values if len(values) == len(stores) and not parameter else []
 
     def texts(self, node: ast.expr) -> Iterator[str]:
-        """Yield the strings of an expression, or in its collections, as far as they can be told."""
+        """Yield the strings of an expression, or in its collections, as far as they are known."""
         match node:
             case ast.Set(elts=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts):
                 for part in parts:
@@ -156,7 +156,7 @@ class MethodSource:
         """Return the classes of which an expression may be an instance.
 
         Raises:
-            Unresolved: It cannot be told.
+            Unresolved: It is not known.
         """
         match node:
             case ast.Call(func=ast.Attribute(value=of, attr=name)) if not self._is_constant(node.func):

@@ -17,7 +17,7 @@ __all__ = ["check_projections", "check_queries"]
 def check_projections(
     context: str, projections: Iterable[type[Projection[Any]]], registry: Registry, problems: Problems
 ) -> None:
-    """Notes projections that do not fit the contracts, and read models that nothing writes."""
+    """Note projections that do not fit the contracts, and read models that nothing writes."""
     writers: dict[str, type[Projection[Any]]] = {}
     names: dict[str, type[Projection[Any]]] = {}
     for projection in projections:
@@ -33,8 +33,8 @@ def check_projections(
                 _add(projection, fault, "let one projection write it, under a name of its own", problems)
     for contract in registry.read_models.values():
         if contract.context == context and contract.type not in writers:
-            fault, mend = "is written by no projection", "name one in the context's projections"
-            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, mend)
+            fault, fix = "is written by no projection", "name one in the context's projections"
+            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, fix)
 
 
 def _check_projection(
@@ -67,14 +67,14 @@ def _check_key(
         _add(projection, fault, "say it with key=…, as in @projects(key=…)", problems)
 
 
-def _add(cls: type, fault: str, mend: str, problems: Problems) -> None:
-    problems.add(cls.__module__, cls.__qualname__, fault, mend)
+def _add(cls: type, fault: str, fix: str, problems: Problems) -> None:
+    problems.add(cls.__module__, cls.__qualname__, fault, fix)
 
 
 def check_queries(
     context: str, queries: type[Queries] | None, registry: Registry, problems: Problems
 ) -> None:
-    """Notes queries without answer, and answers that do not fit the contracts."""
+    """Note queries without answer, and answers that do not fit the contracts."""
     handlers = queries.handlers if queries is not None else {}
     if queries is not None:
         problems.extend(queries.declaration_problems)
@@ -84,8 +84,8 @@ def check_queries(
         if contract.context == context and contract.type not in handlers:
             name = contract.message.DESCRIPTOR.name
             answer = contract.response.DESCRIPTOR.name
-            mend = f"add to the context's queries: @answers async def …(self, query: {name}) -> {answer}"
-            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, "has no answer", mend)
+            fix = f"add to the context's queries: @answers async def …(self, query: {name}) -> {answer}"
+            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, "has no answer", fix)
 
 
 def _check_answer(

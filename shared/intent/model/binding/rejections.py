@@ -38,8 +38,8 @@ def check_rejections(
 
     The source of the class is read, not run: what `accepts` of `execute` and of a `Compensation` names, and
     what the reason of a caught `StepRejected` is compared with. Constants count under any name. Where the
-    source does not tell which command is meant, a reason of any command that the saga's contract names in
-    `sends` will do; where it does not tell the reason, nothing is checked. Functions outside the class, and
+    source does not say which command is meant, a reason of any command that the saga's contract names in
+    `sends` will do; where it does not say the reason, nothing is checked. Functions outside the class, and
     code whose source is not at hand, are left alone.
 
     Args:
@@ -121,7 +121,7 @@ def _catches_rejections(source: MethodSource, node: ast.expr) -> bool:
 
 
 def _sent_in(source: MethodSource, body: Iterable[ast.stmt]) -> frozenset[str]:
-    """Return the commands that are sent in the body of a `try`; nothing when that cannot be told."""
+    """Return the commands that are sent in the body of a `try`; nothing when that is not known."""
     commands: frozenset[str] = frozenset()
     for node in (node for statement in body for node in ast.walk(statement)):
         if not isinstance(node, ast.Await):

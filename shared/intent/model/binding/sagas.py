@@ -16,7 +16,7 @@ __all__ = ["bind_sagas", "check_ports"]
 def bind_sagas(
     context: str, sagas: Iterable[type[Saga]], registry: Registry, problems: Problems
 ) -> dict[str, type[Saga]]:
-    """Returns the sagas by the full names of their messages, noting what does not fit."""
+    """Return the sagas by the full names of their messages, noting what does not fit."""
     contracts = {
         contract.message.DESCRIPTOR.name: contract
         for contract in registry.sagas.values()
@@ -27,19 +27,19 @@ def bind_sagas(
         contract = contracts.get(saga.name)
         if contract is None:
             known = ", ".join(sorted(contracts)) or "none"
-            mend = f"mark a message {saga.name} with (intent.v1.saga); the context's sagas are: {known}"
-            problems.add(saga.__module__, saga.__qualname__, f"is no saga of the context {context}", mend)
+            fix = f"mark a message {saga.name} with (intent.v1.saga); the context's sagas are: {known}"
+            problems.add(saga.__module__, saga.__qualname__, f"is no saga of the context {context}", fix)
         elif contract.type in bound:
-            fault, mend = f"is a second class of {contract.type}", "name one in the context's sagas"
-            problems.add(saga.__module__, saga.__qualname__, fault, mend)
+            fault, fix = f"is a second class of {contract.type}", "name one in the context's sagas"
+            problems.add(saga.__module__, saga.__qualname__, fault, fix)
         else:
             bound[contract.type] = saga
             _check_saga(saga, contract, problems)
             check_rejections(saga, contract, registry, problems)
     for contract in contracts.values():
         if contract.type not in bound:
-            mend = f"name a class {contract.message.DESCRIPTOR.name} in the context's sagas"
-            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, "has no saga class", mend)
+            fix = f"name a class {contract.message.DESCRIPTOR.name} in the context's sagas"
+            problems.add(contract.message.DESCRIPTOR.file.name, contract.type, "has no saga class", fix)
     return bound
 
 
@@ -64,7 +64,7 @@ def _check_saga(saga: type[Saga], contract: SagaContract, problems: Problems) ->
 
 
 def check_ports(context: str, ports: Iterable[Adapter], problems: Problems) -> dict[str, Adapter]:
-    """Returns the adapters by the names of their ports, noting what cannot work."""
+    """Return the adapters by the names of their ports, noting what cannot work."""
     found: dict[str, Adapter] = {}
     for adapter in ports:
         name = adapter.port.name
