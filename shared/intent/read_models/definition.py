@@ -1,4 +1,4 @@
-"""A projection together with what its contracts say: what the runner works with, pure."""
+"""A projection together with the table that its contract describes: what the runner works with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Definition:
 
 
 def definitions_of(context: BoundContext) -> tuple[Definition, ...]:
-    """Returns the definitions of a context's projections."""
+    """Return the definitions of a context's projections."""
     read_models = context.registry.read_models
     return tuple(
         Definition(projection(), TableShape.of(read_models[projection.read_model.DESCRIPTOR.full_name]))

@@ -1,4 +1,4 @@
-"""Folds events into rows, in memory: the one engine behind live, catch-up and rebuild."""
+"""Folds events into rows, in memory: one engine for live updates, catching up and rebuilds."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class Plan:
         steps: The events that concern the projection.
         rows: The rows that they concern, each once, with the values of their key fields.
         start: The position before the page.
-        end: The position up to which it reaches: its last, or the one before a failure.
-        failure: The first event that cannot even be decoded, or None.
+        end: The position up to which it reaches: the last of the page, or the one before a failure.
+        failure: The first event that cannot be decoded, or None.
     """
 
     steps: Sequence[_Step]
@@ -117,12 +117,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What became of a plan.
+    """The outcome of a plan.
 
     Attributes:
         changes: What to write.
-        position: The position up to which events are contained.
-        failure: The event after that position which failed, or None.
+        position: The position up to which the changes contain the events.
+        failure: The event after that position, if it failed; else None.
         events: How many events were applied.
     """
 
@@ -156,12 +156,12 @@ class Folder:
     _handlers: dict[tuple[str, int], ProjectionHandler | None] = field(default_factory=dict)
 
     def plan(self, start: int, entries: Sequence[LogEntry], skipped: Container[int] = ()) -> Plan:
-        """Decodes a page and finds the rows that it needs.
+        """Decode a page, and find the rows that it needs.
 
         Args:
             start: The position before the page.
-            entries: The page, in order, without a hole.
-            skipped: Positions to pass over.
+            entries: The page, in order, without gaps.
+            skipped: Positions to skip.
         """
         steps: list[_Step] = []
         rows: dict[RowId, RowKey] = {}
@@ -180,13 +180,13 @@ class Folder:
         return Plan(steps, rows, start, end, failure)
 
     def fold(self, plan: Plan, stored: Mapping[RowId, StoredRow]) -> Folded:
-        """Applies a plan to the rows as they are stored; a failing event ends it before that event."""
+        """Apply a plan to the stored rows; it ends before the first event that fails."""
         slots: dict[RowId, _Slot[Any]] = {}
         for done, step in enumerate(plan.steps):
             try:
                 self._apply(step, plan.rows, slots, stored)
             except Exception as error:
-                # The failing handler may have left its row half changed: fold again up to it.
+                # The failed handler may have left its row half changed: fold again, up to that event.
                 failure = EventFailure(step.position, error)
                 before = Plan(plan.steps[:done], plan.rows, plan.start, step.position - 1, failure)
                 return self.fold(before, stored)
@@ -214,7 +214,7 @@ class Folder:
         return _Step(entry.position, concerned, handler.method, arguments)
 
     def _row(self, tenant: str, key: RowKey, rows: dict[RowId, RowKey]) -> RowId:
-        """Returns the row with a key, and notes that the page needs it."""
+        """Return the row with a key, and note that the page needs it."""
         id_ = RowId(tenant, self.shape.key_values(key))
         rows.setdefault(id_, key)
         return id_

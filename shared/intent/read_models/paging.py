@@ -1,4 +1,4 @@
-"""The tokens by which a listing goes on: bound to what is listed, opaque to callers."""
+"""The tokens by which a listing continues: bound to what is listed, opaque to callers."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ class Cursor(NamedTuple):
 
 
 def listing_digest(table: str, tenant: str, where: Mapping[str, Any]) -> str:
-    """Returns what a token is bound to: the listing's table, tenant and filters."""
+    """Return what a token is bound to: the listing's table, tenant and filters."""
     listing = json.dumps([table, tenant, sorted(where.items())], separators=(",", ":"))
     return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
 
 def token(digest: str, cursor: Cursor) -> str:
-    """Returns the token of the page after a row."""
+    """Return the token of the page after a row."""
     document = json.dumps([digest, cursor.created_position, list(cursor.key)], separators=(",", ":"))
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 
 def parse_token(text: str, digest: str, shape: TableShape) -> Cursor:
-    """Returns the row after which a page begins.
+    """Return the row after which a page begins.
 
     Raises:
-        InvalidCommand: The token was not made by `token`, or for another listing.
+        InvalidCommand: The token was not made by `token`, or was made for another listing.
     """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         listing, position, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, binascii.Error, ValueError, TypeError, RecursionError):
-        raise _invalid("is no token of this listing") from None
+        raise _invalid("is not a token of this listing") from None
     if listing != digest:
         raise _invalid("belongs to a listing with other filters; keep the filters of the first page")
     if not _is_row(position, key, shape):
-        raise _invalid("is no token of this listing")
+        raise _invalid("is not a token of this listing")
     return Cursor(position, tuple(key))
 
 
@@ -72,7 +72,7 @@ def _is_row(position: Any, key: Any, shape: TableShape) -> bool:
 
 
 def _fits(value: Any, sql_type: str) -> bool:
-    """Returns whether a column of this type may hold a value."""
+    """Return whether a column of this type may hold a value."""
     if sql_type == "text":
         return isinstance(value, str) and not _UNSTORABLE.search(value)
     if sql_type == "boolean":

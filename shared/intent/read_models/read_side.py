@@ -19,10 +19,10 @@ class ReadSide(Protocol):
         Args:
             position: The position of the log.
             timeout: In seconds; 0 only checks.
-            names: Which projections; None: all.
+            names: The projections to wait for; None: all.
 
         Returns:
-            The names of those that are not there.
+            The names of those that have not reached it.
         """
         ...
 

@@ -65,7 +65,7 @@ class TableShape:
 
     @classmethod
     def of(cls, contract: ReadModelContract) -> TableShape:
-        """Returns the table of a read model."""
+        """Return the table of a read model."""
         return cls(
             table=contract.table,
             model=contract.message,
@@ -82,7 +82,7 @@ class TableShape:
 
     @cached_property
     def declaration(self) -> str:
-        """The shape as the JSON document that the database keeps of it, in one fixed form."""
+        """The shape as the canonical JSON document that the database stores."""
         document = {
             "table": self.table,
             "key": [{"name": c.name, "type": c.sql_type} for c in self.key],
@@ -91,11 +91,11 @@ class TableShape:
         return json.dumps(document, sort_keys=True)
 
     def generation(self, number: int) -> str:
-        """Returns the name of the table that holds a generation of the rows."""
+        """Return the name of the table that holds a generation of the rows."""
         return f"{self.table}__g{number}"
 
     def key_values(self, key: Sequence[Any]) -> tuple[Any, ...]:
-        """Returns the column values of a key.
+        """Return the column values of a key.
 
         Raises:
             ValueError: It has more or fewer parts than the key has fields.
@@ -108,16 +108,16 @@ class TableShape:
         return tuple([column_value(part) for part in key])
 
     def indexed_values(self, row: Message) -> list[Any]:
-        """Returns the values of the indexed columns of a row."""
+        """Return the values of the indexed columns of a row."""
         return [column_value(getattr(row, column.name)) for column in self.indexed]
 
 
 def column_value(value: Any) -> Any:
-    """Returns a field's value as its column holds it.
+    """Return a field's value as its column holds it.
 
     PostgreSQL stores no NUL in text and indexes no long text; such a text is replaced by its
-    beginning and its digest, so that whatever a caller sends can be kept and found again. The
-    row itself keeps the value as it is.
+    beginning and its digest, so that every value of a caller can be stored and found again. The
+    row itself keeps the value unchanged.
     """
     if type(value) is str and (len(value) > _TEXT_LIMIT or "\0" in value):
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]

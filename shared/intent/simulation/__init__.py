@@ -1,8 +1,8 @@
 """Building blocks for simulators of outside systems, such as payment providers and carriers.
 
-A simulator stands behind a port in development and in tests: it does each thing once under its
-idempotency key, remembers that in a file which outlives its process, and misbehaves as the real
-one would.
+A simulator serves a port in development and in tests: it performs each action once under its
+idempotency key, remembers that in a file which outlives its process, and fails in the ways of the
+real system.
 """
 
 from intent.simulation.ledger import Ledger

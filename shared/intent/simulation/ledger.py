@@ -1,4 +1,4 @@
-"""What a simulated system remembers: a SQLite file that processes share and that outlives them."""
+"""The memory of a simulated system: a SQLite file that processes share and that outlives them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["Ledger"]
 
 _LONGEST_WAIT: Final = 30.0
-"""Seconds for which a transaction waits for those of other processes."""
+"""How long, in seconds, a transaction waits for those of other processes."""
 _ATTEMPTS: Final = "CREATE TABLE IF NOT EXISTS attempts (key TEXT PRIMARY KEY, made INTEGER NOT NULL)"
 _ATTEMPT: Final = (
     "INSERT INTO attempts VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET made = made + 1 RETURNING made"
@@ -20,14 +20,14 @@ _ATTEMPT: Final = (
 
 
 class Ledger:
-    """A SQLite file; made when it is first used.
+    """A SQLite file, created on first use.
 
-    What a transaction has committed survives the death of the process, also by SIGKILL. All
+    What a transaction has committed survives the death of the process, even by SIGKILL. All
     methods may be called from any thread.
 
     Args:
-        path: The file; its folder is made too.
-        schema: Statements that make the tables, each with ``IF NOT EXISTS``.
+        path: The file; its folder is created too.
+        schema: Statements that create the tables, each with ``IF NOT EXISTS``.
     """
 
     def __init__(self, path: Path, schema: str) -> None:
@@ -38,7 +38,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Runs what is inside all or not at all, one transaction after another over all processes.
+        """Run a block as one transaction; those of all processes run one after another.
 
         Raises:
             sqlite3.Error: The file cannot be used.
@@ -50,12 +50,12 @@ class Ledger:
                 yield connection
 
     def attempt(self, transaction: sqlite3.Connection, key: str) -> int:
-        """Counts an attempt under a key; returns how many there are, from 1 up."""
-        (made,) = transaction.execute(_ATTEMPT, (key,)).fetchone()
-        return int(made)
+        """Count an attempt under a key, and return its number, from 1 up."""
+        (number,) = transaction.execute(_ATTEMPT, (key,)).fetchone()
+        return int(number)
 
     def close(self) -> None:
-        """Closes the file, until it is used again."""
+        """Close the file until it is used again."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -68,7 +68,7 @@ class Ledger:
         )
         try:
             connection.row_factory = sqlite3.Row
-            # The kernel keeps what is written when the process dies; only a power cut could lose some.
+            # The kernel keeps what was written when the process dies; only a power cut could lose some of it.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(f"{_ATTEMPTS}; {self._schema}")

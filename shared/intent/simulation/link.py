@@ -1,4 +1,4 @@
-"""The way to a simulated system: it takes time, loses answers and delivers some twice."""
+"""The connection to a simulated system: it takes time, loses answers and delivers some twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPREAD: Final = 1 << 32
 
 
 class NoAnswer(Exception):
-    """The system did not answer; ask again under the same key: whether it did something is not known."""
+    """The system did not answer. Whether it acted is unknown: call again under the same key."""
 
 
 class Trouble(Enum):
@@ -26,23 +26,23 @@ class Trouble(Enum):
     NONE = "none"
     """Nothing."""
     REFUSED = "refused"
-    """It does not arrive; nothing happens."""
+    """The call does not arrive; nothing happens."""
     LOST = "lost"
-    """It arrives and has its effect, but the answer is lost."""
+    """The call arrives and has its effect, but the answer is lost."""
     TWICE = "twice"
     """The answer is delivered twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How the way to a simulated system behaves.
+    """How the connection to a simulated system behaves.
 
-    What goes wrong with an attempt follows from its key and its number alone, so that a run
+    What goes wrong with an attempt depends on its key and its number alone, so that a run
     can be repeated.
 
     Attributes:
-        latency_ms: How long an answer takes, in milliseconds, give or take a half; 0: no time at all.
-        slow_ms: How long an answer takes where it is slow on purpose, in milliseconds.
+        latency_ms: How long an answer takes, in milliseconds, give or take a half; 0: no delay.
+        slow_ms: How long a deliberately slow answer takes, in milliseconds.
         trouble: The share of attempts with which something goes wrong, from 0 to 1.
     """
 
@@ -52,7 +52,7 @@ class Link:
 
     @classmethod
     def from_environment(cls, prefix: str, *, latency_ms: int = 50, slow_ms: int = 3000) -> Link:
-        """Reads ``<prefix>_LATENCY_MS``, ``<prefix>_SLOW_MS`` and ``<prefix>_TROUBLE``.
+        """Read ``<prefix>_LATENCY_MS``, ``<prefix>_SLOW_MS`` and ``<prefix>_TROUBLE``.
 
         Args:
             prefix: The prefix of the variables, e.g. ``PAYMENTS_PROVIDER``.
@@ -60,7 +60,7 @@ class Link:
             slow_ms: The slow latency when nothing is set.
 
         Raises:
-            ConfigurationError: A value cannot be; names the variable.
+            ConfigurationError: A value is invalid; names the variable.
         """
         return cls(
             whole_number(f"{prefix}_LATENCY_MS", latency_ms),
@@ -69,10 +69,10 @@ class Link:
         )
 
     def trouble_of(self, marker: str, key: str, attempt: int) -> Trouble:
-        """Tells what goes wrong with an attempt.
+        """Return what goes wrong with an attempt.
 
         Args:
-            marker: ``flaky``, ``timeout`` or ``twice`` ask for trouble; anything else leaves it to chance.
+            marker: ``flaky``, ``timeout`` or ``twice`` demand trouble; anything else leaves it to chance.
             key: The idempotency key.
             attempt: The number of the attempt, from 1 up.
         """
@@ -87,13 +87,13 @@ class Link:
         return Trouble.NONE
 
     async def delay(self, marker: str, key: str, attempt: int) -> None:
-        """Waits as long as the answer takes; the marker ``slow`` asks for a slow one."""
+        """Wait as long as the answer takes; the marker ``slow`` demands a slow one."""
         milliseconds = self.slow_ms if marker == "slow" else self.latency_ms
         if milliseconds:
             await asyncio.sleep(milliseconds / 1000 * (0.5 + _chance(f"delay/{key}", attempt)))
 
 
 def _chance(key: str, attempt: int) -> float:
-    """Returns a number from 0 up to but not including 1, the same for the same key and attempt."""
+    """Return a number from 0 to below 1, the same for the same key and attempt."""
     digest = hashlib.sha256(f"{attempt}/{key}".encode()).digest()
     return int.from_bytes(digest[:4]) / _SPREAD

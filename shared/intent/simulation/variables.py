@@ -12,10 +12,10 @@ __all__ = ["ledger_path", "share", "whole_number"]
 
 
 def whole_number(variable: str, default: int) -> int:
-    """Returns a variable as a whole number, 0 or more.
+    """Return a variable as a whole number, 0 or more.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It has another value.
     """
     text = os.environ.get(variable) or str(default)
     if not (text.isascii() and text.isdigit()):
@@ -24,10 +24,10 @@ def whole_number(variable: str, default: int) -> int:
 
 
 def share(variable: str) -> float:
-    """Returns a variable as a share of a whole, from 0 to 1; 0 when it is not set.
+    """Return a variable as a share of a whole, from 0 to 1; 0 when it is not set.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It has another value.
     """
     text = os.environ.get(variable) or "0"
     try:
@@ -40,12 +40,12 @@ def share(variable: str) -> float:
 
 
 def ledger_path(variable: str, name: str) -> Path:
-    """Returns where a simulator keeps its ledger.
+    """Return the path of a simulator's ledger.
 
     Args:
-        variable: The variable that names the file; it wins.
-        name: The file's name otherwise: in the folder of `intent dev`, or else in one for
-            temporary files, where the processes of one user find it.
+        variable: The variable that names the file, if it is set.
+        name: The file's name otherwise: in the folder of `intent dev`, or else in a folder for
+            temporary files that the processes of one user share.
     """
     named = os.environ.get(variable)
     if named:

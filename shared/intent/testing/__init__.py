@@ -1,4 +1,4 @@
-"""Helps to test contexts: given, when, then for aggregates, rows of projections, sagas, consumers."""
+"""Helpers to test contexts: aggregates by given, when, then; projections, sagas and consumers."""
 
 from intent.testing.consumers import reactions
 from intent.testing.history import Stored, stored

@@ -1,4 +1,4 @@
-"""What a consumer makes of events, to test it without the context that records them."""
+"""The reactions of a consumer to events, to test it without the context that records them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reactions(
     tenant: str = "acme",
     registry: Registry | None = None,
 ) -> Sequence[Message]:
-    """Returns the commands that follow from events of one aggregate.
+    """Return the commands that follow from events of one aggregate.
 
     Example::
 
@@ -35,12 +35,12 @@ def reactions(
         id: The id of the aggregate that recorded the events.
         events: The events, in order.
         tenant: The tenant that it belongs to.
-        registry: The contracts; by default all that are installed.
+        registry: The contracts; by default all installed ones.
 
     Raises:
         ContractError: The class is not declared as it should be.
         UnknownType: A message is no event.
-        Exception: Whatever a method of the consumer raises.
+        Exception: What a method of the consumer raises.
     """
     consumer.declaration_problems.refuse()
     recorded = [

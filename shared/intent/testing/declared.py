@@ -1,4 +1,4 @@
-"""Holds the reasons of rejections in tests against the contracts."""
+"""Checks the reasons of rejections in tests against the contracts."""
 
 from __future__ import annotations
 

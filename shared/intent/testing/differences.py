@@ -12,12 +12,12 @@ __all__ = ["difference", "shown"]
 
 
 def shown(messages: Sequence[Message]) -> str:
-    """Returns messages as text, each below its full name; ``nothing`` when there are none."""
+    """Return messages as text, each below its full name; ``nothing`` when there are none."""
     return "\n".join(_lines(messages)) or "nothing"
 
 
 def difference(expected: Sequence[Message], actual: Sequence[Message]) -> str:
-    """Returns what is expected (-) and what is there (+), line by line; empty when they are equal."""
+    """Return the expected lines (-) and the actual ones (+); empty when they are equal."""
     if _keys(expected) == _keys(actual):
         return ""
     lines = difflib.ndiff(_lines(expected) or ["nothing"], _lines(actual) or ["nothing"])

@@ -18,7 +18,7 @@ __all__ = ["COMMAND_ID", "RECEIVED_AT", "Stored", "installed", "stored", "stored
 COMMAND_ID = UUID("00000000-0000-4000-8000-000000000001")
 """The id of every command of a test."""
 RECEIVED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
-"""When a test happens, unless it says otherwise."""
+"""The time of a test, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,18 @@ class Stored:
 
 
 def stored(event: Message, *, version: int) -> Stored:
-    """Returns an event of an older schema version, to test upcasters with."""
+    """Return an event of an older schema version, to test upcasters with."""
     return Stored(event, version)
 
 
 @cache
 def installed() -> Registry:
-    """Returns the contracts of all that is installed."""
+    """Return all installed contracts."""
     return Registry.load()
 
 
 def stored_events(registry: Registry, events: Iterable[Message | Stored]) -> list[StoredEvent]:
-    """Returns events as the log of one aggregate holds them.
+    """Return events as the log of one aggregate holds them.
 
     Raises:
         UnknownType: A message is no event.

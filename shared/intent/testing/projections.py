@@ -30,7 +30,7 @@ def projected(
     registry: Registry | None = None,
     first_at: datetime = RECEIVED_AT,
 ) -> Sequence[Row]:
-    """Returns the rows that a projection makes of one aggregate's events.
+    """Return the rows into which a projection folds one aggregate's events.
 
     Example::
 
@@ -43,12 +43,12 @@ def projected(
         events: The events, in order.
         tenant: The tenant that it belongs to.
         upcasters: The upcasters of its context, for events from `stored`.
-        registry: The contracts; by default all that are installed.
+        registry: The contracts; by default all installed ones.
         first_at: When the first event was recorded; each further one follows a second later.
 
     Raises:
         ContractError: The class is not declared as it should be.
-        Exception: Whatever a method of the projection raises.
+        Exception: What a method of the projection raises.
     """
     projection.declaration_problems.refuse()
     contracts = registry or installed()

@@ -40,35 +40,35 @@ def scripted(
     aggregate_id: str = "",
     registry: Registry | None = None,
 ) -> SagaScript:
-    """Begins a script: the saga, and the event that starts it.
+    """Start a script with the saga and the event that starts it.
 
     Args:
         saga: The saga's class.
         started: The event that starts it; of a child saga, the message that its `run` gets.
         correlation: What the saga is correlated by, e.g. the order's id.
         tenant: The tenant.
-        aggregate_id: The aggregate that recorded the events; by default what the saga is correlated by.
-        registry: The contracts; by default all that are installed.
+        aggregate_id: The aggregate that recorded the events; by default the correlation.
+        registry: The contracts; by default all installed ones.
 
     Raises:
-        AssertionError: The contracts know no such saga.
+        AssertionError: The contracts define no such saga.
     """
     contracts = registry or installed()
-    found = [c for c in contracts.sagas.values() if c.message.DESCRIPTOR.name == saga.name]
-    own = [c for c in found if c.context == saga.__module__.partition(".")[0]] or found
+    named = [c for c in contracts.sagas.values() if c.message.DESCRIPTOR.name == saga.name]
+    own = [c for c in named if c.context == saga.__module__.partition(".")[0]] or named
     if not own:
-        raise AssertionError(f"the contracts know no saga {saga.name}")
+        raise AssertionError(f"the contracts define no saga {saga.name}")
     identity = SagaIdentity(f"{own[0].type}/{tenant}/{correlation}", own[0].sends)
     host = ScriptedHost(saga, identity, contracts, aggregate_id or correlation)
     return SagaScript(contracts, own[0], started, host)
 
 
 class SagaScript:
-    """What the world answers to a saga; made by `scripted`. Unscripted commands succeed.
+    """The answers that a saga gets; made by `scripted`. Unscripted commands succeed.
 
-    Each call adds to the script and returns it. What is said of a command counts for its next
-    sending that nothing was said of; said several times, it counts for one after the other, and
-    the last for all that follow.
+    Each call adds to the script and returns it. An instruction for a command applies to the next time
+    that the command is sent; several instructions apply one after the other, and the last one to all
+    that follow.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class SagaScript:
         after: timedelta = timedelta(0),
         away_for: timedelta = timedelta(0),
     ) -> SagaScript:
-        """Has a command succeed, and events come in its wake.
+        """Let a command succeed, and deliver events after it.
 
         Args:
             command: The command's class.
-            emits: What comes.
-            after: How long after the command.
-            away_for: How long the command's context is away first.
+            emits: The events.
+            after: How long after the command they are delivered.
+            away_for: How long the command's context is unavailable first.
         """
         events = [emits] if isinstance(emits, Message) else list(emits)
         self._check_listens(events)
@@ -103,7 +103,7 @@ class SagaScript:
     def rejects(
         self, command: type[Message], reason: str, *, away_for: timedelta = timedelta(0)
     ) -> SagaScript:
-        """Has a command rejected for a reason.
+        """Reject a command for a reason.
 
         Raises:
             AssertionError: The command's contract does not declare the reason.
@@ -115,40 +115,40 @@ class SagaScript:
         return self
 
     def answers(self, port: Port[Any, Any], *answers: Message) -> SagaScript:
-        """Has a port give these answers, one after the other; the last for all that follow."""
+        """Let a port give these answers, one after the other; the last to all further calls."""
         self._host.answer(port.name, list(answers))
         return self
 
     def child(self, saga: type[Saga], failing: str = "") -> SagaScript:
-        """Has a child saga complete, or be undone for a reason."""
+        """Let a child saga complete, or fail and be undone for a reason."""
         self._host.child_ends(saga.name, failing)
         return self
 
     def at(self, moment: timedelta, *events: Message) -> SagaScript:
-        """Has events come so long after the start."""
+        """Deliver events at a time after the start."""
         self._check_listens(events)
         for event in events:
             self._host.arrives(moment, event)
         return self
 
     def cancelled_at(self, moment: timedelta, reason: str = "by an operator") -> SagaScript:
-        """Has an operator cancel the saga so long after the start."""
+        """Cancel the saga as an operator, at a time after the start."""
         self._host.later(moment, lambda: self._host.run.cancel(reason))
         return self
 
     def resumed_at(self, moment: timedelta, *, skip: bool = False) -> SagaScript:
-        """Has an operator resume a stuck saga so long after the start."""
+        """Resume a stuck saga as an operator, at a time after the start."""
         request = ResumeSagaRequest(skip=skip, reason="scripted")
         self._host.later(moment, lambda: self._host.run.resume(request))
         return self
 
     def before(self, *changes: str) -> SagaScript:
-        """Has the saga begin with the code before these changes; see `Saga.changed`."""
+        """Start the saga on the code before these changes; see `Saga.changed`."""
         self._host.unchanged.update(changes)
         return self
 
     def run(self) -> SagaOutcome:
-        """Runs the saga as far as the script carries it.
+        """Run the saga as far as the script goes.
 
         Raises:
             AssertionError: The saga sends a command that breaks its contract.
@@ -162,15 +162,17 @@ class SagaScript:
         for event in events:
             name = event.DESCRIPTOR.full_name
             if name not in known:
-                raise AssertionError(f"{self._contract.type} does not listen to {name}, so it never comes")
+                raise AssertionError(
+                    f"{self._contract.type} does not listen to {name}, so it is never delivered"
+                )
 
 
 class SagaOutcome:
-    """What became of a scripted saga; made by `SagaScript.run`. Its checks can be chained.
+    """The outcome of a scripted saga; made by `SagaScript.run`. Its checks can be chained.
 
     Attributes:
-        sent: The commands that it sent, repetitions by operators too, in order.
-        called: The requests that it put to ports, in order.
+        sent: The commands that it sent, in order, including those that operators repeated.
+        called: The requests of its calls to ports, in order.
         elapsed: How long it took, on its own clock.
         report: Its report.
     """
@@ -182,7 +184,7 @@ class SagaOutcome:
         self.report: SagaReport = host.run.report()
 
     def then_completed(self) -> SagaOutcome:
-        """Expects that it ended as it should.
+        """Expect that it completed.
 
         Raises:
             AssertionError: It did not.
@@ -190,36 +192,36 @@ class SagaOutcome:
         return self._then(SagaStatus.SAGA_STATUS_COMPLETED, "")
 
     def then_compensated(self, reason: str) -> SagaOutcome:
-        """Expects that it failed for a reason and was undone.
+        """Expect that it failed for a reason and was undone.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         return self._then(SagaStatus.SAGA_STATUS_COMPENSATED, reason)
 
     def then_waits(self) -> SagaOutcome:
-        """Expects that it waits for an event that the script does not bring.
+        """Expect that it waits for an event that the script does not deliver.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         return self._then(SagaStatus.SAGA_STATUS_WAITING, "")
 
     def then_stuck(self, reason: str) -> SagaOutcome:
-        """Expects that a compensation was rejected for a reason and waits for an operator.
+        """Expect that a compensation was rejected for a reason and is parked.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         self._then(SagaStatus.SAGA_STATUS_STUCK, None)
         parked = [step.reason for step in self.report.steps if not step.HasField("ended_at")]
         return self._expect([reason], parked, "other reasons of parked compensations")
 
     def then_sent(self, *commands: Message | type[Message]) -> SagaOutcome:
-        """Expects exactly these commands, in order; of a class, whatever its fields.
+        """Expect exactly these commands, in order; a class stands for a command with any fields.
 
         Raises:
-            AssertionError: It is otherwise; shows the differences.
+            AssertionError: The expectation is not met; shows the differences.
         """
         names = [command.DESCRIPTOR.name for command in commands]
         self._expect(names, [command.DESCRIPTOR.name for command in self.sent], "other commands")
@@ -230,7 +232,7 @@ class SagaOutcome:
         return self
 
     def then(self, check: Callable[[SagaOutcome], bool]) -> SagaOutcome:
-        """Expects that a check of one's own holds.
+        """Expect that a custom check holds.
 
         Raises:
             AssertionError: It does not.

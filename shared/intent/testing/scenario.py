@@ -35,7 +35,7 @@ def given(
     upcasters: Iterable[Upcaster[Any, Any]] = (),
     registry: Registry | None = None,
 ) -> Scenario:
-    """Begins a scenario with what happened before.
+    """Start a scenario with what happened before.
 
     Example::
 
@@ -45,10 +45,10 @@ def given(
     Args:
         aggregate: The aggregate class.
         id: The aggregate's id.
-        events: What happened before, in order; nothing for an aggregate that does not exist.
+        events: What happened before, in order; none for an aggregate that does not exist.
         tenant: The tenant that it belongs to.
         upcasters: The upcasters of its context, for events from `stored`.
-        registry: The contracts; by default all that are installed.
+        registry: The contracts; by default all installed ones.
 
     Raises:
         ContractError: The class does not fit its contracts.
@@ -82,11 +82,11 @@ class Scenario:
         actor: str = "user:test",
         received_at: datetime = RECEIVED_AT,
     ) -> Outcome:
-        """Runs a command: against the rules of its contract first, as the platform does.
+        """Run a command, after checking it against its contract as the platform does.
 
         Args:
             command: The command.
-            actor: Who asks.
+            actor: Who sends it.
             received_at: When the platform received it, with time zone.
 
         Raises:
@@ -130,7 +130,7 @@ class Scenario:
 
 
 class Outcome:
-    """What became of a command; made by `Scenario.when`. Its checks can be chained."""
+    """The outcome of a command; made by `Scenario.when`. Its checks can be chained."""
 
     def __init__(
         self,
@@ -146,19 +146,19 @@ class Outcome:
 
     @property
     def events(self) -> Sequence[Message]:
-        """What the command recorded, for checks over many commands; `then` expects certain events."""
+        """The recorded events, for checks over many commands; `then` expects certain events."""
         return tuple(self._events)
 
     @property
     def reason(self) -> str:
-        """Why the command was refused: a stable reason; empty when it was not."""
+        """The stable reason for which the command was refused; empty when it succeeded."""
         return self._error.reason if self._error is not None else ""
 
     def then(self, *events: Message) -> Outcome:
-        """Expects exactly these events, in order.
+        """Expect exactly these events, in order.
 
         Raises:
-            AssertionError: It is otherwise; shows the differences.
+            AssertionError: The expectation is not met; shows the differences.
         """
         __tracebackhide__ = True
         if self._error is not None:
@@ -169,16 +169,16 @@ class Outcome:
         return self
 
     def then_nothing(self) -> Outcome:
-        """Expects that the command succeeds and records nothing.
+        """Expect that the command succeeds and records nothing.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         __tracebackhide__ = True
         return self.then()
 
     def then_accepted(self) -> Outcome:
-        """Expects that the command succeeds, whatever it records.
+        """Expect that the command succeeds, whatever it records.
 
         Raises:
             AssertionError: It is refused.
@@ -189,14 +189,14 @@ class Outcome:
         return self
 
     def then_rejected(self, reason: str, **facts: str) -> Outcome:
-        """Expects that a business rule refuses the command, or that there is no such aggregate.
+        """Expect that a business rule rejects the command, or that there is no such aggregate.
 
         Args:
             reason: The stable reason.
             facts: Facts that the rejection must name, with their values.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         __tracebackhide__ = True
         error = self._refused((Rejected, NotFound), f"a rejection {reason}")
@@ -208,13 +208,13 @@ class Outcome:
         return self
 
     def then_invalid(self, *fields: str) -> Outcome:
-        """Expects that the command breaks its contract, in exactly these fields when any are given.
+        """Expect that the command breaks its contract, in exactly these fields when any are given.
 
         Args:
             fields: Paths such as ``lines[2].quantity``.
 
         Raises:
-            AssertionError: It is otherwise.
+            AssertionError: The expectation is not met.
         """
         __tracebackhide__ = True
         error = self._refused((InvalidCommand,), "an invalid command")
@@ -224,14 +224,14 @@ class Outcome:
         return self
 
     def then_state(self, state: Message | None = None, **fields: object) -> Outcome:
-        """Expects the state after the command: as a whole, or only some of its fields.
+        """Expect the state after the command: as a whole, or only some of its fields.
 
         Args:
             state: The whole state.
             fields: Fields of the state, with their values.
 
         Raises:
-            AssertionError: It is otherwise; shows the differences.
+            AssertionError: The expectation is not met; shows the differences.
         """
         __tracebackhide__ = True
         actual = self._aggregate.state
@@ -248,7 +248,7 @@ class Outcome:
     def when(
         self, command: Message, *, actor: str = "user:test", received_at: datetime = RECEIVED_AT
     ) -> Outcome:
-        """Goes on with a further command; see `Scenario.when`."""
+        """Continue with another command; see `Scenario.when`."""
         __tracebackhide__ = True
         return self._scenario.when(command, actor=actor, received_at=received_at)
 

@@ -1,4 +1,4 @@
-"""Runs sagas in tests: answers from a script, and a clock that jumps to what comes next."""
+"""Runs sagas in tests: answers from a script, and a clock that jumps to the next event."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = ["ScriptedHost"]
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _TURNS = 50
-"""Turns of the event loop after which whatever can run has run: tasks wait for nothing but the host."""
+"""Turns of the event loop after which all that can run has run: tasks wait for the host alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What becomes of one sending of a command."""
+    """The outcome of sending a command once."""
 
     reason: str
     message: str
@@ -55,7 +55,7 @@ class _Waiter:
 
 
 class ScriptedHost:
-    """A `SagaHost` that a script answers for.
+    """A `SagaHost` that answers from a script.
 
     Args:
         saga: The saga's class.
@@ -85,7 +85,7 @@ class ScriptedHost:
 
     @property
     def elapsed(self) -> timedelta:
-        """How long it took so far."""
+        """How long it has taken so far."""
         return self._now - _START
 
     # What the script says.
@@ -98,27 +98,27 @@ class ScriptedHost:
         away_for: timedelta,
         events: Sequence[tuple[timedelta, Message]],
     ) -> None:
-        """Says what becomes of a command."""
+        """Add the outcome of a command."""
         self._answers[command.DESCRIPTOR.full_name].append(_Answer(reason, message, away_for, events))
 
     def answer(self, port: str, answers: Sequence[Message]) -> None:
-        """Says what a port answers."""
+        """Add the answers of a port."""
         self._calls[port].extend(answers)
 
     def child_ends(self, saga: str, failing: str) -> None:
-        """Says how a child saga ends."""
+        """Set how a child saga ends."""
         self._children[saga] = failing
 
     def later(self, moment: timedelta, action: Callable[[], None]) -> None:
-        """Does something so long after the start."""
+        """Schedule an action at a time after the start."""
         heapq.heappush(self._agenda, (_START + moment, next(self._numbers), action))
 
     def arrives(self, moment: timedelta, event: Message) -> None:
-        """Brings an event so long after the start."""
+        """Schedule the delivery of an event at a time after the start."""
         self.later(moment, lambda: self.run.deliver(_recorded(event, self)))
 
     def begin(self, started: Message, *, child: bool) -> None:
-        """Makes the run, with what starts it."""
+        """Create the run, with the event that starts it."""
         saga_input = SagaInput()
         if child:
             cause = RecordedEvent(event_id=str(uuid4()), correlation_id="story", actor="user:test")
@@ -130,7 +130,7 @@ class ScriptedHost:
             self.run.deliver(_recorded(started, self))
 
     async def play(self) -> None:
-        """Runs the saga until it ends, or nothing more is to come."""
+        """Run the saga until it ends, or nothing more is scheduled."""
         playing = asyncio.ensure_future(self.run.run())
         while not playing.done():
             await self._turn()
@@ -147,7 +147,7 @@ class ScriptedHost:
             await asyncio.sleep(0)
 
     def _wake(self) -> bool:
-        """Wakes those whose condition holds or whose time has come; returns whether there are any."""
+        """Wake the waits whose condition holds or whose time has come; return whether there are any."""
         ready = [w for w in self._waiters if w.condition() or (w.until is not None and w.until <= self._now)]
         for waiter in ready:
             self._waiters.remove(waiter)
@@ -156,7 +156,7 @@ class ScriptedHost:
         return bool(ready)
 
     def _jump(self) -> bool:
-        """Jumps to the next thing to come; returns False when there is none."""
+        """Jump to the next scheduled action; return False when there is none."""
         moments = [w.until for w in self._waiters if w.until is not None]
         moments += [self._agenda[0][0]] if self._agenda else []
         if not moments:
@@ -166,23 +166,23 @@ class ScriptedHost:
             heapq.heappop(self._agenda)[2]()
         return True
 
-    # What the saga asks; see `SagaHost`.
+    # What the saga calls; see `SagaHost`.
 
     @property
     def full(self) -> bool:
-        """Never: a script is short."""
+        """Always False: a script is short."""
         return False
 
     def now(self) -> datetime:
-        """Returns the script's time."""
+        """Return the script's time."""
         return self._now
 
     def changed(self, change: str) -> bool:
-        """Returns False for changes that the script says came later."""
+        """Return False for changes that the script declares as later."""
         return change not in self.unchanged
 
     async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Answers a command from the script."""
+        """Answer a command from the script."""
         command = parse(self._registry.command(envelope.type).message, envelope.data)
         try:
             validate(command)
@@ -213,7 +213,7 @@ class ScriptedHost:
         return outcome
 
     async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Answers a port's call from the script."""
+        """Answer a call to a port from the script."""
         self.called.append(request)
         answers = self._calls[port.name]
         if not answers:
@@ -221,7 +221,7 @@ class ScriptedHost:
         return answers.popleft() if len(answers) > 1 else answers[0]
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
-        """Ends a child as the script says; by default it completes."""
+        """End a child as the script says; by default it completes."""
         name = workflow_id.partition("/")[0].rpartition(".")[2]
         failing = self._children.get(name, "")
         if failing:
@@ -229,10 +229,10 @@ class ScriptedHost:
         return SagaReport(status=SagaStatus.SAGA_STATUS_COMPLETED)
 
     async def cancel_child(self, workflow_id: str, reason: str) -> None:
-        """Does nothing: a scripted child ends at once."""
+        """Do nothing: a scripted child ends at once."""
 
     async def wait(self, condition: Callable[[], bool], until: datetime | None) -> bool:
-        """Waits on the script's clock."""
+        """Wait on the script's clock."""
         if condition():
             return True
         waiter = _Waiter(condition, until, asyncio.get_running_loop().create_future())
@@ -240,14 +240,14 @@ class ScriptedHost:
         return await waiter.future
 
     async def checkpoint(self) -> None:
-        """Does nothing: a script loses nothing."""
+        """Do nothing: a script loses nothing."""
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
-        """Shows nothing."""
+        """Do nothing: nobody lists a scripted saga."""
 
 
 def _recorded(event: Message, host: ScriptedHost) -> RecordedEvent:
-    """Returns an event as the log would hold it."""
+    """Return an event as the log would hold it."""
     return RecordedEvent(
         event_id=str(uuid4()),
         type=event.DESCRIPTOR.full_name,
