@@ -1,4 +1,4 @@
-"""Sagas: durable straight-line code over several aggregates and contexts."""
+"""Sagas: durable straight-line code across several aggregates and contexts."""
 
 from intent.sagas.compensation import Compensation, Undo
 from intent.sagas.host import SagaHost

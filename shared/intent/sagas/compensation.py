@@ -1,4 +1,4 @@
-"""Compensations: what a saga undoes, the last first, when it fails."""
+"""Compensations: the commands by which a failed saga undoes its steps, the last one first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Compensation:
 
 
 Undo: TypeAlias = Message | Compensation | Sequence[Message | Compensation] | None
-"""What an author may give as compensation of a step; several run in the order given."""
+"""What an author may give as the compensation of a step; several run in the order given."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +40,7 @@ class Registered:
     Attributes:
         path: Its own path among the steps.
         step: The path of the step that it undoes.
-        compensation: What undoes it.
+        compensation: The compensation.
     """
 
     path: str
@@ -55,9 +55,9 @@ class Compensations:
         self._registered: list[Registered] = []
 
     def add(self, step: str, undo: Undo) -> list[Registered]:
-        """Registers the compensations of a step; returns them, for `drop`.
+        """Register the compensations of a step, and return them for `drop`.
 
-        Several of one step run in the order given, so they are registered the last first.
+        Several compensations of one step run in the order given, so they are registered in reverse.
         """
         listed = _listed(undo)
         added = [
@@ -68,15 +68,15 @@ class Compensations:
         return added
 
     def drop(self, added: Sequence[Registered]) -> None:
-        """Takes registered compensations back: their step had no effect."""
+        """Remove registered compensations whose step had no effect."""
         self._registered = [one for one in self._registered if not any(one is gone for gone in added)]
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Remove all compensations."""
         self._registered.clear()
 
     def reversed(self) -> list[Registered]:
-        """Returns them in the order in which they run: the last first."""
+        """Return the compensations in the order in which they run: the last one first."""
         return self._registered[::-1]
 
 

@@ -1,4 +1,4 @@
-"""Undoes what a failed saga did: its compensations, the last first."""
+"""Undoes a failed saga by its compensations, the last one first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Compensator"]
 
 
 class Compensator:
-    """Runs compensations until each is done, or left behind by an operator.
+    """Runs compensations until each is done, or skipped by an operator.
 
-    A compensation waits for its context as any command does. One that is rejected cannot be
-    mended by trying: it is parked, the saga is stuck and says so, and an operator, who knows
-    more, has it tried again or leaves it behind.
+    A compensation waits for its context as any command does. Retrying does not help one that is
+    rejected: it is parked, the saga is reported as stuck, and an operator, who knows more, retries
+    or skips it.
 
     Args:
-        host: Runs what is durable.
+        host: Runs the durable calls.
         report: The saga's report.
         outbox: Sends its commands.
     """
@@ -39,12 +39,12 @@ class Compensator:
         return self._parked
 
     def resume(self, request: ResumeSagaRequest) -> None:
-        """Has the parked compensation go on; without one it does nothing."""
+        """Resume the parked compensation; do nothing without one."""
         if self._parked:
             self._resumed = request
 
     async def undo(self, compensations: Compensations) -> None:
-        """Runs the compensations, the last first."""
+        """Run the compensations, the last one first."""
         for registered in compensations.reversed():
             await self._compensate(registered)
 
@@ -71,7 +71,7 @@ class Compensator:
         return outcome.failure.reason in registered.compensation.accepts
 
     async def _park(self, step: SagaStep, outcome: CommandOutcome) -> None:
-        """Waits for an operator."""
+        """Wait for an operator."""
         step.status, step.reason, step.detail = PARKED, outcome.failure.reason, outcome.failure.message
         request = await self._told(step)
         if request.skip:

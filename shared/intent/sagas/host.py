@@ -1,4 +1,4 @@
-"""What a saga needs of whatever runs it: Temporal in production, a script in tests."""
+"""What a saga needs from its host: Temporal in production, a script in tests."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ __all__ = ["SagaHost"]
 
 
 class SagaHost(Protocol):
-    """Runs what is durable of a saga. All calls but these are the saga's own, deterministic code."""
+    """Runs the durable calls of a saga. Everything else is its own, deterministic code."""
 
     @property
     def full(self) -> bool:
-        """True when the history is long and the saga should go on in a new run."""
+        """True when the history is long and the saga should continue in a new run."""
         ...
 
     def now(self) -> datetime:
-        """Returns the time, the same in every replay."""
+        """Return the time, the same in every replay."""
         ...
 
     def changed(self, change: str) -> bool:
-        """Returns whether the run began with the code after a change, the same in every replay."""
+        """Return whether the run began with the code after a change, the same in every replay."""
         ...
 
     async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Sends a command until it has an outcome, for as long as its context is away.
+        """Send a command until it has an outcome, for as long as its context is unavailable.
 
         Args:
-            envelope: The command; repeated, its id has no second effect.
-            on_delay: Called once when it does not come back at once.
+            envelope: The command; sent again under its id, it has no second effect.
+            on_delay: Called once when the outcome does not come at once.
         """
         ...
 
     async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Calls a port until it answers.
+        """Call a port until it answers.
 
         Raises:
             StepRejected: It was ended from outside.
@@ -48,21 +48,21 @@ class SagaHost(Protocol):
         ...
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
-        """Runs a child saga to its end and returns its report."""
+        """Run a child saga to its end, and return its report."""
         ...
 
     async def cancel_child(self, workflow_id: str, reason: str) -> None:
-        """Tells a child saga to end and to undo what it did."""
+        """Ask a child saga to end and to undo what it did."""
         ...
 
     async def wait(self, condition: Callable[[], bool], until: datetime | None) -> bool:
-        """Waits until a condition holds or the time has come; returns whether it holds."""
+        """Wait until a condition holds or the time has come; return whether it holds."""
         ...
 
     async def checkpoint(self) -> None:
-        """Returns when all that the saga knows by now is kept, so that it will never know otherwise."""
+        """Return when everything that the saga knows now is durable, so that a replay knows the same."""
         ...
 
     def show(self, status: SagaStatus.ValueType, step: str) -> None:
-        """Makes visible to lists where the saga stands."""
+        """Publish the status of the saga for lists."""
         ...

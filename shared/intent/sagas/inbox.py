@@ -12,10 +12,10 @@ __all__ = ["Inbox"]
 class Inbox:
     """Keeps events in the order in which they came, each once.
 
-    Events are numbered from 1 up, so that a journal can say which one a step took.
+    Events are numbered from 1 up, so that a journal can record which one a step took.
 
     Args:
-        events: Those that came in an earlier run.
+        events: The events of earlier runs.
         taken: The numbers of those that its steps have taken.
     """
 
@@ -37,7 +37,7 @@ class Inbox:
         return [event.type for number, event in enumerate(self._events, 1) if number not in self._taken]
 
     def deliver(self, event: RecordedEvent) -> bool:
-        """Adds an event; returns False when it is here already."""
+        """Add an event; return False when it came before."""
         if event.event_id in self._known:
             return False
         self._known.add(event.event_id)
@@ -45,7 +45,7 @@ class Inbox:
         return True
 
     def find(self, types: Collection[str], upto: int | None = None) -> int:
-        """Returns the number of the first event of these types that no step has taken; 0: there is none.
+        """Return the number of the first event of these types that no step has taken; 0 without one.
 
         Args:
             types: The full names of the events.
@@ -57,6 +57,6 @@ class Inbox:
         return 0
 
     def take(self, number: int) -> RecordedEvent:
-        """Marks an event as taken and returns it."""
+        """Mark an event as taken, and return it."""
         self._taken.add(number)
         return self._events[number - 1]

@@ -1,4 +1,4 @@
-"""The outcomes of a saga's steps, so that a run that goes on need not repeat them."""
+"""The outcomes of a saga's steps, so that the next run need not repeat them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SKIPPED = SagaStepStatus.SAGA_STEP_STATUS_SKIPPED
 class Journal:
     """Entries by the path of their step.
 
-    Temporal's history is the journal of a run; this one outlives it: a saga with many steps goes
-    on in a new run of its workflow, in which the code runs again and gets its outcomes from here.
+    Temporal's history is the journal of one run; this one outlives it: a saga with many steps
+    continues in a new run of its workflow, where the code runs again and gets its outcomes from here.
     """
 
     def __init__(self, entries: Iterable[JournalEntry] = ()) -> None:
@@ -31,7 +31,7 @@ class Journal:
 
     @property
     def entries(self) -> list[JournalEntry]:
-        """All entries, in the order in which they were made."""
+        """All entries, in the order in which they were added."""
         return list(self._entries.values())
 
     @property
@@ -40,16 +40,16 @@ class Journal:
         return {entry.event for entry in self._entries.values() if entry.event}
 
     def entry(self, path: str) -> JournalEntry:
-        """Returns the entry of a step, a new one when there is none yet."""
+        """Return the entry of a step, a new one when there is none yet."""
         return self._entries.setdefault(path, JournalEntry(path=path))
 
     def settled(self, path: str) -> JournalEntry | None:
-        """Returns the entry of a step that is over, else None."""
+        """Return the entry of a step that is over, else None."""
         entry = self._entries.get(path)
         return entry if entry is not None and entry.status not in (0, RUNNING) else None
 
     def deadline(self, path: str, fresh: datetime | None) -> datetime | None:
-        """Returns until when a step may wait: as an earlier run said, else as given."""
+        """Return until when a step may wait: as an earlier run recorded, else as given."""
         entry = self.entry(path)
         if entry.HasField("deadline"):
             return entry.deadline.ToDatetime(tzinfo=UTC)
@@ -60,7 +60,7 @@ class Journal:
 
 
 def stamp(moment: datetime) -> Timestamp:
-    """Returns a time as a message."""
+    """Return a time as a message."""
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp

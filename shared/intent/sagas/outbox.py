@@ -1,4 +1,4 @@
-"""How a saga's commands are sent: each under an id that follows from the saga and the step."""
+"""Sends the commands of a saga, each under an id that is derived from the saga and the step."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class SagaIdentity:
     """Which saga this is.
 
     Attributes:
-        workflow_id: Its id: type, tenant and correlation, with slashes between.
+        workflow_id: Its id: type, tenant and correlation, separated by slashes.
         type: The full name of its message.
         tenant: The tenant.
-        correlation: What it is correlated by.
+        correlation: Its correlation.
         sends: The full names of the commands that it may send.
     """
 
@@ -42,12 +42,12 @@ class Outbox:
 
     Args:
         identity: Which saga.
-        host: Runs what is durable.
-        on_delay: Called when a command does not come back at once.
+        host: Runs the durable calls.
+        on_delay: Called when the outcome of a command does not come at once.
 
     Attributes:
         cause: The event that started the saga.
-        latest: The id of the event that the saga took last: what causes its next command.
+        latest: The id of the event that the saga took last, which causes its next command.
     """
 
     def __init__(self, identity: SagaIdentity, host: SagaHost, on_delay: Callable[[], None]) -> None:
@@ -58,10 +58,10 @@ class Outbox:
         self.latest = ""
 
     def check(self, command: Message) -> None:
-        """Refuses a command that the saga's contract does not name: a defect of its code.
+        """Refuse a command that the saga's contract does not name: a defect of its code.
 
         Raises:
-            RuntimeError: It does not; in production the saga waits until its code is mended.
+            RuntimeError: It does not; in production the saga waits until its code is fixed.
         """
         name = command.DESCRIPTOR.full_name
         if name not in self._identity.sends:
@@ -71,12 +71,12 @@ class Outbox:
             )
 
     def envelope(self, path: str, command: Message, attempt: int = 1) -> CommandEnvelope:
-        """Returns a command in its envelope.
+        """Return a command in its envelope.
 
         Args:
             path: The path of its step.
             command: The command.
-            attempt: From 2 on the id is another one, since a rejection is kept under the first.
+            attempt: From 2 on the id is a different one, since a rejection is kept under the first.
         """
         name = f"{self._identity.workflow_id}/{path}" + (f"/{attempt}" if attempt > 1 else "")
         origin = Origin(
@@ -91,10 +91,10 @@ class Outbox:
         return command_envelope(origin, command.DESCRIPTOR.full_name, data)
 
     async def decided(self, envelope: CommandEnvelope) -> CommandOutcome:
-        """Sends a command until it is applied or refused.
+        """Send a command until it is applied or rejected.
 
-        It waits for as long as the command's context is away. A defect there is tried again for
-        some minutes, since a defect is not kept as the command's outcome.
+        It waits for as long as the command's context is unavailable. After a defect there it retries
+        for some minutes, since a defect is not kept as the command's outcome.
         """
         outcome = await self._host.send(envelope, self._on_delay)
         for attempt in range(_DEFECT_ATTEMPTS):

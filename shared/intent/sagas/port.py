@@ -1,4 +1,4 @@
-"""Ports: what a saga asks of the world outside, through an adapter of its context."""
+"""Ports: the calls of a saga to outside systems, through adapters of its context."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ A = TypeVar("A", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Port(Generic[Q, A]):
-    """Something outside that a saga may ask, e.g. a payment provider.
+    """An outside system that a saga may call, e.g. a payment provider.
 
     Attributes:
         name: Its name, unique in its context.
-        request: The message that it is asked with.
-        answer: The message that it answers with.
+        request: The class of the request.
+        answer: The class of the answer.
         timeout: How long one attempt may take.
     """
 
@@ -32,23 +32,23 @@ class Port(Generic[Q, A]):
     timeout: timedelta = timedelta(seconds=30)
 
     def served_by(self, function: Callable[[Q], Awaitable[A]]) -> Adapter:
-        """Returns what answers, to name in the context's `ports`.
+        """Return the adapter of the port, to name in the context's `ports`.
 
         Args:
-            function: Asks the world outside. It is called again until it answers, after a crash
-                too, so what it does must be safe to repeat: send a key by which the other side
-                tells a repetition. An exception means that it is to be asked again, later.
+            function: Calls the outside system. It is called again until it answers, also after a
+                crash, so its effect must be safe to repeat: send an idempotency key by which the
+                other side recognizes a repetition. After an exception it is called again later.
         """
         return Adapter(self, function)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What answers for a port.
+    """What answers the calls of a port.
 
     Attributes:
         port: The port.
-        function: Asks the world outside.
+        function: Calls the outside system.
     """
 
     port: Port[Any, Any]

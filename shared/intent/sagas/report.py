@@ -1,4 +1,4 @@
-"""Tells how far a saga is, for operators."""
+"""Reports the progress of a saga to operators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Report:
 
     Args:
         report: The report so far, from an earlier run.
-        now: Tells the time.
+        now: Returns the time.
     """
 
     def __init__(self, report: SagaReport, now: Callable[[], datetime]) -> None:
@@ -51,7 +51,7 @@ class Report:
         self._steps = {step.path: step for step in report.steps}
 
     def begin(self, path: str, kind: SagaStepKind.ValueType, name: str, *, compensates: str = "") -> SagaStep:
-        """Notes that a step began; one that an earlier run began is returned as it is."""
+        """Record the start of a step; return the line of an earlier run unchanged."""
         known = self._steps.get(path)
         if known is not None:
             return known
@@ -70,26 +70,26 @@ class Report:
     def end(
         self, step: SagaStep, status: SagaStepStatus.ValueType, reason: str = "", detail: str = ""
     ) -> None:
-        """Notes what became of a step."""
+        """Record the outcome of a step."""
         step.status, step.reason, step.detail = status, reason, detail
         step.ended_at.CopyFrom(stamp(self._now()))
 
     def enter(self, status: SagaStatus.ValueType) -> None:
-        """Notes where the saga stands."""
+        """Record the status of the saga."""
         self._report.status = status
 
     def failed(self, reason: str, detail: str) -> None:
-        """Notes why the saga failed."""
+        """Record why the saga failed."""
         self._report.failure_reason, self._report.failure_detail = reason, detail
 
     @property
     def status(self) -> SagaStatus.ValueType:
-        """Where the saga stands."""
+        """The status of the saga."""
         return self._report.status
 
     @property
     def kept(self) -> SagaReport:
-        """The report, as the next run goes on with it."""
+        """The report with which the next run continues."""
         return self._report
 
     @property
@@ -99,7 +99,7 @@ class Report:
         return ", ".join(name.rpartition(".")[2] for name in names)
 
     def message(self, untaken: list[str]) -> SagaReport:
-        """Returns the report.
+        """Return the report.
 
         Args:
             untaken: The events that no step has taken.

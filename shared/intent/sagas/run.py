@@ -22,7 +22,7 @@ __all__ = ["NeverStarted", "SagaRun"]
 
 
 class NeverStarted(Exception):
-    """Events waited in vain for the one that starts their saga; the message names them."""
+    """Events waited without success for the one that starts their saga; the message names them."""
 
 
 class SagaRun:
@@ -31,8 +31,8 @@ class SagaRun:
     Args:
         saga: Its class.
         identity: Which saga it is.
-        host: Runs what is durable.
-        saga_input: What an earlier run left; empty in the first run.
+        host: Runs the durable calls.
+        saga_input: What an earlier run left; empty for the first run.
     """
 
     def __init__(
@@ -54,25 +54,25 @@ class SagaRun:
         self._compensator = Compensator(host, self._report, self._outbox)
 
     def deliver(self, event: RecordedEvent) -> None:
-        """Takes in an event; one that is here already is dropped."""
+        """Accept an event; one that came before is dropped."""
         self._inbox.deliver(event)
 
     def cancel(self, reason: str) -> None:
-        """Ends the saga at its next step, and has it undone. One that is being undone goes on."""
+        """End the saga at its next step and undo it; one that is being undone already continues."""
         if not self._steps.cancelled:
             self._steps.cancelled = reason or "no reason was given"
             self._steps.cancelled_after = len(self._inbox.events)
 
     def resume(self, request: ResumeSagaRequest) -> None:
-        """Has a parked compensation go on."""
+        """Resume a parked compensation."""
         self._compensator.resume(request)
 
     def report(self) -> SagaReport:
-        """Returns how far the saga is."""
+        """Return the saga's report."""
         return self._report.message(self._inbox.untaken)
 
     def onward(self) -> SagaInput:
-        """Returns what the next run begins with."""
+        """Return the input of the next run."""
         saga_input = SagaInput(
             events=self._inbox.events,
             journal=self._journal.entries,
@@ -84,7 +84,7 @@ class SagaRun:
         return saga_input
 
     async def run(self) -> SagaReport | None:
-        """Runs the saga; returns its report, or None when it is to go on in a new run.
+        """Run the saga; return its report, or None when it is to continue in a new run.
 
         Raises:
             NeverStarted: The event that starts it did not come.
@@ -93,7 +93,7 @@ class SagaRun:
         message = await self._start()
         self._report.enter(ONGOING)
         failure = await self._take_steps(message)
-        if isinstance(failure, _GoOn):
+        if isinstance(failure, _Continued):
             return None
         if failure is not None:
             await self._undo(failure)
@@ -103,7 +103,7 @@ class SagaRun:
         return report
 
     async def _start(self) -> Message:
-        """Waits for the event that starts the saga, and opens it."""
+        """Wait for the event that starts the saga, and open it."""
         types = start_types(self._saga)
         if self._input.HasField("child"):
             start = self._input.child
@@ -123,13 +123,13 @@ class SagaRun:
             raise NeverStarted(f"no event that starts {self._saga.name} came; others that came: {came}")
         return self._inbox.find(types)
 
-    async def _take_steps(self, message: Message) -> SagaFailure | _GoOn | None:
-        """Runs the author's code; returns why it failed, or None."""
+    async def _take_steps(self, message: Message) -> SagaFailure | _Continued | None:
+        """Run the author's code; return why it failed, or None."""
         steps = asyncio.ensure_future(self._within(message))
-        await self._host.wait(lambda: steps.done() or self._goes_on, None)
+        await self._host.wait(lambda: steps.done() or self._continues, None)
         if not steps.done():
             steps.cancel()
-            return _GoOn()
+            return _Continued()
         try:
             await steps
         except SagaFailure as failure:
@@ -142,8 +142,8 @@ class SagaRun:
             await self._saga(self._steps).run(message)
 
     @property
-    def _goes_on(self) -> bool:
-        """True when this run is full and nothing is under way that the next could not take over."""
+    def _continues(self) -> bool:
+        """True when this run is full and nothing is under way that the next one could not take over."""
         return self._host.full and self._steps.busy == 0
 
     async def _undo(self, failure: SagaFailure) -> None:
@@ -157,5 +157,5 @@ class SagaRun:
         self._host.show(self._report.status, self._report.current)
 
 
-class _GoOn:
-    """Tells that the saga goes on in a new run."""
+class _Continued:
+    """The saga continues in a new run."""

@@ -1,4 +1,4 @@
-"""The base of sagas: durable straight-line code over several aggregates and contexts."""
+"""The base class of sagas: durable straight-line code across several aggregates and contexts."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Saga:
                 await self.execute(reserve, compensate=release)
                 await self.wait_for(ParcelDelivered, timeout=timedelta(days=14))
 
-    There is one saga for a type, a tenant and a correlation. Its code runs again from the start
-    after a crash, and every step gives what it gave before, so it must do nothing but its steps:
-    no input and output, no clock, no randomness. Its module is loaded in a sandbox that refuses
-    those. It ends completed when `run` returns; a `SagaFailure` that it does not catch has its
-    compensations run, the last first.
+    There is one saga per type, tenant and correlation. Its code runs again from the start after a
+    crash, and every step returns what it returned before, so it must do nothing but its steps: no
+    I/O, no clock, no randomness. Its module is loaded in a sandbox that refuses those. The saga
+    completes when `run` returns; a `SagaFailure` that it does not catch makes its compensations
+    run, the last one first.
 
     Attributes:
         name: The short name in the contracts; by default the class's name.
-        start_within: How long events that came first wait for the one that starts the saga.
-        history_limit: After so many entries of its workflow's history it goes on in a new run.
+        start_within: How long events that came early wait for the one that starts the saga.
+        history_limit: After so many entries of its workflow's history it continues in a new run.
     """
 
     name: ClassVar[str] = ""
@@ -63,13 +63,13 @@ class Saga:
         self._steps = steps
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Names the class."""
+        """Name the class."""
         super().__init_subclass__(**kwargs)
         if "name" not in vars(cls):
             cls.name = cls.__name__
 
     async def run(self, started: Any) -> None:
-        """Takes the steps, from the event that starts the saga, or from a child's message."""
+        """Take the steps, from the event that starts the saga, or from a child's message."""
         raise NotImplementedError(f"{type(self).__qualname__} has no run method")
 
     @property
@@ -79,7 +79,7 @@ class Saga:
 
     @property
     def correlation(self) -> str:
-        """What events find it by, e.g. the order's id."""
+        """The value by which events find it, e.g. the order's id."""
         return self._steps.identity.correlation
 
     @property
@@ -88,7 +88,7 @@ class Saga:
         return self._steps.outbox.cause
 
     def now(self) -> datetime:
-        """Returns the time, the same whenever the code runs again."""
+        """Return the time, the same in every replay of the code."""
         return self._steps.host.now()
 
     @overload
@@ -116,7 +116,7 @@ class Saga:
 
         Raises:
             StepRejected: It was rejected for another reason; in either case there is nothing to undo.
-            Interrupted: See `interruptible_by`; by an event of which the saga knew before.
+            Interrupted: See `interruptible_by`; only by an event that the saga knew of before.
         """
         try:
             return await self._steps.execute(command, compensate)
@@ -126,11 +126,11 @@ class Saga:
             return None
 
     def compensate_with(self, undo: Undo) -> None:
-        """Registers a compensation that belongs to no single step."""
+        """Register a compensation that belongs to no single step."""
         self._steps.compensate_with(undo)
 
     def commit(self) -> None:
-        """Forgets the compensations so far: from here on nothing of it is undone."""
+        """Discard the compensations so far: from here on, nothing before is undone."""
         self._steps.compensations.clear()
 
     @overload
@@ -150,13 +150,13 @@ class Saga:
     async def wait_for(self, *events: type[Message], timeout: timedelta | None = None) -> Message: ...
 
     async def wait_for(self, *events: type[Message], timeout: timedelta | None = None) -> Message:
-        """Waits for the first event of these types that no step has taken, and takes it.
+        """Wait for the first event of these types that no step has taken, and take it.
 
         An event that came earlier counts: nothing is lost while the saga is at another step.
 
         Args:
             events: The classes of events; those of the contract's `listens_to`.
-            timeout: How long to wait; None: for as long as it takes.
+            timeout: How long to wait; None: without limit.
 
         Raises:
             StepTimedOut: It did not come in time.
@@ -165,7 +165,7 @@ class Saga:
         return await self._steps.wait_for(events, timeout)
 
     async def sleep(self, duration: timedelta) -> None:
-        """Waits for a time, seconds or months.
+        """Wait for a time, be it seconds or months.
 
         Raises:
             Interrupted: See `interruptible_by`.
@@ -173,7 +173,7 @@ class Saga:
         await self._steps.sleep(duration)
 
     async def call(self, port: Port[Any, A], request: Message) -> A:
-        """Calls a port of the context until it answers, and returns the answer.
+        """Call a port of the context until it answers, and return the answer.
 
         Raises:
             Interrupted: See `interruptible_by`.
@@ -182,16 +182,16 @@ class Saga:
         return answer
 
     async def child(self, saga: type[Saga], message: Message, *, compensate: Undo = None) -> None:
-        """Runs another saga of this context to its end.
+        """Run another saga of this context to its end.
 
         Args:
             saga: The child's class.
-            message: What its `run` gets.
+            message: The argument of its `run`.
             compensate: What undoes all of it when this saga fails later.
 
         Raises:
             ChildFailed: It failed and undid what it had done.
-            Interrupted: See `interruptible_by`. The child ends and undoes what it did first.
+            Interrupted: See `interruptible_by`. Before that, the child ends and undoes what it did.
         """
         await self._steps.child(f"{self._package}.{saga.name}", message, compensate)
 
@@ -207,10 +207,10 @@ class Saga:
     async def parallel(self, *steps: Awaitable[T]) -> tuple[T, ...]: ...
 
     async def parallel(self, *steps: Awaitable[Any]) -> tuple[Any, ...]:
-        """Takes steps side by side, and returns what each gave, in the order given.
+        """Run steps side by side, and return the result of each, in the order given.
 
-        Each may be a step or a coroutine of several. When one fails, the waits of the others are
-        cut short and their commands brought to their outcome; then its failure is raised.
+        Each may be a step or a coroutine of several. When one fails, the waits of the others end
+        early and their commands run to their outcome; then its failure is raised.
 
         Raises:
             SagaFailure: That of the branch that failed.
@@ -218,20 +218,20 @@ class Saga:
         return await self._steps.parallel(steps)
 
     def interruptible_by(self, *events: type[Message]) -> AbstractContextManager[None]:
-        """Lets events end what is under way within a `with` block.
+        """Let events end what is under way within a `with` block.
 
         When one comes, or has come and was not taken, the current wait ends at once and
-        `Interrupted` is raised; after a call or a child that is under way has ended. Events count
+        `Interrupted` is raised; a call or a child that is under way ends first. Events count
         in the order in which they came. A saga learns of them where it waits, not between
-        commands that follow each other: these are all sent first, so that code which runs again
-        after a crash sends what it had sent.
+        consecutive commands: these are all sent first, so that code which runs again after a
+        crash sends the same commands as before.
         """
         return self._steps.interruptible(events)
 
     def changed(self, change: str) -> bool:
-        """Returns whether this saga began with, or after, a change of its code.
+        """Return whether this saga began with, or after, a change of its code.
 
-        A saga in flight goes on by the code that it began with.
+        A saga in flight continues on the code that it began with.
 
         Example::
 
@@ -248,7 +248,7 @@ class Saga:
         return self._steps.changed(change)
 
     def fail(self, reason: str, message: str) -> NoReturn:
-        """Gives up: the compensations run, and the saga ends as undone.
+        """Give up: the compensations run, and the saga ends as compensated.
 
         Args:
             reason: Stable, in upper snake case.
@@ -265,7 +265,7 @@ class Saga:
 
 
 def start_types(saga: type[Saga]) -> dict[str, type[Message]]:
-    """Returns the messages that a saga's `run` takes, by their full names.
+    """Return the messages that a saga's `run` takes, by their full names.
 
     Raises:
         TypeError: Its parameter is annotated with something else.

@@ -1,4 +1,4 @@
-"""Where in a saga's code a step stands: its path, and what may cut it short."""
+"""The place of a step in a saga's code: its path, and what may end it early."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Scope", "entered", "interruptible", "interrupts", "scope"]
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A run of steps one after the other: the saga itself, or a branch of a parallel step.
+    """A sequence of steps: the saga itself, or a branch of a parallel step.
 
     Attributes:
         prefix: The path of the branch; empty for the saga itself.
         parent: The scope around it.
         steps: How many steps have begun.
         failed: True once a branch in it has failed.
-        seen: The number of the last event that it knows of; later ones it learns of when it waits.
+        seen: The number of the last event that it knows of; it learns of later ones when it waits.
         stopped: True once it knows that an operator cancelled the saga.
     """
 
@@ -31,16 +31,16 @@ class Scope:
     stopped: bool = False
 
     def branch(self, number: int) -> Scope:
-        """Returns the scope of a branch, which knows what this one does."""
+        """Return the scope of a branch, which starts with what this one knows."""
         return Scope(f"{self.prefix}.{number}", self, seen=self.seen, stopped=self.stopped)
 
     def learn(self, seen: int, stopped: bool = False) -> None:
-        """Takes note of events, and of an operator's cancellation."""
+        """Take note of events, and of an operator's cancellation."""
         self.seen = max(self.seen, seen)
         self.stopped = self.stopped or stopped
 
     def next_path(self) -> str:
-        """Returns the path of the next step."""
+        """Return the path of the next step."""
         self.steps += 1
         return f"{self.prefix}.{self.steps}" if self.prefix else str(self.steps)
 
@@ -55,10 +55,10 @@ _interrupts: ContextVar[frozenset[str]] = ContextVar("saga_interrupts", default=
 
 
 def scope() -> Scope:
-    """Returns the scope of the running code.
+    """Return the scope of the running code.
 
     Raises:
-        RuntimeError: No saga runs here.
+        RuntimeError: No saga is running.
     """
     try:
         return _scope.get()
@@ -68,7 +68,7 @@ def scope() -> Scope:
 
 @contextmanager
 def entered(inner: Scope) -> Iterator[None]:
-    """Makes a scope that of the running code."""
+    """Make a scope that of the running code."""
     token = _scope.set(inner)
     try:
         yield
@@ -77,13 +77,13 @@ def entered(inner: Scope) -> Iterator[None]:
 
 
 def interrupts() -> frozenset[str]:
-    """Returns the full names of the events that interrupt the running code."""
+    """Return the full names of the events that interrupt the running code."""
     return _interrupts.get()
 
 
 @contextmanager
 def interruptible(types: frozenset[str]) -> Iterator[None]:
-    """Lets events of further types interrupt the running code."""
+    """Let events of further types interrupt the running code."""
     token = _interrupts.set(_interrupts.get() | types)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The steps of a saga: each has a path, is done once, and its outcome is kept."""
+"""The steps of a saga: each has a path and is taken once, and its outcome is kept."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class _Step:
         info: Its line in the report.
         entry: Its entry in the journal.
         fresh: False when an earlier run settled it.
-        scope: Where it stands.
-        interrupts: The events that cut it short.
+        scope: Its place in the code.
+        interrupts: The events that end it early.
     """
 
     info: SagaStep
@@ -71,15 +71,15 @@ class Steps:
 
     Args:
         identity: Which saga.
-        host: Runs what is durable.
+        host: Runs the durable calls.
         inbox: The events that reached it.
         journal: The outcomes so far.
         report: Its report.
         outbox: Sends its commands.
 
     Attributes:
-        compensations: What is to be undone when it fails.
-        cancelled: Why an operator cancelled it; empty: nobody did.
+        compensations: What undoes the steps when it fails.
+        cancelled: Why an operator cancelled it; empty: no operator did.
         cancelled_after: How many events had come before.
         busy: How many steps are under way that a new run could not take over.
     """
@@ -106,7 +106,7 @@ class Steps:
         self._classes: dict[str, type[Message]] = {}
 
     async def execute(self, command: Message, undo: Undo) -> CommandResult:
-        """Sends a command; see `Saga.execute`."""
+        """Send a command; see `Saga.execute`."""
         self.outbox.check(command)
         step = await self._begin(_COMMAND, command.DESCRIPTOR.full_name)
         added = self._register(step.info.path, undo)
@@ -130,7 +130,7 @@ class Steps:
         step.entry.status = DONE
 
     async def wait_for(self, types: Sequence[type[Message]], timeout: timedelta | None) -> Message:
-        """Waits for an event; see `Saga.wait_for`."""
+        """Wait for an event; see `Saga.wait_for`."""
         names = self._known(types)
         step = await self._begin(_EVENT, ", ".join(cls.DESCRIPTOR.full_name for cls in types))
         await self._await(step, names, timeout)
@@ -138,7 +138,7 @@ class Steps:
         return self._opened(step.entry.event)
 
     async def sleep(self, duration: timedelta) -> None:
-        """Waits for a time; see `Saga.sleep`."""
+        """Wait for a time; see `Saga.sleep`."""
         step = await self._begin(_SLEEP, str(duration))
         await self._await(step, frozenset(), duration)
         if step.entry.status == TIMED_OUT:
@@ -146,7 +146,7 @@ class Steps:
         self._settle(step)
 
     async def _await(self, step: _Step, types: frozenset[str], timeout: timedelta | None) -> None:
-        """Waits until there is an event, something that cuts the step short, or no time left."""
+        """Wait until there is an event, something that ends the step early, or no time left."""
         if not step.fresh:
             return
 
@@ -164,11 +164,11 @@ class Steps:
             if number or self._cut(step):
                 return
         step.entry.status = TIMED_OUT
-        # An event that comes now must find the decision made.
+        # An event that comes from now on must find the decision made.
         await self.host.checkpoint()
 
     async def call(self, port: Port[Any, Any], request: Message) -> Any:
-        """Calls a port; see `Saga.call`."""
+        """Call a port; see `Saga.call`."""
         step = await self._begin(_CALL, port.name)
         if step.fresh and not self._cut(step):
             await self._ask(step.entry, port, request)
@@ -186,7 +186,7 @@ class Steps:
             entry.status = DONE
 
     async def child(self, type_: str, message: Message, undo: Undo) -> None:
-        """Runs a child saga; see `Saga.child`."""
+        """Run a child saga; see `Saga.child`."""
         step = await self._begin(_CHILD, type_)
         added = self._register(step.info.path, undo)
         if step.fresh and not self._cut(step):
@@ -202,7 +202,7 @@ class Steps:
         self._settle(step)
 
     async def _run_child(self, step: _Step, start: ChildStart) -> SagaReport:
-        """Runs a child saga; what would cut the step short has the child end and undo itself."""
+        """Run a child saga; what would end the step early makes the child end and undo itself."""
         identity = self.identity
         workflow_id = f"{step.info.name}/{identity.tenant}/{identity.correlation}/{step.info.path}"
         running = asyncio.ensure_future(self.host.child(workflow_id, start))
@@ -212,7 +212,7 @@ class Steps:
         return await running
 
     async def parallel(self, steps: Sequence[Awaitable[Any]]) -> tuple[Any, ...]:
-        """Takes steps side by side; see `Saga.parallel`."""
+        """Run steps side by side; see `Saga.parallel`."""
         outer = scope()
         group = Scope(outer.next_path(), outer, seen=outer.seen, stopped=outer.stopped)
         branches = (_branch(group, number, step) for number, step in enumerate(steps, 1))
@@ -224,7 +224,7 @@ class Steps:
         return tuple(results)
 
     def compensate_with(self, undo: Undo) -> None:
-        """Registers a compensation; see `Saga.compensate_with`."""
+        """Register a compensation; see `Saga.compensate_with`."""
         self._register(scope().next_path(), undo)
 
     def _register(self, path: str, undo: Undo) -> list[Registered]:
@@ -234,11 +234,11 @@ class Steps:
         return added
 
     def interruptible(self, types: Sequence[type[Message]]) -> AbstractContextManager[None]:
-        """Lets events interrupt what is done within; see `Saga.interruptible_by`."""
+        """Let events interrupt the block; see `Saga.interruptible_by`."""
         return interruptible(self._known(types))
 
     def changed(self, change: str) -> bool:
-        """Tells versions of the code apart; see `Saga.changed`."""
+        """Return whether the code is that after a change; see `Saga.changed`."""
         entry = self._journal.entry(f"changed/{change}")
         if not entry.status:
             entry.status = DONE if self.host.changed(change) else REJECTED
@@ -250,7 +250,7 @@ class Steps:
         return frozenset(names)
 
     async def _begin(self, kind: SagaStepKind.ValueType, name: str) -> _Step:
-        """Begins the next step; in a run that is full, it begins in the next run instead."""
+        """Begin the next step; when this run is full, it begins in the next one."""
         path = scope().next_path()
         settled = self._journal.settled(path)
         if settled is None and self.host.full:
@@ -260,12 +260,12 @@ class Steps:
         return _Step(info, entry, settled is None, scope(), interrupts())
 
     def _first(self, step: _Step, types: frozenset[str]) -> int:
-        """Returns the number of the first event that a step waits for or is cut short by; or 0."""
+        """Return the number of the first event that a step waits for or that ends it early; or 0."""
         number = self._inbox.find(types | step.interrupts)
         return 0 if self._stops(step.scope, number) else number
 
     def _cutting(self, step: _Step, *, known: bool = False) -> SagaFailure | None:
-        """Returns what cuts a step short now, or None; see `_cut`."""
+        """Return what ends a step early now, or None; see `_cut`."""
         number = self._inbox.find(step.interrupts, step.scope.seen if known else None)
         if self._stops(step.scope, number, known=known):
             return SagaCancelled("CANCELLED", self.cancelled)
@@ -276,19 +276,19 @@ class Steps:
         return None
 
     def _stops(self, scope: Scope, number: int, *, known: bool = False) -> bool:
-        """Tells whether an operator's cancellation comes before an event, if there is one."""
+        """Return whether an operator cancelled the saga before an event came."""
         if not self.cancelled or scope.stopped or scope.seen > self.cancelled_after:
             return bool(self.cancelled)
         return not known and not 0 < number <= self.cancelled_after
 
     def _cut(self, step: _Step, *, known: bool = False) -> bool:
-        """Notes in a step's entry what cuts it short; returns whether anything does.
+        """Record in a step's entry what ends it early; return whether anything does.
 
         Args:
             step: The step.
-            known: Only by what its scope knows of already. A command may have been sent, and what
-                is known of that lost with a process: the code that runs again must come to it by
-                the same way, whatever has come meanwhile.
+            known: Only by what its scope knows of already. A command may have been sent and the
+                record of that lost with a process: the code that runs again must reach it in the
+                same way, whatever has come in the meantime.
         """
         cutting = self._cutting(step, known=known)
         if isinstance(cutting, Interrupted):
@@ -299,13 +299,13 @@ class Steps:
         return cutting is not None
 
     def _take(self, step: _Step, number: int) -> None:
-        """Has a step take an event: the one that it waits for, or one that cuts it short."""
+        """Let a step take an event: the one that it waits for, or one that ends it early."""
         event = self._inbox.take(number)
         step.entry.event = number
         step.entry.status = INTERRUPTED if event.type in step.interrupts else DONE
 
     def _settle(self, step: _Step) -> None:
-        """Reports what became of a step, and raises when it did not come about."""
+        """Report the outcome of a step, and raise its failure."""
         if step.entry.event:
             self.outbox.latest = self._inbox.take(step.entry.event).event_id
             step.scope.learn(step.entry.event)
@@ -360,9 +360,9 @@ async def _branch(group: Scope, number: int, step: Awaitable[Any]) -> Any:
 
 
 def _weight(error: BaseException) -> int:
-    """Orders what several branches raised: defects first, then failures, what came from outside, echoes.
+    """Return the rank of what a branch raised: defects first, then failures, outside causes, echoes.
 
-    What came from outside is behind: code that runs again may find more of it than the first time.
+    Outside causes rank later: code that runs again may meet more of them than the first time.
     """
     if not isinstance(error, SagaFailure):
         return 0
@@ -372,7 +372,7 @@ def _weight(error: BaseException) -> int:
 
 
 def _judge(entry: JournalEntry, report: SagaReport) -> None:
-    """Notes what became of a child saga."""
+    """Record the outcome of a child saga."""
     entry.status = DONE if report.status == COMPLETED else REJECTED
     if entry.status == REJECTED:
         failure = Failure(reason=report.failure_reason, message=report.failure_detail)
