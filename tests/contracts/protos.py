@@ -15,7 +15,7 @@ Field = descriptor_pb2.FieldDescriptorProto
 
 
 class Proto:
-    """A `.proto` file in the making.
+    """A `.proto` file under construction.
 
     Args:
         name: The file's path.
@@ -27,7 +27,7 @@ class Proto:
         self.file.dependency.extend(["buf/validate/validate.proto", "intent/v1/results.proto"])
 
     def message(self, name: str, *fields: Field, **options: dict[str, Any]) -> Proto:
-        """Adds a message, e.g. ``message("Open", text("id"), command={"aggregate": "Cart"})``."""
+        """Add a message, e.g. ``message("Open", text("id"), command={"aggregate": "Cart"})``."""
         message = self.file.message_type.add(name=name)
         for number, field in enumerate(fields, start=1):
             message.field.add().CopyFrom(field)
@@ -43,7 +43,7 @@ class Proto:
         return self
 
     def method(self, name: str, takes: str, returns: str, service: str = "Shop", **kinds: bool) -> Proto:
-        """Adds a method to a service of the file."""
+        """Add a method to a service of the file."""
         found = next((s for s in self.file.service if s.name == service), None)
         (found or self.file.service.add(name=service)).method.add(
             name=name, input_type=f".{takes}", output_type=f".{returns}", **kinds
@@ -56,7 +56,7 @@ def text(name: str, **options: bool) -> Field:
 
 
 def field(name: str, type_: Field.Type.ValueType, *, repeated: bool = False, **options: bool) -> Field:
-    """Returns a field; options are `aggregate_id`, `key` and `indexed`."""
+    """Return a field; options are `aggregate_id`, `key` and `indexed`."""
     label = Field.LABEL_REPEATED if repeated else Field.LABEL_OPTIONAL
     made = Field(name=name, type=type_, label=label)
     for option, value in options.items():
@@ -65,7 +65,7 @@ def field(name: str, type_: Field.Type.ValueType, *, repeated: bool = False, **o
 
 
 def shop() -> Proto:
-    """Returns contracts without contradiction: one aggregate, command, event, query and read model."""
+    """Return contracts without contradiction: one aggregate, command, event, query and read model."""
     return (
         Proto()
         .message("CartState", state={"aggregate": "Cart", "version": 1})
@@ -81,7 +81,7 @@ def shop() -> Proto:
 
 
 def built(*protos: Proto) -> list[FileDescriptor]:
-    """Returns the files' descriptors, in a pool of their own."""
+    """Return the files' descriptors, in a pool of their own."""
     pool = descriptor_pool.DescriptorPool()
     _add(pool, results_pb2.DESCRIPTOR)
     _add(pool, validate_pb2.DESCRIPTOR)

@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_contradiction_is_refused_with_file_message_and_mend(case: str) -> None:
+def test_a_contradiction_is_refused_with_file_message_and_fix(case: str) -> None:
     make, problem = CASES[case]
     assert _problems(make()) == (f"{FILE}: {problem}",)
 

@@ -15,7 +15,7 @@ def orders() -> Registry:
     return Registry.load()
 
 
-def test_a_command_tells_its_aggregate_its_roles_and_its_method(orders: Registry) -> None:
+def test_a_command_names_its_aggregate_its_roles_and_its_method(orders: Registry) -> None:
     contract = orders.command("orders.v1.PlaceOrder")
     assert contract.message is PlaceOrder
     assert (contract.context, contract.aggregate) == ("orders", "Order")
@@ -37,7 +37,7 @@ def test_the_constants_of_a_package_are_the_reasons_of_its_commands(orders: Regi
     assert {reason for command in own for reason in command.rejects} == set(Reason)
 
 
-def test_an_event_and_a_state_tell_their_versions(orders: Registry) -> None:
+def test_an_event_and_a_state_have_their_versions(orders: Registry) -> None:
     event = orders.event("orders.v1.OrderPlaced")
     assert (event.message, event.aggregate, event.version) == (OrderPlaced, "Order", 2)
     state = orders.state_of("orders", "Order")
@@ -46,13 +46,13 @@ def test_an_event_and_a_state_tell_their_versions(orders: Registry) -> None:
     assert orders.state_of("orders", "Parcel") is None
 
 
-def test_a_query_tells_what_answers_it(orders: Registry) -> None:
+def test_a_query_names_its_method_and_its_answer(orders: Registry) -> None:
     contract = orders.query("orders.v1.GetOrder")
     assert (contract.message, contract.response) == (GetOrder, OrderView)
     assert contract.method == "/orders.v1.Orders/GetOrder"
 
 
-def test_a_read_model_tells_its_table_its_key_and_its_filters(orders: Registry) -> None:
+def test_a_read_model_has_its_table_its_key_and_its_filters(orders: Registry) -> None:
     contract = orders.read_models["orders.v1.OrderSummary"]
     assert contract.table == "order_summary"
     assert contract.key == ("order_id",)
@@ -72,7 +72,7 @@ def test_all_installed_contracts_are_read_without_the_platforms_own() -> None:
     assert everything.context_of("orders.v1.OrderView") == "orders"
 
 
-def test_events_lead_to_the_sagas_that_listen() -> None:
+def test_events_find_the_sagas_that_listen() -> None:
     protos = shop().message(
         "Fulfil", saga={"starts_on": ["shop.v1.Opened"], "listens_to": ["shop.v1.Opened"]}
     )
@@ -88,7 +88,7 @@ def test_a_saga_may_listen_to_another_context() -> None:
     assert (saga.context, saga.correlated_by) == ("ship", "owner")
 
 
-def test_an_event_at_home_finds_its_saga_by_the_aggregates_id_when_it_lacks_the_field() -> None:
+def test_an_event_of_its_own_context_without_the_field_finds_its_saga_by_the_aggregates_id() -> None:
     home = shop().message("Fulfil", saga={"starts_on": ["shop.v1.Opened"], "correlated_by": "cart_id"})
     (saga,) = registry(home).listeners("shop.v1.Opened")
     assert saga.correlated_by == "cart_id"

@@ -35,7 +35,7 @@ def place(*line_ids: str) -> PlaceOrder:
 
 
 def decided(kind: AggregateType, *commands: Message) -> list[StoredEvent]:
-    """Returns the events that commands record, as the log keeps them."""
+    """Return the events that commands record, as the log keeps them."""
     aggregate = kind.new("acme", "o-1")
     events = [event for command in commands for event in kind.decide(aggregate, command, METADATA)]
     return [StoredEvent(version, *event) for version, event in enumerate(events, start=1)]
@@ -48,7 +48,7 @@ def upcaster(
     to_version: int | None = None,
     function: Callable[[Any], Any] = lambda message: message,
 ) -> Upcaster[Any, Any]:
-    """Returns an upcaster between classes that have no name to annotate with."""
+    """Return an upcaster between classes that have no name to annotate with."""
 
     def run(message: Any) -> Any:
         return function(message)

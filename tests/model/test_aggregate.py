@@ -51,7 +51,7 @@ def test_methods_are_found_by_the_type_of_their_parameter() -> None:
     assert len(Order.command_handlers) == len(Order.event_appliers) == 8
 
 
-def test_the_class_tells_its_name_and_its_state() -> None:
+def test_a_class_has_its_name_and_its_state() -> None:
     assert (Order.name, Order.state_type) == ("Order", OrderState)
     assert Parcel.name == "Parcel"
 
@@ -83,7 +83,7 @@ def test_a_condition_decides_over_a_rejection() -> None:
         _order().reject_if(1, "ALWAYS", "always")
 
 
-def test_what_must_exist_is_not_found_by_a_stable_reason() -> None:
+def test_a_missing_aggregate_is_not_found_for_a_stable_reason() -> None:
     with pytest.raises(AggregateNotFound, match="there is no order o-1") as raised:
         _order().require_exists()
     assert raised.value.reason == "ORDER_NOT_FOUND"

@@ -125,7 +125,7 @@ def test_a_snapshot_is_due_when_the_version_passes_a_multiple(
 
 
 class Odd(Order):
-    """Does what handlers can do wrong."""
+    """Makes the mistakes that handlers can make."""
 
     name = "Order"
     snapshot_every = 0
@@ -173,7 +173,7 @@ def test_a_handler_may_return_several_events_which_apply_in_order(odd: Aggregate
     assert (aggregate.version, aggregate.state.total.minor_units) == (3, 32)
 
 
-def test_a_handler_knows_who_asks_and_when(odd: AggregateType) -> None:
+def test_a_handler_knows_who_sent_the_command_and_when(odd: AggregateType) -> None:
     odd.decide(odd.new("acme", "o-1"), place(), METADATA)
     assert Odd.seen == METADATA
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_applied(
     assert (aggregate.version, aggregate.state) == (0, OrderState())
 
 
-def test_a_defect_in_a_handler_comes_through(odd: AggregateType) -> None:
+def test_a_defect_in_a_handler_is_raised(odd: AggregateType) -> None:
     with pytest.raises(ZeroDivisionError):
         odd.decide(odd.new("acme", "o-1"), CancelOrder(order_id="o-1", reason="x"), METADATA)
 
@@ -218,7 +218,7 @@ _commands = st.one_of(
 
 @given(st.lists(_commands, max_size=20), st.integers(0, 10))
 @settings(max_examples=100, deadline=None)
-def test_any_history_is_restored_as_it_was_lived(commands: list[Message], at: int) -> None:
+def test_any_history_is_restored_as_it_happened(commands: list[Message], at: int) -> None:
     kind = order_type()
     lived, events = kind.new("acme", "o-1"), []
     snapshot, after = None, 0

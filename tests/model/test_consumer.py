@@ -51,14 +51,14 @@ def test_ids_of_commands_follow_from_event_consumer_and_step() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Known Orders", "1st", "a" * 101, 3])
-def test_a_name_that_cannot_be_one_is_refused(name: object) -> None:
+def test_an_invalid_name_is_refused(name: object) -> None:
     nameless = type("Nameless", (Noting,), {"name": name})
     with pytest.raises(ContractError, match="give it a name"):
         replace(shipping, consumers=[nameless]).bind(REGISTRY)
 
 
 def taking(*events: type[Message], name: str = "x") -> type[Consumer]:
-    """A consumer of these events."""
+    """Return a consumer of these events."""
 
     def method(event: type[Message]) -> object:
         def handler(self: object, event: object) -> None: ...

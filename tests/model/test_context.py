@@ -235,7 +235,7 @@ def test_a_projection_reads_events_of_its_context_into_a_read_model_of_it() -> N
     ]
 
 
-def test_a_projection_tells_the_key_when_it_is_not_the_aggregates_id() -> None:
+def test_a_projection_names_the_key_when_it_is_not_the_aggregates_id() -> None:
     contracts = registry(shop().message("Row", text("a", key=True), text("b", key=True), read_model={}))
     model, event = contracts.read_models["shop.v1.Row"].message, contracts.events["shop.v1.Opened"].message
 

@@ -30,7 +30,7 @@ def test_handlers_are_found_by_the_event_that_they_take() -> None:
     assert set(Base.handlers) == {"orders.v1.OrderPlaced"}, "a subclass does not change its base"
 
 
-def test_what_every_event_does_to_a_row_is_said_once() -> None:
+def test_what_every_event_does_to_a_row_is_written_once() -> None:
     class Views(Projection[OrderView]):
         @projects
         def placed(self, view: OrderView, event: OrderPlaced) -> None:

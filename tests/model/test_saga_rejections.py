@@ -64,7 +64,7 @@ class CountsOnWhatIsDeclared(Saga):
 
 
 class LeftAlone(Saga):
-    """Counts on what its source does not tell, and on reasons that are no rejections'."""
+    """Counts on what its source does not say, and on reasons of other failures."""
 
     name = "FulfilOrder"
 
@@ -94,7 +94,7 @@ def test_declared_reasons_are_counted_on() -> None:
     assert contradictions(CountsOnWhatIsDeclared) == ()
 
 
-def test_what_the_source_does_not_tell_is_left_alone() -> None:
+def test_what_the_source_does_not_say_is_left_alone() -> None:
     assert contradictions(LeftAlone) == ()
 
 

@@ -70,7 +70,7 @@ given(Good, "o-1").when("confirm")  # error: arg-type
 
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """The code of the error that mypy reports, by line."""
+    """Return the code of the error that mypy reports, by line."""
     file = tmp_path_factory.mktemp("types") / "snippet.py"
     file.write_text(SOURCE)
     config = str(ROOT / "pyproject.toml")

@@ -63,7 +63,7 @@ def test_upcasters_are_chained_from_the_stored_version_on(version: int, owner: s
     assert (type_, event) == ("shop.v1.Opened", OPENED(owner=owner))
 
 
-def test_an_upcaster_may_pass_over_versions() -> None:
+def test_an_upcaster_may_skip_versions() -> None:
     direct = upcaster(OPENED, OPENED, 1, 3, _append(" direct"))
     _, event = Upcasters([direct, TWO], SHOP).event("shop.v1.Opened", 1, _opened("ann"))
     assert event == OPENED(owner="ann direct")
@@ -74,7 +74,7 @@ def _begun_to_opened(begun: Any) -> Message:
     return OPENED(owner=begun.who)
 
 
-def test_an_event_can_be_renamed_and_go_on_from_there() -> None:
+def test_an_event_can_be_renamed_and_then_upcast_further() -> None:
     renamed = upcaster(BEGUN, OPENED, 1, 2, _begun_to_opened)
     type_, event = Upcasters([renamed, TWO], SHOP).event(
         "shop.v1.Begun", 1, BEGUN(who="ann").SerializeToString()
@@ -82,7 +82,7 @@ def test_an_event_can_be_renamed_and_go_on_from_there() -> None:
     assert (type_, event) == ("shop.v1.Opened", OPENED(owner="ann two"))
 
 
-def test_an_event_that_is_upcast_away_needs_no_applier() -> None:
+def test_an_event_that_is_upcast_to_another_needs_no_applier() -> None:
     closed = SHOP.events["shop.v1.Closed"].message
     chain = Upcasters([upcaster(closed, OPENED, 1, 3, lambda old: OPENED(owner=old.owner)), ONE, TWO], SHOP)
     assert chain.retired("shop.v1.Closed")
@@ -103,7 +103,7 @@ def test_a_state_is_upcast_when_a_chain_leads_there_and_ignored_otherwise() -> N
     assert Upcasters([], SHOP).state("shop.v1.CartState", 2, data) == STATE(owner="ann")
 
 
-def test_a_hole_in_the_chain_is_refused() -> None:
+def test_a_gap_in_the_chain_is_refused() -> None:
     hole = "shop.v1.Opened is at version 3, but no upcaster leads there from {}; "
     fix = "declare an upcaster from each older version and name it in the context's upcasters"
     assert _problems() == [hole.format("1, 2") + fix]

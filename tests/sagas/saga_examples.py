@@ -83,7 +83,7 @@ class Interruptible(Saga):
 
 
 class Forgiving(Saga):
-    """Goes another way after failures."""
+    """Continues in another way after failures."""
 
     name = "FulfilOrder"
 
@@ -150,7 +150,7 @@ class Committed(Saga):
 
 
 class Asking(Saga):
-    """Asks a port."""
+    """Calls a port."""
 
     name = "FulfilOrder"
 
@@ -231,7 +231,7 @@ class Impure(Saga):
 
 
 class Stuck(Saga):
-    """Never comes back, for some."""
+    """Never returns, for some."""
 
     name = "FulfilOrder"
 

@@ -1,4 +1,4 @@
-"""What sagas do, told by scripts."""
+"""What sagas do, run against scripts."""
 
 from __future__ import annotations
 
@@ -42,42 +42,42 @@ def story(saga: type[Saga]) -> SagaScript:
 
 
 def test_it_takes_its_steps_in_order() -> None:
-    told = story(Plain).on(AuthorizePayment, emits=AUTHORIZED).run()
-    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
-    assert told.elapsed == timedelta(0)
+    outcome = story(Plain).on(AuthorizePayment, emits=AUTHORIZED).run()
+    outcome.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    assert outcome.elapsed == timedelta(0)
 
 
 def test_a_rejected_step_is_not_undone_but_those_before_are() -> None:
-    told = story(Plain).rejects(AuthorizePayment, "PAYMENT_CANCELLED").run()
-    told.then_compensated("PAYMENT_CANCELLED").then_sent(RESERVE, AUTHORIZE, RELEASE)
+    outcome = story(Plain).rejects(AuthorizePayment, "PAYMENT_CANCELLED").run()
+    outcome.then_compensated("PAYMENT_CANCELLED").then_sent(RESERVE, AUTHORIZE, RELEASE)
 
 
 def test_compensations_run_in_reverse() -> None:
-    told = story(Plain).on(AuthorizePayment, emits=DECLINED).run()
-    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+    outcome = story(Plain).on(AuthorizePayment, emits=DECLINED).run()
+    outcome.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
 
 
 def test_an_event_that_does_not_come_in_time_fails_it() -> None:
-    told = story(Plain).run().then_compensated("TIMED_OUT")
-    assert told.elapsed == timedelta(hours=1)
+    outcome = story(Plain).run().then_compensated("TIMED_OUT")
+    assert outcome.elapsed == timedelta(hours=1)
 
 
 def test_an_event_that_came_earlier_counts() -> None:
-    told = story(Plain).on(ReserveStock, emits=AUTHORIZED).run()
-    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    outcome = story(Plain).on(ReserveStock, emits=AUTHORIZED).run()
+    outcome.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
 
 
-def test_it_waits_for_a_context_that_is_away() -> None:
-    told = (
+def test_it_waits_for_a_context_that_is_unavailable() -> None:
+    outcome = (
         story(Plain).on(AuthorizePayment, emits=AUTHORIZED, away_for=timedelta(days=3)).run().then_completed()
     )
-    assert told.elapsed == timedelta(days=3)
+    assert outcome.elapsed == timedelta(days=3)
 
 
 def test_a_rejection_of_a_compensation_may_count_as_done() -> None:
     script = story(Plain).on(AuthorizePayment, emits=DECLINED)
-    told = script.rejects(ReleaseStock, "RESERVATION_NOT_FOUND").run()
-    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+    outcome = script.rejects(ReleaseStock, "RESERVATION_NOT_FOUND").run()
+    outcome.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
 
 
 def stuck() -> SagaScript:
@@ -88,16 +88,18 @@ def test_a_rejected_compensation_makes_it_stuck() -> None:
     stuck().run().then_stuck("INTERNAL").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
 
 
-def test_an_operator_has_it_try_again() -> None:
-    told = stuck().on(CancelPayment).resumed_at(timedelta(hours=2)).run()
-    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, UNDO_PAYMENT, RELEASE)
-    undone = next(step for step in told.report.steps if step.path == "undo-2")
+def test_an_operator_resumes_it() -> None:
+    outcome = stuck().on(CancelPayment).resumed_at(timedelta(hours=2)).run()
+    outcome.then_compensated("CARD_EXPIRED").then_sent(
+        RESERVE, AUTHORIZE, UNDO_PAYMENT, UNDO_PAYMENT, RELEASE
+    )
+    undone = next(step for step in outcome.report.steps if step.path == "undo-2")
     assert (undone.attempts, undone.compensates) == (2, "2")
 
 
-def test_an_operator_leaves_a_compensation_behind() -> None:
-    told = stuck().resumed_at(timedelta(hours=2), skip=True).run()
-    told.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+def test_an_operator_skips_a_compensation() -> None:
+    outcome = stuck().resumed_at(timedelta(hours=2), skip=True).run()
+    outcome.then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
 
 
 def test_each_sending_has_an_id_of_its_own_that_is_always_the_same() -> None:
@@ -110,22 +112,22 @@ def test_each_sending_has_an_id_of_its_own_that_is_always_the_same() -> None:
 
 
 def test_an_event_ends_a_wait() -> None:
-    told = story(Interruptible).at(timedelta(hours=3), CANCELLED).run()
-    told.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
-    assert told.elapsed == timedelta(hours=3)
+    outcome = story(Interruptible).at(timedelta(hours=3), CANCELLED).run()
+    outcome.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
+    assert outcome.elapsed == timedelta(hours=3)
 
 
-def test_an_event_lets_a_command_come_to_its_outcome_first() -> None:
+def test_a_command_gets_its_outcome_before_an_event_interrupts() -> None:
     script = story(Interruptible).on(ReserveStock, away_for=timedelta(hours=5))
-    told = script.at(timedelta(hours=3), CANCELLED).run()
-    told.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
-    assert told.elapsed == timedelta(hours=5)
+    outcome = script.at(timedelta(hours=3), CANCELLED).run()
+    outcome.then_compensated("INTERRUPTED").then_sent(RESERVE, RELEASE)
+    assert outcome.elapsed == timedelta(hours=5)
 
 
 def test_an_event_after_its_block_ends_nothing() -> None:
     script = story(Interruptible).on(ConfirmOrder, away_for=timedelta(hours=1))
-    told = script.at(timedelta(days=1, minutes=30), CANCELLED).run().then_completed()
-    assert list(told.report.untaken) == ["orders.v1.OrderCancelled"]
+    outcome = script.at(timedelta(days=1, minutes=30), CANCELLED).run().then_completed()
+    assert list(outcome.report.untaken) == ["orders.v1.OrderCancelled"]
 
 
 def test_it_may_go_another_way_after_a_failure() -> None:
@@ -136,9 +138,9 @@ def test_it_may_go_another_way_after_a_failure() -> None:
 def test_an_accepted_rejection_is_an_answer_and_leaves_nothing_to_undo() -> None:
     script = story(Accepting).rejects(ReserveStock, "TOO_MANY_RESERVATIONS").on(ReserveStock)
     script.rejects(AuthorizePayment, "PAYMENT_ALREADY_EXISTS").rejects(ConfirmOrder, "ORDER_CANCELLED")
-    told = script.run().then_compensated("ORDER_CANCELLED")
-    told.then_sent(RESERVE, RESERVE, AUTHORIZE, CONFIRM, RELEASE)
-    assert told.elapsed == timedelta(minutes=1)
+    outcome = script.run().then_compensated("ORDER_CANCELLED")
+    outcome.then_sent(RESERVE, RESERVE, AUTHORIZE, CONFIRM, RELEASE)
+    assert outcome.elapsed == timedelta(minutes=1)
 
 
 def test_a_rejection_that_is_not_accepted_fails_it() -> None:
@@ -147,30 +149,30 @@ def test_a_rejection_that_is_not_accepted_fails_it() -> None:
 
 
 def test_an_operator_cancels_it() -> None:
-    told = story(Plain).cancelled_at(timedelta(minutes=1)).run()
-    told.then_compensated("CANCELLED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+    outcome = story(Plain).cancelled_at(timedelta(minutes=1)).run()
+    outcome.then_compensated("CANCELLED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
 
 
 def test_steps_side_by_side() -> None:
-    told = story(SideBySide).on(AuthorizePayment, emits=AUTHORIZED).run()
-    told.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
-    assert [step.path for step in told.report.steps] == ["1.1.1", "1.2.1", "1.2.2", "2"]
+    outcome = story(SideBySide).on(AuthorizePayment, emits=AUTHORIZED).run()
+    outcome.then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    assert [step.path for step in outcome.report.steps] == ["1.1.1", "1.2.1", "1.2.2", "2"]
 
 
-def test_a_failing_branch_cuts_the_waits_of_its_neighbours_short() -> None:
+def test_a_failing_branch_ends_the_waits_of_the_others() -> None:
     script = story(SideBySide).rejects(ReserveStock, "OUT_OF_STOCK", away_for=timedelta(hours=1))
-    told = script.run().then_compensated("OUT_OF_STOCK").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
-    assert told.elapsed == timedelta(hours=1)
+    outcome = script.run().then_compensated("OUT_OF_STOCK").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT)
+    assert outcome.elapsed == timedelta(hours=1)
 
 
 def test_nothing_before_the_point_of_no_return_is_undone() -> None:
-    told = story(Committed).rejects(ConfirmOrder, "ORDER_CANCELLED").run()
-    told.then_compensated("ORDER_CANCELLED").then_sent(RESERVE, AUTHORIZE, CONFIRM, UNDO_PAYMENT)
+    outcome = story(Committed).rejects(ConfirmOrder, "ORDER_CANCELLED").run()
+    outcome.then_compensated("ORDER_CANCELLED").then_sent(RESERVE, AUTHORIZE, CONFIRM, UNDO_PAYMENT)
 
 
-def test_it_asks_a_port() -> None:
-    told = story(Asking).answers(ASK, OrderView(version=1)).run().then_completed().then_sent(CONFIRM)
-    assert told.called == [OrderView(order_id="o-1")]
+def test_it_calls_a_port() -> None:
+    outcome = story(Asking).answers(ASK, OrderView(version=1)).run().then_completed().then_sent(CONFIRM)
+    assert outcome.called == [OrderView(order_id="o-1")]
 
 
 def test_a_child_completes() -> None:
@@ -182,7 +184,7 @@ def test_a_child_that_fails_is_not_undone_again() -> None:
     script.run().then_compensated("CHILD").then_sent(RESERVE, RELEASE)
 
 
-def test_one_that_began_before_a_change_goes_on_as_it_began() -> None:
+def test_one_that_began_before_a_change_continues_on_the_old_code() -> None:
     story(Changed).run().then_completed().then_sent(CAPTURE, CONFIRM)
     story(Changed).before("capture-first").run().then_completed().then_sent(CONFIRM)
 

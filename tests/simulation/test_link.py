@@ -20,18 +20,18 @@ NONE, REFUSED, LOST, TWICE = Trouble.NONE, Trouble.REFUSED, Trouble.LOST, Troubl
         ("twice", [TWICE, TWICE, TWICE]),
     ],
 )
-def test_a_marker_asks_for_trouble(marker: str, troubles: list[Trouble]) -> None:
+def test_a_marker_demands_trouble(marker: str, troubles: list[Trouble]) -> None:
     assert [Link().trouble_of(marker, "key", attempt) for attempt in (1, 2, 3)] == troubles
 
 
-def test_trouble_comes_by_chance_as_often_as_is_asked_for() -> None:
+def test_trouble_comes_by_chance_as_often_as_is_set() -> None:
     met = [Link(trouble=0.3).trouble_of("", f"key-{number}", 1) for number in range(1000)]
     assert 200 < sum(trouble is not NONE for trouble in met) < 400
     assert {REFUSED, LOST, TWICE} < set(met)
     assert met == [Link(trouble=0.3).trouble_of("", f"key-{number}", 1) for number in range(1000)]
 
 
-def test_an_attempt_after_trouble_may_fare_better() -> None:
+def test_an_attempt_after_trouble_may_succeed() -> None:
     link = Link(trouble=0.5)
     troubles = {link.trouble_of("", "key", attempt) for attempt in range(1, 50)}
     assert NONE in troubles
@@ -47,7 +47,9 @@ def test_the_environment_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("BANK_LATENCY_MS", "-1"), ("BANK_SLOW_MS", "soon"), ("BANK_TROUBLE", "1.5")]
 )
-def test_a_value_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_an_invalid_value_is_refused_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=f"{variable} is '{value}'"):
         Link.from_environment("BANK")

@@ -43,7 +43,7 @@ def test_what_holds_passes_and_can_be_chained() -> None:
     _refused().then_rejected("ORDER_NOT_FOUND", aggregate_id="o-1")
 
 
-def test_an_outcome_tells_what_was_recorded_or_why_not() -> None:
+def test_an_outcome_shows_what_was_recorded_or_why_not() -> None:
     assert (_confirmed().events, _confirmed().reason) == ((CONFIRMED,), "")
     assert (_refused().events, _refused().reason) == ((), "ORDER_NOT_FOUND")
 
@@ -117,7 +117,7 @@ class Meddling(Order):
         self.reject("NEVER", "never")
 
 
-def test_a_handler_that_changes_the_state_is_found_out() -> None:
+def test_a_handler_that_changes_the_state_fails_its_test() -> None:
     with pytest.raises(AssertionError, match="only appliers may change it"):
         given(Meddling, "o-1", PLACED).when(CONFIRM)
     with pytest.raises(AssertionError, match="changed the state of a command that it refused"):
@@ -136,7 +136,7 @@ class Drifting(Order):
         raise AggregateNotFound("ORDER_LOST", "there is no order")
 
 
-def test_a_reason_that_the_contract_does_not_declare_is_found_out() -> None:
+def test_a_reason_that_the_contract_does_not_declare_fails_its_test() -> None:
     with pytest.raises(AssertionError) as refused:
         given(Drifting, "o-1", PLACED).when(CONFIRM)
     assert str(refused.value) == (
