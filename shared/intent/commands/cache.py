@@ -12,31 +12,31 @@ __all__ = ["AggregateCache"]
 
 
 class AggregateCache:
-    """Keeps the aggregates used last.
+    """The aggregates that were used last.
 
-    An aggregate is taken out to be worked on and put back when its events are appended. One
-    that is lost on the way is loaded again, and the append's version check catches one that
-    another process has moved on, so the cache never has to be right.
+    An aggregate is taken out to be worked on and put back when its events are appended. One that is
+    lost on the way is loaded again, and the version check of the append detects one that another
+    process has changed since, so the cache need not be up to date.
 
     Args:
-        capacity: How many aggregates at most; 0 keeps none.
+        capacity: The most aggregates; 0 keeps none.
     """
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._kept: OrderedDict[StreamKey, Aggregate[Any]] = OrderedDict()
+        self._cached: OrderedDict[StreamKey, Aggregate[Any]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cached)
 
     def take(self, key: StreamKey) -> Aggregate[Any] | None:
-        """Removes and returns an aggregate, or None when it is not kept."""
-        return self._kept.pop(key, None)
+        """Remove an aggregate and return it, or None when it is not cached."""
+        return self._cached.pop(key, None)
 
     def put(self, key: StreamKey, aggregate: Aggregate[Any]) -> None:
-        """Keeps an aggregate, letting go of the one unused for longest when full."""
+        """Cache an aggregate, dropping the one that was unused for longest when full."""
         if not self._capacity:
             return
-        self._kept[key] = aggregate
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
+        self._cached[key] = aggregate
+        if len(self._cached) > self._capacity:
+            self._cached.popitem(last=False)

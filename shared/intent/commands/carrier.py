@@ -1,4 +1,4 @@
-"""Carries batches: starts their workflows and brings the outcomes to the callers."""
+"""The carrier of batches: starts their workflows and returns the outcomes to the callers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
 from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
+from intent.waiting import now
 
 __all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes"]
 
@@ -32,18 +33,18 @@ _log = logging.getLogger(__name__)
 
 
 class BatchObserver(Protocol):
-    """Sees every batch, and rejections that are defects, for metrics and traces."""
+    """An observer of every batch, and of rejections that are defects, for metrics and traces."""
 
     def batch_sent(self, context: str, commands: int, queued: int) -> None:
-        """A batch was formed while `queued` commands stayed behind."""
+        """Observe that a batch was sent while `queued` commands stayed in the queue."""
         ...
 
     def batch_applied(self, context: str, commands: int, seconds: float) -> None:
-        """The outcomes of a batch are known, so long after it was formed."""
+        """Observe that the outcomes of a batch are known, so many seconds after it was sent."""
         ...
 
     def rejection_undeclared(self, command: str, reason: str) -> None:
-        """A command was rejected for a reason that its contract does not declare."""
+        """Observe that a command was rejected for a reason that its contract does not declare."""
         ...
 
 
@@ -53,7 +54,7 @@ class CarrierSettings:
 
     Attributes:
         project_wait: How long an answer waits for the read models at most.
-        unavailable_after: How long starting a batch is tried before its callers are told.
+        unavailable_after: How long starting a batch is tried before its callers get `Unavailable`.
         follow_after: How long to wait for outcomes from a worker in this process before asking
             the workflow itself, which may be carried by another process.
         start_timeout: How long one attempt to start a workflow may take.
@@ -81,40 +82,40 @@ class Batch:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def publish(self, made: Sequence[CommandOutcome]) -> None:
-        """Makes the outcomes known; the first time counts."""
+    def publish(self, outcomes: Sequence[CommandOutcome]) -> None:
+        """Publish the outcomes; only the first call counts."""
         if not self.published.done():
-            self.published.set_result(made)
+            self.published.set_result(outcomes)
 
 
 class LocalOutcomes:
-    """Where the handle step finds the batches whose callers wait in its own process."""
+    """The batches whose callers wait in this process, for the handle step that runs here too."""
 
     def __init__(self) -> None:
         self._batches: dict[str, Batch] = {}
 
     def expect(self, batch: Batch) -> None:
-        """Notes a batch whose outcomes are awaited."""
+        """Register a batch whose outcomes are awaited."""
         self._batches[batch.id] = batch
 
     def forget(self, batch: Batch) -> None:
-        """Drops a batch."""
+        """Unregister a batch."""
         self._batches.pop(batch.id, None)
 
     def requests(self, workflow_id: str) -> list[CommandRequest]:
-        """Returns the commands of a batch as this process took them in; none when it did not."""
+        """Return the commands of a batch as this process received them; none if it did not."""
         batch = self._batches.get(workflow_id)
         return [pending.request for pending in batch.pendings] if batch is not None else []
 
-    def publish(self, workflow_id: str, made: Sequence[CommandOutcome]) -> None:
-        """Makes the outcomes of a batch known, when its callers wait here."""
+    def publish(self, workflow_id: str, outcomes: Sequence[CommandOutcome]) -> None:
+        """Publish the outcomes of a batch, if its callers wait in this process."""
         batch = self._batches.get(workflow_id)
         if batch is not None:
-            batch.publish(made)
+            batch.publish(outcomes)
 
 
 class Carrier:
-    """Carries the batches of one target context.
+    """The carrier of the batches of one target context.
 
     Args:
         context: The context that handles the commands.
@@ -122,7 +123,7 @@ class Carrier:
         store: The context's event store, or None when it is another process's.
         projections: The context's read models, or None when they are another process's.
         local_outcomes: Where a worker in this process leaves outcomes.
-        settings: Times.
+        settings: Its times.
         observer: Sees every batch.
     """
 
@@ -147,14 +148,14 @@ class Carrier:
         self._answering: set[asyncio.Task[None]] = set()
 
     async def carry(self, pendings: list[Pending], queued: int = 0) -> None:
-        """Carries a batch until its outcomes are known; answers go out by themselves."""
-        started = asyncio.get_running_loop().time()
+        """Carry a batch until its outcomes are known; answers that wait longer are sent in the background."""
+        started = now()
         batch = Batch(f"{names.batch_workflow_prefix(self._context)}{uuid4().hex}", pendings)
         if self._observer is not None:
             self._observer.batch_sent(self._context, len(pendings), queued)
         self._local_outcomes.expect(batch)
         try:
-            made = await self._outcomes(batch)
+            settled = await self._outcomes(batch)
         except CommandError as error:
             return _refuse(pendings, error)
         except Exception:
@@ -163,12 +164,12 @@ class Carrier:
         finally:
             self._local_outcomes.forget(batch)
         if self._observer is not None:
-            seconds = asyncio.get_running_loop().time() - started
+            seconds = now() - started
             self._observer.batch_applied(self._context, len(pendings), seconds)
-        return self._answer(pendings, made)
+        return self._answer(pendings, settled)
 
     async def drained(self) -> None:
-        """Waits until every answer is out."""
+        """Wait until every answer is sent."""
         while self._answering:
             await asyncio.wait(set(self._answering))
 
@@ -183,10 +184,10 @@ class Carrier:
         return await self._follow(batch, handle)
 
     async def _start(self, batch: Batch) -> WorkflowHandle[object, BatchHandled]:
-        """Starts the workflow, trying again with the same id while Temporal is away.
+        """Start the workflow, retrying with the same id while Temporal is unavailable.
 
         Raises:
-            Unavailable: Temporal stayed away.
+            Unavailable: Temporal stayed unavailable.
         """
         message = CommandBatch(
             context=self._context,
@@ -194,8 +195,7 @@ class Carrier:
             traceparent=batch.pendings[0].envelope.traceparent,
             reply_outcomes=self._store is None,
         )
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.unavailable_after
+        until = now() + self._settings.unavailable_after
         while True:
             try:
                 return await self._start_once(batch.id, message)
@@ -203,8 +203,8 @@ class Carrier:
                 return self._client.get_workflow_handle(batch.id, result_type=BatchHandled)
             except RPCError as error:
                 _check_startable(error)
-                if loop.time() > until:
-                    raise _temporal_away(error) from error
+                if now() > until:
+                    raise _temporal_unavailable(error) from error
                 _log.warning("cannot start a batch, trying again: %s", error.message)
                 await asyncio.sleep(0.2)
 
@@ -227,11 +227,11 @@ class Carrier:
     async def _follow(
         self, batch: Batch, handle: WorkflowHandle[object, BatchHandled]
     ) -> Sequence[CommandOutcome]:
-        """Waits for the workflow itself, unless the outcomes are published first."""
+        """Wait for the workflow's result, unless the outcomes are published first."""
         result = asyncio.ensure_future(self._result(handle))
         try:
-            either: list[asyncio.Future[Any]] = [result, batch.published]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            first: list[asyncio.Future[Any]] = [result, batch.published]
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if batch.published.done():
                 return batch.published.result()
             return await self._collect(batch, result.result())
@@ -251,17 +251,17 @@ class Carrier:
                 ) from error
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
-                    raise _temporal_away(error) from error
+                    raise _temporal_unavailable(error) from error
                 await asyncio.sleep(0.5)
 
     async def _collect(self, batch: Batch, handled: BatchHandled) -> Sequence[CommandOutcome]:
-        """Puts the outcomes together from the workflow and, for those it keeps, the store."""
-        told = {(outcome.tenant_id, outcome.command_id): outcome for outcome in handled.outcomes}
-        made = []
+        """Collect the outcomes from the workflow's result and, for those it keeps, from the store."""
+        returned = {(outcome.tenant_id, outcome.command_id): outcome for outcome in handled.outcomes}
+        collected = []
         for pending in batch.pendings:
-            outcome = told.get((pending.envelope.tenant_id, pending.envelope.command_id))
-            made.append(outcome if outcome is not None else await self._stored(pending.key, pending))
-        return made
+            outcome = returned.get((pending.envelope.tenant_id, pending.envelope.command_id))
+            collected.append(outcome if outcome is not None else await self._stored(pending.key, pending))
+        return collected
 
     async def _stored(self, key: CommandKey, pending: Pending) -> CommandOutcome:
         try:
@@ -276,10 +276,10 @@ class Carrier:
             )
         return outcomes.restored(stored)
 
-    def _answer(self, pendings: Sequence[Pending], made: Sequence[CommandOutcome]) -> None:
-        """Answers those who need not wait for the read models, and the others when those are there."""
+    def _answer(self, pendings: Sequence[Pending], settled: Sequence[CommandOutcome]) -> None:
+        """Answer the callers that do not wait for the read models; answer the others once these are there."""
         later: list[tuple[Pending, CommandOutcome]] = []
-        for pending, outcome in zip(pendings, made, strict=True):
+        for pending, outcome in zip(pendings, settled, strict=True):
             if self._projections is None or not outcome.HasField("result"):
                 pending.answer(outcome)
             else:
@@ -309,7 +309,7 @@ def _refuse(pendings: Sequence[Pending], error: CommandError) -> None:
 
 
 def _check_startable(error: RPCError) -> None:
-    """Raises when starting again cannot help."""
+    """Raise if another attempt to start cannot help."""
     if error.status in _TRANSIENT:
         return
     raise Unavailable(
@@ -328,9 +328,9 @@ _TRANSIENT = {
 }
 
 
-def _temporal_away(error: RPCError) -> Unavailable:
+def _temporal_unavailable(error: RPCError) -> Unavailable:
     return Unavailable(
         "TEMPORAL_UNAVAILABLE",
-        f"Temporal is away ({error.message}); nothing is lost, ask again with the same command id",
+        f"Temporal is unavailable ({error.message}); nothing is lost, ask again with the same command id",
         retry_after_ms=1000,
     )

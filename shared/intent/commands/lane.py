@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 from intent.commands.pending import Pending
 from intent.errors import Overloaded
-from intent.waiting import set_within
+from intent.waiting import now, set_within
 
 __all__ = ["Lane", "LaneLimits"]
 
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """Bounds of a lane.
+    """The bounds of a lane.
 
     Attributes:
         batch_commands: The most commands in one batch.
-        batch_bytes: The most bytes in one batch; a single larger command goes alone.
+        batch_bytes: The most bytes in one batch; a single larger command is sent alone.
         capacity: The most commands that may queue.
-        crowd: From so many commands in a batch on, the lane waits before the next one.
-        pause: How long it waits then, as a share of the time that the last batch took.
-        longest_pause: How long it waits at most, in seconds.
+        crowd: From this number of commands in a batch on, the lane pauses before the next batch.
+        pause: How long it pauses, as a share of the time that the batch took.
+        longest_pause: How long it pauses at most, in seconds.
     """
 
     batch_commands: int = 256
@@ -37,16 +37,16 @@ class LaneLimits:
 
 
 class Lane:
-    """Queues commands and sends them in batches, one at a time.
+    """A queue of commands that are sent in batches, one at a time.
 
-    What arrives while a batch is in flight forms the next one, so an idle lane adds no
-    latency and a busy one pays for a workflow once per batch (group commit). After a large
-    batch that left nothing behind it pauses for a part of the time that the batch took: the
-    workflow of the next one costs the same for twice as many commands. Tenants take turns in
-    a batch, so that one with a long queue does not keep the others waiting.
+    The commands that arrive while a batch is in flight form the next one, so an idle lane adds no
+    latency and a busy one pays for a workflow once per batch (group commit). After a large batch that
+    left nothing behind it pauses for a part of the time that the batch took: the workflow of the next
+    one costs the same for twice as many commands. Tenants take turns in a batch, so that a tenant with a
+    long queue does not keep the others waiting.
 
     Args:
-        send: Carries a batch; the lane is free again when it returns. It must not raise.
+        send: Sends a batch; the lane is free again when it returns. It must not raise.
         limits: The bounds.
     """
 
@@ -60,7 +60,7 @@ class Lane:
 
     @property
     def depth(self) -> int:
-        """How many commands queue, those in flight not counted."""
+        """The number of queued commands, without those in flight."""
         return self._depth
 
     @property
@@ -69,7 +69,7 @@ class Lane:
         return self._runner is not None
 
     def offer(self, pending: Pending) -> None:
-        """Queues a command.
+        """Queue a command.
 
         Raises:
             Overloaded: The lane is full.
@@ -86,36 +86,35 @@ class Lane:
         if self._depth >= self._limits.batch_commands:
             self._enough.set()
         if self._runner is None:
-            # A context of its own: the lane works for all callers, not for the one that woke it.
+            # A context of its own: the lane works for all callers, not for the one that started it.
             loop = asyncio.get_running_loop()
             self._runner = loop.create_task(self._run(), name="lane", context=Context())
 
     async def drained(self) -> None:
-        """Waits until nothing queues and nothing is in flight."""
+        """Wait until no command is queued or in flight."""
         while self._runner is not None:
             await asyncio.wait([self._runner])
 
     async def _run(self) -> None:
-        clock = asyncio.get_running_loop().time
         try:
             while self._depth:
-                batch, begun = self._fill(), clock()
+                batch, started = self._fill(), now()
                 all_taken = not self._depth
                 if batch:
                     await self._send(batch)
                 if all_taken and self._depth and len(batch) >= self._limits.crowd:
-                    await self._gather(self._limits.pause * (clock() - begun))
+                    await self._gather(self._limits.pause * (now() - started))
         finally:
             self._runner = None
 
     async def _gather(self, seconds: float) -> None:
-        """Waits for more commands, unless there are enough for a full batch."""
+        """Wait for more commands, unless there are enough for a full batch."""
         self._enough.clear()
         if self._depth < self._limits.batch_commands:
             await set_within(self._enough, min(seconds, self._limits.longest_pause))
 
     def _fill(self) -> list[Pending]:
-        """Takes the next batch: one command per tenant in turn, in each tenant's order."""
+        """Take the next batch from the queues: one command per tenant in turn, in each tenant's order."""
         batch: list[Pending] = []
         size = 0
         while self._queues and len(batch) < self._limits.batch_commands:

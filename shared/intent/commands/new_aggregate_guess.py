@@ -1,4 +1,4 @@
-"""Which commands begin aggregates, as seen from what they observe before."""
+"""Which types of command create aggregates, guessed from what their earlier ones found."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _SURE_AFTER: Final = 32
 
 
 class NewAggregateGuess:
-    """Guesses for which commands a look at the store finds nothing.
+    """A guess whether the store has the aggregate of a command.
 
-    Most aggregates begin with the same few commands, and then loading is a round trip for nothing:
-    the append checks that the stream does not exist. A wrong guess has the append refused and the
-    aggregate loaded after all, so a type of command has to have observe nothing but new aggregates for
-    a while, and loses the trust by a single one that was there.
+    Most aggregates begin with the same few types of command, and loading is then a wasted round trip:
+    the append checks that the stream does not exist. After a wrong guess the append is refused and the
+    aggregate is loaded after all. So a type of command counts as one that creates aggregates once it has
+    found only new ones for a while, and no longer does after a single one that existed.
     """
 
     def __init__(self) -> None:
         self._in_a_row: dict[str, int] = {}
 
     def likely(self, command_type: str) -> bool:
-        """Returns whether an aggregate that a command of this type addresses is probably new."""
+        """Return whether an aggregate that a command of this type addresses is probably new."""
         return self._in_a_row.get(command_type, 0) >= _SURE_AFTER
 
     def observe(self, command_type: str, *, new: bool) -> None:
-        """Notes what loading the aggregate of such a command found."""
+        """Record whether the aggregate of such a command was new."""
         self._in_a_row[command_type] = self._in_a_row.get(command_type, 0) + 1 if new else 0

@@ -1,4 +1,4 @@
-"""Outcomes of commands: made, stored without positions, and read back."""
+"""Outcomes of commands: created, stored without positions, and restored."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ __all__ = [
 
 
 def fingerprint(type_name: str, data: bytes) -> bytes:
-    """Returns a digest that tells a repeated command from another under the same id."""
+    """Return a digest that distinguishes a repeated command from another with the same id."""
     return hashlib.blake2b(data, digest_size=16, key=type_name.encode()[:64]).digest()
 
 
 def event_writes(decided: Sequence[DecidedEvent]) -> list[EventWrite]:
-    """Returns decided events with new ids, ready to append."""
+    """Return decided events with new ids, ready to append."""
     return [EventWrite(uuid4(), event.type, event.schema_version, event.data) for event in decided]
 
 
 def applied(
     context: str, key: StreamKey, command_id: str, version: int, events: Sequence[EventWrite]
 ) -> CommandOutcome:
-    """Returns the outcome of a command that brought its aggregate to `version`.
+    """Return the outcome of a command after which its aggregate is at `version`.
 
     Positions are not known before the append; `with_position` sets them.
     """
@@ -62,12 +62,12 @@ def applied(
 
 
 def failed(tenant: str, command_id: str, error: CommandError) -> CommandOutcome:
-    """Returns the outcome of a command that had no effect."""
+    """Return the outcome of a command that had no effect."""
     return CommandOutcome(command_id=command_id, tenant_id=tenant, failure=failure_of(error))
 
 
 def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:
-    """Sets the positions of a result whose last event has `position`; returns the outcome."""
+    """Set the positions of a result whose last event has `position`, and return the outcome."""
     if outcome.HasField("result"):
         result = outcome.result
         result.position = position
@@ -78,12 +78,12 @@ def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:
 
 
 def restored(stored: StoredCommand) -> CommandOutcome:
-    """Returns the outcome that the store keeps."""
+    """Return the outcome that the store has kept."""
     return with_position(CommandOutcome.FromString(stored.outcome), stored.position)
 
 
 def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:
-    """Returns a copy marked as the answer of an earlier call."""
+    """Return a copy that is marked as the answer to an earlier call."""
     copy = CommandOutcome()
     copy.CopyFrom(outcome)
     if copy.HasField("result"):
@@ -94,7 +94,7 @@ def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:
 
 
 def id_reused(command_id: str | UUID) -> CommandIdReused:
-    """Returns the error for a command id that belongs to a command with other contents."""
+    """Return the error for a command id that belongs to a command with other contents."""
     return CommandIdReused(
         "COMMAND_ID_REUSED",
         f"command id {command_id} was used for a command with other contents; use a new id",
@@ -103,7 +103,7 @@ def id_reused(command_id: str | UUID) -> CommandIdReused:
 
 
 def defect(error_id: str) -> HandlerFailed:
-    """Returns the error for a handler that raised, without telling the caller its innards."""
+    """Return the error for a handler that raised, without showing its internals to the caller."""
     return HandlerFailed(
         "INTERNAL",
         f"the command could not be handled because of a defect; it is in the log as {error_id}",

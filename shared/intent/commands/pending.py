@@ -22,9 +22,9 @@ class Waiter:
 
     Attributes:
         future: Gets the outcome, marked as a duplicate for all but the first caller.
-        since: When it began to wait, on the event loop's clock.
+        since: When it started to wait, on the event loop's clock.
         applied_only: True when it wants its answer at the append.
-        joined: True when another caller brought the command.
+        joined: True when another caller had sent the command already.
     """
 
     future: asyncio.Future[CommandOutcome]
@@ -33,29 +33,29 @@ class Waiter:
     joined: bool
 
     def answer(self, outcome: CommandOutcome) -> None:
-        """Gives the caller its outcome, unless it has gone."""
+        """Give the caller its outcome, unless it has left."""
         if not self.future.done():
             self.future.set_result(as_duplicate(outcome) if self.joined else outcome)
 
     def refuse(self, error: CommandError) -> None:
-        """Gives the caller an error, unless it has gone."""
+        """Give the caller an error, unless it has left."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """One command that is queued or under way.
+    """A command that is queued or under way.
 
     Attributes:
         envelope: The command.
         key: Its tenant and id.
         fingerprint: The digest of its contents.
         size: Its size in a batch, in bytes.
-        request: The command as its first caller gave it, validated.
-        waiters: The callers that wait for it; several when an id is repeated meanwhile.
+        request: The command as its first caller sent it, validated.
+        waiters: The callers that wait for it; several when its id is repeated meanwhile.
         accepted: Gets the handle once a workflow carries the command; only when asked for.
-        dropped: True once its lane passed over it because nobody waited any more.
+        dropped: True once its lane has skipped it because nobody waited any more.
     """
 
     envelope: CommandEnvelope
@@ -70,36 +70,36 @@ class Pending:
 
     @property
     def abandoned(self) -> bool:
-        """True when nobody waits any more, so that it need not be started."""
+        """True when nobody waits any more, so that it need not be sent."""
         waiting = any(not waiter.future.done() for waiter in self.waiters)
         return not waiting and (self.accepted is None or self.accepted.done())
 
     def accept(self, handle: str) -> None:
-        """Notes the workflow that carries the command."""
+        """Record the workflow that carries the command."""
         self.handle = handle
         if self.accepted is not None and not self.accepted.done():
             self.accepted.set_result(handle)
 
     def answer(self, outcome: CommandOutcome, *, applied_only: bool | None = None) -> None:
-        """Answers the callers; with `applied_only`, only those that wait for as much."""
+        """Answer the callers; with `applied_only` set, only those with the same wish."""
         for waiter in self.waiters:
             if applied_only is None or waiter.applied_only == applied_only:
                 waiter.answer(outcome)
 
     def refuse(self, error: CommandError) -> None:
-        """Answers every caller with an error."""
+        """Answer every caller with an error."""
         for waiter in self.waiters:
             waiter.refuse(error)
         if self.accepted is not None and not self.accepted.done():
             self.accepted.set_exception(error)
 
     def fail(self, error: CommandError) -> CommandOutcome:
-        """Returns an outcome for this command that says it had no effect."""
+        """Return an outcome which says that the command had no effect."""
         return failed(self.key.tenant, self.envelope.command_id, error)
 
 
 def wanting_projection(pendings: Sequence[Pending]) -> bool:
-    """Returns whether a caller of these commands waits for the read models."""
+    """Return whether a caller of these commands waits for the read models."""
     return any(
         not waiter.applied_only and not waiter.future.done()
         for pending in pendings

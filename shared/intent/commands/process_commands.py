@@ -27,16 +27,16 @@ __all__ = ["ProcessCommands"]
 
 @workflow.defn(name=names.PROCESS_COMMANDS)
 class ProcessCommands:
-    """Handles a batch of commands of one context, durably.
+    """The workflow of a batch of commands of one context.
 
-    The handle step loads the aggregates, decides and appends, in one local activity. When it
-    has appended something, the read models and the sagas follow side by side. Only positions
-    and ids pass through the workflow's history.
+    The handle step loads the aggregates, decides and appends, in one local activity. When it has
+    appended something, the read models and the sagas follow side by side. Besides the commands, only
+    positions, ids and outcomes pass through the workflow's history, never events or states.
     """
 
     @workflow.run
     async def run(self, batch: CommandBatch) -> BatchHandled:
-        """Runs the batch.
+        """Run the batch.
 
         Args:
             batch: The commands, in the order in which they are handled.
@@ -68,28 +68,28 @@ async def _handle(batch: CommandBatch) -> BatchHandled:
 
 
 async def _until_done(
-    name: str, request: Message, reply: type[Message], batch: CommandBatch, **how: Any
+    name: str, request: Message, reply: type[Message], batch: CommandBatch, **options: Any
 ) -> Any:
-    """Runs a step until it is done, however long that takes.
+    """Run a step until it is done, however long that takes.
 
-    A local activity that retries for hours lets the history grow with every heartbeat; before it
-    is too long the batch begins anew, which its command ids and event ids make harmless.
+    A local activity that is retried for hours lets history grow with every heartbeat. Before it is too
+    long the batch starts over in a new run, which its command ids and event ids make harmless.
     """
     while True:
         try:
             return await workflow.execute_local_activity(
-                name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **how
+                name, request, result_type=reply, schedule_to_close_timeout=policies.ROUND, **options
             )
         except FailureError as error:
             if isinstance(error, ApplicationError) and error.non_retryable:
                 raise  # It is on the wrong queue, and would be refused at once each time.
-            workflow.logger.warning("%s is not done yet, going on: %s", name, error.cause or error)
+            workflow.logger.warning("%s is not done yet, trying again: %s", name, error.cause or error)
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(batch)
 
 
 async def _project(context: str, position: int) -> None:
-    """Brings the read models to a position; their own loop goes on where this gives up."""
+    """Wait for the read models to reach a position; their own loop continues if this gives up."""
     try:
         await workflow.execute_local_activity(
             names.PROJECT_EVENTS,

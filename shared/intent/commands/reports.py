@@ -1,4 +1,4 @@
-"""Tells what became of a command: from the store, or from the workflow that carries it."""
+"""The outcomes of commands: from the store, or from the workflow that carries them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PENDING = CommandReport(CommandStatus.COMMAND_STATUS_PENDING)
 
 
 class CommandReports:
-    """Finds the outcomes of one context's commands.
+    """The reports about one context's commands.
 
     Args:
         context: The context.
@@ -34,15 +34,15 @@ class CommandReports:
         self._store = store
 
     async def report(self, key: CommandKey, handle: str, *, in_flight: bool) -> CommandReport:
-        """Tells how far a command is.
+        """Return the status of a command, and its outcome once finished.
 
         Args:
             key: The command.
-            handle: The handle that `submit` gave, or empty.
-            in_flight: True when this process knows it to be under way.
+            handle: The handle that `submit` returned, or empty.
+            in_flight: True when it is under way in this process.
 
         Raises:
-            NotFound: The command is not known, or its handle is not one of this context.
+            NotFound: The command is unknown, or its handle belongs to another context.
         """
         stored = await self._store.command(key)
         if stored is not None:
@@ -57,7 +57,7 @@ class CommandReports:
         workflow = self._client.get_workflow_handle(handle, result_type=BatchHandled)
         try:
             description = await workflow.describe()
-            # Long lists of tenants are shortened to prefixes: see `intent.temporal.attributes`.
+            # Long lists of tenants are cut to prefixes: see `intent.temporal.attributes`.
             tenants = description.typed_search_attributes.get(TENANTS) or ()
             if not any(key.tenant.startswith(tenant) for tenant in tenants):
                 raise _unknown(key)
@@ -68,7 +68,7 @@ class CommandReports:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise _unknown(key) from error
             raise Unavailable(
-                "TEMPORAL_UNAVAILABLE", f"Temporal is away: {error.message}", retry_after_ms=1000
+                "TEMPORAL_UNAVAILABLE", f"Temporal is unavailable: {error.message}", retry_after_ms=1000
             ) from error
         return await self._closed(key, handled)
 

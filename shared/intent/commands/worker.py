@@ -22,10 +22,10 @@ def command_worker(
     activities: Sequence[Callable[..., Any]],
     settings: WorkerSettings | None = None,
 ) -> Worker:
-    """Returns the worker of a context's command queue, not yet running.
+    """Return the worker of a context's command queue, not yet running.
 
-    `ProcessCommands` is the platform's own code and proven deterministic by replay tests, so it
-    runs without the sandbox, which would cost about as much as the rest of a small batch.
+    `ProcessCommands` is the platform's own code, and replay tests prove it deterministic. So it runs
+    without the sandbox, which would cost about as much as the rest of a small batch.
     """
     sizes = settings or WorkerSettings()
     return Worker(
