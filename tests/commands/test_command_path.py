@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -169,24 +171,31 @@ async def test_two_processes_of_one_context_share_one_order_without_a_lost_updat
     assert sorted(result.version for result in results) == list(range(2, 62))
 
 
-async def test_a_read_only_database_delays_what_was_accepted_and_loses_nothing(
-    running: Running, request_of: Requests, database: Database
-) -> None:
+@asynccontextmanager
+async def stopped_writes(database: Database) -> AsyncIterator[None]:
+    """Let the database refuse to write for the duration of the context."""
     name = urlsplit(database.admin).path.removeprefix("/")
     beside = in_database(database.admin, "postgres")
     end_connections = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+    await administer(beside, f'alter database "{name}" set default_transaction_read_only = on')
+    await administer(beside, end_connections)
+    try:
+        yield
+    finally:
+        await administer(beside, f'alter database "{name}" reset default_transaction_read_only')
+        await administer(beside, end_connections)
+
+
+async def test_a_read_only_database_delays_what_was_accepted_and_loses_nothing(
+    running: Running, request_of: Requests, database: Database
+) -> None:
     submitted, asked = request_of(place("o-1")), request_of(place("o-2"))
     async with running() as path:
-        await administer(beside, f'alter database "{name}" set default_transaction_read_only = on')
-        await administer(beside, end_connections)
-        try:
+        async with stopped_writes(database):
             accepted = await path.router.submit(submitted)
             handled = asyncio.create_task(path.router.handle(asked))
             done, _ = await asyncio.wait([handled], timeout=2)
             assert not done, "a server that refuses writes says nothing about the command"
-        finally:
-            await administer(beside, f'alter database "{name}" reset default_transaction_read_only')
-            await administer(beside, end_connections)
         assert accepted.command_id == submitted.origin.command_id
         assert not (await handled).duplicate
 
@@ -210,3 +219,21 @@ async def test_a_batch_on_the_queue_of_another_context_ends_with_the_reason(
             execution_timeout=timedelta(seconds=20),
         )
     assert "serves orders, not payments" in str(failed.value.cause)
+
+
+async def test_a_command_whose_batch_was_terminated_is_reported_as_ended_from_outside(
+    running: Running, request_of: Requests, settings: Settings, temporal: TemporalServer, database: Database
+) -> None:
+    request = request_of(place("o-1"))
+    client = await Client.connect(temporal.address, data_converter=data_converter)
+    async with AsyncExitStack() as unwritable, running() as path:
+        await unwritable.enter_async_context(stopped_writes(database))
+        submitted = await path.router.submit(request)
+        await client.get_workflow_handle(submitted.handle).terminate("by hand")
+    async with running() as other:
+        report = await other.router.outcome("acme", submitted.command_id, submitted.handle)
+        assert report.status == CommandStatus.COMMAND_STATUS_FAILED
+        assert report.outcome is not None
+        assert report.outcome.failure.reason == "BATCH_ENDED"
+        assert "ended from outside" in report.outcome.failure.message
+        assert (await other.router.handle(request)).version == 1

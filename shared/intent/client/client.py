@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, overload
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import grpc
 from google.protobuf.message import Message
@@ -36,6 +36,7 @@ from intent.client.sagas import SagasClient
 from intent.client.subscription import subscribe
 from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
+from intent.ids import new_id
 from intent.origin import TraceContext
 from intent.wire import metadata as keys
 
@@ -160,7 +161,7 @@ class IntentClient:
             CommandError: The command had no effect. After `DeadlineExceeded` or `Unavailable` the
                 effect is unknown: retry with the id in ``metadata["command_id"]``.
         """
-        own_id = str(command_id or uuid4())
+        own_id = str(command_id or new_id())
         pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, applied_only)
         contract = self._registry.commands.get(command.DESCRIPTOR.full_name)
         method, request = f"{_COMMANDS}/Execute", command
@@ -182,7 +183,7 @@ class IntentClient:
         timeout: float | None = None,
     ) -> SubmitResponse:
         """Submit a command, which is accepted durably, and return its handle at once; see `execute`."""
-        own_id = str(command_id or uuid4())
+        own_id = str(command_id or new_id())
         pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, False)
         request = SubmitRequest()
         request.command.Pack(command)

@@ -243,12 +243,7 @@ class Carrier:
             try:
                 return await handle.result()
             except WorkflowFailureError as error:
-                raise Unavailable(
-                    "BATCH_ENDED",
-                    f"the workflow {handle.id} was ended from outside ({error.cause}); "
-                    "ask again with the same command id",
-                    retry_after_ms=1000,
-                ) from error
+                raise outcomes.ended(handle.id, error.cause) from error
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
                     raise _temporal_unavailable(error) from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef
 
-from intent.errors import CommandError, CommandIdReused, HandlerFailed, failure_of
+from intent.errors import CommandError, CommandIdReused, HandlerFailed, Unavailable, failure_of
+from intent.ids import new_id
 from intent.model import DecidedEvent
 from intent.records import StreamKey
 from intent.store.event_store import EventWrite, StoredCommand
@@ -17,6 +18,7 @@ __all__ = [
     "applied",
     "as_duplicate",
     "defect",
+    "ended",
     "event_writes",
     "failed",
     "fingerprint",
@@ -33,7 +35,7 @@ def fingerprint(type_name: str, data: bytes) -> bytes:
 
 def event_writes(decided: Sequence[DecidedEvent]) -> list[EventWrite]:
     """Return decided events with new ids, ready to append."""
-    return [EventWrite(uuid4(), event.type, event.schema_version, event.data) for event in decided]
+    return [EventWrite(new_id(), event.type, event.schema_version, event.data) for event in decided]
 
 
 def applied(
@@ -108,4 +110,17 @@ def defect(error_id: str) -> HandlerFailed:
         "INTERNAL",
         f"the command could not be handled because of a defect; it is in the log as {error_id}",
         metadata={"error_id": error_id},
+    )
+
+
+def ended(workflow_id: str, cause: object) -> Unavailable:
+    """Return the error for a command whose batch ended before its outcome was known.
+
+    What was under way then may still be recorded: sending the command again gives its outcome either way.
+    """
+    return Unavailable(
+        "BATCH_ENDED",
+        f"the workflow {workflow_id} that carried the command was ended from outside ({cause}); "
+        "send it again with the same command id",
+        retry_after_ms=1000,
     )

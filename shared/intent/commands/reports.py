@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from intent_contracts.intent.v1 import BatchHandled, CommandOutcome, CommandStatus
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intent.commands import outcomes
 from intent.commands.requests import CommandReport
-from intent.errors import NotFound, Unavailable
+from intent.errors import CommandError, NotFound, Unavailable
 from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
@@ -64,6 +64,8 @@ class CommandReports:
             if description.status == WorkflowExecutionStatus.RUNNING:
                 return _PENDING
             handled = await workflow.result()
+        except WorkflowFailureError as error:
+            return await self._ended(key, outcomes.ended(handle, error.cause))
         except RPCError as error:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise _unknown(key) from error
@@ -80,6 +82,13 @@ class CommandReports:
         if stored is None:
             raise _unknown(key)
         return _finished(outcomes.restored(stored))
+
+    async def _ended(self, key: CommandKey, error: CommandError) -> CommandReport:
+        """Report a command whose batch ended early: as recorded in the meantime, or else with the error."""
+        stored = await self._store.command(key)
+        if stored is not None:
+            return _finished(outcomes.restored(stored))
+        return _finished(outcomes.failed(key.tenant, str(key.command_id), error))
 
 
 def _finished(outcome: CommandOutcome) -> CommandReport:

@@ -1,8 +1,9 @@
 """The attributes of workflows: what the Temporal UI shows of them, and by what they are found.
 
 A batch mixes tenants, commands and correlations, so its attributes are lists. Temporal limits one
-attribute to 2 KiB; where the correlation ids of a large batch do not fit, each is shortened to
-a prefix that still finds the workflow (`correlation_query` asks for both forms).
+attribute to 2 KiB; where the values of a large batch do not fit, tenants and types are shortened to
+prefixes, and correlation ids to their ends: ids that hold their time begin alike (`correlation_query`
+asks for every form).
 """
 
 from __future__ import annotations
@@ -52,23 +53,23 @@ SEARCH_ATTRIBUTES = {
 """The attributes that a Temporal namespace must have, by name, with their types."""
 
 _LIMIT = 2000
-_PREFIXES = (12, 8, 6, 5)
+_LENGTHS = (12, 8, 6, 5, 4)
 
 
 def _json_size(values: Sequence[str]) -> int:
     return sum(map(len, values)) + 3 * len(values) + 2
 
 
-def _fitting(values: Iterable[str]) -> list[str]:
-    """Return the distinct values, all cut to the same length when they would not fit."""
+def _fitting(values: Iterable[str], *, ends: bool = False) -> list[str]:
+    """Return the distinct values, all cut to the same length, or to such ends, when they would not fit."""
     distinct = list(dict.fromkeys(v for v in values if v))
     if _json_size(distinct) <= _LIMIT:
         return distinct
-    for length in _PREFIXES:
-        short = list(dict.fromkeys(v[:length] for v in distinct))
+    for length in _LENGTHS:
+        short = list(dict.fromkeys(v[-length:] if ends else v[:length] for v in distinct))
         if _json_size(short) <= _LIMIT:
             return short
-    return short[: _LIMIT // (_PREFIXES[-1] + 3)]
+    return short[: _LIMIT // (_LENGTHS[-1] + 3)]
 
 
 def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> TypedSearchAttributes:
@@ -78,7 +79,7 @@ def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> Typed
             SearchAttributePair(CONTEXT, context),
             SearchAttributePair(TENANTS, _fitting(c.tenant_id for c in commands)),
             SearchAttributePair(COMMAND_TYPES, _fitting(_short(c.type) for c in commands)),
-            SearchAttributePair(CORRELATION_IDS, _fitting(c.correlation_id for c in commands)),
+            SearchAttributePair(CORRELATION_IDS, _fitting((c.correlation_id for c in commands), ends=True)),
         ]
     )
 
@@ -127,7 +128,9 @@ def saga_summary(type_name: str, tenant: str, correlation: str) -> str:
 
 def correlation_query(correlation_id: str) -> str:
     """Return the visibility query that finds every workflow of a correlation."""
-    forms = dict.fromkeys([correlation_id, *(correlation_id[:n] for n in _PREFIXES)])
+    # Releases before cut correlation ids to their beginnings.
+    cut = [form for n in _LENGTHS for form in (correlation_id[-n:], correlation_id[:n])]
+    forms = dict.fromkeys([correlation_id, *cut])
     quoted = ", ".join('"' + form.replace('"', "") + '"' for form in forms)
     return f"{CORRELATION_IDS.name} IN ({quoted})"
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import (
@@ -28,6 +27,7 @@ from intent_contracts.intent.v1 import (
 
 from intent.contracts import Registry, parse, validate
 from intent.errors import CommandError
+from intent.ids import new_id
 from intent.sagas import Port, Saga, SagaIdentity, SagaRun
 
 __all__ = ["ScriptedHost"]
@@ -121,7 +121,7 @@ class ScriptedHost:
         """Create the run, with the event that starts it."""
         saga_input = SagaInput()
         if child:
-            cause = RecordedEvent(event_id=str(uuid4()), correlation_id="story", actor="user:test")
+            cause = RecordedEvent(event_id=str(new_id()), correlation_id="story", actor="user:test")
             saga_input.child.CopyFrom(
                 ChildStart(cause=cause, type=started.DESCRIPTOR.full_name, data=started.SerializeToString())
             )
@@ -249,7 +249,7 @@ class ScriptedHost:
 def _recorded(event: Message, host: ScriptedHost) -> RecordedEvent:
     """Return an event as the log would hold it."""
     return RecordedEvent(
-        event_id=str(uuid4()),
+        event_id=str(new_id()),
         type=event.DESCRIPTOR.full_name,
         data=event.SerializeToString(deterministic=True),
         tenant_id=host.identity.tenant,

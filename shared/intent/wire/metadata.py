@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from intent.errors import InvalidCommand, Violation
+from intent.ids import new_id
 from intent.origin import NO_TRACE, TraceContext
 
 __all__ = [
@@ -70,7 +71,7 @@ def command_id(metadata: Metadata) -> UUID:
     """
     text = metadata.get(COMMAND_ID)
     if text is None:
-        return uuid4()
+        return new_id()
     try:
         return UUID(text)
     except (ValueError, AttributeError, TypeError):
