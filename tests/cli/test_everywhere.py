@@ -74,8 +74,8 @@ def test_a_command_without_a_correlation_id_is_traced_by_its_own_id(dev: Dev) ->
     done = dev.run("send", "PlaceOrder", json.dumps({**ORDER, "order_id": "o-first"}), "-t", TENANT, "--json")
     command = json.loads(done.out)["command_id"]
     traced = json.loads(dev.run("trace", command, "-t", TENANT, "--json").out)
-    assert [root["command_id"] for root in traced["story"]] == [command]
-    assert traced["story"][0]["then"][0]["event"]["data"]["customer_id"] == "ann"
+    assert [root["command_id"] for root in traced["roots"]] == [command]
+    assert traced["roots"][0]["then"][0]["event"]["data"]["customer_id"] == "ann"
 
 
 def test_a_trace_of_another_tenant_is_not_found(dev: Dev) -> None:
@@ -83,7 +83,7 @@ def test_a_trace_of_another_tenant_is_not_found(dev: Dev) -> None:
     done = dev.run("trace", correlation, "-t", "stranger")
     assert done.code == 1
     assert f"nothing has the correlation id {correlation} of tenant stranger" in done.err
-    assert json.loads(dev.run("trace", correlation, "-t", "stranger", "--json").out)["story"] == []
+    assert json.loads(dev.run("trace", correlation, "-t", "stranger", "--json").out)["roots"] == []
 
 
 def test_an_unavailable_context_is_named_and_the_rest_is_shown(dev: Dev) -> None:
@@ -98,7 +98,7 @@ def test_an_unavailable_context_is_named_and_the_rest_is_shown(dev: Dev) -> None
         assert "OrderPlaced orders" in done.out
         assert f"inventory is not shown: no answer from {unreachable} within 1 s" in done.out
         values = json.loads(dev.run("trace", correlation, *caller, "--json").out)
-        assert values["away"] == {"inventory": f"no answer from {unreachable} within 1 s"}
+        assert values["unavailable"] == {"inventory": f"no answer from {unreachable} within 1 s"}
         missing = dev.run("trace", "nothing", *caller)
         assert "inventory was not asked: no answer from" in missing.err
         assert intent("trace", correlation, "--target", unreachable, "-t", TENANT, "--timeout", "1").code == 4

@@ -201,7 +201,7 @@ def test_a_saga_is_rendered_with_each_step_above_its_compensation() -> None:
 
 def test_a_trace_as_values_has_the_same_shape() -> None:
     roots = trace_roots([event("OrderPlaced", 1, "c1")], [], REGISTRY)
-    (command,) = trace_as_dict(Trace("s-1", "acme", roots, {}), REGISTRY)["story"]
+    (command,) = trace_as_dict(Trace("s-1", "acme", roots, {}), REGISTRY)["roots"]
     assert (command["kind"], command["command_id"], command["seconds"]) == ("command", "c1", 0.0)
     assert command["then"][0]["event"]["type"] == "orders.v1.OrderPlaced"
 

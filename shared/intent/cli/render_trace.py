@@ -63,8 +63,8 @@ def trace_as_dict(trace: Trace, registry: Registry) -> dict[str, Any]:
         "correlation_id": trace.correlation,
         "tenant": trace.tenant,
         "began_at": began.isoformat() if began else None,
-        "story": [plain(root) for root in trace.roots],
-        "away": dict(trace.missing),
+        "roots": [plain(root) for root in trace.roots],
+        "unavailable": dict(trace.missing),
     }
 
 
