@@ -54,7 +54,7 @@ async def test_the_same_id_100_times_at_once_and_after_a_restart_has_one_effect(
         assert (result.version, result.position, result.events) == (1, 1, again.events)
 
 
-async def test_neighbours_in_a_batch_keep_their_own_outcomes(path: CommandPath, request_of: Requests) -> None:
+async def test_commands_of_a_batch_keep_their_own_outcomes(path: CommandPath, request_of: Requests) -> None:
     twice = uuid4()
     outcomes = await asyncio.gather(
         path.router.handle(request_of(place("a"))),
@@ -89,12 +89,12 @@ async def test_a_caller_that_leaves_does_not_undo_its_command(
 
 
 async def _taken(path: CommandPath) -> None:
-    """Lets the loop turn until the router has taken a command."""
+    """Let the event loop run until the router has accepted a command."""
     while not path.router.in_flight:  # noqa: ASYNC110 - it looks at the very next turn
         await asyncio.sleep(0)
 
 
-async def test_a_submitted_command_is_found_by_its_handle_until_and_after_it_is_done(
+async def test_a_submitted_command_is_found_by_its_handle_before_and_after_it_is_done(
     path: CommandPath, request_of: Requests
 ) -> None:
     request = request_of(place("o-1"))
@@ -131,20 +131,20 @@ async def test_workflows_are_found_by_correlation_and_tenant(
     correlation = uuid4().hex
     await path.router.handle(request_of(place("o-1"), correlation=correlation))
     client = await Client.connect(temporal.address, data_converter=data_converter)
-    found: list[WorkflowExecution] = []
+    listed: list[WorkflowExecution] = []
 
     async def visible() -> bool:
-        found[:] = [w async for w in client.list_workflows(correlation_query(correlation))]
-        return bool(found)
+        listed[:] = [w async for w in client.list_workflows(correlation_query(correlation))]
+        return bool(listed)
 
     await eventually(visible)
-    by_tenant = f"IntentTenants = 'acme' AND IntentContext = 'orders' AND WorkflowId = '{found[0].id}'"
-    assert [w.id async for w in client.list_workflows(by_tenant)] == [found[0].id]
-    description = await client.get_workflow_handle(found[0].id).describe()
+    by_tenant = f"IntentTenants = 'acme' AND IntentContext = 'orders' AND WorkflowId = '{listed[0].id}'"
+    assert [w.id async for w in client.list_workflows(by_tenant)] == [listed[0].id]
+    description = await client.get_workflow_handle(listed[0].id).describe()
     assert await description.static_summary() == "1 PlaceOrder (acme)"
 
 
-async def test_a_process_that_shuts_down_says_so_and_finishes_what_it_took(
+async def test_a_process_that_shuts_down_says_so_and_finishes_what_it_accepted(
     path: CommandPath, request_of: Requests
 ) -> None:
     call = asyncio.create_task(path.router.handle(request_of(place("o-1"))))

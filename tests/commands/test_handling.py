@@ -43,8 +43,8 @@ def envelope(
     )
 
 
-def told(handled: Handled) -> list[str]:
-    """Returns ``v<version>`` or the reason of each outcome."""
+def shown(handled: Handled) -> list[str]:
+    """Return ``v<version>`` or the reason of each outcome."""
     return [_told(outcome) for outcome in handled.outcomes]
 
 
@@ -61,7 +61,7 @@ def context() -> BoundContext:
 
 @pytest.fixture(params=["looks", "guesses"], autouse=True)
 def guessing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything holds also when every aggregate is taken for new, rightly or not."""
+    """Run every test also with every aggregate assumed to be new, rightly or not."""
     if request.param == "guesses":
         monkeypatch.setattr(NewAggregateGuess, "likely", lambda *_: True)
 
@@ -105,7 +105,7 @@ async def test_commands_of_one_aggregate_are_decided_in_order_on_each_others_eff
             envelope(ChangeLine(order_id="o-1", line_id="1", quantity=5)),
         ]
     )
-    assert told(handled) == ["v1", "v2", "v3", "ORDER_NOT_OPEN"]
+    assert shown(handled) == ["v1", "v2", "v3", "ORDER_NOT_OPEN"]
     assert [o.result.position for o in handled.outcomes[:3]] == [1, 2, 3]
     entries = await store.read_log(0, 10)
     assert [entry.type for entry in entries] == [
@@ -143,19 +143,19 @@ async def test_a_batch_of_good_rejected_and_invalid_commands_gives_each_its_own_
     assert await store.position() == 2
 
 
-async def test_a_repeated_command_gets_its_first_result_whatever_happened_since(
+async def test_a_repeated_command_gets_its_first_result_regardless_of_what_happened_since(
     context: BoundContext, handling: CommandHandling, store: MemoryEventStore
 ) -> None:
     first, later = envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))
     refused = envelope(ConfirmOrder(order_id="o-1"))
     await handling.handle([first])
     await handling.handle([later])
-    assert told(await handling.handle([refused])) == ["ORDER_ALREADY_CONFIRMED"]
+    assert shown(await handling.handle([refused])) == ["ORDER_ALREADY_CONFIRMED"]
     again = await handling.handle([first, later, refused])
-    assert told(again) == ["v1*", "v2*", "ORDER_ALREADY_CONFIRMED*"]
+    assert shown(again) == ["v1*", "v2*", "ORDER_ALREADY_CONFIRMED*"]
     assert again.outcomes[0].result.position == 1
     restarted = CommandHandling(context, store, AggregateCache())
-    assert told(await restarted.handle([later, first])) == ["v2*", "v1*"]
+    assert shown(await restarted.handle([later, first])) == ["v2*", "v1*"]
     assert await store.position() == 2
 
 
@@ -164,7 +164,7 @@ async def test_one_id_twice_in_a_batch_has_one_effect(
 ) -> None:
     same = envelope(place("o-1"))
     other = envelope(place("o-9"), command_id=UUID(same.command_id))
-    assert told(await handling.handle([same, same, other])) == ["v1", "v1*", "COMMAND_ID_REUSED"]
+    assert shown(await handling.handle([same, same, other])) == ["v1", "v1*", "COMMAND_ID_REUSED"]
     assert await store.position() == 1
 
 
@@ -172,24 +172,24 @@ async def test_an_id_with_other_contents_is_refused_later_too(handling: CommandH
     first = envelope(place("o-1"))
     await handling.handle([first])
     other = envelope(place("o-2"), command_id=UUID(first.command_id))
-    assert told(await handling.handle([other])) == ["COMMAND_ID_REUSED"]
+    assert shown(await handling.handle([other])) == ["COMMAND_ID_REUSED"]
 
 
-async def test_an_unexpected_version_is_told_and_not_recorded(handling: CommandHandling) -> None:
+async def test_an_unexpected_version_is_answered_and_not_recorded(handling: CommandHandling) -> None:
     await handling.handle([envelope(place("o-1"))])
     command_id = uuid4()
     change = ChangeLine(order_id="o-1", line_id="1", quantity=3)
     wrong = await handling.handle([envelope(change, command_id=command_id, expected=7)])
-    assert told(wrong) == ["VERSION_CONFLICT"]
+    assert shown(wrong) == ["VERSION_CONFLICT"]
     assert dict(wrong.outcomes[0].failure.metadata) == {"expected_version": "7", "actual_version": "1"}
     assert list(wrong.recorded) == [False]
     right = await handling.handle([envelope(change, command_id=command_id, expected=1)])
-    assert told(right) == ["v2"]
+    assert shown(right) == ["v2"]
     repeated = await handling.handle([envelope(change, command_id=command_id, expected=1)])
-    assert told(repeated) == ["v2*"]
+    assert shown(repeated) == ["v2*"]
 
 
-async def test_a_stale_copy_is_decided_anew(
+async def test_commands_on_a_stale_copy_are_decided_again(
     context: BoundContext, handling: CommandHandling, store: MemoryEventStore
 ) -> None:
     other_process = CommandHandling(context, store, AggregateCache())
@@ -197,23 +197,23 @@ async def test_a_stale_copy_is_decided_anew(
     await other_process.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=2))])
     await other_process.handle([envelope(ConfirmOrder(order_id="o-1"))])
     handled = await handling.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=9))])
-    assert told(handled) == ["ORDER_NOT_OPEN"]
+    assert shown(handled) == ["ORDER_NOT_OPEN"]
     expecting = await handling.handle([envelope(CancelOrder(order_id="o-1", reason="late"), expected=3)])
-    assert told(expecting) == ["v4"]
+    assert shown(expecting) == ["v4"]
 
 
-async def test_commands_that_begin_aggregates_soon_do_without_a_look_at_the_store(
+async def test_commands_that_create_aggregates_soon_skip_loading(
     handling: CommandHandling, store: CountingStore
 ) -> None:
     for number in range(40):
-        assert told(await handling.handle([envelope(place(f"o-{number}"))])) == ["v1"]
+        assert shown(await handling.handle([envelope(place(f"o-{number}"))])) == ["v1"]
     before = store.loads
     batch = [envelope(place(f"p-{number}")) for number in range(40)]
-    assert told(await handling.handle(batch)) == ["v1"] * 40
+    assert shown(await handling.handle(batch)) == ["v1"] * 40
     assert (store.loads, store.conflicts) == (before, 0)
 
 
-async def test_an_aggregate_wrongly_taken_for_new_is_looked_up_after_all(
+async def test_an_aggregate_wrongly_assumed_to_be_new_is_loaded_after_all(
     context: BoundContext, store: CountingStore
 ) -> None:
     async def experienced() -> CommandHandling:
@@ -223,13 +223,13 @@ async def test_an_aggregate_wrongly_taken_for_new_is_looked_up_after_all(
 
     first = envelope(place("theirs"))
     other_process = await experienced()
-    assert told(await other_process.handle([first])) == ["v1"]
+    assert shown(await other_process.handle([first])) == ["v1"]
     batch = [envelope(place("theirs")), envelope(place("mine"))]
-    assert told(await (await experienced()).handle(batch)) == ["ORDER_ALREADY_PLACED", "v1"]
-    assert told(await (await experienced()).handle([first])) == ["v1*"]
+    assert shown(await (await experienced()).handle(batch)) == ["ORDER_ALREADY_PLACED", "v1"]
+    assert shown(await (await experienced()).handle([first])) == ["v1*"]
     change = envelope(ChangeLine(order_id="theirs", line_id="1", quantity=2))
     placed_and_changed = [envelope(place("theirs")), change]
-    assert told(await (await experienced()).handle(placed_and_changed)) == ["ORDER_ALREADY_PLACED", "v2"]
+    assert shown(await (await experienced()).handle(placed_and_changed)) == ["ORDER_ALREADY_PLACED", "v2"]
 
 
 @pytest.mark.parametrize("guessing", ["looks"], indirect=True)
@@ -239,9 +239,9 @@ async def test_one_wrong_guess_is_enough_even_when_it_was_a_repeated_command(
     handling = CommandHandling(context, store, AggregateCache(0))
     placed = [envelope(place(f"o-{number}")) for number in range(40)]
     await handling.handle(placed)
-    assert told(await handling.handle(placed[:1])) == ["v1*"]
+    assert shown(await handling.handle(placed[:1])) == ["v1*"]
     assert store.conflicts == 1
-    assert told(await handling.handle(placed[1:2])) == ["v1*"]
+    assert shown(await handling.handle(placed[1:2])) == ["v1*"]
     assert store.conflicts == 1
 
 
@@ -271,7 +271,7 @@ def defective(context: BoundContext, store: MemoryEventStore) -> CommandHandling
 
 
 @pytest.mark.parametrize("cached", [False, True])
-async def test_a_handler_that_raises_spoils_neither_its_neighbours_nor_its_aggregate(
+async def test_a_handler_that_raises_harms_neither_other_commands_nor_its_aggregate(
     defective: CommandHandling, store: MemoryEventStore, cached: bool
 ) -> None:
     if cached:
@@ -285,7 +285,7 @@ async def test_a_handler_that_raises_spoils_neither_its_neighbours_nor_its_aggre
             envelope(place("o-2")),
         ]
     )
-    assert told(handled)[-4:] == ["v2", "INTERNAL", "v3", "v1"]
+    assert shown(handled)[-4:] == ["v2", "INTERNAL", "v3", "v1"]
     assert "ZeroDivision" not in str(handled.outcomes)
     assert await store.position() == 4
 
@@ -310,9 +310,9 @@ async def test_an_undeclared_reason_is_answered_and_kept_and_reported_once(
     )
     confirm = envelope(ConfirmOrder(order_id="o-1"))
     handled = await handling.handle([envelope(place("o-1")), confirm, envelope(place("o-1"))])
-    assert told(handled) == ["v1", "ORDER_STALE", "ORDER_ALREADY_PLACED"]
+    assert shown(handled) == ["v1", "ORDER_STALE", "ORDER_ALREADY_PLACED"]
     assert handled.outcomes[1].failure.kind == FailureKind.FAILURE_KIND_REJECTED
-    assert told(await handling.handle([confirm])) == ["ORDER_STALE*"]
+    assert shown(await handling.handle([confirm])) == ["ORDER_STALE*"]
     assert reported == [("orders.v1.ConfirmOrder", "ORDER_STALE")]
     (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert error == (
@@ -322,7 +322,7 @@ async def test_an_undeclared_reason_is_answered_and_kept_and_reported_once(
 
 
 class _Flaky(MemoryEventStore):
-    """Commits, then loses the connection before the caller hears of it, once."""
+    """Commits, then loses the connection before the caller gets the reply, once."""
 
     lost = False
 
@@ -340,7 +340,7 @@ async def test_a_crash_between_commit_and_acknowledgement_changes_nothing(contex
     batch = [envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1")), envelope(place("o-2"))]
     with pytest.raises(StoreUnavailable):
         await handling.handle(batch)
-    assert told(await handling.handle(batch)) == ["v1*", "v2*", "v1*"]
+    assert shown(await handling.handle(batch)) == ["v1*", "v2*", "v1*"]
     assert await store.position() == 3
 
 
@@ -348,7 +348,7 @@ async def test_text_that_the_store_cannot_keep_fails_alone(handling: CommandHand
     poisoned = envelope(place("o-2"))
     poisoned.correlation_id = "a\x00b"
     handled = await handling.handle([envelope(place("o-1")), poisoned, envelope(place("o-3"))])
-    assert told(handled) == ["v1", "NOT_STORABLE", "v1"]
+    assert shown(handled) == ["v1", "NOT_STORABLE", "v1"]
 
 
 async def test_a_long_stream_is_loaded_from_its_snapshot(
@@ -364,4 +364,4 @@ async def test_a_long_stream_is_loaded_from_its_snapshot(
     assert loaded.snapshot.version == 200
     assert len(loaded.events) == 51
     cold = CommandHandling(context, store, AggregateCache())
-    assert told(await cold.handle([envelope(ConfirmOrder(order_id="o-1"))])) == ["v252"]
+    assert shown(await cold.handle([envelope(ConfirmOrder(order_id="o-1"))])) == ["v252"]

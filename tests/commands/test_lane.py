@@ -26,14 +26,14 @@ CONTRACT = load_context("orders").bind(Registry.load()).registry.command("orders
 def pending(tenant: str, name: str = "", size: int = 100) -> Pending:
     command_id = uuid4()
     request = CommandRequest(CONTRACT, PlaceOrder(), Origin(tenant, command_id, ""))
-    made = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size, request)
+    pending = Pending(CommandEnvelope(type=name), CommandKey(tenant, command_id), b"", size, request)
     loop = asyncio.get_running_loop()
-    made.waiters.append(Waiter(loop.create_future(), loop.time(), applied_only=True, joined=False))
-    return made
+    pending.waiters.append(Waiter(loop.create_future(), loop.time(), applied_only=True, joined=False))
+    return pending
 
 
 class Recorder:
-    """Takes batches; each is in flight until it is let go."""
+    """Takes batches; each is in flight until it is released."""
 
     def __init__(self) -> None:
         self.batches: list[list[Pending]] = []
@@ -65,7 +65,7 @@ async def test_an_idle_lane_sends_the_first_command_at_once_and_the_rest_togethe
     assert recorder.names() == [["1"], ["2", "3", "4"]]
 
 
-async def test_after_a_crowd_a_lane_waits_for_more_until_a_batch_is_full() -> None:
+async def test_after_a_large_batch_a_lane_waits_for_more_until_a_batch_is_full() -> None:
     recorder = Recorder()
     lane = Lane(recorder.send, LaneLimits(batch_commands=4, crowd=2, pause=1e9, longest_pause=60))
     for name in "12":
@@ -104,7 +104,7 @@ async def test_tenants_take_turns_so_that_a_long_queue_does_not_starve_a_short_o
     assert recorder.names()[1] == ["b0", "q0", "b1", "b2"]
 
 
-async def test_a_batch_is_limited_by_bytes_and_a_larger_command_goes_alone() -> None:
+async def test_a_batch_is_limited_by_bytes_and_a_larger_command_is_sent_alone() -> None:
     recorder = Recorder()
     lane = Lane(recorder.send, LaneLimits(batch_bytes=250))
     lane.offer(pending("acme", "go"))

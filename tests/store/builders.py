@@ -1,4 +1,4 @@
-"""Appends as tests write them."""
+"""Builders of appends, and readers of their results."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def event(data: bytes = b"data", kind: str = "orders.v1.OrderPlaced", schema_ver
 def command(
     events: int | Sequence[EventWrite] = 1, known_as: UUID | None = None, workflow_id: str = "", **origin: Any
 ) -> CommandWrite:
-    """A command that records so many events, or these."""
-    made = [event() for _ in range(events)] if isinstance(events, int) else events
+    """Return a command that records a number of events, or these."""
+    writes = [event() for _ in range(events)] if isinstance(events, int) else events
     command_id = known_as or uuid4()
     return CommandWrite(
         Origin(**{"tenant": "", "command_id": command_id, "correlation_id": "", **origin}),
         b"fingerprint-" + command_id.bytes,
         b"outcome-" + command_id.bytes,
-        made,
+        writes,
         workflow_id,
     )
 
@@ -47,7 +47,7 @@ def command(
 def to(
     stream: StreamKey, expected: int = 0, *commands: CommandWrite, snapshot: Snapshot | None = None
 ) -> StreamAppend:
-    """An append to one stream; by default of one command with one event."""
+    """Return an append to one stream; by default of one command with one event."""
     return StreamAppend(stream, expected, commands or [command()], snapshot)
 
 
@@ -56,21 +56,21 @@ def positions(entries: Iterable[LogEntry]) -> list[int]:
 
 
 def written(result: AppendResult, index: int = 0) -> list[int]:
-    """The positions that a stream's commands got; fails when it conflicted."""
+    """Return the positions of a stream's commands; fail if it conflicted."""
     outcome = result.outcomes[index]
     assert isinstance(outcome, Appended), outcome
     return list(outcome.positions)
 
 
 def conflict(result: AppendResult, index: int = 0) -> Conflict:
-    """The conflict of a stream; fails when it was written."""
+    """Return the conflict of a stream; fail if it was written."""
     outcome = result.outcomes[index]
     assert isinstance(outcome, Conflict), outcome
     return outcome
 
 
 async def fill(store: EventStore, streams: int, tenant: str = ACME, kind: str = "Order") -> list[StreamKey]:
-    """Appends one event to each of so many new streams."""
+    """Append one event to each of a number of new streams."""
     keys = [key(f"{kind.lower()}-{n}", tenant, kind) for n in range(streams)]
     await store.append([to(stream) for stream in keys])
     return keys

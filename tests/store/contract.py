@@ -23,7 +23,7 @@ class AppendContract:
         assert await store.position() == 0
         assert await store.read_log(0, 10) == []
 
-    async def test_positions_and_versions_count_from_1_without_a_hole(self, store: EventStore) -> None:
+    async def test_positions_and_versions_count_from_1_without_a_gap(self, store: EventStore) -> None:
         first = await store.append([to(key("a"), 0, command(2), command(1)), to(key("b"), 0, command(3))])
         second = await store.append([to(key("a"), 3, command(2))])
 
@@ -36,7 +36,7 @@ class AppendContract:
         versions = [(entry.aggregate_id, entry.version) for entry in log]
         assert versions == [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3), ("a", 4), ("a", 5)]
 
-    async def test_an_entry_carries_all_that_was_written(self, store: EventStore) -> None:
+    async def test_an_entry_has_everything_that_was_written(self, store: EventStore) -> None:
         fact = event(b"\x00\xff", "orders.v1.OrderConfirmed", 7)
         cause = command(
             [fact],
@@ -80,7 +80,7 @@ class AppendContract:
         assert await store.position() == 2
         assert await store.command(CommandKey(ACME, refused.origin.command_id)) is None
 
-    async def test_a_known_command_id_writes_nothing_of_that_stream_and_gives_what_is_kept(
+    async def test_a_known_command_id_writes_nothing_of_that_stream_and_returns_what_is_stored(
         self, store: EventStore
     ) -> None:
         first = command(2, workflow_id="batch/1")
@@ -96,9 +96,7 @@ class AppendContract:
         assert written(result, 1) == [3]
         assert await store.command(CommandKey(ACME, beside.origin.command_id)) is None
 
-    async def test_a_command_id_counts_once_per_tenant_whatever_the_aggregate(
-        self, store: EventStore
-    ) -> None:
+    async def test_a_command_id_counts_once_per_tenant_for_all_aggregates(self, store: EventStore) -> None:
         twice = uuid4()
         await store.append([to(key("a"), 0, command(1, known_as=twice))])
 
@@ -161,7 +159,7 @@ class AppendContract:
 class ReadContract:
     """Reading."""
 
-    async def test_loading_gives_every_stream_asked_for_and_the_commands_that_exist(
+    async def test_loading_returns_every_stream_asked_for_and_the_commands_that_exist(
         self, store: EventStore
     ) -> None:
         one, two = command([event(b"1"), event(b"2", schema_version=3)]), command(0)
@@ -181,11 +179,11 @@ class ReadContract:
         assert set(loaded.commands) == set(asked[:2])
         assert loaded.commands[asked[0]].outcome == one.outcome
 
-    async def test_loading_nothing_gives_nothing(self, store: EventStore) -> None:
+    async def test_loading_nothing_returns_nothing(self, store: EventStore) -> None:
         loaded = await store.load([], [])
         assert (loaded.streams, loaded.commands) == ({}, {})
 
-    async def test_loading_many_streams_gives_each_its_own_events(self, store: EventStore) -> None:
+    async def test_loading_many_streams_returns_each_its_own_events(self, store: EventStore) -> None:
         keys = [key(f"o-{n}") for n in range(300)]
         await store.append([to(stream, 0, command(1 + n % 3)) for n, stream in enumerate(keys)])
         loaded = await store.load(keys, [])
@@ -205,7 +203,7 @@ class ReadContract:
         assert full.snapshot is None
         assert [e.version for e in full.events] == [1, 2, 3, 4, 5, 6]
 
-    async def test_loading_a_stream_that_does_not_exist_in_full_gives_version_0(
+    async def test_loading_a_stream_that_does_not_exist_in_full_returns_version_0(
         self, store: EventStore
     ) -> None:
         full = await store.load_full(key("none"))
@@ -262,7 +260,7 @@ class ReadContract:
         assert [entry.version for entry in await store.read_stream(key("a"), 4)] == [5]
         assert await store.read_stream(key("none")) == []
 
-    async def test_text_that_no_store_keeps_is_never_found(self, store: EventStore) -> None:
+    async def test_text_that_no_store_keeps_is_refused_when_reading(self, store: EventStore) -> None:
         for text in ("a\x00b", "\ud800"):
             with pytest.raises(InvalidCommand):
                 await store.load([key(text)], [])
@@ -286,10 +284,10 @@ class WaitContract:
             await fill(store, 1)
             assert await waiting == 1
 
-    async def test_waiting_in_vain_gives_the_position_reached(self, store: EventStore) -> None:
+    async def test_waiting_without_success_returns_the_position_reached(self, store: EventStore) -> None:
         await fill(store, 1)
         assert await store.wait_beyond(1, 0.02) == 1
 
 
 class StoreContract(AppendContract, ReadContract, WaitContract):
-    """All of it."""
+    """Writing, reading and waiting."""

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back: callers are told, nothing is lost, and nobody has to help."""
+"""Outages of PostgreSQL: callers get an error, nothing is lost, and the store recovers by itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .transactions import append_on, connected
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    """A server that may be stopped and killed; what it has committed, it keeps."""
+    """A server that may be stopped and killed and that keeps what it has committed."""
     with tempfile.TemporaryDirectory(prefix="intent-tests-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with Postgres(Path(folder) / "data", settings={"fsync": "off"}) as started:
@@ -47,7 +47,7 @@ async def store(own: Database) -> AsyncIterator[PostgresEventStore]:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_while_the_server_is_away_every_call_says_so_and_afterwards_the_first_succeeds(
+async def test_during_an_outage_every_call_says_so_and_afterwards_the_first_succeeds(
     server: Postgres, store: PostgresEventStore, end: str
 ) -> None:
     await store.append([to(key("before"))])
@@ -86,7 +86,7 @@ async def test_readers_are_woken_by_other_processes_again_after_a_restart(
 
 
 async def appending(store: EventStore) -> AsyncIterator[int]:
-    """Appends an event now and then."""
+    """Append an event at intervals."""
     while True:
         yield (await store.append([to(key(str(await store.position())))])).position
         await store.wait_beyond(1_000_000, 0.1)
@@ -126,7 +126,7 @@ async def test_repeating_what_a_crash_interrupted_has_one_effect_each(
 
 
 async def persevere(store: EventStore, append: StreamAppend) -> None:
-    """Repeats an append until it was made, now or by an attempt whose answer was lost."""
+    """Repeat an append until it is done, by this attempt or by one whose answer was lost."""
     while True:
         try:
             (outcome,) = (await store.append([append])).outcomes
@@ -140,7 +140,7 @@ async def persevere(store: EventStore, append: StreamAppend) -> None:
 
 
 async def reached(store: EventStore, position: int) -> int:
-    """Waits until the log has reached a position, through absences."""
+    """Wait until the log has reached a position, across outages."""
     while True:
         try:
             if (head := await store.wait_beyond(position - 1, 0.05)) >= position:
@@ -149,7 +149,7 @@ async def reached(store: EventStore, position: int) -> int:
             await asyncio.sleep(0)
 
 
-async def test_an_append_behind_a_transaction_that_hangs_is_given_up_and_may_be_repeated(
+async def test_an_append_behind_a_transaction_that_hangs_times_out_and_may_be_repeated(
     own: Database,
 ) -> None:
     store = await PostgresEventStore.open(own.service, own.context, statement_timeout=0.3)

@@ -1,4 +1,4 @@
-"""Many at once on the same streams and the same command ids."""
+"""Many concurrent callers on the same streams and the same command ids."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_one_command_id_100_times_at_once_has_one_effect_and_the_same_outc
     assert positions(await store.read_log(0, 1000)) == [1, 2]
 
 
-async def test_100_callers_on_one_stream_all_get_through_with_contiguous_versions(store: EventStore) -> None:
+async def test_100_callers_on_one_stream_all_succeed_with_contiguous_versions(store: EventStore) -> None:
     async def decide() -> int:
         while True:
             version = (await store.load([key()], [])).streams[key()].version

@@ -1,4 +1,4 @@
-"""A process of the release before goes on beside a new one: it calls the schema as it did."""
+"""A process of the previous release runs beside a new one and calls the schema as before."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Before:
         self._pool = pool
 
     async def append(self, *streams: StreamAppend) -> int:
-        """Appends, and returns the position before."""
+        """Append, and return the position before."""
         arguments = append_arguments(streams)[:-1]
         parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
         row = await self._pool.fetchrow(f"select * from orders.append({parameters}, false)", *arguments)
@@ -50,7 +50,7 @@ class Before:
         return base
 
     async def entries(self, function: str, *arguments: Any) -> Sequence[LogEntry]:
-        """Reads entries, each as the columns in the order in which they come."""
+        """Read entries, each as its columns in the order in which they arrive."""
         parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
         rows = await self._pool.fetch(f"select * from orders.{function}({parameters})", *arguments)
         return [self._entry(row) for row in rows]
@@ -62,7 +62,7 @@ class Before:
         return [self._entry(row["event"]) for row in rows]
 
     async def everything(self) -> Sequence[Sequence[LogEntry]]:
-        """Reads the log in each way that there was."""
+        """Read the log by every statement of that release."""
         return [
             await self.entries("read_log", 0, 100, None, None, None, None, None),
             await self.entries("read_log", 0, 100, ACME, None, None, None, None),
@@ -79,7 +79,7 @@ class Before:
 
 @pytest_asyncio.fixture
 async def old(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    """A database as the release before left it."""
+    """A database as the previous release left it."""
     name = await create_database(postgres)
     database = Database.of(postgres, name, "orders")
     await provision(database.admin, "orders", Passwords(PASSWORD, PASSWORD, PASSWORD))
@@ -107,7 +107,7 @@ async def after(database: Database) -> AsyncIterator[PostgresEventStore]:
 
 
 async def park(consumers: ConsumerDatabase, position: int) -> ConsumerKey:
-    """Leaves a consumer with the first event of a stream parked."""
+    """Leave a consumer with the first event of a stream parked."""
     consumer, worker, instance = ConsumerKey(ACME, "watcher"), uuid4(), uuid4()
     await consumers.heartbeat(worker, "test", 60, [], new=True)
     await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
@@ -117,7 +117,7 @@ async def park(consumers: ConsumerDatabase, position: int) -> ConsumerKey:
     return consumer
 
 
-async def test_the_release_before_appends_and_reads_on_while_the_new_one_does(old: Database) -> None:
+async def test_the_previous_release_appends_and_reads_while_the_new_one_does(old: Database) -> None:
     async with before(old) as process:
         await process.append(to(key("a"), 0, command(2, trace=TRACE)))
         whole = await process.everything()
@@ -134,7 +134,7 @@ async def test_the_release_before_appends_and_reads_on_while_the_new_one_does(ol
             assert [len(entries) for entries in await process.everything()] == [4, 4, 3, 4, 4]
 
 
-async def test_the_release_before_lists_and_drops_what_is_parked(old: Database) -> None:
+async def test_the_previous_release_lists_and_drops_parked_events(old: Database) -> None:
     async with before(old) as process:
         await process.append(to(key("a"), 0, command(3)))
         consumer = await park(ConsumerDatabase(process._pool, "orders"), 1)
@@ -153,7 +153,7 @@ async def test_a_new_process_asks_for_the_migration(old: Database) -> None:
         await PostgresEventStore.open(old.service, "orders")
 
 
-async def test_the_release_before_fails_in_no_call_while_the_schema_is_migrated(old: Database) -> None:
+async def test_no_call_of_the_previous_release_fails_while_the_schema_is_migrated(old: Database) -> None:
     async with before(old) as process, asyncio.TaskGroup() as group:
         over = asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_the_release_before_fails_in_no_call_while_the_schema_is_migrated(
         over.set()
 
 
-async def test_a_log_that_somebody_holds_is_migrated_later_and_stops_nobody(old: Database) -> None:
+async def test_a_locked_log_is_migrated_later_and_blocks_nobody(old: Database) -> None:
     async with before(old) as process, connected(old.admin, old) as backup:
         async with backup.transaction():
             await backup.fetch("select * from events")

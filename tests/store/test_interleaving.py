@@ -1,4 +1,4 @@
-"""Positions are gapless and in commit order, so that no reader can pass by an event."""
+"""Positions are gapless and in commit order, so that no reader can miss an event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TURNS = 30
 
 @pytest_asyncio.fixture
 async def stores(database: Database) -> AsyncIterator[list[PostgresEventStore]]:
-    """Stores of four processes: none is told by another of what it appends but through the server."""
+    """Stores of four processes, which learn of each other's appends through the server only."""
     async with AsyncExitStack() as stack:
         opened = []
         for _ in range(4):
@@ -34,7 +34,7 @@ async def stores(database: Database) -> AsyncIterator[list[PostgresEventStore]]:
 
 
 async def follow(store: EventStore, last: asyncio.Future[int], page: int, only: LogFilter) -> list[LogEntry]:
-    """Reads on from 0 until the position that is the last one."""
+    """Read from 0 on until the last position."""
     read: list[LogEntry] = []
     async for entries, position in follow_log(store, 0, only, page_size=page, pause=0.05):
         read += entries
@@ -44,7 +44,7 @@ async def follow(store: EventStore, last: asyncio.Future[int], page: int, only: 
 
 
 async def write(database: Database, writer: int, committed: set[UUID]) -> None:
-    """Appends again and again, holds some transactions open for a while, and takes some back."""
+    """Append repeatedly, holding some transactions open for a while and rolling some back."""
     chance = random.Random(writer)
     async with connected(database.service, database) as connection:
         for turn in range(TURNS):
@@ -115,7 +115,7 @@ async def test_an_event_is_not_seen_before_those_of_earlier_positions(
     assert [(entry.position, entry.aggregate_id) for entry in log] == [(1, "slow"), (2, "slow"), (3, "quick")]
 
 
-async def test_an_append_that_is_taken_back_leaves_no_hole(
+async def test_an_append_that_is_rolled_back_leaves_no_gap(
     database: Database, postgres_store: PostgresEventStore
 ) -> None:
     async with connected(database.service, database) as failing:
@@ -130,7 +130,7 @@ async def test_an_append_that_is_taken_back_leaves_no_hole(
     assert positions(await postgres_store.read_log(0, 10)) == [1, 2]
 
 
-async def test_the_death_of_a_writer_leaves_no_hole_and_holds_nobody_up(
+async def test_the_death_of_a_writer_leaves_no_gap_and_blocks_nobody(
     database: Database, postgres_store: PostgresEventStore
 ) -> None:
     async with connected(database.service, database) as dying, connected(database.admin, database) as admin:

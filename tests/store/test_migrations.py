@@ -1,4 +1,4 @@
-"""Provisioning and migrating: repeatable, safe side by side, and clear about what is missing."""
+"""Provisioning and migrating: repeatable, safe in parallel, and clear about what is missing."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_a_migration_that_fails_changes_nothing(bare: Database) -> None:
     await migrate(bare.owner, bare.context)
 
 
-async def test_a_schema_of_a_newer_version_is_left_alone(database: Database) -> None:
+async def test_a_schema_of_a_newer_version_is_not_changed(database: Database) -> None:
     async with connected(database.admin, database) as admin:
         await admin.execute("update intent_migrations set version_num = '9999'")
     with pytest.raises(ConfigurationError, match="newer version"):
@@ -147,7 +147,7 @@ async def test_a_store_that_is_not_provisioned_or_migrated_says_so(bare: Databas
         await PostgresEventStore.open(bare.service, bare.context)
 
 
-async def test_a_server_that_is_away_is_said_in_one_sentence(context: str) -> None:
+async def test_an_unavailable_server_is_reported_in_one_sentence(context: str) -> None:
     dsn = f"postgresql://somebody@127.0.0.1:{free_port()}/intent"
     for call in (
         PostgresEventStore.open(dsn, context),
@@ -166,7 +166,7 @@ def test_a_name_that_cannot_be_a_schema_is_refused(name: str) -> None:
         RoleNames.of(name)
 
 
-async def test_a_context_may_be_called_by_a_word_that_sql_reserves(postgres: Postgres) -> None:
+async def test_a_context_may_have_a_reserved_word_of_sql_as_its_name(postgres: Postgres) -> None:
     order = Database.of(postgres, await create_database(postgres), "order")
     await prepare(order)
     store = await PostgresEventStore.open(order.service, order.context)
@@ -175,7 +175,7 @@ async def test_a_context_may_be_called_by_a_word_that_sql_reserves(postgres: Pos
     await store.close()
 
 
-async def test_the_log_cannot_be_migrated_away(database: Database) -> None:
+async def test_the_log_cannot_be_downgraded(database: Database) -> None:
     async with connected(database.service, database) as service:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute("drop table events")

@@ -1,4 +1,4 @@
-"""What each role can do on the database itself, past all of the platform's code."""
+"""What each role can do on the database itself, bypassing the platform's code."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def filled(database: Database, context: BoundContext) -> Database:
 
 
 async def consume(consumers: ConsumerDatabase, tenant: str, position: int) -> None:
-    """Leaves a consumer with an instance, a stream that was set aside, and an event that was dropped."""
+    """Leave a consumer with an instance, a stream that was set aside, and an event that was dropped."""
     consumer, worker, instance = ConsumerKey(tenant, "watcher"), uuid4(), uuid4()
     await consumers.heartbeat(worker, "test", 60, [], new=True)
     await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
@@ -101,20 +101,20 @@ async def bound(filled: Database, role: str) -> AsyncIterator[Any]:
 
 async def relations(database: Database, statement: str = RELATIONS) -> list[str]:
     async with connected(database.admin, database) as admin:
-        found = [row[0] for row in await admin.fetch(statement, database.context)]
-        for name in found if statement == OF_TENANTS else []:
+        names = [row[0] for row in await admin.fetch(statement, database.context)]
+        for name in names if statement == OF_TENANTS else []:
             tenants = await admin.fetch(f"select distinct tenant from {name} order by 1")
             assert [row[0] for row in tenants] == [ACME, GLOBEX], f"{name} proves nothing"
-    return found
+    return names
 
 
 async def count(connection: Any, table: str, where: str = "true") -> int:
-    """Counts the rows that are seen; a table that may not be read shows none."""
+    """Count the rows that are seen; a table that may not be read shows none."""
     try:
-        found: int = await connection.fetchval(f"select count(*) from {table} where {where}")
+        rows: int = await connection.fetchval(f"select count(*) from {table} where {where}")
     except asyncpg.InsufficientPrivilegeError:
         return 0
-    return found
+    return rows
 
 
 async def test_without_a_tenant_every_table_reads_empty(filled: Database, role: str) -> None:
@@ -279,7 +279,7 @@ class TestConsumersBoundToATenant:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.fetch(f"select * from {call}", tenant)
 
-    async def test_only_a_connection_for_all_tells_that_a_process_lives(self, service: Any) -> None:
+    async def test_only_a_connection_for_all_tenants_renews_a_lease(self, service: Any) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.fetchval("select consumer_beat(gen_random_uuid(), 'me', 60, '{}', true)")
 

@@ -27,12 +27,12 @@ class SubscriptionContract:
             ([], 4),
         ]
 
-    async def test_the_position_passes_by_what_the_filter_leaves_out(self, store: EventStore) -> None:
+    async def test_the_position_passes_what_the_filter_excludes(self, store: EventStore) -> None:
         await store.append([to(key("a")), to(key("b", GLOBEX)), to(key("c")), to(key("d", GLOBEX))])
         (page,) = [p async for p in follow_log(store, 0, LogFilter(tenant=ACME), follow=False)]
         assert (positions(page.entries), page.position) == ([1, 3], 4)
 
-    async def test_any_position_it_told_resumes_it(self, store: EventStore) -> None:
+    async def test_it_resumes_from_any_position_that_it_yielded(self, store: EventStore) -> None:
         await fill(store, 7)
         only = LogFilter(aggregate_type="Order")
         pages = [page async for page in follow_log(store, 0, only, follow=False, page_size=3)]
@@ -42,7 +42,7 @@ class SubscriptionContract:
                 range(page.position + 1, 8)
             )
 
-    async def test_it_goes_on_with_each_new_entry_until_its_reader_leaves(self, store: EventStore) -> None:
+    async def test_it_continues_with_each_new_entry_until_its_reader_leaves(self, store: EventStore) -> None:
         read: list[int] = []
 
         async def reader() -> None:
@@ -58,11 +58,11 @@ class SubscriptionContract:
                 await store.append([to(key(f"new-{n}"))])
         assert read == [3, 4, 5, 6]
 
-    async def test_it_yields_now_and_then_though_nothing_comes(self, store: EventStore) -> None:
+    async def test_it_yields_at_intervals_although_nothing_is_appended(self, store: EventStore) -> None:
         await fill(store, 1)
         pages = follow_log(store, 0, pause=0.01)
-        told = [(await anext(pages)).position for _ in range(4)]
-        assert told == [1, 1, 1, 1]
+        positions = [(await anext(pages)).position for _ in range(4)]
+        assert positions == [1, 1, 1, 1]
 
 
 class TestMemory(SubscriptionContract):

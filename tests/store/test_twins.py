@@ -1,4 +1,4 @@
-"""The store in memory and the one in PostgreSQL do the same, whatever is asked of them."""
+"""The stores in memory and in PostgreSQL give the same answers to the same calls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TEXT = st.sampled_from(("", "x", "'\"; drop", "üñ\U0001f642"))
 
 @dataclass(frozen=True)
 class Step:
-    """An append; an offset says how far the expected versions are from the real ones."""
+    """An append; an offset says how far its expected versions are from the real ones."""
 
     streams: Sequence[tuple[StreamAppend, int]]
 
@@ -69,7 +69,7 @@ def steps(draw: st.DrawFn) -> Step:
 
 
 async def expecting(store: EventStore, step: Step) -> list[StreamAppend]:
-    """Fills in the versions that the step expects, and those of its snapshots."""
+    """Fill in the versions that the step expects, and those of its snapshots."""
     loaded = await store.load([append.key for append, _ in step.streams], [])
     appends = []
     for append, offset in step.streams:
@@ -92,7 +92,7 @@ def timeless(entries: Sequence[LogEntry]) -> list[LogEntry]:
 
 
 async def everything(store: EventStore) -> dict[str, Any]:
-    """All that can be read."""
+    """Return everything that can be read."""
     loaded = await store.load(KEYS, [CommandKey(tenant, known) for tenant in TENANTS for known in IDS])
     filters = [
         LogFilter(tenant="acme"),
@@ -127,7 +127,7 @@ async def empty(database: Database) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=st.lists(steps(), min_size=1, max_size=6))
-async def test_the_twins_give_the_same_answers(
+async def test_both_stores_give_the_same_answers(
     database: Database, postgres_store: PostgresEventStore, history: list[Step]
 ) -> None:
     await empty(database)

@@ -15,7 +15,7 @@ from ..support.databases import Database
 
 @asynccontextmanager
 async def connected(dsn: str, database: Database, tenant: str | None = None) -> AsyncIterator[Any]:
-    """Yields a connection that finds the schema's names, bound to a tenant or to none."""
+    """Yield a connection with the schema on its search path, bound to a tenant or to none."""
     settings = {"search_path": f"{database.context}, public"}
     if tenant is not None:
         settings["intent.tenant"] = tenant
@@ -27,12 +27,12 @@ async def connected(dsn: str, database: Database, tenant: str | None = None) -> 
 
 
 async def append_on(connection: Any, database: Database, streams: Sequence[StreamAppend]) -> Any:
-    """Appends within the connection's transaction, as the adapter does; returns the function's reply."""
+    """Append within the connection's transaction, as the adapter does; return the function's reply."""
     return await connection.fetchrow(append_statement(database.context), *append_arguments(streams))
 
 
 async def until_blocked(observer: Any, pid: int) -> None:
-    """Waits until a backend waits for a lock."""
+    """Wait until a backend waits for a lock."""
     waiting = "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1"
     while not await observer.fetchval(waiting, pid):
         await observer.execute("select pg_sleep(0.002)")

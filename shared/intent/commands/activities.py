@@ -55,10 +55,10 @@ class ContextActivities:
     Args:
         context: The context, bound to its contracts.
         store: Its event store.
-        handling: What handles its commands.
+        handling: Handles its commands.
         projections: Its read models.
         router: Sends commands to any context.
-        delivery: Brings its events to sagas.
+        delivery: Delivers its events to sagas.
         local_outcomes: Where callers in this process wait for outcomes.
     """
 
@@ -94,7 +94,7 @@ class ContextActivities:
 
     @activity.defn(name=names.HANDLE_COMMANDS)
     async def handle_commands(self, batch: CommandBatch) -> BatchHandled:
-        """Loads, decides and appends a batch; each command gets its own outcome."""
+        """Load, decide and append a batch; each command gets its own outcome."""
         self._check(batch.context)
         workflow_id = activity.info().workflow_id or ""
         handled = await self._handling.handle(
@@ -109,7 +109,7 @@ class ContextActivities:
 
     @activity.defn(name=names.LOAD_AGGREGATE)
     async def load_aggregate(self, request: LoadRequest) -> LoadReply:
-        """Tells an aggregate's version, and where the log stands."""
+        """Return an aggregate's version, and the position of the log."""
         key = StreamKey(request.tenant_id, request.aggregate_type, request.aggregate_id)
         position = await self._store.position()
         loaded = await self._store.load([key], [])
@@ -117,29 +117,29 @@ class ContextActivities:
 
     @activity.defn(name=names.APPLY_EVENTS)
     async def apply_events(self, request: ApplyRequest) -> ApplyReply:
-        """Appends events that a workflow decided itself, once per command id."""
+        """Append events that a workflow decided itself, once per command id."""
         return ApplyReply(outcome=await apply_decided(self._context, self._store, request))
 
     @activity.defn(name=names.PROJECT_EVENTS)
     async def project_events(self, request: ProjectRequest) -> ProjectReply:
-        """Brings the read models to a position, or tells which are behind."""
+        """Wait until the read models have reached a position; name those that have not in time."""
         self._check(request.context)
         behind = await self._projections.reach(request.position, _PROJECT_WAIT)
         return ProjectReply(position=request.position, behind=behind)
 
     @activity.defn(name=names.ROUTE_EVENT)
     async def route_event(self, request: RouteRequest) -> RouteReply:
-        """Brings recorded events to the sagas that listen to them."""
+        """Deliver recorded events to the sagas that listen to them."""
         self._check(request.context)
         entries = await self._store.read_positions(list(request.positions))
         return RouteReply(deliveries=await self._delivery.deliver(entries))
 
     @activity.defn(name=names.ROUTE_COMMAND)
     async def route_command(self, envelope: CommandEnvelope) -> CommandOutcome:
-        """Sends a command to its context, whichever that is, and returns its outcome.
+        """Send a command to its context, whichever that is, and return its outcome.
 
         Raises:
-            ApplicationError: Its context is away; the workflow's retry policy applies.
+            ApplicationError: Its context is unavailable; the workflow's retry policy applies.
         """
         try:
             result = await self._router.handle(

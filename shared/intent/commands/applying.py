@@ -1,4 +1,4 @@
-"""Appends events that a workflow decided itself, with the same guarantees as a command."""
+"""Appending events that a workflow decided itself, with the guarantees of a command."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["apply_decided"]
 
 
 async def apply_decided(context: BoundContext, store: EventStore, request: ApplyRequest) -> CommandOutcome:
-    """Appends the events of a request, once per command id.
+    """Append the events of a request, once per command id.
 
     Raises:
-        StoreUnavailable: The store is away; repeating is harmless.
+        StoreUnavailable: The store is unavailable; repeating is harmless.
     """
     command = request.command
     try:
@@ -42,15 +42,15 @@ async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest
         events=events,
     )
     result = await store.append([StreamAppend(key, request.expected_version, [write])])
-    made = result.outcomes[0]
-    if isinstance(made, Appended):
-        return outcomes.with_position(outcome, made.positions[0])
-    stored = made.duplicates.get(write.origin.command_id)
+    appended = result.outcomes[0]
+    if isinstance(appended, Appended):
+        return outcomes.with_position(outcome, appended.positions[0])
+    stored = appended.duplicates.get(write.origin.command_id)
     if stored is None:
         raise VersionConflict(
             "VERSION_CONFLICT",
-            f"{key} is at version {made.version}, not {request.expected_version}",
-            metadata={"actual_version": str(made.version)},
+            f"{key} is at version {appended.version}, not {request.expected_version}",
+            metadata={"actual_version": str(appended.version)},
         )
     if stored.fingerprint != digest:
         raise outcomes.id_reused(command.command_id)
@@ -58,7 +58,7 @@ async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest
 
 
 def _checked(context: BoundContext, request: ApplyRequest) -> list[DecidedEvent]:
-    """Returns the events, each known to the contracts as one of the aggregate."""
+    """Return the events, having checked that the aggregate records each of them."""
     decided = []
     for event in request.events:
         contract = context.registry.event(event.type)

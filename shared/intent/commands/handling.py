@@ -1,8 +1,8 @@
 """Load, decide, append: what happens to a batch of commands in one activity.
 
 The commands of one aggregate form a group that is decided in order on one copy and appended
-together. Each group stands for itself: a conflict sends that group alone through another
-round. Each command has its own outcome, whatever its neighbours do.
+together. Groups are independent: a conflict sends only its own group through another round. Each
+command has its own outcome, whatever the others in the batch do.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = ["CommandHandling", "Handled"]
 _log = logging.getLogger(__name__)
 
 _MAX_ROUNDS = 25
-"""Each round that conflicts was won by another process; so many in a row is a defect."""
+"""In each round that conflicts another process was faster; so many in a row is a defect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What became of a batch.
+    """The outcome of a batch.
 
     Attributes:
         outcomes: One per command, in the order of the batch.
         recorded: For each, whether the store keeps its outcome.
         position: The position of the log after the append; 0 when nothing was appended.
-        routed_positions: Positions of the events that a saga listens to.
+        routed_positions: The positions of the events that a saga listens to.
     """
 
     outcomes: Sequence[CommandOutcome]
@@ -59,12 +59,12 @@ class Handled:
 
 
 class CommandHandling:
-    """Handles batches of one context's commands.
+    """The handler of batches of one context's commands.
 
     Args:
         context: The context, bound to its contracts.
         store: Its event store.
-        cache: Its aggregates used last.
+        cache: The aggregates that were used last.
         appended: Called with the log's position after each append.
         undeclared: Called with the command's type and the reason for each rejection that the command's
             contract does not declare.
@@ -85,7 +85,7 @@ class CommandHandling:
         self._new_guess = NewAggregateGuess()
         self._appended = appended
         self._undeclared = undeclared
-        self._heard = {event for event in context.registry.events if context.registry.listeners(event)}
+        self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}
 
     async def handle(
         self,
@@ -93,20 +93,19 @@ class CommandHandling:
         workflow_id: str = "",
         validated: Sequence[CommandRequest] = (),
     ) -> Handled:
-        """Handles a batch; running it again has no second effect.
+        """Handle a batch; repeating it has no second effect.
 
         Args:
             batch: The commands.
             workflow_id: The workflow that carries them.
-            validated: The same commands as this process took them in, when it did: parsed and
-                validated already.
+            validated: The same commands, parsed and validated, when this process received them itself.
 
         Returns:
-            What became of each.
+            The outcome of each.
 
         Raises:
-            StoreUnavailable: The store is away; nothing, or all that was appended, is kept,
-                and a repeat tells which.
+            StoreUnavailable: The store is unavailable. Either nothing or the whole append is kept; a
+                repeat finds out which.
         """
         try:
             return await self._handle(batch, workflow_id, validated)
@@ -115,7 +114,7 @@ class CommandHandling:
         except Exception as error:
             if len(batch) == 1:
                 return self._failed(batch[0], error)
-            _log.exception("a batch of %d failed as a whole; handling each by itself", len(batch))
+            _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
         return await self._one_by_one(batch, workflow_id)
 
     async def _one_by_one(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
@@ -128,7 +127,7 @@ class CommandHandling:
         )
 
     def _failed(self, envelope: CommandEnvelope, error: Exception) -> Handled:
-        """Answers a command that nothing else spoilt: what the store refuses to keep, or a defect."""
+        """Answer a command that failed alone: the store refuses to keep it, or there is a defect."""
         if not isinstance(error, CommandError):
             error_id = uuid4().hex
             _log.error("command %s failed (error %s)", envelope.command_id, error_id, exc_info=error)
@@ -143,28 +142,28 @@ class CommandHandling:
         if position:
             self._appended(position)
         results = run.results()
-        made = [outcome for outcome, _ in results]
+        settled = [outcome for outcome, _ in results]
         return Handled(
-            outcomes=made,
+            outcomes=settled,
             recorded=[recorded for _, recorded in results],
             position=position,
-            routed_positions=list(self._routed(made)) if self._heard else [],
+            routed_positions=list(self._routed(settled)) if self._listened_to else [],
         )
 
-    def _routed(self, made: Sequence[CommandOutcome]) -> Iterable[int]:
-        """Yields the positions of recorded events that a saga listens to.
+    def _routed(self, settled: Sequence[CommandOutcome]) -> Iterable[int]:
+        """Yield the positions of recorded events that a saga listens to.
 
-        Those of duplicates are among them: the run that recorded them may have been cut short
-        before it routed, and sagas drop what they have seen.
+        The events of duplicates are included: the run that recorded them may have been cut short before
+        it routed them, and sagas drop events that they have seen.
         """
-        for outcome in made:
+        for outcome in settled:
             for event in outcome.result.events:
-                if event.type in self._heard:
+                if event.type in self._listened_to:
                     yield event.position
 
 
 class _Run:
-    """One batch on its way."""
+    """One run of a batch."""
 
     def __init__(
         self,
@@ -185,14 +184,14 @@ class _Run:
         self._position = 0
 
     def results(self) -> list[tuple[CommandOutcome, bool]]:
-        """Returns the outcome of each command, and whether the store keeps it."""
+        """Return the outcome of each command, and whether the store keeps it."""
         return [
             (item, False) if isinstance(item, CommandOutcome) else (item.settled(), item.recorded)
             for item in self._order
         ]
 
     async def complete(self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest]) -> int:
-        """Runs rounds until every command has its outcome; returns the log's position or 0."""
+        """Run rounds until every command has its outcome; return the position of the log, or 0."""
         groups = list(self._grouped(batch, validated or [None] * len(batch)).values())
         for _ in range(_MAX_ROUNDS):
             if not groups:
@@ -204,7 +203,7 @@ class _Run:
             for group in groups:
                 group.waiting = [work for work in group.waiting if work.outcome is None]
             groups = [group for group in groups if group.waiting]
-        raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
+        raise StoreUnavailable(f"{groups[0].key} is written by others faster than commands can be decided")
 
     def _grouped(
         self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest | None]
@@ -227,7 +226,7 @@ class _Run:
         return groups
 
     def _opened(self, envelope: CommandEnvelope, request: CommandRequest | None) -> Work | CommandOutcome:
-        """Returns the parsed command, or its outcome when it breaks its contract."""
+        """Return the parsed command, or its outcome when it breaks its contract."""
         try:
             request = request or CommandRequest.of_envelope(self._context.registry, envelope)
         except CommandError as error:
@@ -276,7 +275,7 @@ class _Run:
                 work.recall(stored)
 
     def _decide(self, group: Group) -> None:
-        """Decides the group's commands in order, as far as its copy can be trusted."""
+        """Decide the group's commands in order, as long as its copy can be trusted."""
         for work in group.waiting:
             if work.outcome is not None:
                 continue
@@ -296,15 +295,15 @@ class _Run:
         return None
 
     def _again(self, group: Group) -> None:
-        """Has the group decided anew on a loaded copy: this one was kept, or a guess.
+        """Decide the group again in the next round on a loaded copy: this one was cached, or a guess.
 
-        An outcome that the append does not check against the store must not rest on it.
+        An outcome that the append does not check against the store must not rest on such a copy.
         """
         group.reset()
         group.fresh = True
 
     def _broken(self, group: Group, work: Work) -> None:
-        """Gives a raising handler's command its outcome; the rest waits for a clean copy."""
+        """Give the command of a handler that raised its outcome; the others wait for a clean copy."""
         error_id = uuid4().hex
         _log.exception(
             "handler of %s raised (error %s)",
@@ -358,7 +357,7 @@ class _Run:
         for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
             work.outcome = outcomes.with_position(outcome, position)
             work.recorded = True
-            # Here and not where it was decided: what was decided on a stale copy is decided again.
+            # Here and not at the decision: what was decided on a stale copy is decided again.
             work.report_undeclared(outcome, self._undeclared)
         if group.aggregate is not None:
             self._cache.put(group.key, group.aggregate)

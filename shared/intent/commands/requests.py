@@ -1,4 +1,4 @@
-"""What a caller hands to the WorkflowRouter."""
+"""What callers hand to the `WorkflowRouter`, and what they get back."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["CommandReport", "CommandRequest", "SubmittedCommand"]
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """One command of an authenticated, authorized caller.
+    """A command of an authenticated, authorized caller.
 
     Attributes:
         contract: The command's contract.
         command: The command, validated.
         origin: Where it comes from.
         expected_version: The version that the aggregate must have, or None.
-        applied_only: True to answer at the append, without waiting for read models.
+        applied_only: True to answer at the append, without waiting for the read models.
     """
 
     contract: CommandContract
@@ -36,7 +36,7 @@ class CommandRequest:
     def of_envelope(
         cls, registry: Registry, envelope: CommandEnvelope, *, applied_only: bool = False
     ) -> CommandRequest:
-        """Return the request that came in an envelope, parsed and validated.
+        """Return the request in an envelope, parsed and validated.
 
         Raises:
             UnknownType: No contract names its command.
@@ -52,7 +52,7 @@ class CommandRequest:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedCommand:
-    """Tells that a command was accepted durably.
+    """A command that was accepted durably.
 
     Attributes:
         command_id: The command's id.
@@ -65,7 +65,7 @@ class SubmittedCommand:
 
 @dataclass(frozen=True, slots=True)
 class CommandReport:
-    """Tells how far a command is.
+    """The status of a command, and its outcome.
 
     Attributes:
         status: Pending, applied or failed.

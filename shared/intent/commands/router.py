@@ -1,4 +1,4 @@
-"""The WorkflowRouter: sends commands to the context whose contracts they are."""
+"""The `WorkflowRouter`: sends commands to the contexts that handle them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from intent.commands.requests import CommandReport, CommandRequest, SubmittedCom
 from intent.envelopes import command_envelope
 from intent.errors import ConfigurationError, Unavailable, error_of
 from intent.records import CommandKey
+from intent.waiting import now
 
 __all__ = ["RouterSettings", "WorkflowRouter"]
 
@@ -34,7 +35,7 @@ class RouterSettings:
     Attributes:
         lanes: Lanes per context; commands of one aggregate share a lane.
         limits: The bounds of each lane.
-        unavailable_after: Seconds after which a caller is told to ask again.
+        unavailable_after: Seconds after which a caller gets `Unavailable`.
     """
 
     lanes: int = 1
@@ -43,11 +44,11 @@ class RouterSettings:
 
 
 class WorkflowRouter:
-    """Sends commands through the lanes of their context and brings back the results.
+    """The router of commands: through the lanes of their context, and back with the results.
 
     Args:
         carrier_of: Returns the carrier for a context, by name.
-        reports: Tells what became of commands of this context.
+        reports: Finds the outcomes of commands of this context.
         settings: Lanes and times.
     """
 
@@ -67,20 +68,21 @@ class WorkflowRouter:
         self._closed = False
 
     async def handle(self, request: CommandRequest) -> CommandResult:
-        """Runs a command and returns its result.
+        """Run a command and return its result.
 
-        A caller that goes away does not undo an accepted command; asking again with the same
-        command id gives its result.
+        A caller that leaves does not undo an accepted command; asking again with the same command id
+        returns its result.
 
         Raises:
-            CommandError: The command had no effect, or, for `Unavailable`, none that is known yet.
+            CommandError: The command had no effect. After `Unavailable` its effect is unknown: ask again
+                with the same command id.
         """
         pending = self._enter(request)
         waiter = self._wait(pending, request.applied_only)
         return _result(await waiter.future)
 
     async def submit(self, request: CommandRequest) -> SubmittedCommand:
-        """Accepts a command durably, without waiting for its result.
+        """Accept a command durably, without waiting for its result.
 
         Raises:
             CommandError: It was not accepted.
@@ -93,30 +95,30 @@ class WorkflowRouter:
         return SubmittedCommand(request.origin.command_id, pending.handle)
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str | None = None) -> CommandReport:
-        """Tells what became of a command of this context.
+        """Return the status of a command of this context, and its outcome once finished.
 
         Raises:
-            NotFound: The command is not known.
+            NotFound: The command is unknown.
         """
         key = CommandKey(tenant, command_id)
         return await self._reports.report(key, handle or "", in_flight=key in self._in_flight)
 
     @property
     def depth(self) -> int:
-        """How many commands queue."""
+        """The number of queued commands."""
         return sum(lane.depth for lanes in self._lanes.values() for lane in lanes)
 
     @property
     def in_flight(self) -> int:
-        """How many commands wait for their outcome, those that queue among them."""
+        """The number of commands that wait for their outcome, queued ones included."""
         return len(self._in_flight)
 
     def close(self) -> None:
-        """Refuses new commands from now on; what was taken goes on."""
+        """Refuse new commands from now on; those under way continue."""
         self._closed = True
 
     async def drain(self, timeout: float) -> bool:
-        """Waits until what was taken is answered, at most `timeout` seconds; returns whether it is."""
+        """Wait until all callers are answered, at most `timeout` seconds; return whether they are."""
         try:
             await asyncio.wait_for(self._drained(), timeout)
         except TimeoutError:
@@ -131,7 +133,7 @@ class WorkflowRouter:
             await carrier.drained()
 
     def _enter(self, request: CommandRequest) -> Pending:
-        """Queues a command, or joins the same one that is under way."""
+        """Queue a command, or join the same one that is under way."""
         if self._closed:
             raise Unavailable(
                 "SHUTTING_DOWN",
@@ -154,7 +156,7 @@ class WorkflowRouter:
 
     def _wait(self, pending: Pending, applied_only: bool) -> Waiter:
         loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future(), loop.time(), applied_only, joined=bool(pending.waiters))
+        waiter = Waiter(loop.create_future(), now(), applied_only, joined=bool(pending.waiters))
         pending.waiters.append(waiter)
         if self._sweeper is None:
             self._sweeper = loop.create_task(self._sweep(), name="router-sweep")
@@ -185,10 +187,10 @@ class WorkflowRouter:
         return [Lane(send, self._settings.limits) for _ in range(self._settings.lanes)]
 
     async def _sweep(self) -> None:
-        """Tells callers that have waited for too long, while anything is under way."""
+        """Answer callers that have waited for too long, while anything is under way."""
         while self._in_flight:
             await asyncio.sleep(_SWEEP)
-            oldest = asyncio.get_running_loop().time() - self._settings.unavailable_after
+            oldest = now() - self._settings.unavailable_after
             for pending in list(self._in_flight.values()):
                 for waiter in pending.waiters:
                     if waiter.since < oldest:
@@ -220,10 +222,10 @@ def _result(outcome: CommandOutcome) -> CommandResult:
 
 
 def _still_waiting(pending: Pending) -> Unavailable:
-    state = "accepted and goes on" if pending.handle else "not accepted yet"
+    state = "accepted and continues" if pending.handle else "not accepted yet"
     return Unavailable(
         "STILL_WAITING",
-        f"the command is {state}; something it needs is away; ask again with the same command id",
+        f"the command is {state}; something that it needs is unavailable; ask again with the same command id",
         metadata={"accepted": "true" if pending.handle else "false"},
         retry_after_ms=1000,
     )

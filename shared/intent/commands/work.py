@@ -27,13 +27,13 @@ class Work:
     """One command of a batch.
 
     Attributes:
-        envelope: The command as it came.
+        envelope: The command as it arrived.
         request: The same, parsed and validated.
         key: The aggregate that it addresses.
         fingerprint: The digest of its contents.
-        outcome: What became of it, once that is known.
+        outcome: Its outcome, once that is known.
         recorded: Whether the store keeps the outcome.
-        repeats: The same command id, again in the batch.
+        repeats: Later commands of the batch with the same id.
     """
 
     envelope: CommandEnvelope
@@ -51,23 +51,23 @@ class Work:
 
     @property
     def metadata(self) -> CommandMetadata:
-        """What the command's handler may know besides the command."""
+        """The metadata for the command's handler."""
         received = self.envelope.received_at
         at = datetime.fromtimestamp(received.seconds + received.nanos / 1e9, tz=UTC)
         return CommandMetadata.of(self.request.origin, at)
 
     def expect(self, actual: int) -> None:
-        """Checks the version that the caller expects, if any.
+        """Check the version that the caller expects, if any.
 
         Raises:
-            VersionConflict: The aggregate is at another.
+            VersionConflict: The aggregate is at another version.
         """
         expected = self.request.expected_version
         if expected is not None and expected != actual:
             raise VersionConflict(
                 "VERSION_CONFLICT",
                 f"{self.key.aggregate_type} {self.key.aggregate_id} is at version {actual}, "
-                f"not {expected}; read it again and decide anew",
+                f"not {expected}; read it again and decide again",
                 metadata={
                     "expected_version": str(expected),
                     "actual_version": str(actual),
@@ -75,11 +75,11 @@ class Work:
             )
 
     def fail(self, error: CommandError) -> None:
-        """Gives the command an outcome that says it had no effect."""
+        """Give the command an outcome which says that it had no effect."""
         self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
 
     def recall(self, stored: StoredCommand) -> None:
-        """Gives a command that was applied before its first outcome."""
+        """Give a command that was handled before its first outcome."""
         if stored.fingerprint != self.fingerprint:
             self.fail(outcomes.id_reused(self.envelope.command_id))
             return
@@ -90,7 +90,7 @@ class Work:
         """Report a rejection for a reason that the contract lacks: a defect, and yet the caller's answer.
 
         Args:
-            outcome: The command's outcome, whatever it is.
+            outcome: The command's outcome, of any kind.
             count: Called with the command's type and the reason.
         """
         contract, reason = self.request.contract, outcome.failure.reason
@@ -107,7 +107,7 @@ class Work:
         count(contract.type, reason)
 
     def settled(self) -> CommandOutcome:
-        """Returns the outcome, having given it to the repeats in the batch."""
+        """Return the outcome, having given it to the repeats in the batch as well."""
         outcome = self.outcome
         assert outcome is not None
         for repeat in self.repeats:
@@ -126,7 +126,7 @@ class Group:
         key: The aggregate.
         kind: Its type.
         waiting: Its commands that have no outcome yet.
-        fresh: Whether the copy is loaded in this round, rather than kept from before or taken for new.
+        fresh: Whether the copy is loaded in this round, rather than cached or assumed to be new.
         base: The version of the copy before the round.
         aggregate: The copy, or None when it must be loaded.
         writes: What was decided in this round.
@@ -146,20 +146,20 @@ class Group:
         return self.waiting[0].request.contract.type
 
     def new(self) -> Aggregate[Any]:
-        """Returns the aggregate as it is before its first event."""
+        """Return the aggregate as it is before its first event."""
         return self.kind.new(self.key.tenant, self.key.aggregate_id)
 
     def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
-        """Begins a round on a copy."""
+        """Start a round on a copy."""
         self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
         self.writes = []
 
     def reset(self) -> None:
-        """Forgets what was decided on a copy that may be stale; the next round loads."""
+        """Discard what was decided on a copy that may be stale; the next round loads."""
         self.aggregate, self.writes = None, []
 
     def stream_append(self) -> StreamAppend:
-        """Returns what was decided, as one append."""
+        """Return what was decided in this round, as one append."""
         return StreamAppend(
             self.key, self.base, [write for _, write, _ in self.writes], snapshot=self._snapshot()
         )

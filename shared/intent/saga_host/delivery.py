@@ -1,4 +1,4 @@
-"""Brings recorded events to the sagas that listen to them."""
+"""The delivery of recorded events to the sagas that listen to them."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class _Target(NamedTuple):
 
 
 class EventDelivery:
-    """Signals events to sagas, starting those that are not there yet.
+    """The delivery of a context's events, which signals sagas and starts those that do not run yet.
 
-    Signal-with-start makes "start, or tell the one that runs" one step of the server, so that a
-    saga exists once per correlation whichever event comes first. A saga that is over is not
-    started again: its event came late and has been dealt with. Only one that events waited in vain
-    to see started, and that failed for that reason, begins anew.
+    Signal-with-start makes "start, or signal the one that runs" one step of the server, so that a saga
+    exists once per correlation, whichever event comes first. A saga that has ended is not started again:
+    its event came too late to matter. The exception is a saga that failed because the event that starts
+    it never came: a later event starts it after all.
 
-    Where this process runs the sagas of the context itself, one that its own events start takes a
-    shorter way: it starts with its event and eagerly, so that its first task comes back with the
-    answer instead of over a task queue. When it is there already, the event is signalled after all.
+    When this process runs the sagas of the context itself, a saga that its own events start takes a
+    shorter way: it is started eagerly and with its event, so that its first task comes with the reply
+    instead of through a task queue. When the saga runs already, the event is signalled after all.
 
     Args:
         context: The context whose events these are.
         client: The Temporal client, shared with the worker of the context's sagas if there is one.
-        sagas_start_here: Whether sagas of the context may begin in this process at the moment.
+        sagas_start_here: Whether sagas of the context may start in this process at the moment.
     """
 
     def __init__(
@@ -67,20 +67,20 @@ class EventDelivery:
         self._sagas_start_here = sagas_start_here
 
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
-        """Deliver events, each to every saga that listens; returns the number of deliveries.
+        """Deliver events, each to every saga that listens; return the number of deliveries.
 
-        Those for one saga go in the order of the log. Delivering again is harmless: a saga drops
-        an event whose id it has seen.
+        A saga gets its events in the order of the log. Repeating a delivery is harmless: a saga drops an
+        event whose id it has seen.
         """
         by_saga: dict[str, list[_Target]] = defaultdict(list)
         for entry in entries:
             for target in self._targets(entry):
                 by_saga[target.workflow_id].append(target)
-        await asyncio.gather(*(self._bring_all(targets) for targets in by_saga.values()))
+        await asyncio.gather(*(self._deliver_in_order(targets) for targets in by_saga.values()))
         return sum(map(len, by_saga.values()))
 
     def _targets(self, entry: LogEntry) -> list[_Target]:
-        """Return the sagas that listen to what the event is now, with the event as its contract is now.
+        """Return the sagas that listen to an event, with the event at its current schema version.
 
         Raises:
             UnknownType: A saga listens, but only a newer release can read the event.
@@ -92,20 +92,20 @@ class EventDelivery:
             return []
         event = current_event(self._context, entry)
         _, message = upcasters.event(event.type, event.schema_version, event.data)
-        found = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
-        # An event that names no process concerns none, such as a cancellation of what was never begun.
-        return [_Target(saga, correlation, event) for saga, correlation in found if correlation]
+        correlated = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
+        # An event without a correlation concerns no saga, such as a cancellation of what never started.
+        return [_Target(saga, correlation, event) for saga, correlation in correlated if correlation]
 
-    async def _bring_all(self, targets: Sequence[_Target]) -> None:
+    async def _deliver_in_order(self, targets: Sequence[_Target]) -> None:
         for target in targets:
-            if not (self._may_begin_here(target) and await self._begun(target)):
+            if not (self._may_start_here(target) and await self._started(target)):
                 await self._signal(target)
 
-    def _may_begin_here(self, target: _Target) -> bool:
+    def _may_start_here(self, target: _Target) -> bool:
         return target.starts and target.saga.context == self._context.name and self._sagas_start_here()
 
-    async def _begun(self, target: _Target) -> bool:
-        """Start a saga with its event; returns False when it is there already, or is over."""
+    async def _started(self, target: _Target) -> bool:
+        """Start a saga with its event; return False when it runs already, or has ended."""
         try:
             await self._start(target, args=[SagaInput(events=[target.event])], request_eager_start=True)
         except WorkflowAlreadyStartedError:
@@ -122,9 +122,9 @@ class EventDelivery:
             )
         except WorkflowAlreadyStartedError:
             saga, correlation, event = target
-            _log.info("event %s came after saga %s %s was over", event.event_id, saga.type, correlation)
+            _log.info("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
 
-    async def _start(self, target: _Target, **how: Any) -> None:
+    async def _start(self, target: _Target, **options: Any) -> None:
         saga, correlation, event = target
         status = SagaStatus.SAGA_STATUS_RUNNING if target.starts else SagaStatus.SAGA_STATUS_UNSTARTED
         await self._client.start_workflow(
@@ -136,5 +136,5 @@ class EventDelivery:
             search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
             static_summary=saga_summary(saga.type, event.tenant_id, correlation),
             priority=fair_to(event.tenant_id),
-            **how,
+            **options,
         )

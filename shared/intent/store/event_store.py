@@ -1,7 +1,6 @@
-"""The port of the event store: what the platform asks of any store.
+"""The protocol of the event store: what the platform asks of any store.
 
-Two adapters fulfil it, PostgreSQL and memory, and one contract suite
-(``tests/store``) runs against both.
+PostgreSQL and memory implement it, and one contract suite (``tests/store``) runs against both.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class CommandWrite:
     Attributes:
         origin: Where the command comes from. Its tenant is the stream's; with the tenant, its id is
             written at most once.
-        fingerprint: A digest of the command, to tell a repeat from a reused id.
+        fingerprint: A digest of the command, which distinguishes a repeat from a reused id.
         outcome: The `CommandOutcome`, as proto bytes, without positions.
         events: The events, in order; empty for a rejection.
         workflow_id: The workflow that carried it, or empty.
@@ -76,7 +75,7 @@ class StreamAppend:
         expected_version: The stream's version on which the decisions rest; 0: it must not
             exist. It is checked even when no command has events.
         commands: The commands, in the order in which they were decided.
-        snapshot: A snapshot to keep with them, or None.
+        snapshot: A snapshot to store with them, or None.
     """
 
     key: StreamKey
@@ -87,13 +86,13 @@ class StreamAppend:
 
 @dataclass(frozen=True, slots=True)
 class StoredCommand:
-    """What the store keeps of a command.
+    """A command as the store keeps it.
 
     Attributes:
         command_id: The command's id.
         fingerprint: The digest that it was written with.
         outcome: The `CommandOutcome`, as proto bytes, without positions.
-        position: The position of its last event, or of the log at that time when it has none.
+        position: The position of its last event, or that of the log at the time when it has none.
         workflow_id: The workflow that carried it, or empty.
     """
 
@@ -109,8 +108,8 @@ class Appended:
     """The stream's commands were written.
 
     Attributes:
-        positions: For each command the position of its last event (its events are
-            contiguous), or of the log at that time when it has none.
+        positions: For each command the position of its last event (its events are contiguous), or that
+            of the log at the time when it has none.
     """
 
     positions: Sequence[int]
@@ -122,7 +121,7 @@ class Conflict:
 
     Attributes:
         version: The stream's version as the store knows it.
-        duplicates: Those of its commands that were written before.
+        duplicates: Those of its commands that were written before, by id.
     """
 
     version: int
@@ -134,7 +133,7 @@ StreamOutcome: TypeAlias = Appended | Conflict
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """What became of an append.
+    """The outcome of an append.
 
     Attributes:
         outcomes: One per stream, in the order given.
@@ -147,7 +146,7 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class LoadedStream:
-    """A stream as far as rebuilding its aggregate needs it.
+    """The part of a stream that is needed to rebuild its aggregate.
 
     Attributes:
         version: Its version; 0 when it does not exist.
@@ -162,10 +161,10 @@ class LoadedStream:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Answer of `EventStore.load`.
+    """The answer of `EventStore.load`.
 
     Attributes:
-        streams: One per stream asked for.
+        streams: The streams that were asked for.
         commands: Those of the commands asked for that were written before.
     """
 
@@ -175,7 +174,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Narrows a reading of the log; what is None or empty does not narrow.
+    """A filter for reading the log; what is None or empty does not narrow.
 
     Attributes:
         tenant: Only this tenant.
@@ -193,20 +192,20 @@ class LogFilter:
 
 
 class EventStore(Protocol):
-    """Keeps the log of one context.
+    """The log of one context.
 
-    Every method raises `StoreUnavailable` when the store is away; the caller may repeat.
+    Every method raises `StoreUnavailable` when the store is unavailable; the caller may repeat the call.
     """
 
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
-        """Writes a batch in one transaction; each stream succeeds or conflicts by itself.
+        """Write a batch in one transaction; each stream succeeds or conflicts on its own.
 
-        No stream, and no command id of a tenant, may occur twice in a batch. Streams of several
-        tenants may mix.
+        No stream, and no command id of a tenant, may occur twice in a batch. Streams of several tenants
+        may be mixed.
 
         Raises:
-            InvalidCommand: Some text cannot be kept: it has a NUL character, or is not valid
-                Unicode. Nothing was written. The other methods refuse such text too.
+            InvalidCommand: A text cannot be kept, because it has a NUL character or is not valid Unicode.
+                Nothing was written. The other methods refuse such text too.
         """
         ...
 
@@ -219,35 +218,35 @@ class EventStore(Protocol):
         ...
 
     async def load_full(self, key: StreamKey) -> LoadedStream:
-        """Reads a stream with all its events and no snapshot (for an unusable snapshot)."""
+        """Read a stream with all its events and no snapshot, for when the snapshot cannot be used."""
         ...
 
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
-        """Reads at most `limit` entries with a position above `after`, by position."""
+        """Read at most `limit` entries with a position above `after`, by position."""
         ...
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
-        """Reads the entries at these positions, by position."""
+        """Read the entries at these positions, by position."""
         ...
 
     async def read_stream(
         self, key: StreamKey, after_version: int = 0, limit: int = 1000
     ) -> Sequence[LogEntry]:
-        """Reads at most `limit` entries of one stream above a version, by version."""
+        """Read at most `limit` entries of one stream above a version, by version."""
         ...
 
     async def command(self, key: CommandKey) -> StoredCommand | None:
-        """Returns what is kept of a command, or None when it was never written."""
+        """Return a command as it was stored, or None when it was never written."""
         ...
 
     async def position(self) -> int:
-        """Returns the position of the log's last entry; 0 when it is empty."""
+        """Return the position of the log's last entry; 0 when it is empty."""
         ...
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
-        """Waits until the log may be beyond a position, at most `timeout` seconds.
+        """Wait until the log may be beyond a position, at most `timeout` seconds.
 
         Returns:
-            The last position known, which may be `position` still when time ran out.
+            The last known position, which may still be `position` when time ran out.
         """
         ...

@@ -1,4 +1,4 @@
-"""The event store in memory: the twin of the PostgreSQL adapter, for tests and domain work."""
+"""The event store in memory: the counterpart of the one on PostgreSQL, for tests and domain work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["MemoryEventStore"]
 
 
 class MemoryEventStore:
-    """Keeps a log in memory; fulfils `intent.store.event_store.EventStore`."""
+    """A log in memory; implements `intent.store.event_store.EventStore`."""
 
     def __init__(self) -> None:
         self._log: list[LogEntry] = []

@@ -26,6 +26,8 @@ from intent_contracts.intent.v1 import (
 )
 from temporalio import workflow
 
+from intent import envelopes
+from intent.origin import Origin
 from intent.temporal import names, policies
 
 __all__ = ["ContextSteps", "command_envelope", "event_payload", "step_id"]
@@ -136,17 +138,16 @@ def command_envelope(
         correlation_id: The id that everything which follows shares; by default the command's id.
         expected_version: The version that the aggregate must have, or None.
     """
-    return CommandEnvelope(
-        tenant_id=tenant,
-        command_id=str(command_id),
-        type=command.DESCRIPTOR.full_name if command is not None else "",
-        data=command.SerializeToString(deterministic=True) if command is not None else b"",
-        correlation_id=correlation_id or str(command_id),
-        actor=actor,
-        expected_version=expected_version,
-    )
+    origin = Origin(tenant, command_id, correlation_id or str(command_id), actor=actor)
+    type_, data = ("", b"") if command is None else _packed(command)
+    return envelopes.command_envelope(origin, type_, data, expected_version=expected_version)
 
 
 def event_payload(event: Message) -> EventPayload:
     """Return an event as `ContextSteps.apply_events` takes it, in its current schema version."""
-    return EventPayload(type=event.DESCRIPTOR.full_name, data=event.SerializeToString(deterministic=True))
+    type_, data = _packed(event)
+    return EventPayload(type=type_, data=data)
+
+
+def _packed(message: Message) -> tuple[str, bytes]:
+    return message.DESCRIPTOR.full_name, message.SerializeToString(deterministic=True)

@@ -1,10 +1,10 @@
 """Migrations of a context's schema, by alembic.
 
-The platform's revisions are in ``versions`` here; a context may bring a folder of its own, kept
-track of in a table of its own. Both run in one transaction under a lock, so running twice, or in
-two processes at once, is safe. Only a schema that may be in use is first brought to the revision that
-fixes the shape of what running processes call, so that none of them fails while tables change.
-Nothing here is imported by a serving process.
+The platform's revisions are in ``versions`` here; a context may have a folder of its own, which is
+tracked in a table of its own. Both run in one transaction under a lock, so running them twice, or in two
+processes at once, is safe. A schema that may be in use is first migrated to the revision that fixes the
+shape of the functions that running processes call, so that none of these fails while tables change.
+Serving processes import nothing from here.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = ["Passwords", "migrate", "provision"]
 _HERE = Path(__file__).parent
 _VERSIONS = _HERE / "versions"
 _PLATFORM = "intent_migrations"
-"""The table that keeps track of the platform's revisions."""
+"""The table that tracks the platform's revisions."""
 _FIXED_SHAPES = "0004"
-"""The revision from which on functions return rows of a fixed shape."""
+"""The first revision whose functions return rows of a fixed shape."""
 _ALONE = asyncio.Lock()
-"""Alembic keeps what it migrates in global names, so one process migrates one context at a time."""
+"""Alembic keeps its state in global names, so a process migrates one context at a time."""
 
 
 async def migrate(
@@ -48,14 +48,14 @@ async def migrate(
     folder: str | Path | None = None,
     prepare: Callable[[Any], Awaitable[None]] | None = None,
 ) -> None:
-    """Brings a context's schema to the newest revision.
+    """Migrate a context's schema to the newest revision.
 
     Args:
-        owner_dsn: Connects as the context's owner.
+        owner_dsn: The address, with the context's owner.
         context: The context.
         folder: A folder with the context's own revisions, or None.
-        prepare: Runs last, in the same transaction, with asyncpg's connection; the read
-            models' tables are made here.
+        prepare: Runs last, in the same transaction, with asyncpg's connection; it creates the tables of
+            the read models.
 
     Raises:
         ConfigurationError: The server does not answer, or the schema is not provisioned.
@@ -104,8 +104,8 @@ async def _locked(engine: AsyncEngine, context: str) -> AsyncIterator[AsyncConne
 async def _in_use(connection: AsyncConnection, names: RoleNames) -> bool:
     """Return whether the schema was migrated before, so that processes may be running on it."""
     table = f"{quoted(names.schema)}.{_PLATFORM}"
-    found = await connection.scalar(text("select to_regclass(:table) is not null"), {"table": table})
-    return bool(found)
+    exists = await connection.scalar(text("select to_regclass(:table) is not null"), {"table": table})
+    return bool(exists)
 
 
 async def _prepare(connection: AsyncConnection, prepare: Callable[[Any], Awaitable[None]] | None) -> None:

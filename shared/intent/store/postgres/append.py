@@ -25,12 +25,12 @@ _SNAPSHOT_COLUMNS: Final = 4
 
 
 def append_statement(schema: str, *, careful: bool = True) -> str:
-    """Returns the statement that appends.
+    """Return the statement that appends.
 
     Args:
         schema: The schema, as an SQL identifier.
-        careful: False to take it that nothing was written before; when it was, the statement fails
-            with a unique violation and has to be repeated with care.
+        careful: False to assume that nothing was written before; if something was, the statement fails
+            with a unique violation and has to be repeated carefully.
     """
     count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 2
     parameters = ", ".join(f"${n}" for n in range(1, count + 1))
@@ -38,10 +38,10 @@ def append_statement(schema: str, *, careful: bool = True) -> str:
 
 
 def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
-    """Returns one array per column, of the streams, commands, events and snapshots.
+    """Return one array per column, of the streams, commands, events and snapshots.
 
-    Each column of each row costs a microsecond to encode, so a row carries only what its stream or
-    its command does not say already.
+    Each column of each row takes a microsecond to encode, so a row has only what its stream or its command
+    does not say already.
     """
     return [
         *columns([(*stream.key, stream.expected_version) for stream in streams], _STREAM_COLUMNS),
@@ -54,7 +54,7 @@ def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:
 
 
 def append_result(streams: Sequence[StreamAppend], row: Mapping[str, Any]) -> AppendResult:
-    """Returns the outcomes of an append, given the function's reply."""
+    """Return the outcomes of an append, given the function's reply."""
     position: int = row["base"]
     versions = dict(zip(row["failed_group"] or (), row["failed_version"] or (), strict=True))
     duplicates = _duplicates(row) if versions else {}
@@ -118,12 +118,12 @@ def _event_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
 
 def _snapshot_rows(streams: Sequence[StreamAppend]) -> Iterator[tuple[Any, ...]]:
     for group, stream in enumerate(streams, 1):
-        kept = stream.snapshot
-        if kept is not None:
-            yield (group, kept.version, kept.state_version, kept.state)
+        snapshot = stream.snapshot
+        if snapshot is not None:
+            yield (group, snapshot.version, snapshot.state_version, snapshot.state)
 
 
 def _duplicates(row: Mapping[str, Any]) -> dict[int, StoredCommand]:
     columns = ("d_command", "d_id", "d_fingerprint", "d_outcome", "d_position", "d_workflow")
-    found = zip(*(row[column] or () for column in columns), strict=True)
-    return {number: StoredCommand(*values) for number, *values in found}
+    rows = zip(*(row[column] or () for column in columns), strict=True)
+    return {number: StoredCommand(*values) for number, *values in rows}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from intent.store.postgres.connections import open_pool, storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entries
 from intent.store.postgres.wakeups import WakeUps
 from intent.store.roles import RoleNames, quoted
+from intent.waiting import now
 
 __all__ = ["PostgresEventStore"]
 
@@ -30,27 +30,27 @@ _EVERYTHING: Final = LogFilter()
 _NEWEST: Final = "append_0005"
 """A function of the newest revision that this adapter calls."""
 _CAREFUL: Final = 0.2
-"""Seconds for which appends look first, after one has met what was written before."""
+"""Seconds for which appends look first, after one has met a stream or command written before."""
 
 
 class PostgresEventStore:
-    """Keeps the log of one context in its schema; fulfils `intent.store.event_store.EventStore`.
+    """The log of one context in its schema; implements `intent.store.event_store.EventStore`.
 
     All access goes through functions of the schema, each in one round trip. Open it with `open`.
 
     Args:
         pool: Connections of the service role.
-        dsn: Where to listen for appends of other processes.
+        dsn: The address at which to listen for appends of other processes.
         schema: The context's schema.
 
     Attributes:
-        pool: The connections, for what else the process does in the schema.
+        pool: The connections, for the other work of the process in the schema.
         wake_ups: Wakes readers, in this process and in others.
     """
 
     def __init__(self, pool: Any, dsn: str, schema: str) -> None:
         self.pool = pool
-        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._look)
+        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position)
         own = quoted(schema)
         self._append = append_statement(own, careful=False)
         self._append_carefully = append_statement(own)
@@ -66,17 +66,17 @@ class PostgresEventStore:
     async def open(
         cls, dsn: str, context: str, *, connections: int = 4, statement_timeout: float = 10.0
     ) -> PostgresEventStore:
-        """Connects.
+        """Connect to the schema of a context.
 
         Args:
-            dsn: Connects as the context's service role.
+            dsn: The address, with the context's service role.
             context: The context.
-            connections: How many connections at most; one more listens.
+            connections: The most connections; one more listens.
             statement_timeout: Seconds that one call may take.
 
         Raises:
-            ConfigurationError: The server does not answer or does not let the role in, or the
-                schema is not migrated.
+            ConfigurationError: The server does not answer, refuses the role, or the schema is not
+                migrated.
         """
         names = RoleNames.of(context)
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
@@ -86,7 +86,7 @@ class PostgresEventStore:
         return store
 
     async def close(self) -> None:
-        """Closes the connections; calls under way fail."""
+        """Close the connections; calls that are under way fail."""
         await self.wake_ups.stop()
         self.pool.terminate()
 
@@ -102,16 +102,15 @@ class PostgresEventStore:
         return result
 
     async def _written(self, arguments: Sequence[Any]) -> Any:
-        """Appends as if nothing stood in the way; when something does, with care, for a while.
+        """Append without looking first; after a failure, look first for a while.
 
-        What goes wrong costs a rolled back transaction, so a contested log is not tried again at once.
+        A failure costs a transaction that is rolled back, so a contested log is not tried so again at once.
         """
-        clock = asyncio.get_running_loop().time
-        if clock() >= self._careful_until:
+        if now() >= self._careful_until:
             try:
                 return await self.pool.fetchrow(self._append, *arguments)
             except asyncpg.UniqueViolationError:
-                self._careful_until = clock() + _CAREFUL
+                self._careful_until = now() + _CAREFUL
         return await self.pool.fetchrow(self._append_carefully, *arguments)
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
@@ -164,16 +163,16 @@ class PostgresEventStore:
 
     async def position(self) -> int:
         """See `EventStore.position`."""
-        position = await self._look()
+        position = await self._read_position()
         self.wake_ups.heard(position)
         return position
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """See `EventStore.wait_beyond`."""
-        heard = await self.wake_ups.wait_beyond(position, timeout)
-        return heard if heard > position else await self.position()
+        known = await self.wake_ups.wait_beyond(position, timeout)
+        return known if known > position else await self.position()
 
-    async def _look(self) -> int:
+    async def _read_position(self) -> int:
         with unavailable():
             position: int = await self.pool.fetchval(self._position)
         return position

@@ -1,9 +1,9 @@
 """Functions whose rows keep their shape, so that columns can be added while processes run.
 
 A function that returns the rows of a table as they are breaks every process that calls it once the
-table has another column. So each shape of an entry of the log has a view, and the functions that
-return entries are made once for each: under their old names in the first shape, and with the number
-of a later revision in the shape that it adds. The old ones stay until a revision drops them.
+table has another column. So each shape of an entry of the log has a view, and the functions that return
+entries are created once for each shape: under their old names for the first, and with the number of a
+later revision for the shape that it adds. The old ones stay until a revision drops them.
 
 Revision ID: 0004
 """
@@ -30,7 +30,7 @@ COLUMNS: Final = (
 
 
 def upgrade() -> None:
-    """Make the functions that return entries anew, in the same shape, which is fixed from now on."""
+    """Create the functions that return entries again, in the same shape, which is fixed from now on."""
     for function in READING:
         run_script("drop function {schema}.{function}", function=function)
     make_entries("0001", COLUMNS)
@@ -39,11 +39,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: running processes call the functions."""
-    raise NotImplementedError("the event store is not taken back; restore a backup instead")
+    raise NotImplementedError("the event store cannot be downgraded; restore a backup instead")
 
 
 def make_entries(shape: str, columns: str) -> None:
-    """Make the view of the log's entries in one shape; a role sees the rows that it sees of the log."""
+    """Create the view of the log's entries in one shape; a role sees the rows that it sees of the log."""
     run_script(
         "create view {schema}.entries_{shape} with (security_invoker = true) as"
         " select {columns} from {schema}.events;"
@@ -54,7 +54,7 @@ def make_entries(shape: str, columns: str) -> None:
 
 
 def make_functions(script: str, functions: Iterable[str], *, suffix: str, shape: str) -> None:
-    """Make functions for the service, owned by the role of the log.
+    """Create functions for the service, owned by the role of the log.
 
     Args:
         script: The statements that create them.

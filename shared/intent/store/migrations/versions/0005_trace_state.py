@@ -16,9 +16,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, and the functions that write and read it beside those that know nothing of it."""
+    """Add the column, and functions that write and read it beside those that do not know it."""
     shapes = importlib.import_module("intent.store.migrations.versions.0004_fixed_shapes")
-    # Everybody waits behind this while somebody else holds the log, so it gives up soon.
+    # Every other session waits behind this one while it waits for the log's lock, so it gives up soon.
     run_script(
         "set local lock_timeout = '5s';"
         "alter table {schema}.events add column tracestate text not null default ''"
@@ -29,5 +29,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: the column may hold what nothing else does."""
-    raise NotImplementedError("the log is not taken back; restore a backup instead")
+    """Refuse: the column may hold the only copy of its values."""
+    raise NotImplementedError("the log cannot be downgraded; restore a backup instead")

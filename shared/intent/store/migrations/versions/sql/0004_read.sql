@@ -1,8 +1,8 @@
--- The functions that return entries of the log, made once for each shape of an entry that a process may
+-- The functions that return entries of the log, created once for each shape of an entry that a process may
 -- still ask for; those of the releases before this revision have names without a suffix.
 
--- Reads on from a position; a null does not narrow. Each branch is put so that only the index that
--- serves it gives its order: the planner may know nothing of the table yet.
+-- Reads from a position on; a null does not narrow. Each branch is written so that only the index that
+-- serves it gives its order: the planner may have no statistics of the table yet.
 create function {schema}.read_log{suffix}(
     after bigint, up_to integer, only_tenant text, only_types text[], only_aggregate_type text,
     only_aggregate_id text, only_correlation text
@@ -72,7 +72,7 @@ begin
         order by e.version limit up_to;
 end $$;
 
--- Reads the events of some partitions in a part of the log, at most so many.
+-- Reads the events of some partitions in a range of the log, up to a limit.
 create function {schema}.consumer_read{suffix}(
     after bigint, up_to bigint, most integer, only_tenant text, only_types text[], total integer,
     partitions integer[]

@@ -1,7 +1,7 @@
 -- Appends a batch. Arrays with the prefix g_ have an element for each stream, c_ for each command,
 -- e_ for each event and s_ for each snapshot; c_group, e_command and s_group say to which stream or
--- command it belongs, by its number from 1 up; g_silent numbers the streams without events. Commands
--- and events are in order. c_tracestate is empty when no command has one.
+-- command it belongs, by its number from 1 up; g_silent has the numbers of the streams without events.
+-- Commands and events are in order. c_tracestate is empty when no command has one.
 create function {schema}.append{suffix}(
     g_tenant text[], g_type text[], g_id text[], g_expected bigint[],
     c_group integer[], c_id uuid[], c_fingerprint bytea[], c_outcome bytea[], c_events integer[],
@@ -29,9 +29,9 @@ begin
     update head set position = position + given returning position - given into strict base;
     stamp := clock_timestamp();
 
-    -- Unless it is to be careful, nothing is looked up that a unique index tells anyway, by refusing the whole
-    -- call: that a command was written before, or that a stream has gone on since. What no index tells is
-    -- a stream that is not as far as expected, and one that has gone on though no event is added to it.
+    -- Unless it is to be careful, nothing is looked up that a unique index detects anyway, by refusing the
+    -- whole call: that a command was written before, or that a stream has moved on since. No index detects
+    -- a stream that is behind what is expected, or one that has moved on while no event is added to it.
     if careful or exists (
         select from (
             select * from unnest(g_tenant, g_type, g_id, g_expected) g (tenant, type, id, expected)
