@@ -20,6 +20,8 @@ from intent.errors import (
     Unavailable,
     VersionConflict,
 )
+from intent.model import IntendedCommand
+from intent.origin import NO_TRACE, Origin, TraceContext
 from intent_contracts.intent.v1 import CommandResult, CommandStatus
 from intent_contracts.orders.v1 import ChangeLine, Reason
 
@@ -82,6 +84,20 @@ async def test_one_connection_serves_many_tenants(orders: Served) -> None:
     await globex.execute(place())
     callers = [(request.origin.tenant, request.origin.actor) for request in orders.router.requests]
     assert callers == [("acme", "dev"), ("globex", "user:bob")]
+
+
+TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
+OTHER = TraceContext("00-" + "a" * 32 + "-" + "b" * 16 + "-01", "congo=1")
+
+
+@pytest.mark.parametrize(("own", "expected"), [(NO_TRACE, TRACE), (OTHER, OTHER)], ids=["none", "its own"])
+async def test_a_command_that_follows_from_an_event_keeps_its_origin(
+    orders: Served, own: TraceContext, expected: TraceContext
+) -> None:
+    client = orders.client("acme", traceparent=lambda: own.parent, tracestate=lambda: own.state)
+    origin = Origin("globex", uuid4(), "story", "the-event", "consumer:shipping.known-orders", TRACE)
+    await client.send(IntendedCommand(place(), origin))
+    assert orders.router.requests[0].origin == origin._replace(trace=expected)
 
 
 class Refusing:

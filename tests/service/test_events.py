@@ -13,6 +13,7 @@ from intent.service import ServiceSettings
 from intent_contracts.intent.v1 import EventFilter, RecordedEvent, SubscribeRequest, SubscribeResponse
 from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced
 
+from ..store.builders import command, event, key, to
 from .support import Counting, Follower, Served, place, reached, served
 
 SUBSCRIBE = "/intent.v1.Events/Subscribe"
@@ -46,6 +47,16 @@ async def test_events_arrive_in_order_with_their_metadata(orders: Served) -> Non
     assert (placed.actor, placed.event_id) == ("user:ann", result.events[0].event_id)
     assert OrderPlaced.FromString(placed.data).lines[0].quantity == 2
     assert confirmed.type == "orders.v1.OrderConfirmed"
+
+
+async def test_an_old_event_comes_at_its_current_version(orders: Served) -> None:
+    old = OrderPlaced(customer_id="ann").SerializeToString()
+    await orders.store.append([to(key("o-1"), 0, command([event(old, schema_version=1)]))])
+    client = orders.client()
+    (followed,) = [event async for event in client.events(follow=False)]
+    (read,) = (await client.read_stream("Order", "o-1")).events
+    assert followed == read
+    assert (read.schema_version, OrderPlaced.FromString(read.data).currency) == (2, "EUR")
 
 
 async def test_a_subscription_sees_only_its_own_tenant(orders: Served) -> None:
