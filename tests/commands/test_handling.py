@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from intent.commands import AggregateCache, CommandHandling, Handled
 from intent.commands.new_aggregate_guess import NewAggregateGuess
 from intent.contracts import Registry
-from intent.errors import StoreUnavailable
+from intent.errors import Rejected, StoreUnavailable
 from intent.model import BoundContext, handles
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import AppendResult, Conflict, Loaded, StreamAppend
@@ -45,10 +45,10 @@ def envelope(
 
 def shown(handled: Handled) -> list[str]:
     """Return ``v<version>`` or the reason of each outcome."""
-    return [_told(outcome) for outcome in handled.outcomes]
+    return [_shown(outcome) for outcome in handled.outcomes]
 
 
-def _told(outcome: CommandOutcome) -> str:
+def _shown(outcome: CommandOutcome) -> str:
     if outcome.HasField("result"):
         return f"v{outcome.result.version}" + ("*" if outcome.result.duplicate else "")
     return outcome.failure.reason + ("*" if outcome.failure.duplicate else "")
@@ -365,3 +365,22 @@ async def test_a_long_stream_is_loaded_from_its_snapshot(
     assert len(loaded.events) == 51
     cold = CommandHandling(context, store, AggregateCache())
     assert shown(await cold.handle([envelope(ConfirmOrder(order_id="o-1"))])) == ["v252"]
+
+
+class _Verbose(Order):
+    """An order that explains at length why it is not confirmed."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        raise Rejected("ORDER_NOT_OPEN", "because " * 500_000, metadata={"why": "x" * 3_000_000})
+
+
+async def test_a_rejection_at_any_length_leaves_a_small_outcome(store: MemoryEventStore) -> None:
+    verbose = dataclasses.replace(orders, aggregates=[_Verbose]).bind(Registry.load())
+    handling = CommandHandling(verbose, store, AggregateCache())
+    handled = await handling.handle([envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))])
+    assert shown(handled) == ["v1", "ORDER_NOT_OPEN"]
+    assert handled.outcomes[1].failure.message.startswith("because because")
+    assert handled.outcomes[1].ByteSize() < 32 * 1024

@@ -153,13 +153,17 @@ class Odd(Order):
         self.state.total.minor_units = self.version * 10 + event.quantity
 
 
-@pytest.fixture(scope="module")
-def odd() -> AggregateType:
+def _bound(cls: type[Order]) -> AggregateType:
     problems = Problems()
-    kind = bind_aggregate("orders", Odd, ORDERS, Upcasters([], ORDERS), problems)
+    kind = bind_aggregate("orders", cls, ORDERS, Upcasters([], ORDERS), problems)
     problems.refuse()
     assert kind is not None
     return kind
+
+
+@pytest.fixture(scope="module")
+def odd() -> AggregateType:
+    return _bound(Odd)
 
 
 def test_a_handler_may_return_several_events_which_apply_in_order(odd: AggregateType) -> None:
@@ -190,6 +194,47 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_applied(
         odd.decide(aggregate, command, METADATA)
     assert raised.value.reason == reason
     assert (aggregate.version, aggregate.state) == (0, OrderState())
+
+
+class Copious(Order):
+    """Records more than one command may."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> Sequence[LineChanged]:  # type: ignore[override]
+        return [LineChanged(quantity=1)] * 1001
+
+    @handles
+    def cancel(self, command: CancelOrder) -> Sequence[OrderCancelled]:  # type: ignore[override]
+        return [OrderCancelled(reason="x" * (MESSAGE_LIMIT - 10))] * 5
+
+    @handles
+    def change_line(self, command: ChangeLine) -> Sequence[LineChanged]:  # type: ignore[override]
+        return [LineChanged(quantity=1)] * 1000
+
+
+@pytest.mark.parametrize(
+    ("command", "reason", "message"),
+    [
+        (CONFIRM, "EVENTS_TOO_MANY", "more than 1000 events; let several commands record them"),
+        (CancelOrder(order_id="o-1"), "EVENTS_TOO_LARGE", "at most 1048576 are allowed"),
+    ],
+)
+def test_a_command_that_would_record_too_much_is_refused_before_anything_is_applied(
+    command: Message, reason: str, message: str
+) -> None:
+    kind = _bound(Copious)
+    aggregate = kind.new("acme", "o-1")
+    with pytest.raises(Rejected, match=message) as raised:
+        kind.decide(aggregate, command, METADATA)
+    assert raised.value.reason == reason
+    assert (aggregate.version, aggregate.state) == (0, OrderState())
+
+
+def test_a_command_may_record_a_thousand_events() -> None:
+    kind = _bound(Copious)
+    assert len(kind.decide(kind.new("acme", "o-1"), CHANGE, METADATA)) == 1000
 
 
 def test_a_defect_in_a_handler_is_raised(odd: AggregateType) -> None:

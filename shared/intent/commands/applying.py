@@ -5,7 +5,7 @@ from __future__ import annotations
 from intent_contracts.intent.v1 import ApplyRequest, CommandOutcome
 
 from intent.commands import outcomes
-from intent.contracts import parse
+from intent.contracts import parse, require_recordable
 from intent.errors import CommandError, InvalidCommand, VersionConflict
 from intent.model import BoundContext, DecidedEvent
 from intent.origin import Origin
@@ -70,6 +70,7 @@ def _checked(context: BoundContext, request: ApplyRequest) -> list[DecidedEvent]
             )
         parse(contract.message, event.data)
         decided.append(DecidedEvent(event.type, contract.version, event.data))
+    require_recordable(len(decided), sum(len(event.data) for event in decided))
     return decided
 
 

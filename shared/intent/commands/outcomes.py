@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef
+from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef, Failure
 
 from intent.errors import CommandError, CommandIdReused, HandlerFailed, Unavailable, failure_of
 from intent.ids import new_id
@@ -26,6 +27,11 @@ __all__ = [
     "restored",
     "with_position",
 ]
+
+
+_FAILURE_BYTES: Final = 32 * 1024
+_REASON_LENGTH: Final = 200
+_MESSAGE_LENGTH: Final = 4000
 
 
 def fingerprint(type_name: str, data: bytes) -> bytes:
@@ -65,7 +71,20 @@ def applied(
 
 def failed(tenant: str, command_id: str, error: CommandError) -> CommandOutcome:
     """Return the outcome of a command that had no effect."""
-    return CommandOutcome(command_id=command_id, tenant_id=tenant, failure=failure_of(error))
+    failure = failure_of(error)
+    if failure.ByteSize() > _FAILURE_BYTES:
+        _shorten(failure)
+    return CommandOutcome(command_id=command_id, tenant_id=tenant, failure=failure)
+
+
+def _shorten(failure: Failure) -> None:
+    """Cut a failure down: handlers may put as much as they like into it, but batches travel in results."""
+    failure.reason = failure.reason[:_REASON_LENGTH]
+    failure.message = failure.message[:_MESSAGE_LENGTH]
+    while failure.violations and failure.ByteSize() > _FAILURE_BYTES:
+        del failure.violations[-1]
+    if failure.ByteSize() > _FAILURE_BYTES:
+        failure.metadata.clear()
 
 
 def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:

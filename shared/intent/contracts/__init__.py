@@ -18,10 +18,17 @@ from intent.contracts.options import snake_case
 from intent.contracts.problems import Problem, Problems
 from intent.contracts.reasons import PLATFORM_REASONS
 from intent.contracts.registry import Registry
-from intent.contracts.validation import MESSAGE_LIMIT, parse, validate
+from intent.contracts.validation import (
+    COMMAND_EVENTS_LIMIT,
+    MESSAGE_LIMIT,
+    parse,
+    require_recordable,
+    validate,
+)
 
 __all__ = [
     "ANY_CALLER",
+    "COMMAND_EVENTS_LIMIT",
     "MESSAGE_LIMIT",
     "PLATFORM_REASONS",
     "AnyContract",
@@ -35,6 +42,7 @@ __all__ = [
     "SagaContract",
     "StateContract",
     "parse",
+    "require_recordable",
     "snake_case",
     "validate",
 ]

@@ -13,6 +13,8 @@ PLATFORM_REASONS = frozenset(
         "CALL_ENDED",
         "COMMAND_ID_REUSED",
         "CONTRACT_VIOLATED",
+        "EVENTS_TOO_LARGE",
+        "EVENTS_TOO_MANY",
         "EVENT_TOO_LARGE",
         "INTERNAL",
         "MALFORMED_MESSAGE",

@@ -13,12 +13,27 @@ from google.protobuf.message import DecodeError, Message
 
 from intent.contracts.contract import AnyContract
 from intent.contracts.options import id_fields
-from intent.errors import InvalidCommand, Violation
+from intent.errors import InvalidCommand, Rejected, Violation
 
-__all__ = ["MESSAGE_LIMIT", "VIOLATIONS_LIMIT", "parse", "too_large", "validate"]
+__all__ = [
+    "COMMAND_EVENTS_BYTES",
+    "COMMAND_EVENTS_LIMIT",
+    "MESSAGE_LIMIT",
+    "VIOLATIONS_LIMIT",
+    "parse",
+    "require_recordable",
+    "too_large",
+    "validate",
+]
 
 MESSAGE_LIMIT = 256 * 1024
 """The most bytes that one message may have."""
+
+COMMAND_EVENTS_LIMIT = 1000
+"""The most events that one command may record."""
+
+COMMAND_EVENTS_BYTES = 1024 * 1024
+"""The most bytes that the events of one command may have together."""
 
 VIOLATIONS_LIMIT = 100
 """The most violations that are reported of one message."""
@@ -72,6 +87,31 @@ def too_large(message: Message, size: int, limit: int) -> InvalidCommand:
         f"{name} has {size} bytes, at most {limit} are allowed",
         metadata={"size": str(size), "limit": str(limit)},
     )
+
+
+def require_recordable(events: int, size: int) -> None:
+    """Check that one command may record as many events.
+
+    Args:
+        events: How many it would record.
+        size: The bytes that they have together.
+
+    Raises:
+        Rejected: There are too many (EVENTS_TOO_MANY), or they are too large together (EVENTS_TOO_LARGE).
+    """
+    if events > COMMAND_EVENTS_LIMIT:
+        raise Rejected(
+            "EVENTS_TOO_MANY",
+            f"it would record more than {COMMAND_EVENTS_LIMIT} events; let several commands record them",
+            metadata={"limit": str(COMMAND_EVENTS_LIMIT)},
+        )
+    if size > COMMAND_EVENTS_BYTES:
+        raise Rejected(
+            "EVENTS_TOO_LARGE",
+            f"it would record {events} events of {size} bytes together, at most {COMMAND_EVENTS_BYTES} are "
+            "allowed; let several commands record them",
+            metadata={"size": str(size), "limit": str(COMMAND_EVENTS_BYTES)},
+        )
 
 
 def _rule_violations(message: Message) -> list[Violation]:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
-from intent.contracts import MESSAGE_LIMIT, Registry, StateContract
+from intent.contracts import (
+    COMMAND_EVENTS_LIMIT,
+    MESSAGE_LIMIT,
+    Registry,
+    StateContract,
+    require_recordable,
+)
 from intent.errors import HandlerFailed, Rejected, SnapshotUnusable, StoreError
 from intent.model.aggregate import Aggregate
 from intent.model.handlers import Method
@@ -123,7 +130,7 @@ class AggregateType:
         When the handler raises, nothing is applied.
 
         Raises:
-            Rejected: A business rule rejected the command, or an event is too large.
+            Rejected: A business rule rejected the command, or it would record too much.
             AggregateNotFound: The command addresses an aggregate that does not exist.
             HandlerFailed: There is no handler, or it returned something other than events of the aggregate.
         """
@@ -139,8 +146,12 @@ class AggregateType:
             aggregate._command = None
         if produced is None:
             return []
-        events = (produced,) if isinstance(produced, Message) else tuple(produced)
+        if isinstance(produced, Message):
+            events: tuple[Message, ...] = (produced,)
+        else:
+            events = tuple(islice(produced, COMMAND_EVENTS_LIMIT + 1))
         decided = [self.encode(event) for event in events]
+        require_recordable(len(decided), sum(len(event.data) for event in decided))
         for event in events:
             self._apply(aggregate, event)
         return decided
