@@ -300,7 +300,7 @@ async def test_one_that_is_stuck_waits_for_an_operator(contexts: Contexts) -> No
     await contexts.deliver(order, saga_examples.AUTHORIZED)
     report = await contexts.reaches(handle, SagaStatus.SAGA_STATUS_STUCK)
     assert [step.reason for step in report.steps if step.name.endswith("CancelPayment")] == ["BROKEN"]
-    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(reason="mended"))
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(reason="fixed"))
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPENSATED
     await replay(handle)
 
