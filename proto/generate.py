@@ -15,6 +15,8 @@ with an enumeration ``Reason`` of them.
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 import re
 import shutil
 import sys
@@ -23,7 +25,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from google import protobuf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import FileDescriptor
 from grpc_tools import protoc
 
 HERE = Path(__file__).resolve().parent
@@ -56,13 +60,18 @@ def validate_file() -> descriptor_pb2.FileDescriptorProto:
     return descriptor_pb2.FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
 
 
+def _well_known_types() -> Iterator[FileDescriptor]:
+    """Yield the files that protobuf ships, e.g. ``google/protobuf/struct.proto``."""
+    for module in sorted(module.name for module in pkgutil.iter_modules(protobuf.__path__)):
+        if module.endswith("_pb2"):
+            yield importlib.import_module(f"{protobuf.__name__}.{module}").DESCRIPTOR
+
+
 def _dependencies(folder: Path) -> Path:
     """Write the descriptors of the files that contracts import from elsewhere; return the path."""
-    from google.protobuf import any_pb2, duration_pb2, field_mask_pb2, timestamp_pb2
-
     files = descriptor_pb2.FileDescriptorSet()
-    for module in (descriptor_pb2, any_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
-        module.DESCRIPTOR.CopyToProto(files.file.add())
+    for file in _well_known_types():
+        file.CopyToProto(files.file.add())
     files.file.append(validate_file())
     path = folder / "dependencies.binpb"
     path.write_bytes(files.SerializeToString())
