@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent.cli.examples import example
 from intent.cli.exits import UsageError
-from intent.cli.messages import find_type, message_of, to_dict
+from intent.cli.messages import find_type, message_of
+from intent.cli.plain import to_dict
 from intent_contracts.orders.v1 import ListOrders, OrderStatus, OrderView, PlaceOrder
 
 from .running import ORDER

@@ -86,6 +86,9 @@ def built(*protos: Proto) -> list[FileDescriptor]:
     _add(pool, results_pb2.DESCRIPTOR)
     _add(pool, validate_pb2.DESCRIPTOR)
     for proto in protos:
+        for dependency in proto.file.dependency:
+            if dependency.startswith("google/"):
+                _add(pool, descriptor_pool.Default().FindFileByName(dependency))
         pool.Add(proto.file)
     return [pool.FindFileByName(proto.file.name) for proto in protos]
 

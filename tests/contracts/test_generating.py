@@ -41,7 +41,8 @@ message Noted {
 FIELDS = {"struct": {"a": [1, None]}, "text": "", "numbers": ["7"], "value": "v", "empty": {}}
 READ = """
 import json, sys
-from intent.cli.messages import message_of, to_dict
+from intent.cli.messages import message_of
+from intent.cli.plain import to_dict
 from intent_contracts.probe.v1 import Noted
 print(json.dumps(to_dict(message_of(Noted, sys.argv[1]))))
 """

@@ -72,3 +72,19 @@ def test_a_line_for_people_has_level_message_and_ids(call: None) -> None:
     assert "warning slow" in line
     assert "tenant=acme" in line
     assert "\x1b" not in line
+
+
+HIDDEN = "a\nb\x1b[2J\x9b31m\u2028\u202e\ud800 \x7f"
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter(colour=False)])
+def test_a_line_is_one_line_whatever_it_quotes(formatter: logging.Formatter) -> None:
+    line = formatter.format(_record(HIDDEN, user=HIDDEN))
+    assert len(line.splitlines()) == 1
+    line.encode()
+    assert not set(line) & set("\x1b\x9b\x7f\u202e\u2028")
+    assert r"a\nb\u001b[2J\u009b31m\u2028\u202e\ud800 \u007f" in line
+
+
+def test_an_escaped_line_means_what_was_logged() -> None:
+    assert json.loads(JsonFormatter().format(_record(HIDDEN)))["message"] == HIDDEN

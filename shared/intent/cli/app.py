@@ -5,6 +5,7 @@ Commands import what they need when they run, so that ``--help`` answers at once
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -29,7 +30,8 @@ from intent.cli.commands import (
     serve,
     trace,
 )
-from intent.cli.exits import Exit, exit_of, print_error
+from intent.cli.exits import Exit, UsageError, error_lines, exit_of
+from intent.cli.output import echo, prepare_streams
 
 __all__ = ["app", "main", "run"]
 
@@ -53,8 +55,11 @@ HELP = """Intent: event-sourced, multi-tenant back ends on gRPC, Temporal and Po
     3  settings, contracts, a port or a program must be fixed
     4  a service does not answer
     5  something failed
+    6  what is shown is incomplete: a context gave no answer, or there is more
   130  interrupted
+  141  what reads the output has gone, as after | head
 """
+
 
 app = typer.Typer(
     name="intent",
@@ -72,7 +77,7 @@ def _version(value: bool) -> None:
     if value:
         from importlib.metadata import version
 
-        typer.echo(f"intent {version('intent')}")
+        echo(f"intent {version('intent')}")
         raise typer.Exit
 
 
@@ -111,13 +116,35 @@ for module in (
 def main() -> NoReturn:
     """Run the command line and end the process with one of the codes of `Exit`."""
     try:
+        _read_arguments_as_utf8()
         app()
     except Exception as error:
         if _options["debug"]:
             raise
-        print_error(error)
-        sys.exit(exit_of(error))
+        _end(error)
     sys.exit(Exit.DONE)
+
+
+def _end(error: Exception) -> NoReturn:
+    try:
+        for line in error_lines(error):
+            echo(line, err=True)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    sys.exit(exit_of(error))
+
+
+def _read_arguments_as_utf8() -> None:
+    """Read the arguments as UTF-8, whatever the locale says.
+
+    Raises:
+        UsageError: One is not UTF-8.
+    """
+    for index, argument in enumerate(sys.argv):
+        try:
+            sys.argv[index] = os.fsencode(argument).decode()
+        except UnicodeError:
+            raise UsageError(f"argument {index} is not UTF-8: {argument}") from None
 
 
 def run() -> NoReturn:
@@ -126,12 +153,14 @@ def run() -> NoReturn:
     The threads of Temporal's SDK outlive its clients. One that wakes while the interpreter shuts down
     aborts the process and loses the exit code, so a process with that SDK skips the shutdown.
     """
+    prepare_streams()
     try:
         main()
     except SystemExit as end:
         if "temporalio.bridge" not in sys.modules:
             raise
         logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, AttributeError):
+                stream.flush()
         os._exit(end.code if isinstance(end.code, int) else Exit.FAILED)

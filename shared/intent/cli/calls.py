@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-import typer
-
 from intent.cli.options import CallOptions
+from intent.cli.output import echo
 
 if TYPE_CHECKING:
     from intent.client import IntentClient
@@ -80,4 +79,4 @@ def with_clients(
 def print_missing(missing: Mapping[str, str]) -> None:
     """Print to standard error which contexts are not shown, and why."""
     for context, why in missing.items():
-        typer.echo(f"{context} is not shown: {why}", err=True)
+        echo(f"{context} is not shown: {why}", err=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["Exit", "UsageError", "exit_of", "print_error"]
+__all__ = ["Exit", "UsageError", "error_lines", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -24,8 +23,12 @@ class Exit(IntEnum):
     """A service does not answer."""
     FAILED = 5
     """Something failed."""
+    INCOMPLETE = 6
+    """What is shown is not all: a context gave no answer, or there is more."""
     INTERRUPTED = 130
     """Ctrl-C ended the command."""
+    NOT_READ = 141
+    """What reads the output has gone, as after ``| head``."""
 
 
 class UsageError(Exception):
@@ -47,21 +50,19 @@ def exit_of(error: BaseException) -> Exit:
     return next((code for kinds, code in codes if isinstance(cause, kinds)), Exit.FAILED)
 
 
-def print_error(error: BaseException) -> None:
-    """Print to standard error what went wrong: a sentence, and for a command its details."""
-    for line in _lines(_first(error)):
-        sys.stderr.write(f"{line}\n")
-
-
-def _lines(error: BaseException) -> Iterator[str]:
+def error_lines(error: BaseException) -> Iterator[str]:
+    """Yield what to print of an error: a sentence, and for a command its details."""
     from intent.errors import CommandError, IntentError
 
+    error = _first(error)
     if isinstance(error, CommandError):
         yield f"{error.reason}: {error.message}"
         for violation in error.violations:
             yield f"  {violation.field or 'message'}: {violation.description}"
     elif isinstance(error, IntentError | UsageError):
         yield str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        yield f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error).strip().splitlines()
         yield f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -7,9 +7,9 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepKind, SagaStepStatus
-from rich.console import Console
-from rich.markup import escape
 from rich.tree import Tree
+
+from intent.cli.output import markup, open_console
 
 __all__ = [
     "format_duration",
@@ -72,7 +72,7 @@ def seconds_between(begin: Timestamp, end: Timestamp) -> float:
 
 def print_tree(tree: Tree) -> None:
     """Print a tree: in a terminal wrapped at its width, else with whole lines, for programs."""
-    console = Console(highlight=False)
+    console = open_console(highlight=False)
     if not console.is_terminal:
         console.width = _NO_WRAP
     console.print(tree)
@@ -87,20 +87,20 @@ def saga_line(response: GetSagaResponse) -> str:
     """Return a saga in one line: its type and correlation, its status and why it failed."""
     info, report = response.saga, response.report
     why = ": ".join(filter(None, (report.failure_reason, report.failure_detail)))
-    name = f"[bold magenta]{escape(info.type.rpartition('.')[2])} {escape(info.correlation)}[/bold magenta]"
-    return f"{name} {status_text(info.status)}" + (f" [dim]({escape(why)})[/dim]" if why else "")
+    name = f"[bold magenta]{markup(info.type.rpartition('.')[2])} {markup(info.correlation)}[/bold magenta]"
+    return f"{name} {status_text(info.status)}" + (f" [dim]({markup(why)})[/dim]" if why else "")
 
 
 def step_line(step: SagaStep) -> str:
     """Return a step in one line: its path, what it does, its status and the reason for it."""
     status = _coloured(SagaStepStatus.Name(step.status).removeprefix("SAGA_STEP_STATUS_"))
-    parts = [f"[dim]{escape(step.path)}[/dim] {_what(step)} {status}"]
+    parts = [f"[dim]{markup(step.path)}[/dim] {_what(step)} {status}"]
     if step.HasField("ended_at") and step.HasField("started_at"):
         parts.append(f"in {format_duration(seconds_between(step.started_at, step.ended_at))}")
     if step.attempts > 1:
         parts.append(f"tried {step.attempts} times")
     why = ": ".join(filter(None, (step.reason, step.detail)))
-    return ", ".join(parts) + (f" [dim]({escape(why)})[/dim]" if why else "")
+    return ", ".join(parts) + (f" [dim]({markup(why)})[/dim]" if why else "")
 
 
 def _what(step: SagaStep) -> str:
@@ -109,7 +109,7 @@ def _what(step: SagaStep) -> str:
     names = step.name.split(", ")
     if step.kind == SagaStepKind.SAGA_STEP_KIND_EVENT:
         names = [name.rpartition(".")[2] for name in names]
-    return f"{verb}[bold]{escape(' or '.join(names))}[/bold]"
+    return f"{verb}[bold]{markup(' or '.join(names))}[/bold]"
 
 
 def _coloured(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Read messages from JSON and write them as JSON, with errors that say what to fix."""
+"""Read messages from JSON, with errors that say what to fix."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import IO, Any, Final, TypeVar, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from intent.cli.exits import UsageError
+from intent.cli.plain import is_map
 
-if TYPE_CHECKING:
-    from intent_contracts.intent.v1 import RecordedEvent
-
-    from intent.contracts import Registry
-
-__all__ = ["event_fields", "event_to_dict", "find_type", "message_of", "read_json", "to_dict", "to_json"]
+__all__ = ["find_type", "message_of", "read_json"]
 
 C = TypeVar("C")
 
 _TEXT: Final = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
 _REAL: Final = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
+_MOST_BYTES: Final = 64 << 20
+_MOST_LEVELS: Final = 100
+"""How deep messages may be nested, by protobuf itself."""
+_TOO_DEEP: Final = f"this is nested more than {_MOST_LEVELS} levels deep, which no message may be"
 
 
 def find_type(name: str, known: Mapping[str, C], kind: str) -> C:
@@ -54,20 +54,49 @@ def read_json(argument: str | None, file: Path | None) -> str:
     """Return the JSON that a command was given: as an argument, in a file, or on standard input.
 
     Raises:
-        UsageError: There is none or more than one, or the file cannot be read.
+        UsageError: There is none or more than one, or it cannot be read.
     """
     if argument is not None and file is not None:
         raise UsageError("give the JSON as an argument or with -f, not both")
     if argument is not None and argument != "-":
-        return argument
+        return _checked(argument, "the argument")
     if file is not None and str(file) != "-":
         try:
-            return file.read_text()
-        except OSError as error:
-            raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    if argument is None and file is None and sys.stdin.isatty():
+            with file.open("rb") as opened:
+                return _decoded(opened, str(file))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{file} cannot be read: {_why(error)}") from None
+    if sys.stdin is None or (argument is None and file is None and sys.stdin.isatty()):
         raise UsageError("give the JSON as an argument, with -f FILE, or on standard input")
-    return sys.stdin.read()
+    try:
+        return _decoded(getattr(sys.stdin, "buffer", sys.stdin), "standard input")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"standard input cannot be read: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _decoded(source: IO[Any], name: str) -> str:
+    """Return what a file contains, as text."""
+    content = source.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise UsageError(f"{name} is larger than {_MOST_BYTES >> 20} MiB, which no message may be")
+    if isinstance(content, bytes):
+        try:
+            content = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"{name} is not UTF-8: byte {error.start + 1} cannot be read; save it as UTF-8"
+            ) from None
+    return _checked(content, name)
+
+
+def _checked(text: str, name: str) -> str:
+    if not text.strip():
+        raise UsageError(f"{name} is empty; a message without fields is {{}}")
+    return text
 
 
 def message_of(kind: type[Message], text: str) -> Message:
@@ -77,44 +106,45 @@ def message_of(kind: type[Message], text: str) -> Message:
         UsageError: The text is not JSON, or does not fit; the message names every field that does not.
     """
     name = kind.DESCRIPTOR.full_name
-    try:
-        value = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"this is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
-        ) from None
+    value = _parsed(text)
     problems = list(_problems(value, cast("Descriptor", kind.DESCRIPTOR), ""))
     if problems:
         raise UsageError(f"this is not a valid {name}: " + "; ".join(problems))
     try:
         return json_format.ParseDict(value, kind())
-    except json_format.ParseError as error:
+    # Besides its own error, the parser lets those of the conversions through.
+    except (json_format.ParseError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
         raise UsageError(f"this is not a valid {name}: {error}") from None
 
 
-def to_dict(message: Message) -> dict[str, Any]:
-    """Return a message as plain values, with the contract's own field names."""
-    values: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return values
+def _parsed(text: str) -> Any:
+    """Return the value of JSON.
+
+    Raises:
+        UsageError: It is malformed, or nested deeper or with a longer number than any message.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"this is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise UsageError(_TOO_DEEP) from None
+    except ValueError:
+        raise UsageError("this is not JSON for a message: a number has more digits than any field") from None
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return value
+    raise UsageError(_TOO_DEEP)
 
 
-def to_json(message: Message) -> str:
-    """Return a message as indented JSON, with the contract's own field names."""
-    return json.dumps(to_dict(message), indent=2, ensure_ascii=False)
-
-
-def event_fields(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
-    """Return the fields of a recorded event; only its size if its type is not known."""
-    contract = registry.events.get(event.type)
-    if contract is None:
-        return {"bytes": len(event.data)}
-    return to_dict(contract.message.FromString(event.data))
-
-
-def event_to_dict(event: RecordedEvent, registry: Registry) -> dict[str, Any]:
-    """Return a recorded event as plain values, with its fields instead of their bytes."""
-    numbers = {"position": event.position, "version": event.version}
-    return {**to_dict(event), **numbers, "data": event_fields(event, registry)}
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _problems(value: Any, message: Descriptor, path: str) -> Iterator[str]:
@@ -141,7 +171,7 @@ def _unknown(path: str, name: str, fields: list[str], message: Descriptor) -> st
 
 
 def _field_problems(value: Any, field: FieldDescriptor, path: str) -> Iterator[str]:
-    if _is_map(field):
+    if is_map(field):
         if not isinstance(value, dict):
             yield f"{path} must be an object, not {_described(value)}"
     elif field.is_repeated:
@@ -189,11 +219,6 @@ def _is_number(value: Any, kind: type[int] | type[float]) -> bool:
             return False
         return True
     return isinstance(value, int) or (isinstance(value, float) and (kind is float or value.is_integer()))
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    message = field.message_type
-    return bool(message is not None and message.GetOptions().map_entry)
 
 
 def _described(value: Any) -> str:

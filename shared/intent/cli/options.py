@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from intent.client import IntentClient
     from intent.contracts import Registry
 
-__all__ = ["AsJson", "CallOptions", "ContextName", "calls_context"]
+__all__ = ["AsJson", "CallOptions", "ContextName", "calls_context", "variables_of"]
 
 P = ParamSpec("P")
 
@@ -197,3 +197,13 @@ def calls_context(
         return run
 
     return decorate
+
+
+def variables_of(command: Any) -> frozenset[str]:
+    """Return the environment variables that a command and its subcommands read.
+
+    Args:
+        command: A command as Typer builds it, e.g. ``typer.main.get_command(app)``.
+    """
+    own = frozenset(parameter.envvar for parameter in command.params if parameter.envvar)
+    return own.union(*(variables_of(sub) for sub in getattr(command, "commands", {}).values()))

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStep, SagaStepKind
-from rich.markup import escape
 from rich.tree import Tree
 
 from intent.cli.formatting import format_duration, format_time, saga_line, seconds_between, step_line
-from intent.cli.messages import event_fields, event_to_dict, to_dict
+from intent.cli.output import markup
+from intent.cli.plain import event_fields, event_to_dict, to_dict
 from intent.cli.trace_tree import NodeKind, Trace, TraceNode, child_saga_id
 from intent.contracts import Registry
 
@@ -42,7 +42,7 @@ def trace_as_tree(trace: Trace, registry: Registry, *, fields: bool = False) -> 
     for root in trace.roots:
         grow(tree, root, None)
     for context, why in trace.missing.items():
-        tree.add(f"[bold yellow]{escape(context)} is not shown[/bold yellow]: {escape(why)}")
+        tree.add(f"[bold yellow]{markup(context)} is not shown[/bold yellow]: {markup(why)}")
     return tree
 
 
@@ -74,7 +74,7 @@ def saga_as_tree(response: GetSagaResponse) -> Tree:
     heading = f"{saga_line(response)}, began {format_time(began.ToDatetime())} UTC"
     if info.HasField("ended_at"):
         heading += f", ended after {format_duration(seconds_between(began, info.ended_at))}"
-    tree = Tree(f"{heading}, correlation {escape(info.correlation_id)}", guide_style="dim")
+    tree = Tree(f"{heading}, correlation {markup(info.correlation_id)}", guide_style="dim")
     steps = {step.path: step for step in report.steps}
     branches: dict[str, Tree] = {}
     for step in sorted(report.steps, key=lambda step: bool(step.compensates)):
@@ -82,9 +82,9 @@ def saga_as_tree(response: GetSagaResponse) -> Tree:
         branch = branches[step.compensates] if step.compensates in steps else tree
         branches[step.path] = branch.add(f"[dim]{since}[/dim] {step_line(step)}{_child(info, step)}")
     if report.untaken:
-        tree.add(f"[dim]arrived, but not taken by a step: {escape(', '.join(report.untaken))}[/dim]")
+        tree.add(f"[dim]arrived, but not taken by a step: {markup(', '.join(report.untaken))}[/dim]")
     if response.note:
-        tree.add(f"[yellow]{escape(response.note)}[/yellow]")
+        tree.add(f"[yellow]{markup(response.note)}[/yellow]")
     return tree
 
 
@@ -92,7 +92,7 @@ def _child(info: SagaInfo, step: SagaStep) -> str:
     """Return the id of the saga that a step runs; empty for other steps."""
     if step.kind != SagaStepKind.SAGA_STEP_KIND_CHILD:
         return ""
-    return f" [dim]{escape(child_saga_id(info, step))}[/dim]"
+    return f" [dim]{markup(child_saga_id(info, step))}[/dim]"
 
 
 def _heading(trace: Trace) -> str:
@@ -106,8 +106,8 @@ def _heading(trace: Trace) -> str:
             f"began {format_time(trace.began)} UTC",
             f"{format_duration((trace.ended - trace.began).total_seconds())} in all",
         ]
-    tenant = f" of tenant {escape(trace.tenant)}" if trace.tenant else ""
-    return f"[bold]{escape(trace.correlation)}[/bold]{tenant}: {', '.join(parts)}"
+    tenant = f" of tenant {markup(trace.tenant)}" if trace.tenant else ""
+    return f"[bold]{markup(trace.correlation)}[/bold]{tenant}: {', '.join(parts)}"
 
 
 def _since(node: TraceNode, began: datetime | None) -> str:
@@ -115,27 +115,27 @@ def _since(node: TraceNode, began: datetime | None) -> str:
 
 
 def _command_line(node: TraceNode) -> str:
-    actor = f"[dim]by {escape(node.message.actor)}[/dim]"
-    return f"[bold]{escape(node.context)}[/bold] command {escape(node.id)} {actor}"
+    actor = f"[dim]by {markup(node.message.actor)}[/dim]"
+    return f"[bold]{markup(node.context)}[/bold] command {markup(node.id)} {actor}"
 
 
 def _event_line(node: TraceNode) -> str:
     event = node.message
-    stream = escape(f"{event.aggregate_type}/{event.aggregate_id}")
-    name = f"[bold green]{event.type.rpartition('.')[2]}[/bold green]"
-    return f"{name} {escape(node.context)} {stream} [dim]v{event.version}[/dim]"
+    stream = markup(f"{event.aggregate_type}/{event.aggregate_id}")
+    name = f"[bold green]{markup(event.type.rpartition('.')[2])}[/bold green]"
+    return f"{name} {markup(node.context)} {stream} [dim]v{event.version}[/dim]"
 
 
 def _fields(node: TraceNode, registry: Registry) -> str:
     if node.kind is not NodeKind.EVENT:
         return ""
-    return f" {escape(json.dumps(event_fields(node.message, registry), ensure_ascii=False))}"
+    return f" {markup(json.dumps(event_fields(node.message, registry), ensure_ascii=False))}"
 
 
 _LINES: Final[dict[NodeKind, Callable[[TraceNode], str]]] = {
     NodeKind.COMMAND: _command_line,
     NodeKind.EVENT: _event_line,
-    NodeKind.SAGA: lambda node: f"[bold]{escape(node.context)}[/bold] saga {saga_line(node.message)}",
+    NodeKind.SAGA: lambda node: f"[bold]{markup(node.context)}[/bold] saga {saga_line(node.message)}",
     NodeKind.STEP: lambda node: step_line(node.message),
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from intent.cli.output import markup, open_console
+from intent.escaping import escaped
 
 __all__ = ["Cell", "print_table"]
 
@@ -32,7 +33,7 @@ def print_table(
         numbers: The headings of columns that are aligned to the right.
         unwrapped: The headings of columns whose cells stay on one line.
     """
-    table = Table(title=escape(title) or None, title_justify="left")
+    table = Table(title=markup(title) or None, title_justify="left")
     for heading in headings:
         table.add_column(
             heading,
@@ -41,5 +42,5 @@ def print_table(
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(escaped(cell)) if isinstance(cell, str) else cell for cell in row))
+    open_console().print(table)

@@ -1,7 +1,8 @@
 """Logs: one JSON object per line for machines, or coloured lines for people.
 
 A line carries the ids of the call in which it was written (tenant, actor, command,
-correlation, trace) and everything that the code passes as ``extra``.
+correlation, trace) and everything that the code passes as ``extra``. Hidden characters are escaped, so
+that a line is one line, whatever it quotes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from intent.escaping import escaped
 from intent.settings.config import Settings
 
 __all__ = ["ConsoleFormatter", "JsonFormatter", "LogFields", "current_call", "setup_logging", "trace_ids"]
@@ -86,7 +88,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["stack"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return escaped(json.dumps(line, default=str, ensure_ascii=False))
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -107,5 +109,6 @@ class ConsoleFormatter(logging.Formatter):
         colour = self._COLOURS.get(record.levelname)
         if self._colour and colour:
             level = f"\x1b[{colour}m{level}\x1b[0m"
-        line = f"{time} {level} {record.getMessage()}" + (f"  [{ids}]" if ids else "")
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        said = escaped(record.getMessage() + (f"  [{ids}]" if ids else ""))
+        stack = f"\n{escaped(self.formatException(record.exc_info), lines=True)}" if record.exc_info else ""
+        return f"{time} {level} {said}{stack}"

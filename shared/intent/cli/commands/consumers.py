@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ConsumerInfo
@@ -58,7 +58,7 @@ def list_(
     context: ContextName = "",
 ) -> None:
     """List consumers."""
-    from intent.cli.messages import to_dict
+    from intent.cli.plain import to_dict
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> Sequence[ConsumerInfo]:
@@ -67,7 +67,7 @@ def list_(
     found, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
         values = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
-        typer.echo(json.dumps(values, indent=2))
+        echo_json(values)
     else:
         _print(found)
     print_missing(missing)
@@ -87,7 +87,7 @@ def remove(
         await client.consumers.remove(consumer, all_tenants=not caller.tenant)
 
     with_client(caller, context, Registry.load(), work)
-    typer.echo(f"{consumer} is removed")
+    echo(f"{consumer} is removed")
 
 
 def _print(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
@@ -96,7 +96,7 @@ def _print(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
     from intent.cli.tables import print_table
 
     if not any(found.values()):
-        typer.echo("no consumers")
+        echo("no consumers")
         return
     numbers = ("Position", "Lag", "Instances", "Parked streams")
     print_table(

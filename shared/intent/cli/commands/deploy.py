@@ -8,6 +8,7 @@ import typer
 
 from intent.cli.exits import Exit, UsageError
 from intent.cli.options import AsJson
+from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -129,7 +130,7 @@ def temporal_setup(
         return await prepare_namespace(client, retention=retention, wait=wait, report=_print_progress)
 
     done = _run(work())
-    typer.echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has everything it needs")
+    echo("\n".join(done) or f"the namespace {settings.temporal_namespace} has everything it needs")
 
 
 @_app.command("promote", help=_PROMOTE)
@@ -169,24 +170,23 @@ def promote(
 
     changed = _with_deployment(settings, wait, work)
     state = "is the current version" if ramp is None else f"gets {ramp:g} % of the new workflows"
-    typer.echo(f"{build} {state} of {settings.deployment}{'' if changed else ' already'}")
+    echo(f"{build} {state} of {settings.deployment}{'' if changed else ' already'}")
 
 
 @_app.command("status", help=_STATUS)
 def status(context: Context, deployment: Deployment = "", as_json: AsJson = False, wait: Wait = 10.0) -> None:
     """Show the versions of a context."""
-    import json
     from dataclasses import asdict
 
     settings = _settings(context, deployment, "")
     versions = _with_deployment(settings, wait, lambda worker_deployment: worker_deployment.versions())
     if as_json:
         values = [{**asdict(version), "since": version.since.isoformat()} for version in versions]
-        typer.echo(json.dumps({"deployment": settings.deployment, "versions": values}, indent=2))
+        echo_json({"deployment": settings.deployment, "versions": values})
     elif versions:
         _print(settings.deployment, versions)
     else:
-        typer.echo(f"Temporal knows no worker deployment {settings.deployment}: its workers are unversioned")
+        echo(f"Temporal knows no worker deployment {settings.deployment}: its workers are unversioned")
 
 
 @_app.command("drained", help=_DRAINED)
@@ -214,10 +214,10 @@ def drained(
     settings = _settings(context, deployment, "")
     busy = _with_deployment(settings, max(wait, 10.0), work)
     for version in busy:
-        typer.echo(f"{version.build} is {version.status} since {_when(version.since)}: it must stay")
+        echo(f"{version.build} is {version.status} since {_when(version.since)}: it must stay")
     if busy:
         raise typer.Exit(Exit.REFUSED)
-    typer.echo(f"{build_id or 'every old version'} of {settings.deployment} is drained")
+    echo(f"{build_id or 'every old version'} of {settings.deployment} is drained")
 
 
 @_app.command("retire", help=_RETIRE)
@@ -246,9 +246,9 @@ def retire(
             kept.end(each.name, delete=delete)
         action = ("deleted" if delete else "scaled to zero") if retires else "stays as it is"
         would_be = "would be " if retires and dry_run else ""
-        typer.echo(f"{each.name} (version {each.build}, {state}): {would_be}{action}")
+        echo(f"{each.name} (version {each.build}, {state}): {would_be}{action}")
     if not deployments:
-        typer.echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
+        echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
 
 
 def _settings(context: str, deployment: str, build: str) -> Settings:
@@ -291,7 +291,7 @@ def _run(work: Awaitable[T]) -> T:
 
 
 def _print_progress(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    echo(sentence, err=True)
 
 
 def _when(since: datetime) -> str:
@@ -309,4 +309,4 @@ def _print(deployment: str, versions: Sequence[Version]) -> None:
     title = f"Versions of {deployment}, the newest first"
     print_table(("Build id", "Status", "Since", "May go"), map(row, versions), title=title)
     if not any(version.status == "current" for version in versions):
-        typer.echo("No version is current: workflows that no process starts for itself wait for `promote`.")
+        echo("No version is current: workflows that no process starts for itself wait for `promote`.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from intent.cli.output import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -108,12 +110,12 @@ def _print_message(registry: Registry, name: str) -> None:
     )
     if contract.type in registry.commands:
         reasons = registry.commands[contract.type].rejects
-        typer.echo(f"\nRejected with {', '.join(reasons)}" if reasons else "\nNever rejected")
+        echo(f"\nRejected with {', '.join(reasons)}" if reasons else "\nNever rejected")
     verbs = {**dict.fromkeys(registry.commands, "send"), **dict.fromkeys(registry.queries, "query")}
     verb = verbs.get(contract.type)
     if verb:
         text = json.dumps(example(descriptor), ensure_ascii=False)
-        typer.echo(f"\nintent {verb} {descriptor.full_name} '{text}'")
+        echo(f"\nintent {verb} {descriptor.full_name} '{text}'")
 
 
 def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

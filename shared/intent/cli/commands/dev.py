@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from intent.cli.exits import Exit, UsageError
+from intent.cli.output import markup, open_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,6 @@ def dev(
     """Run everything on this machine."""
     from importlib.metadata import entry_points
 
-    from rich.console import Console
-
     from intent.dev import DevLayout, DevStack
     from intent.dev.state import DEFAULT_FOLDER
     from intent.errors import ConfigurationError
@@ -76,7 +75,7 @@ def dev(
     )
     _end_on_signals()
     stack = DevStack(layout)
-    screen = _Screen(Console(highlight=False), stack)
+    screen = _Screen(open_console(highlight=False), stack)
     try:
         screen.start()
         screen.print_addresses(layout.logs)
@@ -181,8 +180,7 @@ class _Screen:
         self._console.print("[dim]Everything has stopped.[/dim]")
 
     def _print_logs(self) -> None:
-        from rich.markup import escape
 
         for context in self._stack.contexts:
             for line in context.log.lines():
-                self._console.print(f"{self._labels[context.name]}{escape(line)}", soft_wrap=True)
+                self._console.print(f"{self._labels[context.name]}{markup(line)}", soft_wrap=True)

@@ -14,6 +14,7 @@ import typer
 from intent.cli.calls import print_missing
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.output import echo, markup, open_console
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import RecordedEvent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from intent.client import IntentClient
     from intent.contracts import Registry
 
-__all__ = ["register"]
+__all__ = ["EventPrinter", "register"]
 
 HELP = """Read the events of a tenant, decoded, in the order in which they were recorded.
 
@@ -86,7 +87,7 @@ def events(
         "aggregate_id": id_,
         "correlation_id": correlation,
     }
-    printer = _Printer(registry, as_json, len(places) > 1)
+    printer = EventPrinter(registry, as_json, len(places) > 1)
     reading = _Reading(printer, filters, follow or new, new, after, limit)
     with contextlib.suppress(_LimitReached):
         asyncio.run(reading.run(caller, places, registry))
@@ -109,7 +110,7 @@ class _Reading:
         limit: The number of events after which to end; 0: none.
     """
 
-    printer: _Printer
+    printer: EventPrinter
     filters: Mapping[str, Any]
     follow: bool
     new: bool
@@ -185,26 +186,23 @@ def _parse_stream(text: str) -> tuple[str, str]:
     return kind, id_
 
 
-class _Printer:
+class EventPrinter:
     """Prints events, for a person or for a program."""
 
     def __init__(self, registry: Registry, as_json: bool, several: bool) -> None:
-        from rich.console import Console
 
         self._registry = registry
         self._as_json = as_json
         self._several = several
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = open_console(highlight=False, soft_wrap=True)
 
     def show(self, event: RecordedEvent) -> None:
         """Print one event."""
-        from rich.markup import escape
-
         from intent.cli.formatting import format_time
-        from intent.cli.messages import event_fields, event_to_dict
+        from intent.cli.plain import event_fields, event_to_dict
 
         if self._as_json:
-            typer.echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))
+            echo(json.dumps(event_to_dict(event, self._registry), ensure_ascii=False))
             return
 
         when = format_time(event.recorded_at.ToDatetime())
@@ -212,6 +210,6 @@ class _Printer:
         stream = f"{event.aggregate_type}/{event.aggregate_id}"
         context = f"{event.context:<10} " if self._several else ""
         self._console.print(
-            f"[dim]{context}{event.position:>6}  {when}[/dim]  {escape(stream)} [dim]v{event.version}[/dim]  "
-            f"[bold green]{event.type.rpartition('.')[2]}[/bold green]  {escape(fields)}"
+            f"[dim]{context}{event.position:>6}  {when}[/dim]  {markup(stream)} [dim]v{event.version}[/dim]  "
+            f"[bold green]{markup(event.type.rpartition('.')[2])}[/bold green]  {markup(fields)}"
         )

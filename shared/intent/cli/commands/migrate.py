@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from intent.cli.exits import UsageError
+from intent.cli.output import echo
 
 __all__ = ["register"]
 
@@ -50,4 +51,4 @@ def migrate(
     asyncio.run(
         prepare_schema(bound, settings.owner_database_url, admin_url=admin, passwords=passwords_of(settings))
     )
-    typer.echo(f"the schema of {context} is up to date")
+    echo(f"the schema of {context} is up to date")

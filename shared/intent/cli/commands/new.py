@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from intent.cli.output import echo
+
 if TYPE_CHECKING:
     from intent.cli.scaffold.plan import ScaffoldPlan
 
@@ -68,17 +70,17 @@ def context(
 def _print(plan: ScaffoldPlan, dry_run: bool) -> None:
     names = plan.names
     verbs = ("would write", "would change") if dry_run else ("wrote", "changed")
-    typer.echo(f"The context {names.context} with the aggregate {names.aggregate}:")
+    echo(f"The context {names.context} with the aggregate {names.aggregate}:")
     for verb, paths in zip(verbs, (plan.created, plan.changed), strict=True):
         for path in sorted(paths):
-            typer.echo(f"  {verb} {path}")
+            echo(f"  {verb} {path}")
     if dry_run:
         return
     own, id_ = names.messages, names.fields()["example_id"]
     key = f'"{names.thing}_id": "{id_}"'
-    typer.echo("\nNext:")
-    typer.echo("  make test")
-    typer.echo("  make dev")
-    typer.echo(f"""  intent send {names.context}.v1.{own["command"]} '{{{key}, "name": "first"}}'""")
-    typer.echo(f"""  intent query {names.context}.v1.{own["query"]} '{{{key}}}'""")
-    typer.echo("\nThen make it your own: docs/writing-a-context.md.")
+    echo("\nNext:")
+    echo("  make test")
+    echo("  make dev")
+    echo(f"""  intent send {names.context}.v1.{own["command"]} '{{{key}, "name": "first"}}'""")
+    echo(f"""  intent query {names.context}.v1.{own["query"]} '{{{key}}}'""")
+    echo("\nThen make it your own: docs/writing-a-context.md.")

@@ -12,6 +12,7 @@ import typer
 from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.output import echo, echo_json, markup, open_console
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ParkedEvent
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from intent.client import IntentClient
     from intent.contracts import Registry
 
-__all__ = ["register"]
+__all__ = ["ParkedStream", "print_parked", "print_parked_json", "register"]
 
 HELP = """Show, replay and drop parked events: those that a consumer failed on too often.
 
@@ -53,7 +54,7 @@ _app = typer.Typer(name="parked", help=HELP, no_args_is_help=True, rich_markup_m
 Consumer = Annotated[str, typer.Argument(help="The consumer, e.g. shipping.known-orders.")]
 
 
-class _ParkedStream(NamedTuple):
+class ParkedStream(NamedTuple):
     """A parked stream of one consumer."""
 
     context: str
@@ -89,7 +90,7 @@ def list_(
 
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer))
-    _print_json(parked, registry) if as_json else _print_list(parked)
+    print_parked_json(parked, registry) if as_json else _print_list(parked)
 
 
 @_app.command("show", help=_SHOW)
@@ -107,12 +108,11 @@ def show(
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
     if as_json:
-        _print_json(parked, registry)
+        print_parked_json(parked, registry)
         return
     if not parked:
         raise UsageError(f"{consumer} has not parked {stream}; `intent parked list` shows what is parked")
-    for parked_stream, events in parked.items():
-        _print_stream(parked_stream, events, registry)
+    print_parked(parked, registry)
 
 
 @_app.command("replay", help=_REPLAY)
@@ -134,9 +134,9 @@ def replay(
     streams = list(parked) if every else [_only(parked, f"{consumer} has not parked {stream}")]
     for each in streams:
         events = with_client(caller, each.context, registry, partial(_replay, stream=each))
-        typer.echo(f"{each} of tenant {each.tenant}: {events} event(s) will be delivered to {consumer} again")
+        echo(f"{each} of tenant {each.tenant}: {events} event(s) will be delivered to {consumer} again")
     if not streams:
-        typer.echo(f"{consumer} has parked nothing")
+        echo(f"{consumer} has parked nothing")
 
 
 @_app.command("drop", help=_DROP)
@@ -165,10 +165,10 @@ def drop(
     with_client(caller, stream.context, registry, work)
     failed = parked[stream][0].attempts
     rest = "the events behind it continue" if failed else "the event that failed still waits"
-    typer.echo(f"{consumer} skips position {position} of {stream}; {rest}")
+    echo(f"{consumer} skips position {position} of {stream}; {rest}")
 
 
-async def _replay(client: IntentClient, stream: _ParkedStream) -> int:
+async def _replay(client: IntentClient, stream: ParkedStream) -> int:
     return await stream.client_for(client).consumers.replay(
         stream.consumer,
         stream.aggregate_type,
@@ -185,7 +185,7 @@ async def _fetch_stream(client: IntentClient, consumer: str, stream: str = "") -
         raise UsageError(f"{stream} names no stream; write it like Order/o-1")
     response = await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
     if response.more:
-        typer.echo("there are more than 1,000 parked events; these are the first", err=True)
+        echo("there are more than 1,000 parked events; these are the first", err=True)
     return response.parked
 
 
@@ -194,22 +194,22 @@ def _fetch(
     context: str,
     registry: Registry,
     work: Callable[[IntentClient], Awaitable[Iterable[ParkedEvent]]],
-) -> dict[_ParkedStream, list[ParkedEvent]]:
+) -> dict[ParkedStream, list[ParkedEvent]]:
     """Return parked events by stream, of every context that runs or of one."""
     answers, missing = with_clients(caller, context, registry, work)
-    streams: dict[_ParkedStream, list[ParkedEvent]] = {}
+    streams: dict[ParkedStream, list[ParkedEvent]] = {}
     for name, events in answers.items():
         for parked in events:
             event = parked.event
             if caller.tenant in {"", event.tenant_id}:
                 key = (event.tenant_id, event.aggregate_type, event.aggregate_id)
-                stream = _ParkedStream(name, parked.consumer, parked.all_tenants, *key)
+                stream = ParkedStream(name, parked.consumer, parked.all_tenants, *key)
                 streams.setdefault(stream, []).append(parked)
     print_missing(missing)
     return streams
 
 
-def _only(streams: Mapping[_ParkedStream, object], problem: str) -> _ParkedStream:
+def _only(streams: Mapping[ParkedStream, object], problem: str) -> ParkedStream:
     """Return the only stream.
 
     Raises:
@@ -223,27 +223,28 @@ def _only(streams: Mapping[_ParkedStream, object], problem: str) -> _ParkedStrea
     return next(iter(streams))
 
 
-def _print_json(streams: Mapping[_ParkedStream, list[ParkedEvent]], registry: Registry) -> None:
-    from intent.cli.messages import event_to_dict, to_dict
+def print_parked_json(streams: Mapping[ParkedStream, list[ParkedEvent]], registry: Registry) -> None:
+    """Print parked events, for a program."""
+    from intent.cli.plain import event_to_dict, to_dict
 
     values = [
         {**to_dict(parked), "event": event_to_dict(parked.event, registry)}
         for events in streams.values()
         for parked in events
     ]
-    typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    echo_json(values)
 
 
-def _print_list(streams: Mapping[_ParkedStream, list[ParkedEvent]]) -> None:
+def _print_list(streams: Mapping[ParkedStream, list[ParkedEvent]]) -> None:
     from intent.cli.formatting import format_time
     from intent.cli.tables import print_table
 
     if not streams:
-        typer.echo("nothing is parked")
+        echo("nothing is parked")
         return
     headings = ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error")
 
-    def row(stream: _ParkedStream, first: ParkedEvent, behind: int) -> Sequence[str]:
+    def row(stream: ParkedStream, first: ParkedEvent, behind: int) -> Sequence[str]:
         return (
             stream.consumer,
             stream.tenant,
@@ -260,25 +261,29 @@ def _print_list(streams: Mapping[_ParkedStream, list[ParkedEvent]]) -> None:
     print_table(headings, rows, numbers=("Position", "Tried", "Behind"))
 
 
-def _print_stream(stream: _ParkedStream, events: list[ParkedEvent], registry: Registry) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def print_parked(streams: Mapping[ParkedStream, list[ParkedEvent]], registry: Registry) -> None:
+    """Print parked streams, each with its events, for a person."""
+    for stream, events in streams.items():
+        _print_stream(stream, events, registry)
+
+
+def _print_stream(stream: ParkedStream, events: list[ParkedEvent], registry: Registry) -> None:
 
     from intent.cli.formatting import format_time
-    from intent.cli.messages import event_fields
+    from intent.cli.plain import event_fields
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console(highlight=False, soft_wrap=True)
     console.print(
-        f"[bold]{escape(str(stream))}[/bold] of tenant {escape(stream.tenant)}, {escape(stream.consumer)}"
+        f"[bold]{markup(stream)}[/bold] of tenant {markup(stream.tenant)}, {markup(stream.consumer)}"
     )
     for parked in events:
         event = parked.event
         fields = json.dumps(event_fields(event, registry), ensure_ascii=False)
         console.print(
             f"[dim]{event.position:>6}  {format_time(event.recorded_at.ToDatetime())}[/dim]  "
-            f"v{event.version}  [bold]{event.type.rpartition('.')[2]}[/bold]  {escape(fields)}"
+            f"v{event.version}  [bold]{markup(event.type.rpartition('.')[2])}[/bold]  {markup(fields)}"
         )
         if parked.attempts:
-            console.print(f"        [red]failed {parked.attempts}x: {escape(parked.error)}[/red]")
+            console.print(f"        [red]failed {parked.attempts}x: {markup(parked.error)}[/red]")
         else:
             console.print("        [dim]waits[/dim]")

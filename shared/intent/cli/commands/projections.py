@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,8 @@ import typer
 from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.output import echo, echo_json
+from intent.escaping import escaped
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import ListProjectionsResponse, ProjectionStatus
@@ -58,7 +59,7 @@ def status(
     context: ContextName = "",
 ) -> None:
     """Show how far each projection is."""
-    from intent.cli.messages import to_dict
+    from intent.cli.plain import to_dict
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> ListProjectionsResponse:
@@ -66,7 +67,7 @@ def status(
 
     answers, missing = with_clients(caller, context, Registry.load(), work)
     if as_json:
-        typer.echo(json.dumps({name: to_dict(answer) for name, answer in answers.items()}, indent=2))
+        echo_json({name: to_dict(answer) for name, answer in answers.items()})
     else:
         for name, answer in answers.items():
             _print(name, answer)
@@ -99,7 +100,7 @@ def rebuild(
     own = context or _context_of(caller, name, registry)
     with bar:
         head = with_client(caller, own, registry, work)
-    typer.echo(f"{name} is rebuilt up to position {head}")
+    echo(f"{name} is rebuilt up to position {head}")
 
 
 @_app.command("skip", help=_SKIP)
@@ -119,7 +120,7 @@ def skip(
 
     registry = Registry.load()
     projection = with_client(caller, context or _context_of(caller, name, registry), registry, work)
-    typer.echo(f"{name} skips position {position}; it is at position {projection.position}")
+    echo(f"{name} skips position {position}; it is at position {projection.position}")
 
 
 def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str:
@@ -160,9 +161,7 @@ def _print(context: str, answer: ListProjectionsResponse) -> None:
     )
     for projection in answer.projections:
         for skipped in projection.skipped:
-            typer.echo(
-                f"{projection.name} skipped position {skipped.position}: {skipped.reason} ({skipped.actor})"
-            )
+            echo(f"{projection.name} skipped position {skipped.position}: {skipped.reason} ({skipped.actor})")
 
 
 def _state(projection: ProjectionStatus) -> Text:
@@ -176,7 +175,7 @@ def _state(projection: ProjectionStatus) -> Text:
             f"fails on position {projection.failing_position} (tried {projection.attempts}x): "
             f"{projection.last_error}"
         )
-        parts.append(Text(failing, "red"))
+        parts.append(Text(escaped(failing), "red"))
     elif projection.last_error:
-        parts.append(Text(projection.last_error, "red"))
+        parts.append(Text(escaped(projection.last_error), "red"))
     return Text("; ").join(parts or [Text("healthy", "green")])

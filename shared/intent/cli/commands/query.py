@@ -9,6 +9,8 @@ import typer
 
 from intent.cli.calls import with_client
 from intent.cli.options import CallOptions, calls_context
+from intent.cli.output import echo, open_console
+from intent.escaping import escaped
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -45,9 +47,10 @@ def query(
     ] = 0,
 ) -> None:
     """Query a context."""
-    from rich.console import Console
+    from rich.highlighter import JSONHighlighter
 
-    from intent.cli.messages import find_type, message_of, read_json, to_json
+    from intent.cli.messages import find_type, message_of, read_json
+    from intent.cli.plain import to_json
     from intent.contracts import Registry, validate
 
     registry = Registry.load()
@@ -60,4 +63,8 @@ def query(
         return await client.query(message, min_position=min_position)
 
     answer = to_json(with_client(caller, contract.context, registry, work))
-    Console().print_json(answer) if Console().is_terminal else typer.echo(answer)
+    console = open_console()
+    if console.is_terminal:
+        console.print(JSONHighlighter()(escaped(answer, lines=True)), soft_wrap=True)
+    else:
+        echo(answer)

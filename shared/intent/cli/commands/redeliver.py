@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from intent.cli.output import echo, open_console
+
 __all__ = ["register"]
 
 HELP = """Deliver a context's events again, in the order of its log, to the sagas that listen.
@@ -36,7 +38,6 @@ def redeliver(
     """Deliver a context's events to sagas again."""
     import asyncio
 
-    from rich.console import Console
     from rich.progress import Progress
 
     from intent.contracts import Registry
@@ -46,11 +47,11 @@ def redeliver(
 
     settings = load_settings(context=context)
     bound = load_context(context).bind(Registry.load())
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=open_console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"the log of {context}", total=None)
 
         def report(position: int, last: int) -> None:
             progress.update(task, completed=position - after, total=last - after)
 
         delivered = asyncio.run(deliver(settings, bound, after, report))
-    typer.echo(f"{delivered} deliveries of events of {context} to sagas")
+    echo(f"{delivered} deliveries of events of {context} to sagas")

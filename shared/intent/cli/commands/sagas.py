@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -12,6 +11,7 @@ import typer
 from intent.cli.calls import print_missing, with_client, with_clients
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, SagaInfo, SagaStatus
@@ -95,7 +95,8 @@ def list_(
     context: ContextName = "",
 ) -> None:
     """List sagas."""
-    from intent.cli.messages import find_type, to_dict
+    from intent.cli.messages import find_type
+    from intent.cli.plain import to_dict
     from intent.contracts import Registry
 
     registry = Registry.load()
@@ -110,11 +111,11 @@ def list_(
     answers, missing = with_clients(caller, own, registry, work)
     sagas = _newest_first(saga for found, _ in answers.values() for saga in found)
     if as_json:
-        typer.echo(json.dumps([to_dict(saga) for saga in sagas], indent=2))
+        echo_json([to_dict(saga) for saga in sagas])
     else:
         _print(sagas)
     for name in (name for name, (_, more) in answers.items() if more):
-        typer.echo(f"{name} has more; a larger --limit shows them", err=True)
+        echo(f"{name} has more; a larger --limit shows them", err=True)
     print_missing(missing)
 
 
@@ -128,14 +129,14 @@ def show(
 ) -> None:
     """Show one saga."""
     from intent.cli.formatting import print_tree
-    from intent.cli.messages import to_json
+    from intent.cli.plain import to_json
     from intent.cli.render_trace import saga_as_tree
 
     async def work(client: IntentClient) -> GetSagaResponse:
         return await client.sagas.get(saga)
 
     response = _with_client_of(saga, caller, context, work)
-    typer.echo(to_json(response)) if as_json else print_tree(saga_as_tree(response))
+    echo(to_json(response)) if as_json else print_tree(saga_as_tree(response))
 
 
 @_app.command("resume", help=_RESUME)
@@ -158,8 +159,8 @@ def resume(
 
     _with_client_of(saga, caller, context, work)
     action = "skips the rejected compensation" if skip else "tries the rejected compensation again"
-    typer.echo(f"{saga} resumes and {action}")
-    typer.echo(f"  intent sagas show {saga}")
+    echo(f"{saga} resumes and {action}")
+    echo(f"  intent sagas show {saga}")
 
 
 @_app.command("cancel", help=_CANCEL)
@@ -176,8 +177,8 @@ def cancel(
         await client.sagas.cancel(saga, reason)
 
     _with_client_of(saga, caller, context, work)
-    typer.echo(f"{saga} ends at its next step and undoes what it did")
-    typer.echo(f"  intent sagas show {saga}")
+    echo(f"{saga} ends at its next step and undoes what it did")
+    echo(f"  intent sagas show {saga}")
 
 
 def _statuses(names: list[str], every: bool) -> list[SagaStatus.ValueType]:
@@ -249,7 +250,7 @@ def _print(sagas: list[SagaInfo]) -> None:
     from intent.cli.tables import Cell, print_table
 
     if not sagas:
-        typer.echo("no sagas")
+        echo("no sagas")
         return
     now = datetime.now(UTC)
 

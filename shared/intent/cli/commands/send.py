@@ -10,6 +10,7 @@ import typer
 
 from intent.cli.calls import with_client
 from intent.cli.options import AsJson, CallOptions, calls_context
+from intent.cli.output import echo
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -92,14 +93,14 @@ def send(
 def _print_answer(answer: Message, as_json: bool) -> None:
     from intent_contracts.intent.v1 import CommandResult
 
-    from intent.cli.messages import to_json
+    from intent.cli.plain import to_json
 
     if as_json:
-        typer.echo(to_json(answer))
+        echo(to_json(answer))
     elif isinstance(answer, CommandResult):
         _print_result(answer)
     else:
-        typer.echo(f"accepted as command {answer.command_id}")  # type: ignore[attr-defined]
+        echo(f"accepted as command {answer.command_id}")  # type: ignore[attr-defined]
 
 
 def _print_result(result: Message) -> None:
@@ -107,12 +108,12 @@ def _print_result(result: Message) -> None:
 
     assert isinstance(result, CommandResult)
     again = " (an earlier call had the effect)" if result.duplicate else ""
-    typer.echo(
+    echo(
         f"{result.aggregate_type}/{result.aggregate_id} is at version {result.version}, "
         f"position {result.position}{again}"
     )
     for event in result.events:
-        typer.echo(f"  {event.type}")
+        echo(f"  {event.type}")
     if not result.projected:
-        typer.echo("  the read models lag behind; pass --min-position to a query to wait for them")
-    typer.echo(f"  command {result.command_id}")
+        echo("  the read models lag behind; pass --min-position to a query to wait for them")
+    echo(f"  command {result.command_id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,6 +9,7 @@ import typer
 
 from intent.cli.calls import with_clients
 from intent.cli.options import AsJson, CallOptions, calls_context
+from intent.cli.output import echo_json
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
@@ -72,7 +72,7 @@ def trace(
     roots = trace_roots(events, sagas, registry)
     found = Trace(correlation, caller.acting_tenant(), roots, missing)
     if as_json:
-        typer.echo(json.dumps(trace_as_dict(found, registry), indent=2, ensure_ascii=False))
+        echo_json(trace_as_dict(found, registry))
         return
     _require_nodes(found)
     print_tree(trace_as_tree(found, registry, fields=fields))
