@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from intent.cli.commands.events import EventPrinter
 from intent.cli.commands.parked import ParkedStream, print_parked, print_parked_json
+from intent.cli.examples import example
 from intent.cli.formatting import print_tree
+from intent.cli.messages import message_of
 from intent.cli.output import echo
 from intent.cli.plain import to_json
 from intent.cli.render_trace import trace_as_dict, trace_as_tree
@@ -23,7 +25,7 @@ from intent.cli.tables import print_table
 from intent.cli.trace_tree import Trace, trace_roots
 from intent.contracts import Registry
 from intent.escaping import escaped
-from intent_contracts.intent.v1 import ParkedEvent, RecordedEvent
+from intent_contracts.intent.v1 import GetSagaResponse, ParkedEvent, RecordedEvent, SagaInfo
 
 from tests.contracts.protos import Field, Proto, field, registry
 
@@ -224,3 +226,17 @@ def test_errors_and_tables_escape_what_they_quote(capsys: pytest.CaptureFixture[
         assert r"\u00" in done.err or r"\x1b" in done.err
     print_table(("Error",), [("a\nb\x1b[2J\u2028",)], title="\x9b31m")
     assert r"a\nb\u001b[2J\u2028" in shown(capsys)
+
+
+def test_the_example_of_every_kind_of_field_fits_its_contract() -> None:
+    descriptor = cast("Descriptor", HAPPENED.DESCRIPTOR)
+    assert message_of(HAPPENED, json.dumps(example(descriptor, depth=2))).ListFields()
+
+
+def test_a_trace_with_a_malformed_event_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    known = Registry.load()
+    event = recorded(b"\xff")
+    event.type, event.context = "orders.v1.CheckoutStarted", "orders"
+    saga = GetSagaResponse(saga=SagaInfo(id="s", type="orders.v1.FulfilOrder", correlation="c"))
+    print_tree(trace_as_tree(Trace("c-1", "t", trace_roots([event], [saga], known), {}), known, fields=True))
+    assert '"malformed": "/w=="' in shown(capsys)

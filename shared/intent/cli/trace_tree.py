@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent, SagaInfo, SagaStep
 
-from intent.contracts import Registry
+from intent.contracts import Registry, SagaContract
 
 __all__ = ["NodeKind", "Trace", "TraceNode", "child_saga_id", "trace_roots"]
 
@@ -161,12 +162,20 @@ def _started_by(saga: TraceNode, commands: Iterable[TraceNode], registry: Regist
     if contract is None:
         return None
     for event in sorted((e for c in commands for e in c.children), key=_order):
-        if event.message.type in contract.starts_on and info.correlation == contract.correlation(
-            registry.events[event.message.type].message.FromString(event.message.data),
-            event.message.aggregate_id,
+        if event.message.type in contract.starts_on and info.correlation == _correlation(
+            contract, registry, event.message
         ):
             return event
     return None
+
+
+def _correlation(contract: SagaContract, registry: Registry, event: RecordedEvent) -> str | None:
+    """Return the correlation of the saga that an event starts; None if the event is malformed."""
+    try:
+        message = registry.events[event.type].message.FromString(event.data)
+    except DecodeError:
+        return None
+    return contract.correlation(message, event.aggregate_id)
 
 
 def _forest(caused: Iterable[tuple[TraceNode, TraceNode | None]]) -> list[TraceNode]:
