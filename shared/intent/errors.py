@@ -2,6 +2,7 @@
 
 IntentError
 ├── ConfigurationError          settings or arguments that cannot work
+│   └── ServerUnavailable       PostgreSQL or Temporal does not answer, or not yet
 ├── ContractError               contracts or context contradict each other; lists every problem
 ├── StoreError                  the event store
 │   ├── SnapshotUnusable        a snapshot of a state version that nothing upcasts
@@ -59,6 +60,7 @@ __all__ = [
     "SagaCancelled",
     "SagaFailure",
     "SagaGaveUp",
+    "ServerUnavailable",
     "SnapshotUnusable",
     "StepRejected",
     "StepTimedOut",
@@ -80,6 +82,10 @@ class IntentError(Exception):
 
 class ConfigurationError(IntentError):
     """Settings or arguments that cannot work; the message says what to correct."""
+
+
+class ServerUnavailable(ConfigurationError):
+    """A server that the process needs does not answer, or not yet: its address is wrong, or it will."""
 
 
 class ContractError(IntentError):

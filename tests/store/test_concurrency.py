@@ -123,4 +123,5 @@ async def test_a_cancelled_call_leaves_the_connections_usable_and_the_log_whole(
     assert positions(log) == list(range(1, final.position + 1))
     whole = Counter(entry.aggregate_id for entry in log)
     assert set(whole.values()) <= {1, 3}
-    assert await asyncio.gather(*(store.position() for _ in range(30))) == [final.position] * 30
+    # What was cancelled on its way to the server may still arrive.
+    assert min(await asyncio.gather(*(store.position() for _ in range(30)))) >= final.position

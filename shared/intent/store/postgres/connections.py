@@ -1,17 +1,17 @@
-"""Connections to PostgreSQL, and what its errors mean: unavailable for now, or values it cannot keep."""
+"""What PostgreSQL's errors mean: unavailable for now, or values it cannot keep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
-from intent.errors import ConfigurationError, StoreUnavailable
+from intent.errors import StoreUnavailable
 from intent.store.storable import not_storable
 
-__all__ = ["about_data", "open_pool", "storable", "unavailable"]
+__all__ = ["about_data", "storable", "unavailable"]
 
 _LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The client's own errors: a connection that is lost or just breaking, or no connection in time."""
@@ -63,43 +63,3 @@ def storable() -> Iterator[None]:
     except asyncpg.DataError as error:
         # The driver's own message shows the values of the whole batch; its cause says enough.
         raise not_storable(str(error.__cause__ or error)) from error
-
-
-async def _keep(_: Any) -> None:
-    """Leave a released connection as it is.
-
-    The platform sets nothing beyond a transaction, and a reset costs a round trip each time.
-    """
-
-
-async def open_pool(dsn: str, *, connections: int, timeout: float = 10.0) -> Any:
-    """Open a pool of connections.
-
-    Args:
-        dsn: The address of the database, with the role.
-        connections: How many at most.
-        timeout: Seconds that one statement may take.
-
-    Raises:
-        ConfigurationError: The server does not answer, or refuses the role.
-    """
-    if not dsn:
-        raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
-    try:
-        pool = await asyncpg.create_pool(
-            dsn,
-            # With a minimum, the pool would log each failure to open one while the server is unavailable.
-            min_size=0,
-            max_size=connections,
-            command_timeout=timeout,
-            timeout=5,
-            max_inactive_connection_lifetime=0,
-            reset=_keep,
-            server_settings={"application_name": "intent", "jit": "off"},
-        )
-        async with pool.acquire():
-            return pool
-    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
-        raise ConfigurationError(
-            f"PostgreSQL does not let the service in: {error}; check INTENT_DATABASE_URL and that it runs"
-        ) from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
 
-from intent.errors import ConfigurationError, StoreUnavailable
+from intent.errors import ConfigurationError, ServerUnavailable, StoreUnavailable
 from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
 from intent.store.event_store import (
     AppendResult,
@@ -18,8 +19,9 @@ from intent.store.event_store import (
     StreamAppend,
 )
 from intent.store.postgres.append import append_arguments, append_result, append_statement
-from intent.store.postgres.connections import open_pool, storable, unavailable
+from intent.store.postgres.connections import storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entries
+from intent.store.postgres.pools import ConnectionPool, open_pool
 from intent.store.postgres.wakeups import WakeUps
 from intent.store.roles import RoleNames, quoted
 from intent.waiting import now
@@ -31,12 +33,21 @@ _NEWEST: Final = "append_0005"
 """A function of the newest revision that this adapter calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
+_MAKE_DURABLE: Final = """
+select case when current_setting('synchronous_standby_names') <> ''
+    then pg_logical_emit_message(true, 'intent', '') end
+"""
+"""A commit of its own, which a synchronous standby confirms after everything that was committed before."""
 
 
 class PostgresEventStore:
     """The log of one context in its schema; implements `intent.store.event_store.EventStore`.
 
     All access goes through functions of the schema, each in one round trip. Open it with `open`.
+
+    What a load or an append reports as written before may come from a commit whose outcome nobody knows:
+    one that no synchronous standby has confirmed yet. Whoever reports it acknowledges it, so it is made
+    durable first.
 
     Args:
         pool: Connections of the service role.
@@ -48,7 +59,7 @@ class PostgresEventStore:
         wake_ups: Wakes readers, in this process and in others.
     """
 
-    def __init__(self, pool: Any, dsn: str, schema: str) -> None:
+    def __init__(self, pool: ConnectionPool, dsn: str, schema: str) -> None:
         self.pool = pool
         self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position)
         own = quoted(schema)
@@ -64,7 +75,13 @@ class PostgresEventStore:
 
     @classmethod
     async def open(
-        cls, dsn: str, context: str, *, connections: int = 4, statement_timeout: float = 10.0
+        cls,
+        dsn: str,
+        context: str,
+        *,
+        connections: int = 4,
+        statement_timeout: float = 10.0,
+        direct_dsn: str = "",
     ) -> PostgresEventStore:
         """Connect to the schema of a context.
 
@@ -73,17 +90,30 @@ class PostgresEventStore:
             context: The context.
             connections: The most connections; one more listens.
             statement_timeout: Seconds that one call may take.
+            direct_dsn: The address of the server itself, to listen there, where `dsn` leads to a pooler
+                that gives each transaction any of its connections; empty: it does not.
 
         Raises:
-            ConfigurationError: The server does not answer, refuses the role, or the schema is not
-                migrated.
+            ServerUnavailable: The server does not answer, or not yet.
+            ConfigurationError: The server refuses the role, or the schema is not migrated.
         """
         names = RoleNames.of(context)
-        pool = await open_pool(dsn, connections=connections, timeout=statement_timeout)
-        await _require_migrated(pool, names.schema)
-        store = cls(pool, dsn, names.schema)
+        pooler = bool(direct_dsn)
+        pool = await open_pool(dsn, connections=connections, timeout=statement_timeout, pooler=pooler)
+        try:
+            await _require_migrated(pool, names.schema)
+        except BaseException:
+            pool.terminate()
+            raise
+        store = cls(pool, direct_dsn or dsn, names.schema)
         store.wake_ups.start()
         return store
+
+    def over(self, pool: ConnectionPool) -> PostgresEventStore:
+        """Return the same log, accessed over other connections; closing this store closes both."""
+        other = copy.copy(self)
+        other.pool = pool
+        return other
 
     async def close(self) -> None:
         """Close the connections; calls that are under way fail."""
@@ -96,7 +126,9 @@ class PostgresEventStore:
             return AppendResult([], await self.position())
         with unavailable(), storable():
             row = await self._written(append_arguments(streams))
-        result = append_result(streams, row)
+            result = append_result(streams, row)
+            if row["d_id"]:
+                await self.pool.commit(_MAKE_DURABLE)
         if result.position > row["base"]:
             self.wake_ups.appended(result.position)
         return result
@@ -108,16 +140,19 @@ class PostgresEventStore:
         """
         if now() >= self._careful_until:
             try:
-                return await self.pool.fetchrow(self._append, *arguments)
+                return await self.pool.commit(self._append, *arguments)
             except asyncpg.UniqueViolationError:
                 self._careful_until = now() + _CAREFUL
-        return await self.pool.fetchrow(self._append_carefully, *arguments)
+        return await self.pool.commit(self._append_carefully, *arguments)
 
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """See `EventStore.load`."""
         with unavailable(), storable():
             rows = await self.pool.fetch(self._load, *load_arguments(streams, commands))
-        return loaded(streams, commands, rows)
+            answer = loaded(streams, commands, rows)
+            if answer.commands:
+                await self.pool.commit(_MAKE_DURABLE)
+        return answer
 
     async def load_full(self, key: StreamKey) -> LoadedStream:
         """See `EventStore.load_full`."""
@@ -178,14 +213,15 @@ class PostgresEventStore:
         return position
 
 
-async def _require_migrated(pool: Any, schema: str) -> None:
+async def _require_migrated(pool: ConnectionPool, schema: str) -> None:
     try:
         with unavailable(asyncpg.SyntaxOrAccessError):
             own = quoted(schema)
             await pool.fetchrow(f"select {own}.log_position(), $1::text::regproc", f"{own}.{_NEWEST}")
-    except (asyncpg.SyntaxOrAccessError, StoreUnavailable) as error:
-        pool.terminate()
+    except asyncpg.SyntaxOrAccessError as error:
         raise ConfigurationError(
             f"the schema {schema} cannot be used: {error}; "
             f"bring it up to date first with `intent migrate {schema}`"
         ) from error
+    except StoreUnavailable as error:
+        raise ServerUnavailable(f"the schema {schema} cannot be read: {error}") from error

@@ -1,0 +1,254 @@
+"""Connections to PostgreSQL: how many, how long each may take, and what ends one.
+
+A statement is given up by the server, by its own time-outs, and never cancelled by the client: a server
+that waits for a synchronous standby takes a cancellation for the permission to commit without it. Where
+the server is silent, the client closes the connection, which leaves the commit to the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from intent.errors import ConfigurationError, ServerUnavailable
+from intent.waiting import now
+
+__all__ = ["ConnectionPool", "connection_options", "open_pool"]
+
+T = TypeVar("T")
+
+_CONNECT: Final = 5.0
+"""Seconds that opening a connection may take."""
+_COMMIT: Final = 3.0
+"""How many times as long as any other statement one may take that waits for its commit: no time-out of
+the server applies to a commit."""
+_NEVER: Final = 7 * 24 * 3600.0
+"""Seconds; asyncpg cancels when its own time-out passes, so that one must not."""
+_WRONG: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    ValueError,
+)
+"""What a wrong URL meets, which waiting does not correct."""
+
+
+class ConnectionPool:
+    """A pool of connections of one role; `open_pool` opens one.
+
+    Args:
+        pool: asyncpg's pool.
+        timeout: Seconds that one call may take, including the wait for a connection.
+    """
+
+    def __init__(self, pool: Any, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._left: set[asyncio.Task[Any]] = set()
+
+    async def fetch(self, statement: str, *arguments: Any) -> Any:
+        """Run a statement in a transaction of its own and return its rows."""
+        return await self._run(lambda c: c.fetch(statement, *arguments, timeout=_NEVER), self._timeout)
+
+    async def fetchrow(self, statement: str, *arguments: Any) -> Any:
+        """Run a statement in a transaction of its own and return its first row."""
+        return await self._run(lambda c: c.fetchrow(statement, *arguments, timeout=_NEVER), self._timeout)
+
+    async def fetchval(self, statement: str, *arguments: Any) -> Any:
+        """Run a statement in a transaction of its own and return the first value of its first row."""
+        return await self._run(lambda c: c.fetchval(statement, *arguments, timeout=_NEVER), self._timeout)
+
+    async def commit(self, statement: str, *arguments: Any) -> Any:
+        """Run a statement whose commit may wait for a standby, and return its first row."""
+        patience = self._timeout * _COMMIT
+        return await self._run(lambda c: c.fetchrow(statement, *arguments, timeout=_NEVER), patience)
+
+    async def execute(self, statement: str) -> Any:
+        """Run statements without arguments."""
+        return await self._run(lambda c: c.execute(statement, timeout=_NEVER), self._timeout)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        """Take a connection for several statements.
+
+        Raises:
+            TimeoutError: None is free in time.
+        """
+        async with self._pool.acquire(timeout=self._timeout) as connection:
+            yield connection
+
+    def terminate(self) -> None:
+        """Close all connections; calls in progress fail."""
+        self._pool.terminate()
+
+    async def _run(self, call: Callable[[Any], Coroutine[Any, Any, T]], patience: float) -> T:
+        """Run one statement to its end or its time-out, even if the caller no longer waits.
+
+        Raises:
+            TimeoutError: No connection is free in time, or the server is silent.
+        """
+        statement = _Statement(self._pool, self._timeout)
+        task = asyncio.create_task(statement.run(call))
+        end = now() + patience
+        try:
+            done, _ = await asyncio.wait((task,), timeout=patience)
+        except asyncio.CancelledError:
+            self._leave(task, statement, end)
+            raise
+        if not done:
+            statement.give_up(task)
+            await asyncio.gather(task, return_exceptions=True)
+            raise TimeoutError(f"no answer within {patience:g} s")
+        return task.result()
+
+    def _leave(self, task: asyncio.Task[Any], statement: _Statement, end: float) -> None:
+        """Let a statement end by itself."""
+        timer = asyncio.get_running_loop().call_at(end, statement.give_up, task)
+
+        def ended(_: asyncio.Task[Any]) -> None:
+            timer.cancel()
+            self._left.discard(task)
+            if not task.cancelled():
+                task.exception()
+
+        self._left.add(task)
+        task.add_done_callback(ended)
+        statement.unwanted = True
+
+
+@dataclass(slots=True)
+class _Statement:
+    """One statement on its way.
+
+    Attributes:
+        pool: Where its connection comes from.
+        wait: Seconds to wait for one.
+        connection: Its connection, once it has one.
+        unwanted: Whether its caller has gone; then it is not sent any more.
+    """
+
+    pool: Any
+    wait: float
+    connection: Any = field(default=None)
+    unwanted: bool = field(default=False)
+
+    async def run(self, call: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        async with self.pool.acquire(timeout=self.wait) as connection:
+            if self.unwanted:
+                raise asyncio.CancelledError
+            self.connection = connection
+            try:
+                return await call(connection)
+            except asyncpg.ReadOnlySQLTransactionError:
+                # Another server may be the one to write to now; a new connection finds it.
+                connection.terminate()
+                raise
+
+    def give_up(self, task: asyncio.Task[Any]) -> None:
+        """Close the connection, or stop waiting for one."""
+        if self.connection is None:
+            task.cancel()
+        else:
+            self.connection.terminate()
+
+
+async def open_pool(
+    dsn: str,
+    *,
+    connections: int,
+    timeout: float = 10.0,
+    idle: float = 0.0,
+    pooler: bool = False,
+    read_only: bool = False,
+) -> ConnectionPool:
+    """Open a pool of connections and check that the server accepts the role.
+
+    Args:
+        dsn: The address of the database, with the role.
+        connections: How many at most.
+        timeout: Seconds that one call may take.
+        idle: Seconds after which an unused connection is closed; 0: never.
+        pooler: Whether the address leads to a pooler that gives each transaction any of its connections.
+        read_only: Whether a standby serves as well.
+
+    Raises:
+        ServerUnavailable: The server does not answer, or not yet.
+        ConfigurationError: The address or the role is wrong.
+    """
+    if not dsn:
+        raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            # With a minimum, the pool would log each failure to open one while the server is unavailable.
+            min_size=0,
+            max_size=connections,
+            max_inactive_connection_lifetime=idle,
+            reset=_keep,
+            **connection_options(dsn, timeout=timeout, pooler=pooler, read_only=read_only),
+        )
+        async with pool.acquire(timeout=timeout):
+            return ConnectionPool(pool, timeout)
+    except _WRONG as error:
+        raise ConfigurationError(_refusal(error)) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
+        raise ServerUnavailable(_refusal(error)) from error
+
+
+def _refusal(error: Exception) -> str:
+    reason = str(error) or type(error).__name__
+    return f"PostgreSQL does not let the service in: {reason}; check INTENT_DATABASE_URL and that it runs"
+
+
+def connection_options(
+    dsn: str, *, timeout: float, pooler: bool = False, read_only: bool = False
+) -> dict[str, Any]:
+    """Return how asyncpg is to connect.
+
+    Args:
+        dsn: The address of the database.
+        timeout: Seconds that one statement may take; 0: as many as it needs.
+        pooler: See `open_pool`.
+        read_only: See `open_pool`.
+    """
+    options: dict[str, Any] = {
+        "timeout": _CONNECT,
+        "command_timeout": timeout * _COMMIT or _NEVER,
+        "server_settings": {"application_name": "intent"},
+    }
+    if pooler:
+        # What is prepared on one of the pooler's connections is not known to the next.
+        options["statement_cache_size"] = 0
+    else:
+        options["server_settings"] |= {"jit": "off", **_time_outs(timeout)}
+    if not read_only and not _says_which_server(dsn):
+        options["target_session_attrs"] = "read-write"
+    return options
+
+
+def _time_outs(seconds: float) -> dict[str, str]:
+    """Return the server's time-outs, so that it gives up before the client does."""
+    statement = int(seconds * 900)
+    return {
+        "statement_timeout": str(statement),
+        "lock_timeout": str(statement // 2),
+        "idle_in_transaction_session_timeout": str(statement),
+    }
+
+
+def _says_which_server(dsn: str) -> bool:
+    return "PGTARGETSESSIONATTRS" in os.environ or "target_session_attrs" in parse_qs(urlsplit(dsn).query)
+
+
+async def _keep(_: Any) -> None:
+    """Leave a released connection as it is.
+
+    The platform sets nothing beyond a transaction, and a reset costs a round trip each time.
+    """
