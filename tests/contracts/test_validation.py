@@ -5,11 +5,25 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from google.protobuf import struct_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.contracts import MESSAGE_LIMIT, Registry, parse, validate
+from intent.contracts.times import time_violations
 from intent.errors import InvalidCommand
-from intent_contracts.orders.v1 import CancelOrder, GetOrder, Money, OrderLine, PlaceOrder
+from intent_contracts.orders.v1 import (
+    CancelOrder,
+    GetOrder,
+    Money,
+    OrderLine,
+    OrderSummary,
+    OrderView,
+    PlaceOrder,
+)
 
 
 def _line(line_id: str = "a", quantity: int = 1) -> OrderLine:
@@ -21,7 +35,7 @@ def _place(*lines: OrderLine, order_id: str = "o-1") -> PlaceOrder:
     return PlaceOrder(order_id=order_id, customer_id="ann", lines=lines or [_line()])
 
 
-def _refused(command: PlaceOrder | CancelOrder | GetOrder) -> InvalidCommand:
+def _refused(command: Message) -> InvalidCommand:
     with pytest.raises(InvalidCommand) as raised:
         validate(command)
     return raised.value
@@ -57,6 +71,38 @@ def test_an_aggregates_id_may_be_any_printable_text(order_id: str) -> None:
 def test_text_must_not_contain_nul_anywhere() -> None:
     error = _refused(_place(_line("a"), _line("b\x00")))
     assert [(v.field, v.rule) for v in error.violations] == [("lines[1].line_id", "string.nul")]
+
+
+_YEAR_10_000 = Timestamp(seconds=253_402_300_800)
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        (OrderView(placed_at=_YEAR_10_000), ["placed_at"]),
+        (OrderView(placed_at=Timestamp(seconds=-62_135_596_801)), ["placed_at"]),
+        (
+            OrderView(placed_at=Timestamp(nanos=-1), changed_at=Timestamp(nanos=10**9)),
+            ["placed_at", "changed_at"],
+        ),
+        (
+            OrderList(orders=[OrderSummary(), OrderSummary(placed_at=_YEAR_10_000)]),
+            ["orders[1].placed_at"],
+        ),
+        (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=-1)), ["retry_delay"]),
+        (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=315_576_000_001)), ["retry_delay"]),
+        (struct_pb2.ListValue(), []),
+    ],
+)
+def test_times_that_no_calendar_shows_are_refused(message: Message, fields: list[str]) -> None:
+    assert [violation.field for violation in time_violations(message)] == fields
+
+
+def test_a_time_out_of_range_breaks_a_contract() -> None:
+    assert [v.field for v in _refused(OrderView(order_id="o-1", placed_at=_YEAR_10_000)).violations] == [
+        "placed_at"
+    ]
+    validate(OrderView(order_id="o-1", placed_at=Timestamp(seconds=253_402_300_799, nanos=999_999_999)))
 
 
 def test_queries_have_no_aggregate_but_rules_of_their_own() -> None:

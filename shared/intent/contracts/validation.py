@@ -8,11 +8,12 @@ from itertools import islice
 from typing import Any, TypeVar, overload
 
 import protovalidate
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from intent.contracts.contract import AnyContract
 from intent.contracts.options import id_fields
+from intent.contracts.times import time_violations
+from intent.contracts.walking import items_of
 from intent.errors import InvalidCommand, Rejected, Violation
 
 __all__ = [
@@ -68,6 +69,7 @@ def validate(message: Message, *, limit: int = MESSAGE_LIMIT, data: bytes | None
     if len(data) > limit:
         raise too_large(message, len(data), limit)
     violations = _rule_violations(message) + _id_violations(message)
+    violations += islice(time_violations(message), VIOLATIONS_LIMIT)
     # PostgreSQL's text cannot hold NUL. A zero byte is rare in an encoded message, so that
     # the walk over its fields is rare too.
     if b"\0" in data:
@@ -131,7 +133,7 @@ def _few_elements(message: Message) -> bool:
 def _elements(message: Message) -> Iterator[None]:
     """Yield once for each value in a message, however deep."""
     for field, value in message.ListFields():
-        for _, item in _items(field, value, ""):
+        for _, item in items_of(field, value, ""):
             yield
             if isinstance(item, Message):
                 yield from _elements(item)
@@ -189,19 +191,8 @@ def _id_field(message: Any) -> str:
 def _nul_violations(message: Message, prefix: str) -> Iterator[Violation]:
     for field, value in message.ListFields():
         name = prefix + field.name
-        for path, item in _items(field, value, name):
+        for path, item in items_of(field, value, name):
             if isinstance(item, Message):
                 yield from _nul_violations(item, f"{path}.")
             elif isinstance(item, str) and "\0" in item:
                 yield Violation(path, "must not contain the character NUL", "string.nul")
-
-
-def _items(field: FieldDescriptor, value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if not field.is_repeated:
-        yield name, value
-    elif hasattr(value, "items"):
-        for key, item in value.items():
-            yield f"{name}[{key!r}]", key
-            yield f"{name}[{key!r}]", item
-    else:
-        yield from ((f"{name}[{index}]", item) for index, item in enumerate(value))
