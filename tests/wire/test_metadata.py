@@ -70,3 +70,34 @@ def test_a_malformed_or_too_long_state_is_dropped_and_the_trace_kept(state: str)
 def test_without_a_valid_traceparent_there_is_no_state(parent: str) -> None:
     assert of("a=1", parent=parent) == NO_TRACE
     assert trace_context([("tracestate", "a=1")]) == NO_TRACE
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        PARENT.replace("b7ad6b7169203331", "0" * 16),
+        f"{PARENT}-more",
+        f"01{PARENT[2:]}more",
+        PARENT.upper(),
+        PARENT[1:],
+        "-" * 5000,
+    ],
+)
+def test_a_traceparent_that_w3c_calls_invalid_is_ignored(parent: str) -> None:
+    assert of(parent=parent) == NO_TRACE
+
+
+@pytest.mark.parametrize(
+    ("parent", "read"),
+    [
+        (f"01{PARENT[2:]}", PARENT),
+        (f"01{PARENT[2:]}-more-parts", PARENT),
+        (f"cc{PARENT[2:-2]}02-", f"{PARENT[:-2]}00"),
+    ],
+)
+def test_a_later_version_is_read_by_what_is_known_of_it(parent: str, read: str) -> None:
+    assert of(parent=parent) == TraceContext(read)
+
+
+def test_two_traceparents_name_no_trace() -> None:
+    assert trace_context([("traceparent", PARENT), ("traceparent", PARENT)]) == NO_TRACE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
@@ -26,6 +27,7 @@ __all__ = [
     "label",
     "malformed",
     "number",
+    "require_single",
     "trace_context",
 ]
 
@@ -43,7 +45,9 @@ POSITION: Final = "x-position"
 _LABEL: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
+    r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<ids>(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})"
+    r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?",
+    re.ASCII,
 )
 _STATE_LENGTH: Final = 512
 _STATE_MEMBERS: Final = 32
@@ -53,6 +57,22 @@ _STATE_MEMBER: Final = re.compile(
     re.ASCII,
 )
 
+_SINGLE: Final = frozenset(
+    {
+        "authorization",
+        "x-actor",
+        "x-roles",
+        "x-tenant-id",
+        CAUSATION_ID,
+        COMMAND_ID,
+        CONSISTENCY,
+        CORRELATION_ID,
+        EXPECTED_VERSION,
+        MIN_POSITION,
+    }
+)
+"""Keys that say who calls or what a call means."""
+
 Metadata = Mapping[str, str]
 
 
@@ -61,6 +81,20 @@ def malformed(field: str, rule: str) -> InvalidCommand:
     return InvalidCommand(
         "METADATA_MALFORMED", f"the metadata {field} {rule}", violations=[Violation(field, rule, "metadata")]
     )
+
+
+def require_single(pairs: Iterable[tuple[str, str | bytes]]) -> None:
+    """Check that what says who calls, or what the call means, was sent once.
+
+    Behind a proxy that adds its own value, the caller's could win otherwise.
+
+    Raises:
+        InvalidCommand: A key was sent more than once.
+    """
+    times = Counter(key for key, _ in pairs if key in _SINGLE)
+    for key, count in times.items():
+        if count > 1:
+            raise malformed(key, f"was sent {count} times; send it once")
 
 
 def command_id(metadata: Metadata) -> UUID:
@@ -124,17 +158,31 @@ def trace_context(pairs: Iterable[tuple[str, str | bytes]]) -> TraceContext:
     """Return the caller's W3C trace context, without what is malformed.
 
     A malformed trace must not fail the call. A state may come in several parts, and means nothing
-    without a traceparent.
+    without a traceparent; two traceparents mean nothing either.
     """
-    parent, states = "", []
+    parents, states = [], []
     for key, value in pairs:
         if key == TRACEPARENT and isinstance(value, str):
-            parent = value
+            parents.append(value)
         elif key == TRACESTATE and isinstance(value, str):
             states.append(value)
-    if not parent or not _TRACEPARENT.fullmatch(parent):
+    parent = _traceparent(parents[0]) if len(parents) == 1 else ""
+    if not parent:
         return NO_TRACE
     return TraceContext(parent, _trace_state(",".join(states)) if states else "")
+
+
+def _traceparent(text: str) -> str:
+    """Return a W3C traceparent as one of version 00; empty when it is malformed.
+
+    A later version may have more parts and flags than are known here; they are dropped.
+    """
+    form = _TRACEPARENT.fullmatch(text)
+    if form is None or (form["version"] == "00" and form["more"]):
+        return ""
+    if form["version"] == "00":
+        return text
+    return f"00-{form['ids']}-{int(form['flags'], 16) & 1:02x}"
 
 
 def _trace_state(text: str) -> str:
