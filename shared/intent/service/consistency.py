@@ -93,13 +93,13 @@ class ConsistentReader:
     async def _reach(self, name: str) -> None:
         if not await self._read_side.reach(self._wanted, 0, (name,)):
             return
-        head = await self._head()
-        if self._wanted > head:
+        if self._wanted > await self._head():
+            # Where the log ends says how much all tenants do, so it is not told.
             raise Rejected(
                 "POSITION_BEYOND_LOG",
-                f"the log ends at position {head}, so no read model can reach {self._wanted}; "
+                f"the log does not reach position {self._wanted}, so no read model can; "
                 "set x-min-position to the position of a result of this context",
-                metadata={"wanted": str(self._wanted), "head": str(head)},
+                metadata={"wanted": str(self._wanted)},
             )
         if await self._read_side.reach(self._wanted, max(0.0, self._wait - _MARGIN), (name,)):
             raise self._behind(name)
