@@ -146,6 +146,19 @@ def test_statuses_without_details_can_be_read() -> None:
     assert isinstance(error_of_status(grpc.StatusCode.UNKNOWN, "?"), HandlerFailed)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "SERVER: Sent message larger than max (4804347 vs. 4194304)",
+        "CLIENT: Received message larger than max (20000000 vs. 16777216)",
+    ],
+)
+def test_an_answer_that_is_too_large_is_not_the_callers_fault(message: str) -> None:
+    error = error_of_status(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+    assert isinstance(error, Rejected)
+    assert error.reason == "ANSWER_TOO_LARGE"
+
+
 def test_details_that_do_not_parse_are_ignored() -> None:
     error = error_of_status(grpc.StatusCode.NOT_FOUND, "gone", [(DETAILS_KEY, b"\xff\xff")])
     assert (error.reason, error.message) == ("NOT_FOUND", "gone")

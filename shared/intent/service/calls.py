@@ -18,12 +18,14 @@ from google.protobuf.message import Message
 
 from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT
-from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand
+from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand, Rejected
 from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
+from intent.service.open_calls import OpenCalls
+from intent.service.settings import ANSWER_BYTES
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
-from intent.wire.metadata import COMMAND_ID, trace_context
+from intent.wire.metadata import COMMAND_ID, require_single, trace_context
+from intent.wire.statuses import ANSWER_TOO_LARGE, code_of, command_error, shortened, trailers_of
 from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
-from intent.wire.statuses import code_of, command_error, shortened, trailers_of
 
 __all__ = ["AnyMethod", "BidiMethod", "Call", "CallWrapper", "Method", "StreamMethod", "read"]
 
@@ -41,9 +43,21 @@ class Call:
         rpc: gRPC's own context of the call.
         command_id: The id of the command that the call carries; the caller's or a generated one.
         trailers: The trailing metadata to send after the answer.
+        admitted: The caller once the call counts towards its limits.
+        repeats: Whether the caller sent a key of the metadata more than once.
     """
 
-    __slots__ = ("command_id", "identity", "metadata", "method", "rpc", "span", "trailers")
+    __slots__ = (
+        "admitted",
+        "command_id",
+        "identity",
+        "metadata",
+        "method",
+        "repeats",
+        "rpc",
+        "span",
+        "trailers",
+    )
 
     def __init__(self, method: str, metadata: dict[str, str], rpc: Any, span: CallSpan) -> None:
         self.method = method
@@ -51,6 +65,8 @@ class Call:
         self.rpc = rpc
         self.span = span
         self.identity: Identity
+        self.admitted: Identity | None = None
+        self.repeats = False
         self.command_id = metadata.get(COMMAND_ID, "")
         self.trailers: tuple[tuple[str, str], ...] = ()
 
@@ -148,36 +164,27 @@ class CallWrapper:
     Attributes:
         domain: The context, which is the domain of its errors' reasons.
         identities: Identifies the caller.
+        open: The calls under way, and how many there may be.
         tracer: Starts a span per call.
-        active: How many calls to unary methods are under way.
     """
 
     domain: str
     identities: IdentityProvider
+    open: OpenCalls
     tracer: CallTracer = field(default_factory=NoTracer)
-    active: int = 0
-    _idle: asyncio.Event | None = None
-
-    async def idle(self) -> None:
-        """Wait until no call to a unary method is under way."""
-        self._idle = asyncio.Event()
-        if self.active:
-            await self._idle.wait()
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
         """Return the handler of a method that answers with one message."""
 
         async def serve(data: bytes, rpc: Any) -> bytes:
             call = self._begin(method, rpc)
-            self.active += 1
             try:
-                await self._admit(method, call)
+                await self._admit(method, call, stream=False)
                 answer = await method.answer(data, call)
                 response = answer.SerializeToString()
-            except asyncio.CancelledError:
-                _finish_abandoned(call)
-                raise
-            except Exception as error:
+                if len(response) > ANSWER_BYTES:
+                    raise _answer_too_large(len(response))
+            except (Exception, asyncio.CancelledError) as error:
                 data = b""
                 await self._fail(call, error)
                 raise
@@ -187,9 +194,7 @@ class CallWrapper:
                 call.span.finish(grpc.StatusCode.OK, "")
                 return response
             finally:
-                self.active -= 1
-                if self._idle is not None and not self.active:
-                    self._idle.set()
+                self._leave(call, stream=False)
 
         return grpc.unary_unary_rpc_method_handler(serve)
 
@@ -213,36 +218,52 @@ class CallWrapper:
         return grpc.stream_stream_rpc_method_handler(serve)
 
     async def _talk(self, method: AnyMethod, rpc: Any, talk: Callable[[Call], Awaitable[None]]) -> None:
-        call = self._begin(method, rpc)
+        call = self._begin(method, rpc, endless=isinstance(method, StreamMethod))
         try:
-            await self._admit(method, call)
+            await self._admit(method, call, stream=True)
             await talk(call)
-        except asyncio.CancelledError:
-            _finish_abandoned(call)
-            raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             await self._fail(call, error)
+            raise
         else:
             call.span.finish(grpc.StatusCode.OK, "")
+        finally:
+            self._leave(call, stream=True)
 
-    def _begin(self, method: AnyMethod, rpc: Any) -> Call:
+    def _begin(self, method: AnyMethod, rpc: Any, *, endless: bool = False) -> Call:
         pairs = rpc.invocation_metadata()
-        return Call(method.name, dict(pairs), rpc, self.tracer.start(method.name, trace_context(pairs)))
+        call = Call(method.name, dict(pairs), rpc, self.tracer.start(method.name, trace_context(pairs)))
+        call.repeats = len(call.metadata) < len(pairs)
+        self.open.start(rpc, endless=endless)
+        return call
 
-    async def _admit(self, method: AnyMethod, call: Call) -> None:
+    def _leave(self, call: Call, *, stream: bool) -> None:
+        if call.admitted is not None:
+            self.open.leave(call.admitted, stream=stream)
+
+    async def _admit(self, method: AnyMethod, call: Call, *, stream: bool) -> None:
         remaining = call.remaining()
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
+        if call.repeats:
+            require_single(call.rpc.invocation_metadata())
         identity = await self.identities.authenticate(call.metadata)
         if method.needs_tenant:
             require_tenant(identity)
         authorize(identity, method.roles, method.name)
-        call.identity = identity
+        self.open.admit(identity, stream=stream)
+        call.identity = call.admitted = identity
         call.span.caller(identity.tenant, identity.actor)
 
-    async def _fail(self, call: Call, error: Exception) -> None:
-        """Abort the call with an error, by raising."""
-        public = command_error(error) or self._defect(call, error)
+    async def _fail(self, call: Call, error: Exception | asyncio.CancelledError) -> None:
+        """Abort the call with an error, by raising; return when its caller has left."""
+        if isinstance(error, Exception):
+            public = command_error(error) or self._defect(call, error)
+        elif (interruption := self.open.interruption()) is not None:
+            public = interruption
+        else:
+            _finish_abandoned(call)
+            return
         code = code_of(public)
         call.span.finish(code, public.reason)
         trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(public, self.domain)
@@ -271,6 +292,15 @@ class CallWrapper:
             f"the service failed because of a defect; its log has the details under error id {error_id}",
             metadata={"error_id": error_id},
         )
+
+
+def _answer_too_large(size: int) -> Rejected:
+    return Rejected(
+        ANSWER_TOO_LARGE,
+        f"the answer has {size} bytes, at most {ANSWER_BYTES} can be sent; ask for less at once, "
+        "e.g. with a smaller page",
+        metadata={"size": str(size), "limit": str(ANSWER_BYTES)},
+    )
 
 
 def _forget_frames(error: BaseException) -> None:

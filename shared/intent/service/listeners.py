@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
 
 import grpc
 
@@ -12,6 +15,8 @@ from intent.errors import ConfigurationError
 from intent.service.threads import patient_threads
 
 __all__ = ["Listeners", "address"]
+
+_OWN_FILES: Final = "/proc/self/fd"
 
 
 class Listeners:
@@ -23,6 +28,7 @@ class Listeners:
     Args:
         count: How many servers.
         arguments: The arguments of each server.
+        most_calls: How many calls each server may have under way; gRPC refuses further ones.
         add_handlers: Adds the handlers to a server.
     """
 
@@ -30,13 +36,17 @@ class Listeners:
         self,
         count: int,
         arguments: Sequence[tuple[str, int]],
+        most_calls: int,
         add_handlers: Callable[[grpc.aio.Server], None],
     ) -> None:
         options = [*arguments, ("grpc.so_reuseport", int(count > 1))]
         with patient_threads():
-            self._servers = [grpc.aio.server(options=options) for _ in range(count)]
+            self._servers = [
+                grpc.aio.server(options=options, maximum_concurrent_rpcs=most_calls) for _ in range(count)
+            ]
         for server in self._servers:
             add_handlers(server)
+        self._port = 0
 
     def bind(self, host: str, port: int) -> int:
         """Bind the port, on which no other process may listen; 0 binds a free one.
@@ -51,7 +61,7 @@ class Listeners:
             if port:
                 _require_free(host, port)
             for server in self._servers:
-                port = server.add_insecure_port(address(host, port))
+                port = self._port = server.add_insecure_port(address(host, port))
         except (OSError, RuntimeError) as error:
             raise ConfigurationError(
                 f"cannot listen on {address(host, port)}: the port is taken or the address does not belong "
@@ -68,9 +78,60 @@ class Listeners:
         """Accept no more calls, and wait for those under way; see `grpc.aio.Server.stop`."""
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
 
+    def hang_up(self, staying: Collection[str] = ()) -> None:
+        """Close the connections on which no answer is due.
+
+        Their clients connect to another process. What they have sent and this process has not
+        taken ends with UNAVAILABLE at their end, and may be repeated; gRPC itself would end it with
+        CANCELLED, as if the caller had given it up.
+
+        Args:
+            staying: The peers with calls under way, as gRPC writes them; their connections stay.
+        """
+        ports = {int(peer.rpartition(":")[2]) for peer in staying}
+        for connection in _connections(self._port):
+            with connection, suppress(OSError):
+                if connection.getpeername()[1] not in ports:
+                    connection.shutdown(socket.SHUT_RDWR)
+
     async def wait(self) -> None:
         """Wait until they are stopped."""
         await asyncio.gather(*(server.wait_for_termination() for server in self._servers))
+
+
+def _connections(port: int) -> Iterator[socket.socket]:
+    """Yield a duplicate of each socket of this process to which a client of a port is connected.
+
+    gRPC keeps its sockets to itself; where there is no /proc, none are found.
+    """
+    for name in os.listdir(_OWN_FILES) if os.path.isdir(_OWN_FILES) else ():
+        duplicate = _duplicate(f"{_OWN_FILES}/{name}")
+        if duplicate is None:
+            continue
+        internet = duplicate.family in (socket.AF_INET, socket.AF_INET6)
+        if internet and duplicate.getsockname()[1] == port and not _listens(duplicate):
+            yield duplicate
+        else:
+            duplicate.close()
+
+
+def _listens(found: socket.socket) -> bool:
+    return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _duplicate(file: str) -> socket.socket | None:
+    """Return a duplicate of an open file of this process; None when it is no socket or closed by now."""
+    try:
+        if not os.readlink(file).startswith("socket:"):
+            return None
+        descriptor = os.dup(int(os.path.basename(file)))
+    except OSError:
+        return None
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        os.close(descriptor)
+        return None
 
 
 def address(host: str, port: int) -> str:

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_reflection.v1alpha import reflection
 
 from intent.consumers import ConsumerServing
 from intent.model import ReadModelReader
@@ -21,12 +18,14 @@ from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.identity import IdentityProvider
 from intent.service.listeners import Listeners, address
 from intent.service.methods import MethodTable, UnknownMethods, service_names
+from intent.service.open_calls import OpenCalls
 from intent.service.protocols import (
     CommandRouter,
     ProjectionOperator,
     SagaOperator,
     ServedContext,
 )
+from intent.service.public_services import PublicServices
 from intent.service.servicers.commands import CommandsService
 from intent.service.servicers.consumers import ConsumersService
 from intent.service.servicers.describe import describe
@@ -41,6 +40,10 @@ from intent.telemetry.spans import CallTracer, NoTracer
 __all__ = ["ContextServer", "ServiceParts"]
 
 _log: Final = logging.getLogger("intent.service")
+_SETTLING: Final = 0.05
+"""Seconds in which calls that have arrived are refused, and health tells its watchers."""
+_HANGING_UP: Final = 0.1
+"""Seconds between two looks for connections without calls while a process stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class ContextServer:
     def __init__(self, parts: ServiceParts, settings: ServiceSettings | None = None) -> None:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
-        self._calls = CallWrapper(parts.context.name, parts.identities, parts.tracer)
+        self._open = OpenCalls(settings)
+        self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer)
         self._events = EventsService(parts.context, parts.store, settings)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
@@ -94,6 +98,9 @@ class ContextServer:
             [store_probe(parts.store), *parts.probes],
             interval=settings.health_interval,
             timeout=settings.health_timeout,
+        )
+        self._public = PublicServices(
+            parts.context.name, self.health.servicer, self.services, settings.anonymous_streams
         )
         self._server: Listeners | None = None
         self.port = 0
@@ -105,8 +112,8 @@ class ContextServer:
 
     @property
     def subscriptions(self) -> int:
-        """How many subscriptions to events are open."""
-        return self._events.subscriptions
+        """How many subscriptions to events, and watched rebuilds, are open."""
+        return self._open.endless
 
     async def start(self) -> None:
         """Listen and serve.
@@ -115,7 +122,9 @@ class ContextServer:
             ConfigurationError: The port is taken, or the address does not belong to this machine.
         """
         settings = self._settings
-        server = Listeners(settings.listeners, settings.channel_arguments(), self._add_handlers)
+        server = Listeners(
+            settings.listeners, settings.channel_arguments(), settings.accepted_calls, self._add_handlers
+        )
         self.port = server.bind(settings.host, settings.port)
         await self.health.start()
         await server.start()
@@ -135,13 +144,15 @@ class ContextServer:
         await asyncio.sleep(self._settings.shutdown_delay)
         clock = asyncio.get_running_loop().time
         end = clock() + self._settings.shutdown_grace
-        self._events.close()
+        self._open.close()
         if self._parts.consumers is not None:
             self._parts.consumers.close()
-        stopping = asyncio.create_task(server.stop(self._settings.shutdown_grace), name="grpc-stop")
-        await self._wait_until_idle(stopping)
+        await self._finish_calls(server, end)
+        await self._open.end()
+        server.hang_up()
+        # Some have connected again meanwhile.
+        server.hang_up()
         await server.stop(None)
-        await stopping
         self._parts.router.close()
         if not await self._parts.router.drain(max(0.0, end - clock())):
             _log.warning("commands are still under way; Temporal continues them after the restart")
@@ -158,23 +169,30 @@ class ContextServer:
             parts.context, parts.router, parts.reader, parts.read_side, head, settings
         ).methods()
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
-        yield from self._events.methods()
+        yield from EventsService(parts.context, parts.store, settings).methods()
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
         if parts.consumers is not None:
             yield from ConsumersService(parts.context, parts.consumers).methods()
         yield from SagasService(parts.sagas, settings.saga_roles, settings.operator_roles).methods()
 
     def _add_handlers(self, server: grpc.aio.Server) -> None:
-        server.add_generic_rpc_handlers((self._table,))
-        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
-        reflection.enable_server_reflection((*self.services, HEALTH, reflection.SERVICE_NAME), server)
-        server.add_generic_rpc_handlers((UnknownMethods(self._calls.domain, self._table.names),))
+        domain = self._calls.domain
+        server.add_generic_rpc_handlers(
+            (self._table, self._public, UnknownMethods(domain, self._table.names))
+        )
 
-    async def _wait_until_idle(self, stopping: asyncio.Task[None]) -> None:
-        """Wait until no call is under way, or the grace has passed.
+    async def _finish_calls(self, server: Listeners, end: float) -> None:
+        """Wait until no call is under way, or until `end`; close the connections that have none.
 
-        Calls of health and reflection never end by themselves and are not waited for.
+        Calls of health and reflection never end by themselves and are not waited for. gRPC goes on
+        listening meanwhile, since it would end what it has not passed on yet with CANCELLED.
         """
-        idle = asyncio.create_task(self._calls.idle(), name="calls-idle")
-        await asyncio.wait([idle, stopping], return_when=asyncio.FIRST_COMPLETED)
-        idle.cancel()
+        clock = asyncio.get_running_loop().time
+        idle = asyncio.create_task(self._open.idle(), name="calls-idle")
+        try:
+            await asyncio.sleep(_SETTLING)
+            while not idle.done() and clock() < end:
+                server.hang_up(self._open.peers())
+                await asyncio.wait([idle], timeout=_HANGING_UP)
+        finally:
+            idle.cancel()

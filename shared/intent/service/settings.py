@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-__all__ = ["ServiceSettings"]
+__all__ = ["ANSWER_BYTES", "ServiceSettings"]
 
-_MIB = 1024 * 1024
+_KIB = 1024
+
+ANSWER_BYTES = 4 * 1024 * _KIB
+"""The most bytes that an answer may have: what clients of gRPC accept unless they are told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,17 @@ class ServiceSettings:
             event loop.
         command_bytes: The most bytes that one command or query may have; beyond it the caller
             gets MESSAGE_TOO_LARGE.
-        transport_bytes: The most bytes that gRPC itself accepts; beyond it gRPC answers
-            RESOURCE_EXHAUSTED before the platform sees the message.
+        transport_bytes: The most bytes of a request that gRPC itself accepts; beyond it gRPC
+            answers RESOURCE_EXHAUSTED before the platform sees the message.
+        calls: How many calls may be under way at once, open streams included.
+        tenant_calls: How many of them may be of one tenant.
+        tenant_streams: How many streams (subscriptions, consumers' instances) one tenant may have open.
+        caller_streams: How many streams one caller of a tenant may have open.
+        anonymous_streams: How many streams may be open that need no identity (Watch of the health
+            service, reflection).
+        connections: How many connections may be open; beyond it new ones are closed at once.
+        connection_streams: How many calls one connection may have under way; clients hold back
+            further ones.
         min_position_wait: How long a query waits for its read model at most.
         event_roles: A caller of the Events service needs one of these; empty: any caller.
         operator_roles: A caller needs one of these for the Projections service, and to resume or
@@ -37,6 +50,8 @@ class ServiceSettings:
             that load balancers notice.
         keepalive_time: After how long without traffic a connection is pinged.
         keepalive_timeout: How long the answer to a ping may take.
+        max_connection_idle: After how long without a call a connection is closed; clients connect
+            again with their next call.
         max_connection_age: After how long a client is asked to reconnect, so that clients spread
             over new servers; 0: never.
         max_connection_age_grace: How long its calls may take to finish then.
@@ -46,7 +61,14 @@ class ServiceSettings:
     port: int = 0
     listeners: int = 1
     command_bytes: int = 256 * 1024
-    transport_bytes: int = 4 * _MIB
+    transport_bytes: int = 512 * _KIB
+    calls: int = 5_000
+    tenant_calls: int = 4_000
+    tenant_streams: int = 3_000
+    caller_streams: int = 500
+    anonymous_streams: int = 500
+    connections: int = 4_000
+    connection_streams: int = 2_500
     min_position_wait: float = 5.0
     event_roles: frozenset[str] = frozenset({"service", "operator"})
     operator_roles: frozenset[str] = frozenset({"operator"})
@@ -58,14 +80,27 @@ class ServiceSettings:
     shutdown_delay: float = 0.0
     keepalive_time: float = 60.0
     keepalive_timeout: float = 20.0
+    max_connection_idle: float = 300.0
     max_connection_age: float = 0.0
     max_connection_age_grace: float = 30.0
+
+    @property
+    def accepted_calls(self) -> int:
+        """How many calls gRPC accepts: enough that the platform refuses further ones in its own words.
+
+        Calls whose message has not arrived yet count here alone.
+        """
+        return self.calls + self.anonymous_streams + 1_000
 
     def channel_arguments(self) -> list[tuple[str, int]]:
         """Return the arguments of the gRPC server."""
         arguments = [
             ("grpc.max_receive_message_length", self.transport_bytes),
-            ("grpc.max_send_message_length", self.transport_bytes),
+            ("grpc.max_send_message_length", ANSWER_BYTES),
+            ("grpc.max_concurrent_streams", self.connection_streams),
+            # Each listener counts its own; the kernel spreads connections over them.
+            ("grpc.max_allowed_incoming_connections", math.ceil(self.connections / self.listeners)),
+            ("grpc.max_connection_idle_ms", _milliseconds(self.max_connection_idle)),
             ("grpc.keepalive_time_ms", _milliseconds(self.keepalive_time)),
             ("grpc.keepalive_timeout_ms", _milliseconds(self.keepalive_timeout)),
             # Clients may ping as often as every 10 s, also between calls.

@@ -197,7 +197,31 @@ class Settings(BaseSettings):
         description="Number of gRPC servers behind the port, among which connections are spread.",
     )
     grpc_max_message_bytes: int = Field(
-        4 * 1024 * 1024, ge=64 * 1024, description="Largest message that the server accepts, in bytes."
+        512 * 1024,
+        ge=64 * 1024,
+        description="Largest request that the server takes in, in bytes; a command may have 256 KiB.",
+    )
+    grpc_max_calls: int = Field(
+        5000, ge=1, description="Calls under way at once, streams included; further ones are refused."
+    )
+    grpc_max_calls_per_tenant: int = Field(4000, ge=1, description="How many of them may be of one tenant.")
+    grpc_max_streams_per_tenant: int = Field(
+        3000, ge=1, description="Streams (subscriptions, consumers) that one tenant may have open."
+    )
+    grpc_max_streams_per_caller: int = Field(
+        500, ge=1, description="Streams that one caller (actor) of a tenant may have open."
+    )
+    grpc_max_anonymous_streams: int = Field(
+        500, ge=1, description="Streams of health and reflection, which need no identity, that may be open."
+    )
+    grpc_max_connections: int = Field(
+        4000, ge=1, description="Open connections, spread over the listeners; further ones are closed."
+    )
+    grpc_max_streams_per_connection: int = Field(
+        2500, ge=1, description="Calls under way on one connection; clients hold back further ones."
+    )
+    grpc_max_connection_idle: Seconds = Field(
+        300.0, description="Time without a call after which a connection is closed, in seconds."
     )
     grpc_max_connection_age: Seconds = Field(
         1800.0,

@@ -26,6 +26,7 @@ from intent.errors import (
 )
 
 __all__ = [
+    "ANSWER_TOO_LARGE",
     "DETAILS_KEY",
     "code_of",
     "command_error",
@@ -36,6 +37,9 @@ __all__ = [
     "shortened",
     "trailers_of",
 ]
+
+ANSWER_TOO_LARGE: Final = "ANSWER_TOO_LARGE"
+"""The reason of the error for an answer that is too large to be sent or received."""
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The metadata key under which google.rpc.Status travels."""
@@ -53,6 +57,9 @@ _STORE_RETRY_MS: Final = 500
 
 _CONNECTION_LOST: Final = ("RST_STREAM", "Stream removed", "Socket closed", "GOAWAY")
 """What gRPC reports under various codes, INTERNAL among them, when a connection breaks during a call."""
+
+_ANSWER_TOO_LARGE: Final = ("SERVER: Sent message", "CLIENT: Received message")
+"""How gRPC reports that the answer, and not the request, is larger than one end allows."""
 
 _CODES: Final[dict[FailureKind.ValueType, grpc.StatusCode]] = {
     FailureKind.FAILURE_KIND_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -201,13 +208,20 @@ def error_of_status(
             except DecodeError:
                 break
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
-        return error_of(_plain(FailureKind.FAILURE_KIND_INVALID, "MESSAGE_TOO_LARGE", message))
+        return _too_large(message)
     if code is grpc.StatusCode.CANCELLED or any(words in message for words in _CONNECTION_LOST):
         return error_of(_plain(FailureKind.FAILURE_KIND_UNAVAILABLE, "CONNECTION_LOST", message))
     kind = _KINDS.get(code)
     if kind is None:
         return HandlerFailed(code.name, message)
     return error_of(_plain(kind, code.name, message))
+
+
+def _too_large(message: str) -> CommandError:
+    """Return the error for a message that gRPC itself refused: of the caller, or of the answer."""
+    if any(words in message for words in _ANSWER_TOO_LARGE):
+        return error_of(_plain(FailureKind.FAILURE_KIND_REJECTED, ANSWER_TOO_LARGE, message))
+    return error_of(_plain(FailureKind.FAILURE_KIND_INVALID, "MESSAGE_TOO_LARGE", message))
 
 
 def _plain(kind: FailureKind.ValueType, reason: str, message: str) -> Failure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from google.protobuf.message import Message
@@ -17,7 +16,6 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.envelopes import published_event
-from intent.errors import Unavailable
 from intent.records import StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.protocols import ServedContext
@@ -30,7 +28,6 @@ __all__ = ["EVENTS", "EventsService", "log_filter"]
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200
 _MAX_LIMIT: Final = 1000
-_RESUME_MS: Final = 100
 
 
 class EventsService:
@@ -46,25 +43,12 @@ class EventsService:
         self._context = context
         self._store = store
         self._settings = settings
-        self._open: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     def methods(self) -> Iterator[Method | StreamMethod]:
         """Yield the methods of the service."""
         roles = self._settings.event_roles
         yield StreamMethod(f"/{EVENTS}/Subscribe", self._subscribe, roles)
         yield Method(f"/{EVENTS}/ReadStream", self._read_stream, roles)
-
-    @property
-    def subscriptions(self) -> int:
-        """How many subscriptions are open."""
-        return len(self._open)
-
-    def close(self) -> None:
-        """End every subscription with UNAVAILABLE, so that its client resumes elsewhere."""
-        self._closed = True
-        for task in self._open:
-            task.cancel()
 
     async def _read_stream(self, data: bytes, call: Call) -> Message:
         request = read(ReadStreamRequest, data)
@@ -80,12 +64,11 @@ class EventsService:
 
     async def _subscribe(self, data: bytes, call: Call) -> None:
         request = read(SubscribeRequest, data)
-        with self._ending_on_close():
-            after = request.after_position
-            if request.from_now:
-                after = await self._store.position()
-                await call.rpc.write(SubscribeResponse(position=after).SerializeToString())
-            await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
+        after = request.after_position
+        if request.from_now:
+            after = await self._store.position()
+            await call.rpc.write(SubscribeResponse(position=after).SerializeToString())
+        await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
 
     async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
         """Send page by page; `write` waits for a slow reader, so at most one page is in memory."""
@@ -106,23 +89,6 @@ class EventsService:
         if reached > sent:
             await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
 
-    @contextmanager
-    def _ending_on_close(self) -> Iterator[None]:
-        """Turn the cancellation by `close` into UNAVAILABLE; propagate any other."""
-        if self._closed:
-            raise _shutting_down()
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._closed or task.uncancel() > 0:
-                raise
-            raise _shutting_down() from None
-        finally:
-            self._open.discard(task)
-
 
 def log_filter(tenant: str, requested: EventFilter) -> LogFilter:
     """Return the filter of a subscription: the requested one, limited to its tenant's events."""
@@ -132,12 +98,4 @@ def log_filter(tenant: str, requested: EventFilter) -> LogFilter:
         aggregate_type=requested.aggregate_type or None,
         aggregate_id=requested.aggregate_id or None,
         correlation_id=requested.correlation_id or None,
-    )
-
-
-def _shutting_down() -> Unavailable:
-    return Unavailable(
-        "SHUTTING_DOWN",
-        "the service is shutting down; resume after the last position received",
-        retry_after_ms=_RESUME_MS,
     )
