@@ -20,6 +20,7 @@ from intent_contracts.orders.v1 import (
     GetOrder,
     Money,
     OrderLine,
+    OrderList,
     OrderSummary,
     OrderView,
     PlaceOrder,

@@ -46,7 +46,8 @@ def time_violations(message: Message, prefix: str = "") -> Iterator[Violation]:
 
 
 def _valid(time: Message, kind: str) -> bool:
-    seconds, nanos = time.seconds, time.nanos  # type: ignore[attr-defined]
+    seconds: int = time.seconds  # type: ignore[attr-defined]
+    nanos: int = time.nanos  # type: ignore[attr-defined]
     if kind == Timestamp.DESCRIPTOR.full_name:
         return _FIRST <= seconds <= _LAST and 0 <= nanos < _NANOS
     return abs(seconds) <= _LONGEST and abs(nanos) < _NANOS and seconds * nanos >= 0

@@ -124,7 +124,7 @@ class _Recorder:
         self.handlers: dict[str, grpc.RpcMethodHandler] = {}
 
     def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        """The same methods come as registered ones."""
+        """Take no notice: the same methods come as registered ones."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]
