@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Final
 
 from intent.cli.exits import UsageError
 
-__all__ = ["address_of", "addresses"]
+__all__ = ["address_of", "addresses", "problems_at"]
+
+_PROBE_TIMEOUT: Final = 2.0
 
 
 def addresses(target: str) -> Mapping[str, str]:
@@ -61,3 +65,41 @@ def _running() -> Mapping[str, str]:
     if state is None:
         raise UsageError("nothing runs here: start `intent dev`, or give --target host:port")
     return {name: address.target for name, address in state.contexts.items()}
+
+
+def problems_at(address: str) -> str:
+    """Return what a context of `intent dev` reports that it lacks; empty when that is not known.
+
+    Args:
+        address: Where it is served, ``host:port``.
+    """
+    import urllib.error
+    import urllib.request
+
+    from intent.dev.state import DevState, dev_folder
+
+    state = DevState.read(dev_folder())
+    contexts = state.contexts.values() if state else ()
+    metrics = next((each.metrics for each in contexts if each.target == address), "")
+    if not metrics.startswith("http://"):
+        return ""
+    url = metrics.rpartition("/")[0] + "/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT):  # noqa: S310 - http, by the check above
+            return ""
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return _problems(answer.read())
+    except TimeoutError:
+        return f"{url} does not answer either: the process hangs"
+    except (OSError, ValueError):
+        return ""
+
+
+def _problems(body: bytes) -> str:
+    """Return the problems that an answer of ``/readyz`` names, in a line."""
+    try:
+        problems = json.loads(body)["problems"].items()
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return "it is not ready: " + "; ".join(f"{name}: {problem}" for name, problem in problems)

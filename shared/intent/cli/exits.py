@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["Exit", "UsageError", "error_lines", "exit_of"]
+__all__ = ["Exit", "IncompleteError", "UsageError", "error_lines", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -31,6 +31,10 @@ class Exit(IntEnum):
     """What reads the output has gone, as after ``| head``."""
 
 
+class IncompleteError(Exception):
+    """What was asked for was not found, and not everything answered; the message says what did not."""
+
+
 class UsageError(Exception):
     """Arguments or JSON that cannot work; the message says how to fix them."""
 
@@ -41,6 +45,7 @@ def exit_of(error: BaseException) -> Exit:
 
     codes: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
         ((UsageError,), Exit.USAGE),
+        ((IncompleteError,), Exit.INCOMPLETE),
         ((errors.ConfigurationError, errors.ContractError), Exit.CONFIGURATION),
         ((errors.Unavailable, errors.DeadlineExceeded, errors.StoreUnavailable), Exit.UNAVAILABLE),
         ((errors.HandlerFailed,), Exit.FAILED),
@@ -59,7 +64,7 @@ def error_lines(error: BaseException) -> Iterator[str]:
         yield f"{error.reason}: {error.message}"
         for violation in error.violations:
             yield f"  {violation.field or 'message'}: {violation.description}"
-    elif isinstance(error, IntentError | UsageError):
+    elif isinstance(error, IntentError | IncompleteError | UsageError):
         yield str(error)
     elif isinstance(error, OSError) and error.strerror:
         yield f"{error.filename}: {error.strerror}" if error.filename else error.strerror

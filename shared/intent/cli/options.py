@@ -101,21 +101,22 @@ class CallOptions:
     ] = False
     timeout: Annotated[
         float,
-        typer.Option("--timeout", help="Longest time in all, in seconds.", min=0.1, rich_help_panel=_PANEL),
+        typer.Option(
+            "--timeout", help="Longest time of a call, in seconds.", min=0.1, rich_help_panel=_PANEL
+        ),
     ] = 30.0
     needs_tenant: bool = True
 
-    def connect(self, context: str, registry: Registry) -> IntentClient:
-        """Return a client for a context.
+    def address(self, context: str) -> str:
+        """Return the address of a context.
 
         Args:
             context: The context; empty for the only one that runs.
-            registry: The contracts.
 
         Raises:
-            UsageError: The context or the tenant is not known.
+            UsageError: It is not known where it is served.
         """
-        return self.client(address_of(self.target, context), registry)
+        return address_of(self.target, context)
 
     def places(self, context: str) -> Mapping[str, str]:
         """Return the addresses of all contexts by their names, or that of one.
@@ -126,7 +127,7 @@ class CallOptions:
         Raises:
             UsageError: It is not known where they are served.
         """
-        return {context: address_of(self.target, context)} if context else addresses(self.target)
+        return {context: self.address(context)} if context else addresses(self.target)
 
     def acting_tenant(self) -> str:
         """Return the tenant on whose data to act; empty when the token or the call says it.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intent.cli.calls import print_missing, with_client, with_clients
+from intent.cli.calls import require_all, with_client, with_clients
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 
@@ -30,7 +30,10 @@ consumers of its tenant; with the role consumer-all, which everybody has in deve
 
 Events that a consumer failed on too often are parked: `intent parked list`.
 """
-_LIST = """List consumers with their lag, their instances, and how many streams they have parked."""
+_LIST = """List consumers with their lag, their instances, and how many streams they have parked.
+
+Of every context that runs, or of one with --context. Exit code 6 says that one gave no answer.
+"""
 _REMOVE = """Remove a consumer that is no longer used: its progress and its parked events.
 
 If it comes back, it starts over. Until it is removed, its lag keeps growing.
@@ -69,8 +72,8 @@ def list_(
         values = [{"context": name, **to_dict(info)} for name, infos in found.items() for info in infos]
         echo_json(values)
     else:
-        _print(found)
-    print_missing(missing)
+        _print(found, complete=not missing)
+    require_all(missing)
 
 
 @_app.command("remove", help=_REMOVE)
@@ -90,13 +93,14 @@ def remove(
     echo(f"{consumer} is removed")
 
 
-def _print(found: Mapping[str, Sequence[ConsumerInfo]]) -> None:
+def _print(found: Mapping[str, Sequence[ConsumerInfo]], *, complete: bool) -> None:
     from rich.text import Text
 
     from intent.cli.tables import print_table
 
     if not any(found.values()):
-        echo("no consumers")
+        if complete:
+            echo("no consumers")
         return
     numbers = ("Position", "Lag", "Instances", "Parked streams")
     print_table(

@@ -6,12 +6,12 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from intent.cli.calls import print_missing
+from intent.cli.calls import answered_by, print_missing, require_results
 from intent.cli.exits import UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, markup, open_console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from intent.cli.merged_logs import LogReader
     from intent.client import IntentClient
     from intent.contracts import Registry
+    from intent.errors import CommandError
 
 __all__ = ["EventPrinter", "register"]
 
@@ -39,9 +40,11 @@ Of every context that runs, or of one with --context.
   intent events --context orders --after 1000 --limit 50
 
 Each line has position, time, stream and version, event and fields; before them the context, if
-there are several.
+there are several. A context that does not answer within 5 s, or later is silent for 30 s, is named; the
+others are read, and the exit code is 6.
 """
 _ANSWER_TIMEOUT: Final = 5.0
+_SILENCE: Final = 30.0
 
 
 def register(app: typer.Typer) -> None:
@@ -91,6 +94,7 @@ def events(
     reading = _Reading(printer, filters, follow or new, new, after, limit)
     with contextlib.suppress(_LimitReached):
         asyncio.run(reading.run(caller, places, registry))
+    reading.require_all()
 
 
 class _LimitReached(Exception):
@@ -117,6 +121,8 @@ class _Reading:
     after: int
     limit: int
     _shown: int = 0
+    _answering: list[str] = field(default_factory=list)
+    _errors: dict[str, CommandError] = field(default_factory=dict)
 
     async def run(self, caller: CallOptions, places: Mapping[str, str], registry: Registry) -> None:
         """Print the events of the contexts in these places.
@@ -130,22 +136,51 @@ class _Reading:
             clients = {name: caller.client(address, registry) for name, address in places.items()}
             for client in clients.values():
                 await stack.enter_async_context(client)
-            logs = {name: self._log(client) for name, client in clients.items()}
             reached: dict[str, int] = {}
             if not self.new:
-                answering = {name: logs[name] for name in await _answering(clients, places)}
-                async for name, event in read_merged(answering, self.after):
+                logs = {name: self._log(name, client, places[name]) for name, client in clients.items()}
+                async for name, event in read_merged(logs, self.after):
                     reached[name] = event.position
                     self._show(event)
             if self.follow:
-                async for event in follow_merged(logs, reached):
+                if not self.new and not self._answering:
+                    self.require_all()
+                print_missing({name: str(error) for name, error in self._errors.items()})
+                self._errors.clear()
+                async for event in follow_merged(
+                    {name: self._log(name, client, places[name]) for name, client in clients.items()}, reached
+                ):
                     self._show(event)
 
-    def _log(self, client: IntentClient) -> LogReader:
+    def require_all(self) -> None:
+        """End the command as one without an answer, or as incomplete, if a log was not read to its end."""
+        require_results(self._answering, self._errors)
+
+    def _log(self, name: str, client: IntentClient, address: str) -> LogReader:
         def log(after: int, *, follow: bool) -> AsyncIterator[RecordedEvent]:
-            return client.events(after=after, follow=follow, from_now=self.new, **self.filters)
+            events = client.events(after=after, follow=follow, from_now=self.new, **self.filters)
+            return events if follow else self._until_silent(name, client, address, events)
 
         return log
+
+    async def _until_silent(
+        self, name: str, client: IntentClient, address: str, events: AsyncIterator[RecordedEvent]
+    ) -> AsyncIterator[RecordedEvent]:
+        """Yield a log's events until its end; note the error if the context does not answer or refuses."""
+        from intent.errors import CommandError
+
+        first = await answered_by(address, client.describe(timeout=_ANSWER_TIMEOUT), _ANSWER_TIMEOUT)
+        if isinstance(first, CommandError):
+            self._errors[name] = first
+            return
+        self._answering.append(name)
+        while True:
+            event = await answered_by(address, _next(events), _SILENCE)
+            if isinstance(event, CommandError):
+                self._errors[name] = event
+            if event is None or isinstance(event, CommandError):
+                return
+            yield event
 
     def _show(self, event: RecordedEvent) -> None:
         self.printer.show(event)
@@ -154,24 +189,16 @@ class _Reading:
             raise _LimitReached
 
 
-async def _answering(clients: Mapping[str, IntentClient], places: Mapping[str, str]) -> list[str]:
-    """Return the contexts that answer, and print which others do not.
+async def _next(events: AsyncIterator[RecordedEvent]) -> RecordedEvent | None:
+    """Return the next event, None at the end.
 
     Raises:
-        CommandError: No context answers.
+        TimeoutError: Nothing came for a long time.
     """
     import asyncio
 
-    from intent.errors import CommandError
-
-    calls = (client.describe(timeout=_ANSWER_TIMEOUT) for client in clients.values())
-    answers = dict(zip(clients, await asyncio.gather(*calls, return_exceptions=True), strict=True))
-    errors = {name: error for name, error in answers.items() if isinstance(error, BaseException)}
-    for error in errors.values():
-        if not isinstance(error, CommandError) or len(errors) == len(answers):
-            raise error
-    print_missing({name: f"no answer from {places[name]} within {_ANSWER_TIMEOUT:g} s" for name in errors})
-    return [name for name in answers if name not in errors]
+    async with asyncio.timeout(_SILENCE):
+        return await anext(events, None)
 
 
 def _parse_stream(text: str) -> tuple[str, str]:

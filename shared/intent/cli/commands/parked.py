@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from intent.cli.calls import print_missing, with_client, with_clients
-from intent.cli.exits import UsageError
+from intent.cli.calls import print_missing, require_all, with_client, with_clients
+from intent.cli.exits import Exit, IncompleteError, UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json, markup, open_console
 
 if TYPE_CHECKING:
-    from intent_contracts.intent.v1 import ParkedEvent
+    from intent_contracts.intent.v1 import ListParkedResponse, ParkedEvent
 
     from intent.client import IntentClient
     from intent.contracts import Registry
@@ -37,7 +38,11 @@ consumer-all, which everybody has in development, it sees all.
   intent parked replay shipping.known-orders --all
   intent parked drop shipping.known-orders 1207 --reason "a test order, ticket 88"
 """
-_LIST = """List parked streams: what failed, how often and why, and how many events wait behind it."""
+_LIST = """List parked streams: what failed, how often and why, and how many events wait behind it.
+
+Of every context that runs, or of one with --context. Exit code 6 says that a context gave no answer, or
+has more.
+"""
 _SHOW = """Show the parked events of one stream, decoded: the one that failed, and those that wait."""
 _REPLAY = """Deliver a parked stream again, in order; afterwards it continues as any other.
 
@@ -72,6 +77,59 @@ class ParkedStream(NamedTuple):
         return client if self.all_tenants else client.acting(tenant=self.tenant)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    """What was found.
+
+    Attributes:
+        streams: The parked events of each stream.
+        missing: The contexts without an answer, and why.
+        more: The contexts that have more parked events than they returned.
+    """
+
+    streams: Mapping[ParkedStream, list[ParkedEvent]]
+    missing: Mapping[str, str]
+    more: Sequence[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every context answered with all that it has."""
+        return not self.missing and not self.more
+
+    def require_all(self) -> None:
+        """End the command as incomplete, with the reasons, if this is not all that is parked."""
+        for context in self.more:
+            echo(f"{context} has more parked events than these, which are the first", err=True)
+        require_all(self.missing)
+        if self.more:
+            raise typer.Exit(Exit.INCOMPLETE)
+
+    def nothing(self, problem: str) -> Exception:
+        """Return the error that nothing was found; print which contexts could have it."""
+        if self.complete:
+            return UsageError(f"{problem}; `intent parked list` shows what is parked")
+        print_missing(self.missing)
+        return IncompleteError(f"{problem}, as far as is known")
+
+    def only(self, problem: str) -> ParkedStream:
+        """Return the only stream.
+
+        Args:
+            problem: What to report if there is none.
+
+        Raises:
+            UsageError: There is none, or there are several.
+            IncompleteError: There is none, but not every context answered.
+        """
+        if not self.streams:
+            raise self.nothing(problem)
+        if len(self.streams) > 1:
+            places = ", ".join(sorted(f"tenant {each.tenant} in {each.context}" for each in self.streams))
+            raise UsageError(f"there are several: {places}; choose one with --tenant and --context")
+        print_missing(self.missing)
+        return next(iter(self.streams))
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(_app)
@@ -90,7 +148,8 @@ def list_(
 
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer))
-    print_parked_json(parked, registry) if as_json else _print_list(parked)
+    print_parked_json(parked.streams, registry) if as_json else _print_list(parked)
+    parked.require_all()
 
 
 @_app.command("show", help=_SHOW)
@@ -108,11 +167,12 @@ def show(
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
     if as_json:
-        print_parked_json(parked, registry)
-        return
-    if not parked:
-        raise UsageError(f"{consumer} has not parked {stream}; `intent parked list` shows what is parked")
-    print_parked(parked, registry)
+        print_parked_json(parked.streams, registry)
+    elif parked.streams:
+        print_parked(parked.streams, registry)
+    else:
+        raise parked.nothing(f"{consumer} has not parked {stream}")
+    parked.require_all()
 
 
 @_app.command("replay", help=_REPLAY)
@@ -131,12 +191,15 @@ def replay(
         raise UsageError("name one stream, like Order/o-1, or give --all")
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
-    streams = list(parked) if every else [_only(parked, f"{consumer} has not parked {stream}")]
+    streams = list(parked.streams) if every else [parked.only(f"{consumer} has not parked {stream}")]
     for each in streams:
         events = with_client(caller, each.context, registry, partial(_replay, stream=each))
         echo(f"{each} of tenant {each.tenant}: {events} event(s) will be delivered to {consumer} again")
-    if not streams:
+    if not every:
+        return
+    if not streams and parked.complete:
         echo(f"{consumer} has parked nothing")
+    parked.require_all()
 
 
 @_app.command("drop", help=_DROP)
@@ -151,19 +214,19 @@ def drop(
     """Give up one parked event."""
     from intent.contracts import Registry
 
-    async def fetch(client: IntentClient) -> Iterable[ParkedEvent]:
-        return (await client.consumers.parked(consumer, position=position)).parked
+    async def fetch(client: IntentClient) -> ListParkedResponse:
+        return await client.consumers.parked(consumer, position=position)
 
     registry = Registry.load()
     parked = _fetch(caller, context, registry, fetch)
-    stream = _only(parked, f"{consumer} has not parked the event at position {position}")
+    stream = parked.only(f"{consumer} has not parked the event at position {position}")
 
     async def work(client: IntentClient) -> None:
         consumers = stream.client_for(client).consumers
         await consumers.drop(consumer, position, reason, all_tenants=stream.all_tenants)
 
     with_client(caller, stream.context, registry, work)
-    failed = parked[stream][0].attempts
+    failed = parked.streams[stream][0].attempts
     rest = "the events behind it continue" if failed else "the event that failed still waits"
     echo(f"{consumer} skips position {position} of {stream}; {rest}")
 
@@ -178,49 +241,31 @@ async def _replay(client: IntentClient, stream: ParkedStream) -> int:
     )
 
 
-async def _fetch_stream(client: IntentClient, consumer: str, stream: str = "") -> Iterable[ParkedEvent]:
+async def _fetch_stream(client: IntentClient, consumer: str, stream: str = "") -> ListParkedResponse:
     """Return a consumer's parked events, of one stream if it is given."""
     kind, _, id_ = stream.partition("/")
     if stream and not (kind and id_):
         raise UsageError(f"{stream} names no stream; write it like Order/o-1")
-    response = await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
-    if response.more:
-        echo("there are more than 1,000 parked events; these are the first", err=True)
-    return response.parked
+    return await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
 
 
 def _fetch(
     caller: CallOptions,
     context: str,
     registry: Registry,
-    work: Callable[[IntentClient], Awaitable[Iterable[ParkedEvent]]],
-) -> dict[ParkedStream, list[ParkedEvent]]:
+    work: Callable[[IntentClient], Awaitable[ListParkedResponse]],
+) -> _Parked:
     """Return parked events by stream, of every context that runs or of one."""
     answers, missing = with_clients(caller, context, registry, work)
     streams: dict[ParkedStream, list[ParkedEvent]] = {}
-    for name, events in answers.items():
-        for parked in events:
+    for name, answer in answers.items():
+        for parked in answer.parked:
             event = parked.event
             if caller.tenant in {"", event.tenant_id}:
                 key = (event.tenant_id, event.aggregate_type, event.aggregate_id)
                 stream = ParkedStream(name, parked.consumer, parked.all_tenants, *key)
                 streams.setdefault(stream, []).append(parked)
-    print_missing(missing)
-    return streams
-
-
-def _only(streams: Mapping[ParkedStream, object], problem: str) -> ParkedStream:
-    """Return the only stream.
-
-    Raises:
-        UsageError: There is none, which is the problem, or there are several.
-    """
-    if not streams:
-        raise UsageError(f"{problem}; `intent parked list` shows what is parked")
-    if len(streams) > 1:
-        places = ", ".join(sorted(f"tenant {stream.tenant} in {stream.context}" for stream in streams))
-        raise UsageError(f"there are several: {places}; choose one with --tenant and --context")
-    return next(iter(streams))
+    return _Parked(streams, missing, [name for name, answer in answers.items() if answer.more])
 
 
 def print_parked_json(streams: Mapping[ParkedStream, list[ParkedEvent]], registry: Registry) -> None:
@@ -235,12 +280,14 @@ def print_parked_json(streams: Mapping[ParkedStream, list[ParkedEvent]], registr
     echo_json(values)
 
 
-def _print_list(streams: Mapping[ParkedStream, list[ParkedEvent]]) -> None:
+def _print_list(parked: _Parked) -> None:
     from intent.cli.formatting import format_time
     from intent.cli.tables import print_table
 
+    streams = parked.streams
     if not streams:
-        echo("nothing is parked")
+        if parked.complete:
+            echo("nothing is parked")
         return
     headings = ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error")
 

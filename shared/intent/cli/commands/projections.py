@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from intent.cli.calls import print_missing, with_client, with_clients
-from intent.cli.exits import UsageError
+from intent.cli.calls import print_missing, require_all, with_client, with_clients
+from intent.cli.exits import IncompleteError, UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 from intent.escaping import escaped
@@ -32,7 +32,8 @@ The caller needs the role operator, which everybody has in development.
 """
 _STATUS = """Show how far each projection is, which event it fails on and which it skipped.
 
-Of every context that runs, or of one with --context. With --json, an object by context.
+Of every context that runs, or of one with --context. With --json, an object by context. Exit code 6
+says that a context gave no answer.
 """
 _REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.
 
@@ -71,7 +72,7 @@ def status(
     else:
         for name, answer in answers.items():
             _print(name, answer)
-    print_missing(missing)
+    require_all(missing)
 
 
 @_app.command("rebuild", help=_REBUILD)
@@ -128,7 +129,8 @@ def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str
 
     Raises:
         UsageError: Several contexts have it.
-        NotFound: No context that answers has it.
+        NotFound: No context has it.
+        IncompleteError: No context that answers has it.
     """
     from intent.errors import NotFound
 
@@ -144,9 +146,11 @@ def _context_of(caller: CallOptions, projection: str, registry: Registry) -> str
         return owners[0]
     if owners:
         raise UsageError(f"{projection} could be of {' or '.join(owners)}; choose one with --context")
-    unasked = f"; without an answer: {', '.join(missing)}" if missing else ""
     known = ", ".join(sorted(name for names in projections.values() for name in names))
-    message = f"there is no projection {projection!r}; there are: {known}{unasked}"
+    message = f"there is no projection {projection!r}; there are: {known}"
+    if missing:
+        print_missing(missing)
+        raise IncompleteError(message)
     raise NotFound("PROJECTION_NOT_FOUND", message)
 
 

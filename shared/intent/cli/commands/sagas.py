@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from intent.cli.calls import print_missing, with_client, with_clients
-from intent.cli.exits import UsageError
+from intent.cli.calls import require_all, with_client, with_clients
+from intent.cli.exits import Exit, UsageError
 from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 
@@ -45,7 +46,8 @@ over: unstarted, running, waiting, compensating, stuck.
   intent sagas list --type FulfilOrder --limit 500
   intent sagas list --correlation checkout-17     those of one correlation id
 
-The list lags by some moments; `intent sagas show` asks the saga itself.
+The list lags by some moments; `intent sagas show` asks the saga itself. Exit code 6 says that there are
+more, or that a context gave no answer.
 """
 _SHOW = """Show one saga as a tree: its steps with times and reasons, each above its compensation.
 
@@ -67,7 +69,7 @@ _CANCEL = """End a saga at its next step and make it undo what it did.
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
 """
 _OPEN: Final = ("unstarted", "running", "waiting", "compensating", "stuck")
-_PAGE: Final = 500
+_DEFAULT_LIMIT: Final = 50
 
 _app = typer.Typer(name="sagas", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
@@ -90,7 +92,15 @@ def list_(
     every: Annotated[bool, typer.Option("--all", "-a", help="Also those that are over.")] = False,
     type_: Annotated[str, typer.Option("--type", help="Only of this type, e.g. FulfilOrder.")] = "",
     correlation: Annotated[str, typer.Option("--correlation", help="Only this correlation id.")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of each context.")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            help=f"At most so many of each context. Default: {_DEFAULT_LIMIT}; with --all no limit.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
@@ -103,20 +113,25 @@ def list_(
     contract = find_type(type_, registry.sagas, "saga") if type_ else None
     wanted = _statuses(status or [], every or bool(correlation))
     kind = contract.type if contract else ""
+    most = limit or (sys.maxsize if every else _DEFAULT_LIMIT)
 
     async def work(client: IntentClient) -> tuple[list[SagaInfo], bool]:
-        return await _newest(client, kind, wanted, correlation, limit)
+        return await _newest(client, kind, wanted, correlation, most)
 
     own = context or (contract.context if contract else "")
     answers, missing = with_clients(caller, own, registry, work)
     sagas = _newest_first(saga for found, _ in answers.values() for saga in found)
     if as_json:
         echo_json([to_dict(saga) for saga in sagas])
-    else:
+    elif sagas or not missing:
         _print(sagas)
-    for name in (name for name, (_, more) in answers.items() if more):
+    cut = [name for name, (_, more) in answers.items() if more]
+    for name in cut:
         echo(f"{name} has more; a larger --limit shows them", err=True)
-    print_missing(missing)
+    require_all(missing)
+    # Whoever gives a limit wants no more.
+    if cut and limit is None:
+        raise typer.Exit(Exit.INCOMPLETE)
 
 
 @_app.command("show", help=_SHOW)

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from intent.cli.calls import with_clients
+from intent.cli.calls import require_all, with_clients
 from intent.cli.options import AsJson, CallOptions, calls_context
-from intent.cli.output import echo_json
+from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from intent_contracts.intent.v1 import GetSagaResponse, RecordedEvent
 
     from intent.cli.trace_tree import Trace
     from intent.client import IntentClient
+    from intent.errors import NotFound
 
 __all__ = ["register"]
 
@@ -31,10 +32,10 @@ command. Times are relative to the first event or saga.
   intent trace 0198f1e2-… --tenant acme --json
   intent trace checkout-17 -t acme --target orders=10.0.0.1:7400,payments=10.0.0.2:7400
 
-A context that does not answer is named; the rest of the trace is shown.
+A context that does not answer is named; the rest of the trace is shown, and the exit code is 6.
 """
 _CONTEXT_TIMEOUT: Final = 5.0
-_MOST_SAGAS: Final = 200
+_SAGAS_AT_ONCE: Final = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +55,8 @@ def trace(
     ] = _CONTEXT_TIMEOUT,
 ) -> None:
     """Show everything that followed from one request."""
+    import asyncio
+
     from intent.cli.formatting import print_tree
     from intent.cli.render_trace import trace_as_dict, trace_as_tree
     from intent.cli.trace_tree import Trace, trace_roots
@@ -62,8 +65,9 @@ def trace(
     registry = Registry.load()
 
     async def work(client: IntentClient) -> tuple[list[RecordedEvent], list[GetSagaResponse]]:
-        events = [event async for event in client.events(follow=False, correlation_id=correlation)]
-        return events, await _sagas(client, correlation)
+        async with asyncio.timeout(timeout):
+            events = [event async for event in client.events(follow=False, correlation_id=correlation)]
+            return events, await _sagas(client, correlation)
 
     caller = replace(caller, timeout=timeout)
     answers, missing = with_clients(caller, "", registry, work)
@@ -73,9 +77,13 @@ def trace(
     found = Trace(correlation, caller.acting_tenant(), roots, missing)
     if as_json:
         echo_json(trace_as_dict(found, registry))
-        return
-    _require_nodes(found)
-    print_tree(trace_as_tree(found, registry, fields=fields))
+    elif roots:
+        print_tree(trace_as_tree(found, registry, fields=fields))
+    elif not missing:
+        raise _not_found(found)
+    else:
+        echo(_not_found(found).message, err=True)
+    require_all(missing)
 
 
 async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse]:
@@ -84,24 +92,22 @@ async def _sagas(client: IntentClient, correlation: str) -> list[GetSagaResponse
     from intent.errors import UnknownType
 
     try:
-        listed = await client.sagas.page(correlation_id=correlation, page_size=_MOST_SAGAS)
+        listed = [info.id async for info in client.sagas.every(correlation_id=correlation)]
     except UnknownType:
         # A context with an older version of the platform, which has no service for sagas.
         return []
+    at_once = asyncio.Semaphore(_SAGAS_AT_ONCE)
+
+    async def one(saga: str) -> GetSagaResponse:
+        async with at_once:
+            return await client.sagas.get(saga)
+
     # Side by side, because each call may have to wait for an unavailable worker.
-    return list(await asyncio.gather(*(client.sagas.get(info.id) for info in listed.sagas)))
+    return list(await asyncio.gather(*map(one, listed)))
 
 
-def _require_nodes(trace: Trace) -> None:
-    """Require that a trace has nodes.
-
-    Raises:
-        NotFound: It has none.
-    """
+def _not_found(trace: Trace) -> NotFound:
     from intent.errors import NotFound
 
-    if trace.roots:
-        return
-    unasked = "".join(f"; {name} was not asked: {why}" for name, why in trace.missing.items())
     tenant = f" of tenant {trace.tenant}" if trace.tenant else ""
-    raise NotFound("TRACE_NOT_FOUND", f"nothing has the correlation id {trace.correlation}{tenant}{unasked}")
+    return NotFound("TRACE_NOT_FOUND", f"nothing has the correlation id {trace.correlation}{tenant}")
