@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from uuid import uuid4
 
+import grpc
 import pytest
 from intent.client import IntentClient, RetryPolicy
+from intent.client.retries import retrying
 from intent.commands.requests import CommandRequest
 from intent.contracts import Registry
 from intent.errors import (
+    ConfigurationError,
     DeadlineExceeded,
     InvalidCommand,
     NotFound,
@@ -205,3 +209,43 @@ def test_the_wait_grows_with_jitter_and_is_never_less_than_asked() -> None:
         assert max(waits) <= own
         assert len(waits) > 1
     assert policy.wait(1, Overloaded("A", "a", retry_after_ms=3000)) >= 3
+
+
+async def test_a_server_that_hangs_is_reported_as_one_that_gave_no_answer() -> None:
+    async def hang(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    class Hanging(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+            return grpc.unary_unary_rpc_method_handler(hang)
+
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Hanging(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with IntentClient.connect(f"127.0.0.1:{port}", tenant="acme", timeout=0.3) as client:
+        with pytest.raises(DeadlineExceeded, match=r"PlaceOrder got no answer within 0\.3 s$"):
+            await client.execute(place())
+    await server.stop(None)
+
+
+async def test_a_connection_that_breaks_at_the_deadline_is_no_cause() -> None:
+    async def attempt(left: float) -> None:
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.UNKNOWN, nothing, nothing, "Stream removed (Deadline Exceeded)"
+        )
+
+    with pytest.raises(DeadlineExceeded, match=r"the call got no answer within 9 s$"):
+        await retrying(attempt, 9.0, RetryPolicy(), "the call")
+
+
+def test_a_client_may_be_connected_before_its_event_loop_and_belongs_to_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = IntentClient.connect(f"127.0.0.1:{silent.getsockname()[1]}", tenant="acme", timeout=0.1)
+        with pytest.raises(DeadlineExceeded):
+            asyncio.run(client.execute(place()))
+        with pytest.raises(ConfigurationError, match="connect a client of its own in each event loop"):
+            asyncio.run(client.execute(place()))
+        asyncio.run(client.close())

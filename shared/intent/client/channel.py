@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 import grpc
+from google.protobuf.message import Message
 
-__all__ = ["open_channel"]
+from intent.errors import ConfigurationError
+
+__all__ = ["Channel"]
 
 _MIB: Final = 1024 * 1024
 
@@ -25,14 +29,62 @@ _OPTIONS: Final = (
 )
 
 
-def open_channel(target: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
-    """Return a channel to a context.
+class Channel:
+    """A channel to a context, opened by the first call, in the event loop of that call.
 
     Args:
         target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by
             ``dns:///orders-headless:7400`` or ``ipv4:127.0.0.1:7401,127.0.0.1:7434``.
         credentials: For TLS; None speaks plain text.
     """
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
-    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._target = target
+        self._credentials = credentials
+        self._opened: grpc.aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._callables: dict[tuple[str, str, type[Message]], Any] = {}
+
+    def callable(self, kind: str, method: str, response: type[Message]) -> Any:
+        """Return the callable of a method, cached since creating one is expensive.
+
+        Args:
+            kind: How gRPC names its kind, e.g. ``unary_unary``.
+            method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
+            response: The class of the answer.
+
+        Raises:
+            ConfigurationError: The running event loop is not that of the first call.
+        """
+        channel = self._channel()
+        cached = self._callables.get((kind, method, response))
+        if cached is None:
+            cached = self._callables[kind, method, response] = getattr(channel, kind)(
+                method, request_serializer=_serialized, response_deserializer=response.FromString
+            )
+        return cached
+
+    async def close(self) -> None:
+        """Close the channel, if a call has opened it."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _channel(self) -> grpc.aio.Channel:
+        running = asyncio.get_running_loop()
+        if self._opened is None:
+            self._opened, self._loop = self._open(), running
+        if self._loop is not running:
+            raise ConfigurationError(
+                f"the client of {self._target} was used first in another event loop, which its connection "
+                "belongs to; connect a client of its own in each event loop (each asyncio.run, each thread)"
+            )
+        return self._opened
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
+        return grpc.aio.secure_channel(self._target, self._credentials, options=_OPTIONS)
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()

@@ -26,7 +26,7 @@ from intent_contracts.intent.v1 import (
     SubscribeResponse,
 )
 
-from intent.client.channel import open_channel
+from intent.client.channel import Channel
 from intent.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
 from intent.client.consumer_runner import ConsumerRunner, SendCommand
 from intent.client.consumers import ConsumersClient
@@ -88,6 +88,8 @@ class IntentClient:
     ) -> Self:
         """Return a client; the connection itself is made with the first call.
 
+        It belongs to the event loop of that call; another event loop needs a client of its own.
+
         Args:
             target: Where the context is served, e.g. ``127.0.0.1:7400``.
             tenant: The tenant on whose data to act.
@@ -102,12 +104,11 @@ class IntentClient:
             tracestate: Returns the W3C tracestate of that trace, or an empty string.
         """
         caller = Caller(tenant, actor, None if roles is None else tuple(roles), token)
-        channel = open_channel(target, credentials)
 
         def trace() -> TraceContext:
             return TraceContext(traceparent(), tracestate())
 
-        connection = Connection(channel, caller, policy or RetryPolicy(), timeout, trace)
+        connection = Connection(Channel(target, credentials), caller, policy or RetryPolicy(), timeout, trace)
         return cls(connection, registry or Registry.load())
 
     def acting(

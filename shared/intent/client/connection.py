@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
+from intent.client.channel import Channel
 from intent.client.retries import RetryPolicy, retrying
 from intent.origin import TraceContext
 from intent.wire.metadata import TRACEPARENT, TRACESTATE
@@ -63,12 +63,11 @@ class Connection:
         trace: Returns the caller's trace context, or `NO_TRACE`.
     """
 
-    channel: grpc.aio.Channel
+    channel: Channel
     caller: Caller
     policy: RetryPolicy
     timeout: float
     trace: Callable[[], TraceContext]
-    _callables: dict[tuple[str, type[Message]], Any] = field(default_factory=dict)
 
     def acting(self, caller: Caller) -> Connection:
         """Return a connection over the same channel on behalf of another caller."""
@@ -108,7 +107,7 @@ class Connection:
         Raises:
             CommandError: The server's error, or that it did not answer in time.
         """
-        send = self._callable(self.channel.unary_unary, method, response)
+        send = self.channel.callable("unary_unary", method, response)
         pairs = self.metadata(metadata)
 
         async def attempt(left: float) -> Response:
@@ -119,20 +118,11 @@ class Connection:
 
     def stream(self, method: str, request: Message, response: type[Response]) -> Any:
         """Call a method that answers with many messages; iterate over what it returns."""
-        return self._callable(self.channel.unary_stream, method, response)(request, metadata=self.metadata())
+        return self.channel.callable("unary_stream", method, response)(request, metadata=self.metadata())
 
     def talk(self, method: str, response: type[Response]) -> Any:
         """Call a method that takes and answers many messages; write to and read from what it returns."""
-        return self._callable(self.channel.stream_stream, method, response)(metadata=self.metadata())
-
-    def _callable(self, kind: Callable[..., Any], method: str, response: type[Message]) -> Any:
-        """Return the callable of a method, cached since creating one is expensive."""
-        cached = self._callables.get((method, response))
-        if cached is None:
-            cached = self._callables[method, response] = kind(
-                method, request_serializer=_serialized, response_deserializer=response.FromString
-            )
-        return cached
+        return self.channel.callable("stream_stream", method, response)(metadata=self.metadata())
 
 
 def _trace_pairs(trace: TraceContext) -> Pairs:
@@ -140,7 +130,3 @@ def _trace_pairs(trace: TraceContext) -> Pairs:
         return ()
     parent = (TRACEPARENT, trace.parent)
     return (parent, (TRACESTATE, trace.state)) if trace.state else (parent,)
-
-
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()

@@ -18,6 +18,8 @@ __all__ = ["RetryPolicy", "platform_error", "retrying"]
 T = TypeVar("T")
 
 _LEAST_WAIT: Final = 0.001
+_OWN_DEADLINE: Final = "Deadline Exceeded"
+"""What gRPC says, under several codes, when the caller's own time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,14 @@ async def retrying(
     """
     clock = asyncio.get_running_loop().time
     end = clock() + timeout
-    failures = 0
+    failures, last = 0, None
     while True:
         try:
             return await attempt(max(_LEAST_WAIT, end - clock()))
         except grpc.aio.AioRpcError as rpc_error:
-            error = platform_error(rpc_error)
+            if _OWN_DEADLINE in (rpc_error.details() or ""):
+                raise _out_of_time(what, timeout, failures, last) from last
+            error = last = platform_error(rpc_error)
             if not isinstance(error, Unavailable | Overloaded):
                 raise error from None
         failures += 1
@@ -89,10 +93,13 @@ async def retrying(
         await asyncio.sleep(wait)
 
 
-def _out_of_time(what: str, timeout: float, failures: int, error: CommandError) -> DeadlineExceeded:
+def _out_of_time(what: str, timeout: float, failures: int, last: CommandError | None) -> DeadlineExceeded:
+    message = f"{what} got no answer within {timeout:g} s"
+    if last is None:
+        return DeadlineExceeded("DEADLINE_EXCEEDED", message)
     times = "once" if failures == 1 else f"{failures} times"
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
-        f"{what} got no answer within {timeout:g} s; tried {times}, last error: {error}",
-        metadata={"last_reason": error.reason},
+        f"{message}; failed {times}, last error: {last}",
+        metadata={"last_reason": last.reason},
     )
