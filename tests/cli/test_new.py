@@ -9,9 +9,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from intent.cli.scaffold import names
 from intent.cli.scaffold.names import ScaffoldNames
 from intent.cli.scaffold.plan import ScaffoldPlan
 from intent.cli.scaffold.workspace import Workspace
@@ -19,6 +22,8 @@ from intent.cli.scaffold.workspace import Workspace
 from .running import Done, environment, intent
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = {entry.name for entry in entry_points(group="intent.contexts")}
+"""The contexts of this environment; a new one may be among them, so the names below are unlikely ones."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,11 @@ def _new(root: Path, *arguments: str) -> Done:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """Return a copy with the context `gift_cards`, installed by `make install`."""
+    """Return a copy with the context `specimen_jars`, installed by `make install`."""
     copied = Copy(_copied(tmp_path_factory.mktemp("copy")))
     # make uses the uv that is installed here already.
     os.symlink(ROOT / ".tools", copied.root / ".tools")
-    done = _new(copied.root, "gift_cards")
+    done = _new(copied.root, "specimen_jars")
     assert done.code == 0, done.err
     copied.run("git", "init", "--quiet")
     copied.run("git", "add", "--all")
@@ -106,14 +111,14 @@ def _texts(root: Path) -> dict[str, str]:
 
 def test_its_tests_and_those_of_the_repository_pass(copy: Copy) -> None:
     assert " passed" in copy.tool(
-        "pytest", "-q", "contexts/gift_cards", "tests/repository", "tests/deploy/test_lint.py"
+        "pytest", "-q", "contexts/specimen_jars", "tests/repository", "tests/deploy/test_lint.py"
     )
 
 
 def test_it_passes_types_style_and_import_rules(copy: Copy) -> None:
-    copy.tool("ruff", "check", "contexts/gift_cards")
-    copy.tool("ruff", "format", "--check", "contexts/gift_cards")
-    copy.tool("mypy", "contexts/gift_cards")
+    copy.tool("ruff", "check", "contexts/specimen_jars")
+    copy.tool("ruff", "format", "--check", "contexts/specimen_jars")
+    copy.tool("mypy", "contexts/specimen_jars")
     assert "Contexts do not know each other KEPT" in copy.tool("lint-imports", "--no-logo", "--no-cache")
 
 
@@ -125,27 +130,27 @@ def test_its_contracts_lint_and_break_nothing(copy: Copy) -> None:
 
 
 def test_it_answers_its_first_command_and_query(copy: Copy) -> None:
-    card = '{"gift_card_id": "gift-card-1"}'
-    named = '{"gift_card_id": "gift-card-1", "name": "first"}'
-    calls = ("gift_cards.v1.RegisterGiftCard", named, "gift_cards.v1.GetGiftCard", card)
-    output = copy.tool("python", "-m", "tests.cli.answering", "gift_cards", *calls)
+    card = '{"specimen_jar_id": "specimen-jar-1"}'
+    named = '{"specimen_jar_id": "specimen-jar-1", "name": "first"}'
+    calls = ("specimen_jars.v1.RegisterSpecimenJar", named, "specimen_jars.v1.GetSpecimenJar", card)
+    output = copy.tool("python", "-m", "tests.cli.answering", "specimen_jars", *calls)
     sent, _, answered = output.partition("{")
     assert sent.startswith(
-        "GiftCard/gift-card-1 is at version 1, position 1\n  gift_cards.v1.GiftCardRegistered"
+        "SpecimenJar/specimen-jar-1 is at version 1, position 1\n  specimen_jars.v1.SpecimenJarRegistered"
     )
     assert json.loads("{" + answered) == json.loads(named)
 
 
 def test_it_prints_what_it_wrote_and_what_to_do_next(workspace: Path) -> None:
     before = _texts(workspace)
-    done = _new(workspace, "loyalty", "--aggregate", "Account")
+    done = _new(workspace, "specimens", "--aggregate", "Account")
     assert done.code == 0, done.err
     after = _texts(workspace)
     assert {f"  wrote {path}" for path in after.keys() - before.keys()} == set(_lines(done, "wrote"))
     changed = {path for path in before if before[path] != after[path]}
     assert {f"  changed {path}" for path in changed} == set(_lines(done, "changed"))
     assert (
-        """intent send loyalty.v1.RegisterAccount '{"account_id": "account-1", "name": "first"}'"""
+        """intent send specimens.v1.RegisterAccount '{"account_id": "account-1", "name": "first"}'"""
         in done.out
     )
     assert "def register(self, command: RegisterAccount) -> AccountRegistered:" in "".join(after.values())
@@ -157,8 +162,8 @@ def _lines(done: Done, verb: str) -> list[str]:
 
 def test_a_dry_run_writes_nothing(workspace: Path) -> None:
     before = _texts(workspace)
-    done = _new(workspace, "loyalty", "--dry-run")
-    assert "  would write proto/loyalty/v1/loyalty.proto" in done.out
+    done = _new(workspace, "specimens", "--dry-run")
+    assert "  would write proto/specimens/v1/specimens.proto" in done.out
     assert "  would change .importlinter" in done.out
     assert "Next:" not in done.out
     assert _texts(workspace) == before
@@ -167,73 +172,75 @@ def test_a_dry_run_writes_nothing(workspace: Path) -> None:
 def test_it_is_deployed_as_its_neighbours_are_under_names_that_kubernetes_takes(workspace: Path) -> None:
     for path in (workspace / "helm" / "values" / "orders").iterdir():
         path.write_text("context: orders\nimage: intent/orders\nsecret: orders-database\nnot: reorders\n")
-    assert _new(workspace, "gift_cards").code == 0
-    new = workspace / "helm" / "values" / "gift_cards"
+    assert _new(workspace, "specimen_jars").code == 0
+    new = workspace / "helm" / "values" / "specimen_jars"
     neighbour = workspace / "helm" / "values" / "orders"
     assert [path.name for path in new.iterdir()] == [path.name for path in neighbour.iterdir()]
     assert (new / "prod.yaml").read_text() == (
-        "context: gift_cards\nimage: intent/gift_cards\nsecret: gift-cards-database\nnot: reorders\n"
+        "context: specimen_jars\nimage: intent/specimen_jars\nsecret: specimen-jars-database\nnot: reorders\n"
     )
     databases = (workspace / "k8s" / "dev" / "databases.yaml").read_text()
-    assert databases.count("name: gift-cards-database\n") == 1
-    assert "app.kubernetes.io/name: gift-cards\n" in databases
-    assert "service-url: postgresql://gift_cards_service:" in databases
-    facts = (workspace / "helm" / "context" / "contexts" / "gift_cards.yaml").read_text()
-    assert "queues: [gift_cards-commands]" in facts
-    assert "body: {gift_card_id: $id, name: helm-test}" in facts
+    assert databases.count("name: specimen-jars-database\n") == 1
+    assert "app.kubernetes.io/name: specimen-jars\n" in databases
+    assert "service-url: postgresql://specimen_jars_service:" in databases
+    facts = (workspace / "helm" / "context" / "contexts" / "specimen_jars.yaml").read_text()
+    assert "queues: [specimen_jars-commands]" in facts
+    assert "body: {specimen_jar_id: $id, name: helm-test}" in facts
 
 
 def test_without_charts_it_writes_none(workspace: Path) -> None:
     shutil.rmtree(workspace / "helm")
     shutil.rmtree(workspace / "k8s")
-    done = _new(workspace, "loyalty")
+    done = _new(workspace, "specimens")
     assert done.code == 0, done.err
     assert "helm" not in done.out
     assert "k8s" not in done.out
 
 
 def test_it_is_run_from_any_folder_of_the_repository(workspace: Path) -> None:
-    assert _new(workspace / "contexts" / "orders", "loyalty").code == 0
-    assert (workspace / "contexts" / "loyalty" / "loyalty" / "context.py").exists()
+    assert _new(workspace / "contexts" / "orders", "specimens").code == 0
+    assert (workspace / "contexts" / "specimens" / "specimens" / "context.py").exists()
 
 
 def test_outside_of_a_repository_it_says_where_to_go(tmp_path: Path) -> None:
-    done = _new(tmp_path, "loyalty")
+    done = _new(tmp_path, "specimens")
     assert done.code == 2
     assert "is in no workspace of Intent: change into the repository" in done.err
 
 
 def test_a_second_context_of_the_same_name_is_refused(workspace: Path) -> None:
-    assert _new(workspace, "loyalty").code == 0
-    done = _new(workspace, "loyalty")
+    assert _new(workspace, "specimens").code == 0
+    done = _new(workspace, "specimens")
     assert done.code == 2
-    assert "there is a context loyalty already, in contexts/loyalty; there are: loyalty, orders" in done.err
+    assert "there is a context specimens already, in contexts/specimens; " in done.err
 
 
-@pytest.mark.parametrize("path", ["proto/loyalty/old.proto", "contexts/loyalty/notes.txt", "loyalty/a.txt"])
+@pytest.mark.parametrize(
+    "path", ["proto/specimens/old.proto", "contexts/specimens/notes.txt", "specimens/a.txt"]
+)
 def test_a_folder_in_the_way_is_left_alone(workspace: Path, path: str) -> None:
     (workspace / path).parent.mkdir(parents=True)
     (workspace / path).write_text("mine")
     before = _texts(workspace)
-    done = _new(workspace, "loyalty")
+    done = _new(workspace, "specimens")
     assert done.code == 2
     assert f"{Path(path).parent} exists already" in done.err
     assert _texts(workspace) == before
 
 
 def test_a_file_in_the_way_is_left_alone(workspace: Path) -> None:
-    (workspace / "requirements" / "loyalty.txt").write_text("mine")
+    (workspace / "requirements" / "specimens.txt").write_text("mine")
     before = _texts(workspace)
-    done = _new(workspace, "loyalty")
+    done = _new(workspace, "specimens")
     assert done.code == 2
-    assert "requirements/loyalty.txt exists already; nothing was written" in done.err
+    assert "requirements/specimens.txt exists already; nothing was written" in done.err
     assert _texts(workspace) == before
 
 
 def test_a_file_that_no_longer_lists_contexts_is_named(workspace: Path) -> None:
     (workspace / ".importlinter").write_text("[importlinter]\nroot_packages =\n    orders\n")
     before = _texts(workspace)
-    done = _new(workspace, "loyalty")
+    done = _new(workspace, "specimens")
     assert done.code == 2
     assert ".importlinter no longer has forbidden_modules of [importlinter:contract:platform]" in done.err
     assert _texts(workspace) == before
@@ -241,14 +248,14 @@ def test_a_file_that_no_longer_lists_contexts_is_named(workspace: Path) -> None:
 
 def test_everything_is_undone_if_a_file_cannot_be_written(workspace: Path) -> None:
     before = _texts(workspace)
-    plan = ScaffoldPlan.of(Workspace(workspace), "loyalty")
+    plan = ScaffoldPlan.of(Workspace(workspace), "specimens")
     # Between planning and writing somebody creates a folder where a file belongs.
-    (workspace / "requirements" / "loyalty.txt").mkdir()
-    with pytest.raises(Exception, match=r"loyalty\.txt cannot be written: .*; nothing was changed"):
+    (workspace / "requirements" / "specimens.txt").mkdir()
+    with pytest.raises(Exception, match=r"specimens\.txt cannot be written: .*; nothing was changed"):
         plan.write()
-    (workspace / "requirements" / "loyalty.txt").rmdir()
+    (workspace / "requirements" / "specimens.txt").rmdir()
     assert _texts(workspace) == before
-    assert not (workspace / "contexts" / "loyalty").exists()
+    assert not (workspace / "contexts" / "specimens").exists()
 
 
 @pytest.mark.parametrize(
@@ -289,7 +296,7 @@ def test_an_unusable_name_is_refused_with_the_reason(workspace: Path, name: str,
     ],
 )
 def test_an_unusable_aggregate_is_refused(workspace: Path, aggregate: str, message: str) -> None:
-    done = _new(workspace, "loyalty", "-a", aggregate)
+    done = _new(workspace, "specimens", "-a", aggregate)
     assert done.code == 2
     assert message in done.err
 
@@ -312,7 +319,10 @@ def test_a_message_may_not_have_the_name_of_the_service(workspace: Path) -> None
         ("bus", "Bus"),
     ],
 )
-def test_the_aggregate_is_named_after_the_context(context: str, aggregate: str) -> None:
+def test_the_aggregate_is_named_after_the_context(
+    monkeypatch: pytest.MonkeyPatch, context: str, aggregate: str
+) -> None:
+    monkeypatch.setattr(names, "find_spec", lambda name: None if name in INSTALLED else find_spec(name))
     assert ScaffoldNames.of(context).aggregate == aggregate
 
 

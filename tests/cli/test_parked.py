@@ -84,7 +84,8 @@ def test_a_parked_stream_is_listed_shown_and_replayed(dev: Dev, stream: str) -> 
     assert first["error"] == "ValueError: no stock for ann"
     assert (first["attempts"], second.get("attempts", 0)) == (1, 0)
     assert first["event"]["data"]["customer_id"] == "ann"
-    assert "no stock for ann" in dev.run("parked", "list").out
+    # Wide, as what other contexts have parked may need columns of any width.
+    assert "no stock for ann" in dev.run("parked", "list", COLUMNS="400").out
 
     shown = dev.run("parked", "show", Failing.name, stream).out
     assert f"{stream} of tenant {TENANT}, {Failing.name}" in shown

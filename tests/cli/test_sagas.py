@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -178,7 +179,10 @@ def test_an_order_is_traced_over_four_contexts(shop: Shop) -> None:
     shop.run("send", "DeliverParcel", json.dumps({"parcel_id": shop.order}))
     shop.has_status("COMPLETED")
     drawn = shop.run("trace", shop.order).splitlines()
-    assert " in 4 contexts, " in drawn[0]
+    contexts = re.search(r" in (\d+) contexts, ", drawn[0])
+    assert contexts
+    # There are more where further contexts listen to orders.
+    assert int(contexts[1]) >= 4
     indent = {}
     for what in (
         "CheckoutStarted orders",

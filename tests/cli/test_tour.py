@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from intent.dev import DevState
+
 from .conftest import Collector, Dev, running_dev
 from .running import ORDER, environment, lives, process, wait_until
 
+ROOT = Path(__file__).parents[2]
 ORDERS = ("--context", "orders")
 
 
@@ -217,3 +220,19 @@ def test_data_survives_ctrl_c_and_a_kill_leaves_nothing_behind(dev_folder: Path)
         second.process.kill()
         second.process.wait()
         wait_until(lambda: not any(map(lives, children)), 60, "everything of a killed dev ends")
+
+
+def test_a_run_of_tests_that_is_killed_leaves_no_stack_behind(dev_folder: Path) -> None:
+    folder = dev_folder / "third"
+    folder.mkdir()
+    starting = (
+        "import pathlib, sys, time; from tests.cli.conftest import running_dev\n"
+        "with running_dev(pathlib.Path(sys.argv[1])): time.sleep(600)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", starting, str(folder)], cwd=ROOT, env=environment())
+    wait_until(lambda: DevState.read(folder), 120, "intent dev runs")
+    state = DevState.read(folder)
+    assert state is not None
+    run.kill()
+    run.wait()
+    wait_until(lambda: not lives(state.pid), 90, "it ends")

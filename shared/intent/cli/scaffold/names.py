@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import keyword
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 from intent.cli.exits import UsageError
@@ -143,7 +143,7 @@ def _meaning_of(name: str) -> str:
         return "a package of the platform"
     if name in sys.stdlib_module_names:
         return "a module of Python's library"
-    return "an installed Python package" if importlib.util.find_spec(name) else ""
+    return "an installed Python package" if find_spec(name) else ""
 
 
 def _check_aggregate(names: ScaffoldNames) -> None:
