@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.message import Message
 from intent.commands import AggregateCache, CommandHandling, Handled
-from intent.commands.new_aggregate_guess import NewAggregateGuess
+from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.contracts import Registry
 from intent.errors import Rejected, StoreUnavailable
 from intent.model import BoundContext, handles

@@ -32,6 +32,15 @@ def pending(tenant: str, name: str = "", size: int = 100) -> Pending:
     return pending
 
 
+def submitted(tenant: str, name: str) -> Pending:
+    """Return a command whose caller waits only for a workflow that carries it."""
+    made = pending(tenant, name)
+    made.waiters.clear()
+    made.accepted = asyncio.get_running_loop().create_future()
+    made.submitters = 1
+    return made
+
+
 class Recorder:
     """Takes batches; each is in flight until it is released."""
 
@@ -40,10 +49,15 @@ class Recorder:
         self.sent = asyncio.Event()
         self._gate = asyncio.Semaphore(0)
 
-    async def send(self, batch: list[Pending]) -> None:
+    async def send(self, batch: list[Pending], hurried: bool = False) -> bool:
         self.batches.append(batch)
         self.sent.set()
+        for item in batch:
+            item.accept("workflow")
+        if hurried:
+            return False
         await self._gate.acquire()
+        return True
 
     def let_go(self, batches: int = 1_000) -> None:
         for _ in range(batches):
@@ -129,6 +143,109 @@ async def test_a_full_lane_refuses_and_says_when_to_try_again() -> None:
     recorder.let_go()
     await lane.drained()
     assert sum(map(len, recorder.batches)) == 3
+
+
+async def test_a_tenant_that_fills_the_lane_does_not_have_another_refused() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(capacity=100))
+    lane.offer(pending("loud", "go"))
+    await recorder.sent.wait()
+    loud = [pending("loud", str(number)) for number in range(200)]
+    for command in loud[:100]:
+        lane.offer(command)
+    with pytest.raises(Overloaded, match="100 commands of loud"):
+        lane.offer(loud[100])
+    quiet = [pending("quiet", f"q{number}") for number in range(50)]
+    for command in quiet:
+        lane.offer(command)
+    with pytest.raises(Overloaded):
+        lane.offer(loud[101])
+    assert lane.depth == 100, "room was made of what is beyond the share of the other"
+    refused = [command for command in loud if command.waiters[0].future.done()]
+    assert [command.envelope.type for command in refused] == [str(n) for n in range(50, 100)]
+    assert all(isinstance(command.waiters[0].future.exception(), Overloaded) for command in refused)
+    recorder.let_go()
+    await lane.drained()
+    assert {item.key for batch in recorder.batches for item in batch} >= {item.key for item in quiet}
+
+
+async def test_a_lane_is_bounded_in_bytes_and_each_tenant_has_its_share() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(capacity_bytes=1000))
+    lane.offer(pending("loud", "go", 1))
+    await recorder.sent.wait()
+    for number in range(3):
+        lane.offer(pending("loud", str(number), 300))
+    with pytest.raises(Overloaded) as refused:
+        lane.offer(pending("loud", "3", 300))
+    assert refused.value.metadata["bytes"] == "900"
+    lane.offer(pending("quiet", "q", 400))
+    recorder.let_go()
+    await lane.drained()
+    assert sorted(name for names in recorder.names() for name in names) == ["0", "1", "go", "q"]
+
+
+async def test_more_tenants_than_fit_are_refused_once_each_has_one_command() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(capacity=3))
+    lane.offer(pending("first", "go"))
+    await recorder.sent.wait()
+    for tenant in "abc":
+        lane.offer(pending(tenant, tenant))
+    with pytest.raises(Overloaded):
+        lane.offer(pending("d", "d"))
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names()[1:] == [["a", "b", "c"]]
+
+
+async def test_commands_whose_callers_have_left_make_room_at_once_and_submitted_ones_stay() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(capacity=3))
+    lane.offer(pending("acme", "go"))
+    await recorder.sent.wait()
+    left, stays, kept = pending("acme", "left"), pending("acme", "stays"), submitted("acme", "kept")
+    for command in (left, stays, kept):
+        lane.offer(command)
+    left.waiters[0].future.cancel()
+    lane.drop_abandoned()
+    assert (lane.depth, left.dropped) == (2, True)
+    lane.offer(pending("acme", "new"))
+    recorder.let_go()
+    await lane.drained()
+    assert recorder.names()[1:] == [["stays", "kept", "new"]]
+
+
+async def test_submitted_commands_pass_a_batch_that_is_stuck() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(overdue_after=0.2))
+    lane.offer(pending("acme", "stuck"))
+    lane.offer(pending("acme", "waits"))
+    await recorder.sent.wait()
+    for name in ("s1", "s2"):
+        command = submitted("acme", name)
+        lane.offer(command)
+        lane.offer(pending("acme", f"after {name}"))
+        assert await asyncio.wait_for(command.acceptance(), 10) == "workflow"
+    recorder.let_go()
+    await asyncio.wait_for(lane.drained(), 10)
+    assert ["s2"] in recorder.names(), "it did not wait for the batch before it"
+
+
+async def test_once_a_batch_is_finished_submitted_commands_take_turns_again() -> None:
+    recorder = Recorder()
+    lane = Lane(recorder.send, LaneLimits(overdue_after=0.2))
+    lane.offer(pending("acme", "stuck"))
+    await recorder.sent.wait()
+    first = submitted("acme", "first")
+    lane.offer(first)
+    recorder.let_go(2)
+    await asyncio.wait_for(lane.drained(), 10)
+    lane.offer(pending("acme", "a"))
+    lane.offer(submitted("acme", "b"))
+    recorder.let_go()
+    await asyncio.wait_for(lane.drained(), 10)
+    assert recorder.names()[-1] == ["a", "b"]
 
 
 async def test_a_command_that_nobody_waits_for_any_more_is_not_started() -> None:

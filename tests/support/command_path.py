@@ -42,6 +42,13 @@ def bound() -> BoundContext:
 @pytest_asyncio.fixture
 async def settings(database: Database, temporal: TemporalServer, bound: BoundContext) -> Settings:
     """The settings of a process on a fresh database."""
+    return await settings_on(database, temporal, bound)
+
+
+async def settings_on(
+    database: Database, temporal: TemporalServer, bound: BoundContext, **overrides: object
+) -> Settings:
+    """Create the tables of the read models in a database, and return the settings of a process on it."""
     connection = await asyncpg.connect(database.owner)
     try:
         await ensure_tables(connection, bound)
@@ -55,6 +62,7 @@ async def settings(database: Database, temporal: TemporalServer, bound: BoundCon
         database_url=database.service,
         query_database_url=database.query,
         temporal_address=temporal.address,
+        **overrides,
     )
 
 

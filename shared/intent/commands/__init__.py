@@ -1,7 +1,7 @@
 """The durable command path: lanes, batches, the workflow that carries them and its activities."""
 
 from intent.commands.activities import ContextActivities
-from intent.commands.cache import AggregateCache
+from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings, LocalOutcomes
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.lane import Lane, LaneLimits

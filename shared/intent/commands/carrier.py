@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from intent_contracts.intent.v1 import BatchHandled, CommandBatch, CommandOutcome
@@ -17,7 +17,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intent.commands import outcomes
-from intent.commands.pending import Pending, wanting_projection
+from intent.commands.pending import Pending, awaited, wanting_projection
 from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, StoreError, Unavailable
 from intent.read_models.read_side import ReadSide
@@ -30,6 +30,8 @@ from intent.waiting import now
 __all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes"]
 
 _log = logging.getLogger(__name__)
+
+_LOOK_AGAIN: Final = 1.0
 
 
 class BatchObserver(Protocol):
@@ -147,41 +149,60 @@ class Carrier:
         self._observer = observer
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def carry(self, pendings: list[Pending], queued: int = 0) -> None:
-        """Carry a batch until its outcomes are known; answers that wait longer are sent in the background."""
+    async def carry(self, pendings: list[Pending], queued: int = 0, *, hurried: bool = False) -> bool:
+        """Carry a batch until its outcomes are known; answers that wait longer are sent in the background.
+
+        Args:
+            pendings: The commands.
+            queued: How many commands stay behind.
+            hurried: Whether to return once a workflow carries the batch when no caller waits for outcomes;
+                otherwise that is done after `unavailable_after`.
+
+        Returns:
+            Whether the outcomes are known.
+        """
         started = now()
         batch = Batch(f"{names.batch_workflow_prefix(self._context)}{uuid4().hex}", pendings)
         if self._observer is not None:
             self._observer.batch_sent(self._context, len(pendings), queued)
         self._local_outcomes.expect(batch)
         try:
-            settled = await self._outcomes(batch)
+            settled = await self._outcomes(batch, 0 if hurried else self._settings.unavailable_after)
         except CommandError as error:
-            return _refuse(pendings, error)
+            _refuse(pendings, error)
+            return False
         except Exception:
             _log.exception("batch %s could not be carried", batch.id)
-            return _refuse(pendings, Unavailable("BATCH_FAILED", "ask again with the same command id"))
+            _refuse(pendings, Unavailable("BATCH_FAILED", "ask again with the same command id"))
+            return False
         finally:
             self._local_outcomes.forget(batch)
+        if settled is None:
+            return False
         if self._observer is not None:
             seconds = now() - started
             self._observer.batch_applied(self._context, len(pendings), seconds)
-        return self._answer(pendings, settled)
+        self._answer(pendings, settled)
+        return True
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""
         while self._answering:
             await asyncio.wait(set(self._answering))
 
-    async def _outcomes(self, batch: Batch) -> Sequence[CommandOutcome]:
+    async def _outcomes(self, batch: Batch, patience: float) -> Sequence[CommandOutcome] | None:
+        """Return the outcomes; None when after so many seconds no caller waits for them any more."""
         handle = await self._start(batch)
         for pending in batch.pendings:
             pending.accept(batch.id)
+        if not patience and not awaited(batch.pendings):
+            return None
+        until = now() + patience
         if self._store is not None:
             done, _ = await asyncio.wait([batch.published], timeout=self._settings.follow_after)
             if done:
                 return batch.published.result()
-        return await self._follow(batch, handle)
+        return await self._follow(batch, handle, until)
 
     async def _start(self, batch: Batch) -> WorkflowHandle[object, BatchHandled]:
         """Start the workflow, retrying with the same id while Temporal is unavailable.
@@ -225,16 +246,19 @@ class Carrier:
         )
 
     async def _follow(
-        self, batch: Batch, handle: WorkflowHandle[object, BatchHandled]
-    ) -> Sequence[CommandOutcome]:
-        """Wait for the workflow's result, unless the outcomes are published first."""
+        self, batch: Batch, handle: WorkflowHandle[object, BatchHandled], until: float
+    ) -> Sequence[CommandOutcome] | None:
+        """Wait for the workflow's result, unless the outcomes are published first or nobody waits."""
         result = asyncio.ensure_future(self._result(handle))
         try:
             first: list[asyncio.Future[Any]] = [result, batch.published]
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            if batch.published.done():
-                return batch.published.result()
-            return await self._collect(batch, result.result())
+            while now() < until or awaited(batch.pendings):
+                await asyncio.wait(first, timeout=_LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+                if batch.published.done():
+                    return batch.published.result()
+                if result.done():
+                    return await self._collect(batch, result.result())
+            return None
         finally:
             result.cancel()
 

@@ -16,8 +16,8 @@ from uuid import uuid4
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
-from intent.commands.cache import AggregateCache
-from intent.commands.new_aggregate_guess import NewAggregateGuess
+from intent.commands.aggregates.cache import AggregateCache
+from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict

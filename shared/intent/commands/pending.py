@@ -13,7 +13,7 @@ from intent.commands.requests import CommandRequest
 from intent.errors import CommandError
 from intent.records import CommandKey
 
-__all__ = ["Pending", "Waiter", "wanting_projection"]
+__all__ = ["Pending", "Waiter", "awaited", "wanting_projection"]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +55,8 @@ class Pending:
         request: The command as its first caller sent it, validated.
         waiters: The callers that wait for it; several when its id is repeated meanwhile.
         accepted: Gets the handle once a workflow carries the command; only when asked for.
+        submitters: The number of callers that wait for `accepted`.
+        handle: The workflow that carries the command; empty before.
         dropped: True once its lane has skipped it because nobody waited any more.
     """
 
@@ -65,14 +67,33 @@ class Pending:
     request: CommandRequest
     waiters: list[Waiter] = field(default_factory=list)
     accepted: asyncio.Future[str] | None = None
+    submitters: int = 0
     handle: str = ""
     dropped: bool = False
 
     @property
     def abandoned(self) -> bool:
         """True when nobody waits any more, so that it need not be sent."""
-        waiting = any(not waiter.future.done() for waiter in self.waiters)
-        return not waiting and (self.accepted is None or self.accepted.done())
+        return not self.submitters and not self.awaited
+
+    @property
+    def awaited(self) -> bool:
+        """True while a caller waits for the outcome."""
+        return any(not waiter.future.done() for waiter in self.waiters)
+
+    async def acceptance(self) -> str:
+        """Wait until a workflow carries the command; return the handle.
+
+        Raises:
+            CommandError: It was not accepted.
+        """
+        if self.accepted is None:
+            self.accepted = asyncio.get_running_loop().create_future()
+        self.submitters += 1
+        try:
+            return await asyncio.shield(self.accepted)
+        finally:
+            self.submitters -= 1
 
     def accept(self, handle: str) -> None:
         """Record the workflow that carries the command."""
@@ -91,11 +112,19 @@ class Pending:
         for waiter in self.waiters:
             waiter.refuse(error)
         if self.accepted is not None and not self.accepted.done():
-            self.accepted.set_exception(error)
+            if self.submitters:
+                self.accepted.set_exception(error)
+            else:
+                self.accepted.cancel()
 
     def fail(self, error: CommandError) -> CommandOutcome:
         """Return an outcome which says that the command had no effect."""
         return failed(self.key.tenant, self.envelope.command_id, error)
+
+
+def awaited(pendings: Sequence[Pending]) -> bool:
+    """Return whether a caller waits for the outcome of one of these commands."""
+    return any(pending.awaited for pending in pendings)
 
 
 def wanting_projection(pendings: Sequence[Pending]) -> bool:

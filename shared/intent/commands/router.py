@@ -89,9 +89,11 @@ class WorkflowRouter:
         """
         pending = self._enter(request)
         if not pending.handle:
-            if pending.accepted is None:
-                pending.accepted = asyncio.get_running_loop().create_future()
-            await asyncio.shield(pending.accepted)
+            try:
+                async with asyncio.timeout(self._settings.unavailable_after):
+                    await pending.acceptance()
+            except TimeoutError:
+                raise _still_waiting(pending) from None
         return SubmittedCommand(request.origin.command_id, pending.handle)
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str | None = None) -> CommandReport:
@@ -152,14 +154,15 @@ class WorkflowRouter:
         pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
         self._lane(request).offer(pending)
         self._in_flight[key] = pending
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="router-sweep")
         return pending
 
     def _wait(self, pending: Pending, applied_only: bool) -> Waiter:
-        loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future(), now(), applied_only, joined=bool(pending.waiters))
+        waiter = Waiter(
+            asyncio.get_running_loop().create_future(), now(), applied_only, joined=bool(pending.waiters)
+        )
         pending.waiters.append(waiter)
-        if self._sweeper is None:
-            self._sweeper = loop.create_task(self._sweep(), name="router-sweep")
         return waiter
 
     def _lane(self, request: CommandRequest) -> Lane:
@@ -177,9 +180,9 @@ class WorkflowRouter:
             raise ConfigurationError("a context needs at least one lane")
         carrier = self._carriers[context] = self._carrier_of(context)
 
-        async def send(batch: list[Pending]) -> None:
+        async def send(batch: list[Pending], hurried: bool) -> bool:
             try:
-                await carrier.carry(batch, self.depth)
+                return await carrier.carry(batch, self.depth, hurried=hurried)
             finally:
                 for pending in batch:
                     self._forget(pending)
@@ -187,7 +190,7 @@ class WorkflowRouter:
         return [Lane(send, self._settings.limits) for _ in range(self._settings.lanes)]
 
     async def _sweep(self) -> None:
-        """Answer callers that have waited for too long, while anything is under way."""
+        """Answer callers that have waited for too long, and drop what nobody waits for any more."""
         while self._in_flight:
             await asyncio.sleep(_SWEEP)
             oldest = now() - self._settings.unavailable_after
@@ -195,6 +198,10 @@ class WorkflowRouter:
                 for waiter in pending.waiters:
                     if waiter.since < oldest:
                         waiter.refuse(_still_waiting(pending))
+            for lanes in self._lanes.values():
+                for lane in lanes:
+                    lane.drop_abandoned()
+            for pending in list(self._in_flight.values()):
                 if pending.dropped:
                     self._forget(pending)
         self._sweeper = None

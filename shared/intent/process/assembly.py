@@ -124,12 +124,14 @@ def command_path(
 
     router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
     undeclared = observer.rejection_undeclared if observer is not None else lambda *_: None
-    handling = CommandHandling(
-        context, store, AggregateCache(settings.cached_aggregates), undeclared=undeclared
-    )
+    handling = CommandHandling(context, store, _cache(settings), undeclared=undeclared)
     delivery = EventDelivery(context, client, sagas_start_here)
     activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
     return CommandPath(store, router, activities)
+
+
+def _cache(settings: Settings) -> AggregateCache:
+    return AggregateCache(settings.cached_aggregates, settings.cached_aggregates_max_bytes)
 
 
 def _router(settings: Settings) -> RouterSettings:
@@ -137,6 +139,8 @@ def _router(settings: Settings) -> RouterSettings:
         batch_commands=settings.batch_max_commands,
         batch_bytes=settings.batch_max_bytes,
         capacity=settings.lane_capacity,
+        capacity_bytes=settings.lane_max_bytes,
+        overdue_after=settings.unavailable_after / 2,
     )
     return RouterSettings(settings.lanes, limits, settings.unavailable_after)
 

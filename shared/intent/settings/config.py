@@ -158,8 +158,19 @@ class Settings(BaseSettings):
         ge=1,
         description="Commands that may wait in a lane; callers of further ones get RESOURCE_EXHAUSTED.",
     )
+    lane_max_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Maximum size of the commands that wait in a lane, in bytes. Of this and of the "
+        "capacity, a tenant may use a share: all of it divided by the tenants whose commands wait.",
+    )
     cached_aggregates: int = Field(
         10_000, ge=0, description="Maximum number of aggregates kept in memory; 0: none."
+    )
+    cached_aggregates_max_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=0,
+        description="Maximum size of the states of the aggregates kept in memory, encoded, in bytes.",
     )
 
     # How long to wait for what is slow or unavailable.
