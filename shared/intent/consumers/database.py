@@ -16,6 +16,7 @@ from intent.records import LogEntry, StreamKey
 from intent.store.postgres.arrays import columns
 from intent.store.postgres.connections import storable, unavailable
 from intent.store.postgres.loading import log_entries
+from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
 __all__ = ["ConsumerDatabase", "ConsumerRow", "NotAMemberError", "ParkedRow", "Share"]
@@ -86,7 +87,7 @@ class ConsumerDatabase:
         schema: The context's schema.
     """
 
-    def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
+    def __init__(self, pool: ConnectionPool, schema: str) -> None:
         self._pool = pool
         self._schema = quoted(schema)
 

@@ -29,6 +29,7 @@ from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
 from intent.model import BoundContext
 from intent.process.consumers import running_consumers, serving_consumers
+from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.sockets import free_port
 from intent.process.workers import running_workers
@@ -189,8 +190,9 @@ class ContextProcess:
         async with AsyncExitStack() as stack:
             settings = self._settings
             stack.callback(self._tracing.close)
-            store = await stack.enter_async_context(self._store())
-            projections = await stack.enter_async_context(self._projections(store))
+            databases = await stack.enter_async_context(opened_databases(settings, self._context.name))
+            store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
+            projections = await stack.enter_async_context(self._projections(databases))
             temporal_metrics = _temporal_metrics_address(settings)
             client = await connect_temporal(
                 settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
@@ -210,6 +212,7 @@ class ContextProcess:
                 sagas_start_here=current.is_current,
             )
             self._metrics.watch_commands(path.router)
+            projections.yield_to(lambda: path.router.in_flight > 0)
             if self._work:
                 working = running_workers(client, self._context, path.activities, settings)
                 workers = await stack.enter_async_context(working)
@@ -218,7 +221,7 @@ class ContextProcess:
             probes = _probes(client, workers, projections)
             if self._serve:
                 server = await stack.enter_async_context(
-                    self._server(store, path, projections, client, probes)
+                    self._server(databases, path, projections, client, probes)
                 )
                 health = server.health
             else:
@@ -239,7 +242,7 @@ class ContextProcess:
     @asynccontextmanager
     async def _server(
         self,
-        store: PostgresEventStore,
+        databases: Databases,
         path: CommandPath,
         projections: ProjectionSupervisor,
         client: Client,
@@ -247,13 +250,13 @@ class ContextProcess:
     ) -> AsyncIterator[ContextServer]:
         context, settings = self._context, self._settings
         async with (
-            serving_consumers(store, context.name, self._metrics) as consumers,
+            serving_consumers(databases.consumers, context.name, self._metrics) as consumers,
             self._reader() as reader,
         ):
             parts = ServiceParts(
                 context=context,
                 router=path.router,
-                store=store,
+                store=path.store,
                 reader=reader,
                 read_side=projections,
                 operator=projections,
@@ -271,20 +274,9 @@ class ContextProcess:
                 await server.stop()
 
     @asynccontextmanager
-    async def _store(self) -> AsyncIterator[PostgresEventStore]:
-        store = await PostgresEventStore.open(
-            self._settings.database_url,
-            self._context.name,
-            connections=self._settings.database_connections,
-        )
-        try:
-            yield self._tracing.watch(store, "postgresql", "append", "load", "read_log")
-        finally:
-            await store.close()
-
-    @asynccontextmanager
-    async def _projections(self, store: PostgresEventStore) -> AsyncIterator[ProjectionSupervisor]:
-        supervisor = ProjectionSupervisor(self._context, store, store.pool)
+    async def _projections(self, databases: Databases) -> AsyncIterator[ProjectionSupervisor]:
+        store = databases.projections
+        supervisor = ProjectionSupervisor(self._context, store, store.pool, rebuilds=databases.rebuilds)
         self._metrics.watch_projections(supervisor.counters)
         await supervisor.start()
         try:
@@ -296,7 +288,10 @@ class ContextProcess:
     async def _reader(self) -> AsyncIterator[ReadModels]:
         settings = self._settings
         pool = await open_pool(
-            settings.query_database_url or settings.database_url, connections=settings.query_connections
+            settings.query_database_url or settings.database_url,
+            connections=settings.query_connections,
+            direct_dsn=settings.database_direct_url,
+            read_only=True,
         )
         try:
             yield self._tracing.watch(ReadModels(pool, self._context), "postgresql", "get", "list")

@@ -7,12 +7,13 @@ transactions, never for a connection.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from intent.store.postgres.connections import unavailable
+from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
 __all__ = ["GENERATION_GONE", "ProjectionDatabase"]
@@ -35,7 +36,7 @@ class ProjectionDatabase:
             lost commits that were not durable.
     """
 
-    def __init__(self, pool: asyncpg.Pool, schema: str, role: str | None = None) -> None:
+    def __init__(self, pool: ConnectionPool, schema: str, role: str | None = None) -> None:
         self.schema = schema
         self.losses = 0
         self._pool = pool
@@ -65,8 +66,19 @@ class ProjectionDatabase:
         Raises:
             StoreUnavailable: The database is unavailable; the outcome of a commit is unknown.
         """
+        async with self._within(self._pool.acquire()) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def long_transaction(self) -> AsyncIterator[Any]:
+        """Run a transaction without time-outs on a connection of its own; see `transaction`."""
+        async with self._within(self._pool.alone()) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _within(self, connecting: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
         with unavailable(*GENERATION_GONE):
-            async with self._pool.acquire() as connection:
+            async with connecting as connection:
                 connection.add_termination_listener(self._lost)
                 await connection.execute(self._begin)
                 try:

@@ -7,8 +7,22 @@ from dataclasses import dataclass
 from intent.projections.database import ProjectionDatabase
 from intent.read_models.folding import Decode
 from intent.store.event_store import EventStore
+from intent.store.postgres.pools import ConnectionPool
 
-__all__ = ["Environment"]
+__all__ = ["Environment", "RebuildAccess"]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildAccess:
+    """Connections of rebuilds, which nothing else waits for.
+
+    Attributes:
+        store: The log, read over these connections.
+        pool: The connections.
+    """
+
+    store: EventStore
+    pool: ConnectionPool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from intent.read_models.definition import definitions_of
 from intent.read_models.paging import Cursor, listing_digest, parse_token, token
 from intent.read_models.shape import TableShape, column_value
 from intent.store.postgres.connections import unavailable
+from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
 __all__ = ["ReadModels"]
@@ -33,7 +34,7 @@ class ReadModels:
         schema: The schema of the context; by default its name.
     """
 
-    def __init__(self, pool: asyncpg.Pool, context: BoundContext, *, schema: str | None = None) -> None:
+    def __init__(self, pool: ConnectionPool, context: BoundContext, *, schema: str | None = None) -> None:
         self._pool = pool
         self._schema = quoted(schema or context.name)
         self._shapes = {definition.shape.model: definition.shape for definition in definitions_of(context)}

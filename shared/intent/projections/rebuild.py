@@ -11,7 +11,9 @@ from intent_contracts.intent.v1 import RebuildProjectionResponse
 
 from intent.errors import Rejected, StoreUnavailable, Unavailable
 from intent.projections.counters import ProjectionCounters
+from intent.projections.courtesy import Courtesy
 from intent.projections.environment import Environment
+from intent.projections.index_builds import IndexBuilds
 from intent.projections.pace import Pace
 from intent.projections.state import read_state
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
@@ -26,11 +28,10 @@ _log = logging.getLogger(__name__)
 
 _POLL_INTERVAL: Final = 1.0
 """How often, in seconds, to look at another process's progress, and at whether to retry an event."""
-_INDEX_TIMEOUT: Final = 24 * 3600.0
-"""Seconds that creating the indexes may take; the pool's own limit is meant for short statements."""
+_RENEW: Final = 3.0
+"""How often, in seconds, to renew the claim on a generation while its indexes are built."""
 
 _BEGIN = "select {schema}.projection_rebuild_begin($1)"
-_INDEX = "select {schema}.projection_index($1, $2)"
 _SWITCH = "select {schema}.projection_rebuild_switch($1, $2)"
 _CLAIM = """
 update {schema}.projection_generations
@@ -39,6 +40,7 @@ where projection = $1 and generation = $2
     and (worker = $3 or worker_until is null or worker_until < clock_timestamp())
 returning position
 """
+_INDEXED = "select indexed from {schema}.projection_generations where projection = $1 and generation = $2"
 _POSITION = "select position from {schema}.projection_generations where projection = $1 and generation = $2"
 
 
@@ -47,7 +49,9 @@ class Rebuild:
 
     Args:
         definition: The projection.
-        environment: Where its rows are.
+        environment: Where its rows are, on connections that no command waits for.
+        indexes: Builds the indexes.
+        courtesy: How much of the process it may take.
         page_size: The most events that are applied in one transaction.
         counters: The counters to increment.
         switched: Called after the switch.
@@ -57,6 +61,8 @@ class Rebuild:
         self,
         definition: Definition,
         environment: Environment,
+        indexes: IndexBuilds,
+        courtesy: Courtesy,
         page_size: int,
         counters: ProjectionCounters,
         switched: Callable[[], None],
@@ -64,6 +70,8 @@ class Rebuild:
         self._definition = definition
         self._environment = environment
         self._database = environment.database
+        self._indexes = indexes
+        self._courtesy = courtesy
         self._store = environment.store
         self._pace = Pace(page_size)
         self._counters = counters
@@ -151,12 +159,13 @@ class Rebuild:
 
     async def _build(self, generation: int) -> bool:
         """Fill a generation and switch to it; return False while another process is filling it."""
-        position = await self._fetch(_CLAIM, self._definition.name, generation, self._environment.worker)
+        position = await self._claim(generation)
         if position is None:
             return await self._watch(generation)
         writer = GenerationWriter(self._definition, generation, position, self._environment)
         await self._catch_up(writer)
-        await self._fetch(_INDEX, self._definition.name, generation, timeout=_INDEX_TIMEOUT)
+        if not await self._index(generation):
+            return False
         while True:
             await self._catch_up(writer)
             if await self._fetch(_SWITCH, self._definition.name, generation):
@@ -181,7 +190,8 @@ class Rebuild:
             while entries := await upcoming:
                 last = entries[-1].position
                 upcoming = self._read(last)
-                await self._apply(writer, entries)
+                async with self._courtesy.turn():
+                    await self._apply(writer, entries)
                 if writer.position != last:
                     upcoming.cancel()
                     upcoming = self._read(writer.position)
@@ -192,7 +202,7 @@ class Rebuild:
         return asyncio.create_task(self._read_page(after))
 
     async def _read_page(self, after: int) -> Sequence[LogEntry]:
-        return await self._store.read_log(after, self._pace.size)
+        return await self._store.read_log(after, self._courtesy.page(self._pace.size))
 
     async def _apply(self, writer: GenerationWriter, entries: Sequence[LogEntry]) -> None:
         applied = await writer.apply(entries)
@@ -210,12 +220,36 @@ class Rebuild:
             self._hurry.clear()
             await set_within(self._hurry, min(applied.retry_in, _POLL_INTERVAL))
 
-    async def _fetch(self, statement: str, *arguments: Any, timeout: float | None = None) -> Any:
+    async def _index(self, generation: int) -> bool:
+        """Build the indexes; return False when another process has taken over meanwhile.
+
+        No row is locked for so long, so the claim is renewed. It also shows that the indexes are there
+        when the connection that builds them was lost without a word.
+        """
+        building = asyncio.create_task(self._indexes.build(self._definition.name, generation))
+        try:
+            while not (await asyncio.wait((building,), timeout=_RENEW))[0]:
+                if await self._claim(generation) is None:
+                    return False
+                if await self._fetch(_INDEXED, self._definition.name, generation):
+                    return True
+            await building
+            return True
+        finally:
+            building.cancel()
+            await asyncio.gather(building, return_exceptions=True)
+
+    async def _claim(self, generation: int) -> int | None:
+        """Claim a generation for this process; return its position, None while another one has it."""
+        position: int | None = await self._fetch(
+            _CLAIM, self._definition.name, generation, self._environment.worker
+        )
+        return position
+
+    async def _fetch(self, statement: str, *arguments: Any) -> Any:
         text = statement.format(schema=quoted(self._database.schema))
         async with self._database.transaction() as connection:
-            if timeout is None:
-                return await connection.fetchval(text, *arguments)
-            return await connection.fetchval(text, *arguments, timeout=timeout)
+            return await connection.fetchval(text, *arguments)
 
     def _report(self, position: int, *, head: int = 0, done: bool = False) -> None:
         head = max(head, position, self._progress.head)

@@ -6,17 +6,18 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
 from intent.errors import NotFound
 from intent.model import BoundContext
 from intent.projections.counters import ProjectionCounters
+from intent.projections.courtesy import Courtesy
 from intent.projections.database import ProjectionDatabase
-from intent.projections.environment import Environment
+from intent.projections.environment import Environment, RebuildAccess
+from intent.projections.index_builds import IndexBuilds
 from intent.projections.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.skips import note_skip
@@ -24,6 +25,7 @@ from intent.projections.state import read_statuses
 from intent.read_models.definition import Definition, definitions_of
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
+from intent.store.postgres.pools import ConnectionPool
 
 __all__ = ["ProjectionSettings", "ProjectionSupervisor"]
 
@@ -52,22 +54,29 @@ class ProjectionSupervisor:
         pool: Connections of the service role.
         settings: How the projections run.
         schema: The schema of the context; by default its name.
+        rebuilds: Connections for rebuilds; by default the same.
     """
 
     def __init__(
         self,
         context: BoundContext,
         store: EventStore,
-        pool: asyncpg.Pool,
+        pool: ConnectionPool,
         settings: ProjectionSettings | None = None,
         *,
         schema: str | None = None,
+        rebuilds: RebuildAccess | None = None,
     ) -> None:
         self._settings = settings or ProjectionSettings()
         self._store = store
         self._database = ProjectionDatabase(pool, schema or context.name)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         self._environment = Environment(store, self._database, context.upcasters.event, worker)
+        beside = rebuilds or RebuildAccess(store, pool)
+        rebuilding = ProjectionDatabase(beside.pool, schema or context.name)
+        self._rebuilding = Environment(beside.store, rebuilding, context.upcasters.event, worker)
+        self._indexes = IndexBuilds(rebuilding)
+        self._courtesy = Courtesy()
         self._feed = LogFeed(store)
         self._database.on_loss(self._feed.wake)
         self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
@@ -88,6 +97,10 @@ class ProjectionSupervisor:
         self._feed.close()
         if tasks:
             await asyncio.wait(tasks)
+
+    def yield_to(self, busy: Callable[[], bool]) -> None:
+        """Let rebuilds leave the process to commands while `busy` returns True."""
+        self._courtesy.busy = busy
 
     async def reach(
         self, position: int, timeout: float, names: Collection[str] | None = None
@@ -196,7 +209,9 @@ class ProjectionSupervisor:
         runner = self._runners[definition.name]
         rebuild = Rebuild(
             definition,
-            self._environment,
+            self._rebuilding,
+            self._indexes,
+            self._courtesy,
             self._settings.rebuild_page_size,
             runner.counters,
             runner.hurry,

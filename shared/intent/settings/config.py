@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     query_database_url: str = Field(
         "", repr=False, description="URL of PostgreSQL for the role `<context>_query`, which reads."
     )
+    database_direct_url: str = Field(
+        "",
+        repr=False,
+        description="URL of PostgreSQL itself for the role `<context>_service`, where the other URLs lead to "
+        "a pooler in transaction mode (PgBouncer); empty: they do not.",
+    )
     owner_database_url: str = Field(
         "",
         repr=False,
@@ -103,11 +109,22 @@ class Settings(BaseSettings):
         description="URL of PostgreSQL for a role that may create roles, for `intent migrate --provision`.",
     )
     database_connections: int = Field(
-        4, ge=1, le=100, description="Maximum number of connections of the service role."
+        4, ge=1, le=100, description="Maximum number of connections for commands and readers of the log."
     )
-    query_connections: int = Field(
-        4, ge=1, le=100, description="Maximum number of connections of the query role."
+    projection_connections: int = Field(
+        2, ge=1, le=100, description="Maximum number of connections for projections."
     )
+    rebuild_connections: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Maximum connections for rebuilds, closed while none runs; an index that is "
+        "built takes one more.",
+    )
+    consumer_connections: int = Field(
+        2, ge=1, le=100, description="Maximum number of connections for the consumers that are served."
+    )
+    query_connections: int = Field(4, ge=1, le=100, description="Maximum number of connections for queries.")
 
     # Temporal: the connection.
     temporal_address: str = _unprefixed(

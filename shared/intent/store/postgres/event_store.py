@@ -98,8 +98,7 @@ class PostgresEventStore:
             ConfigurationError: The server refuses the role, or the schema is not migrated.
         """
         names = RoleNames.of(context)
-        pooler = bool(direct_dsn)
-        pool = await open_pool(dsn, connections=connections, timeout=statement_timeout, pooler=pooler)
+        pool = await open_pool(dsn, connections=connections, timeout=statement_timeout, direct_dsn=direct_dsn)
         try:
             await _require_migrated(pool, names.schema)
         except BaseException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -46,11 +46,13 @@ class ConnectionPool:
     Args:
         pool: asyncpg's pool.
         timeout: Seconds that one call may take, including the wait for a connection.
+        direct_dsn: The address of the server itself.
     """
 
-    def __init__(self, pool: Any, timeout: float) -> None:
+    def __init__(self, pool: Any, timeout: float, direct_dsn: str) -> None:
         self._pool = pool
         self._timeout = timeout
+        self._direct_dsn = direct_dsn
         self._left: set[asyncio.Task[Any]] = set()
 
     async def fetch(self, statement: str, *arguments: Any) -> Any:
@@ -83,6 +85,18 @@ class ConnectionPool:
         """
         async with self._pool.acquire(timeout=self._timeout) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Any]:
+        """Open a further connection for statements that take hours: no time-out applies to them."""
+        connection = await asyncpg.connect(
+            self._direct_dsn, **connection_options(self._direct_dsn, timeout=0)
+        )
+        try:
+            yield connection
+        finally:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=_CONNECT)
 
     def terminate(self) -> None:
         """Close all connections; calls in progress fail."""
@@ -165,18 +179,21 @@ async def open_pool(
     connections: int,
     timeout: float = 10.0,
     idle: float = 0.0,
-    pooler: bool = False,
+    direct_dsn: str = "",
     read_only: bool = False,
+    check: bool = True,
 ) -> ConnectionPool:
-    """Open a pool of connections and check that the server accepts the role.
+    """Open a pool of connections.
 
     Args:
         dsn: The address of the database, with the role.
         connections: How many at most.
         timeout: Seconds that one call may take.
         idle: Seconds after which an unused connection is closed; 0: never.
-        pooler: Whether the address leads to a pooler that gives each transaction any of its connections.
+        direct_dsn: The address of the server itself, where `dsn` leads to a pooler that gives each
+            transaction any of its connections; empty: it does not.
         read_only: Whether a standby serves as well.
+        check: Whether to open a connection at once.
 
     Raises:
         ServerUnavailable: The server does not answer, or not yet.
@@ -192,10 +209,12 @@ async def open_pool(
             max_size=connections,
             max_inactive_connection_lifetime=idle,
             reset=_keep,
-            **connection_options(dsn, timeout=timeout, pooler=pooler, read_only=read_only),
+            **connection_options(dsn, timeout=timeout, pooler=bool(direct_dsn), read_only=read_only),
         )
-        async with pool.acquire(timeout=timeout):
-            return ConnectionPool(pool, timeout)
+        if check:
+            async with pool.acquire(timeout=timeout):
+                pass
+        return ConnectionPool(pool, timeout, direct_dsn or dsn)
     except _WRONG as error:
         raise ConfigurationError(_refusal(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
@@ -215,7 +234,7 @@ def connection_options(
     Args:
         dsn: The address of the database.
         timeout: Seconds that one statement may take; 0: as many as it needs.
-        pooler: See `open_pool`.
+        pooler: Whether it leads to a pooler that gives each transaction any of its connections.
         read_only: See `open_pool`.
     """
     options: dict[str, Any] = {
