@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
 
 __all__ = ["Scope", "entered", "interruptible", "interrupts", "scope"]
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -69,11 +72,8 @@ def scope() -> Scope:
 @contextmanager
 def entered(inner: Scope) -> Iterator[None]:
     """Make a scope that of the running code."""
-    token = _scope.set(inner)
-    try:
+    with _assigned(_scope, inner):
         yield
-    finally:
-        _scope.reset(token)
 
 
 def interrupts() -> frozenset[str]:
@@ -84,8 +84,16 @@ def interrupts() -> frozenset[str]:
 @contextmanager
 def interruptible(types: frozenset[str]) -> Iterator[None]:
     """Let events of further types interrupt the running code."""
-    token = _interrupts.set(_interrupts.get() | types)
+    with _assigned(_interrupts, _interrupts.get() | types):
+        yield
+
+
+@contextmanager
+def _assigned(variable: ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _interrupts.reset(token)
+        # A saga that its host drops from memory is closed in another context, which never had the value.
+        with suppress(ValueError):
+            variable.reset(token)
