@@ -128,8 +128,12 @@ class Host:
             moved = bool(ready)
 
 
+def identity() -> SagaIdentity:
+    return SagaIdentity(f"{CONTRACT.type}/acme/o-1", CONTRACT.sends)
+
+
 def started_run(saga: type[Saga], host: Host) -> SagaRun:
-    return SagaRun(saga, SagaIdentity(f"{CONTRACT.type}/acme/o-1", CONTRACT.sends), host, SagaInput())
+    return SagaRun(saga, identity(), host, SagaInput())
 
 
 async def sent(
@@ -198,3 +202,21 @@ async def _time_out() -> None:
     await host.rest()
     assert host.sent == sent_so_far
     running.cancel()
+
+
+def test_a_new_run_knows_which_events_came_before_a_cancellation() -> None:
+    asyncio.run(_interrupted_before_it_was_cancelled())
+
+
+async def _interrupted_before_it_was_cancelled() -> None:
+    host = Host(())
+    first = started_run(Interruptible, host)
+    first.deliver(recorded(CHECKOUT, 1))
+    first.deliver(recorded(OrderCancelled(), 2))
+    first.cancel("by an operator")
+    second = SagaRun(Interruptible, identity(), host, first.onward())
+    running = asyncio.create_task(second.run())
+    await host.rest()
+    report = await running
+    assert report is not None
+    assert report.failure_reason == "INTERRUPTED"

@@ -51,6 +51,8 @@ class SagaRun:
         self._outbox = Outbox(identity, host, self._delayed)
         self._steps = Steps(identity, host, self._inbox, self._journal, self._report, self._outbox)
         self._steps.cancelled = saga_input.cancelled
+        if saga_input.HasField("cancelled_after"):
+            self._steps.cancelled_after = saga_input.cancelled_after
         self._compensator = Compensator(host, self._report, self._outbox)
 
     def deliver(self, event: RecordedEvent) -> None:
@@ -78,6 +80,7 @@ class SagaRun:
             journal=self._journal.entries,
             report=self._report.kept,
             cancelled=self._steps.cancelled,
+            cancelled_after=self._steps.cancelled_after if self._steps.cancelled else None,
         )
         if self._input.HasField("child"):
             saga_input.child.CopyFrom(self._input.child)
