@@ -22,6 +22,7 @@ from intent.envelopes import current_event
 from intent.model import BoundContext, discover
 from intent.records import StreamKey
 from intent.sagas import NeverStarted, Port, Saga, SagaIdentity, SagaRun
+from intent.sagas.host import Delayed, Problem
 from intent.store.memory import MemoryEventStore
 from intent_contracts.intent.v1 import (
     ChildStart,
@@ -319,30 +320,54 @@ class _Host:
         """Whether the saga continues in a new run, as some do after a few steps."""
         return self._full and self._steps > _STEPS
 
+    @property
+    def park_after(self) -> timedelta | None:
+        return None
+
     def now(self) -> datetime:
         return self._world.now
 
     def changed(self, change: str) -> bool:
         return True
 
-    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Send a command; now and then its answer is lost and it is sent again."""
+    def follows(self, change: str) -> bool:
+        return True
+
+    async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Send a command; now and then its answer is lost."""
+        return await self._send(envelope, once=True)
+
+    async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
+        """Send a command; when its answer is lost it is sent again."""
+        return await self._send(envelope, once=False)
+
+    async def _send(self, envelope: CommandEnvelope, *, once: bool) -> CommandOutcome:
         self._steps += 1
         done: asyncio.Future[CommandOutcome] = asyncio.get_running_loop().create_future()
 
-        async def once() -> None:
+        async def handle() -> None:
             outcome = await self._world.handle(envelope)
-            if self._world.chance.random() < _LOST:
-                self._world.soon(once)
-            elif not done.done():
+            if done.done():
+                return
+            if self._world.chance.random() >= _LOST:
                 done.set_result(outcome)
+            elif once:
+                done.set_exception(Delayed(Problem("LOST", "the answer is lost")))
+            else:
+                self._world.soon(handle)
 
-        self._world.soon(once)
+        self._world.soon(handle)
         self._answers.append(done)
         return await done
 
-    async def call(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
         raise NotImplementedError(port.name)
+
+    async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        raise NotImplementedError(port.name)
+
+    def end_calls(self) -> None:
+        raise NotImplementedError
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
         raise NotImplementedError(workflow_id)

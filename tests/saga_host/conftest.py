@@ -6,11 +6,16 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
+from intent.contracts import Registry
+from intent.model import BoundContext, load_context
 from intent.temporal import SEARCH_ATTRIBUTES, data_converter
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
+
+from .scripted_contexts import Contexts
 
 ROOT = str(Path(__file__).parents[2])
 # The sandbox loads saga modules by their names, those of tests too.
@@ -32,6 +37,18 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
             )
         )
         yield environment
+
+
+@pytest.fixture(scope="module")
+def bound() -> BoundContext:
+    return load_context("orders").bind(Registry.load())
+
+
+@pytest_asyncio.fixture
+async def contexts(skipping: WorkflowEnvironment, bound: BoundContext) -> AsyncIterator[Contexts]:
+    scripted = Contexts(skipping, bound)
+    yield scripted
+    await scripted.stop()
 
 
 _VALUES = {

@@ -97,9 +97,10 @@ class Sagas:
         correlation_id: str = "",
         queue: str = QUEUE,
         silent: bool = False,
+        failed: str = "",
     ) -> WorkflowHandle[object, SagaReport]:
         """Start a saga with a status; a silent one has not set its search attributes."""
-        report = SagaReport(status=status)  # type: ignore[arg-type]
+        report = SagaReport(status=status, failure_reason=failed)  # type: ignore[arg-type]
         report.steps.add(path="1", name="inventory.v1.ReserveStock")
         pairs: list[SearchAttributePair[Any]] = [
             SearchAttributePair(CONTEXT, "orders"),
@@ -273,7 +274,7 @@ async def test_a_saga_is_cancelled_with_the_name_of_the_operator(sagas: Sagas) -
 async def test_a_saga_that_has_ended_or_is_being_compensated_is_not_cancelled(
     sagas: Sagas, status: int, reason: str
 ) -> None:
-    handle = await sagas.start("o-1", status)
+    handle = await sagas.start("o-1", status, failed="GONE")
     if status not in UNDOING:
         await handle.result()
     with pytest.raises(Rejected) as refused:
@@ -281,6 +282,13 @@ async def test_a_saga_that_has_ended_or_is_being_compensated_is_not_cancelled(
             sagas.tenant, CancelSagaRequest(id=sagas.id("o-1"), reason="no"), "user:ann"
         )
     assert refused.value.reason == reason
+
+
+async def test_a_saga_that_a_parked_step_holds_up_can_be_cancelled(sagas: Sagas) -> None:
+    handle = await sagas.start("o-1", STUCK)
+    request = CancelSagaRequest(id=sagas.id("o-1"), reason="no")
+    await sagas.directory.cancel(sagas.tenant, request, "user:ann")
+    assert (await handle.result()).failure_detail == "cancelled by user:ann: no"
 
 
 async def test_sagas_of_others_and_unknown_ones_are_not_found(sagas: Sagas, client: Client) -> None:

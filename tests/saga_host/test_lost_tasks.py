@@ -76,13 +76,20 @@ class Host:
     def full(self) -> bool:
         return False
 
+    @property
+    def park_after(self) -> timedelta | None:
+        return None
+
     def now(self) -> datetime:
         return self.time
 
     def changed(self, change: str) -> bool:
         return True
 
-    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
+    def follows(self, change: str) -> bool:
+        return True
+
+    async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
         known = self.sent.setdefault(envelope.command_id, envelope.type.encode() + envelope.data)
         assert known == envelope.type.encode() + envelope.data
         await asyncio.sleep(0)
@@ -94,7 +101,16 @@ class Host:
             outcome.result.CopyFrom(CommandResult(command_id=envelope.command_id))
         return outcome
 
-    async def call(self, port: Port[Any, Any], request: Message) -> Message:
+    async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
+        raise NotImplementedError
+
+    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+        raise NotImplementedError
+
+    async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        raise NotImplementedError
+
+    def end_calls(self) -> None:
         raise NotImplementedError
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from intent.sagas import Saga
 from intent.testing import SagaScript, scripted
+from intent_contracts.intent.v1 import SagaStatus
 from intent_contracts.inventory.v1 import ReleaseStock, ReserveStock
 from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced, OrderView
 from intent_contracts.payments.v1 import AuthorizePayment, CancelPayment
@@ -192,6 +193,81 @@ def test_one_that_began_before_a_change_continues_on_the_old_code() -> None:
 def test_it_sends_only_what_its_contract_names() -> None:
     with pytest.raises(RuntimeError, match=r"sends orders\.v1\.PlaceOrder, which its contract does not name"):
         story(Undeclared).run()
+
+
+def test_a_context_that_stays_unavailable_makes_it_stuck_until_it_is_back() -> None:
+    never = story(Plain).on(AuthorizePayment, away_for=timedelta.max)
+    never.run().then_stuck("UNAVAILABLE").then_sent(RESERVE, AUTHORIZE)
+    back = story(Plain).on(AuthorizePayment, emits=AUTHORIZED, away_for=timedelta(days=3))
+    back.run().then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+
+
+def test_a_skipped_command_that_may_still_have_an_effect_is_undone() -> None:
+    script = story(Plain).on(AuthorizePayment, away_for=timedelta.max)
+    outcome = script.parks_after(timedelta(hours=1)).resumed_at(timedelta(hours=2), skip=True).run()
+    outcome.then_compensated("SKIPPED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def test_without_a_limit_it_waits_for_ever() -> None:
+    script = story(Plain).on(AuthorizePayment, away_for=timedelta.max).parks_after(None)
+    outcome = script.resumed_at(timedelta(days=9), skip=True).run()
+    assert outcome.report.status == SagaStatus.SAGA_STATUS_DELAYED
+
+
+def test_a_handler_that_raises_is_retried_and_never_a_rejection() -> None:
+    script = story(Plain).fails(AuthorizePayment, times=3).on(AuthorizePayment, emits=AUTHORIZED)
+    outcome = script.run().then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+    assert outcome.elapsed == timedelta(seconds=7)
+
+
+def test_a_handler_that_goes_on_raising_makes_it_stuck() -> None:
+    outcome = story(Plain).fails(AuthorizePayment).run().then_stuck("INTERNAL")
+    outcome.then_sent(RESERVE, AUTHORIZE)
+    assert outcome.elapsed == timedelta(minutes=4, seconds=15)
+
+
+def test_an_operator_resumes_what_is_stuck() -> None:
+    script = story(Plain).fails(AuthorizePayment, times=9).on(AuthorizePayment, emits=AUTHORIZED)
+    script.resumed_at(timedelta(hours=1)).run().then_completed().then_sent(RESERVE, AUTHORIZE, CONFIRM)
+
+
+def test_what_an_operator_skips_counts_as_rejected_and_leaves_nothing_to_undo() -> None:
+    script = story(Plain).fails(AuthorizePayment).resumed_at(timedelta(hours=1), skip=True)
+    script.run().then_compensated("SKIPPED").then_sent(RESERVE, AUTHORIZE, RELEASE)
+
+
+def test_an_operator_cancels_what_is_held_up_by_a_defect() -> None:
+    script = story(Plain).fails(AuthorizePayment).cancelled_at(timedelta(minutes=1))
+    outcome = script.run().then_compensated("CANCELLED").then_sent(RESERVE, AUTHORIZE, RELEASE)
+    assert outcome.elapsed == timedelta(minutes=1)
+
+
+def test_one_that_began_before_defects_were_parked_takes_them_for_rejections() -> None:
+    script = story(Plain).fails(AuthorizePayment).before("defects-park")
+    script.run().then_compensated("INTERNAL").then_sent(RESERVE, AUTHORIZE, RELEASE)
+
+
+def test_a_parked_compensation_is_retried_under_the_id_that_may_have_an_effect() -> None:
+    script = story(Plain).on(AuthorizePayment, emits=DECLINED)
+    script.on(CancelPayment, away_for=timedelta(days=3)).resumed_at(timedelta(days=2))
+    script.run().then_compensated("CARD_EXPIRED").then_sent(RESERVE, AUTHORIZE, UNDO_PAYMENT, RELEASE)
+
+
+def test_a_port_that_does_not_answer_makes_it_stuck_until_it_does() -> None:
+    asking = scripted(Asking, CHECKOUT, correlation="o-1")
+    asking.answers(ASK, OrderView(version=1), away_for=timedelta(days=2)).run().then_completed()
+    silent = scripted(Asking, CHECKOUT, correlation="o-1").answers(ASK, away_for=timedelta.max)
+    silent.run().then_stuck("NO_ANSWER")
+
+
+def test_an_operator_skips_a_port_or_cancels_the_saga() -> None:
+    for way in ("skip", "cancel"):
+        script = scripted(Asking, CHECKOUT, correlation="o-1").answers(ASK, away_for=timedelta.max)
+        if way == "skip":
+            script.resumed_at(timedelta(days=2), skip=True).run().then_compensated("SKIPPED")
+        else:
+            outcome = script.cancelled_at(timedelta(minutes=1)).run().then_compensated("CANCELLED")
+            assert outcome.elapsed == timedelta(minutes=1)
 
 
 def test_a_rejection_that_the_contract_does_not_declare_cannot_be_scripted() -> None:

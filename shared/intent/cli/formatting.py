@@ -37,6 +37,7 @@ _COLOURS: Final = {
     "completed": "green",
     "compensating": "yellow",
     "compensated": "yellow",
+    "delayed": "yellow",
     "interrupted": "yellow",
     "skipped": "yellow",
     "timed out": "yellow",
@@ -99,6 +100,8 @@ def step_line(step: SagaStep) -> str:
         parts.append(f"in {format_duration(seconds_between(step.started_at, step.ended_at))}")
     if step.attempts > 1:
         parts.append(f"tried {step.attempts} times")
+    if step.HasField("delayed_since"):
+        parts.append(f"held up since {format_time(step.delayed_since.ToDatetime())} UTC")
     why = ": ".join(filter(None, (step.reason, step.detail)))
     return ", ".join(parts) + (f" [dim]({markup(why)})[/dim]" if why else "")
 

@@ -89,11 +89,11 @@ class SagasClient:
         return await self._connection.call(f"{_SAGAS}/GetSaga", GetSagaRequest(id=id), GetSagaResponse)
 
     async def resume(self, id: str, *, skip: bool = False, reason: str = "") -> None:  # noqa: A002
-        """Resume a stuck saga: retry its parked compensation, or skip it.
+        """Resume a stuck saga: retry its parked steps, or skip them.
 
         Args:
             id: The saga.
-            skip: True to skip the compensation.
+            skip: True to skip the parked steps, so that they count as rejected.
             reason: Why; recorded with the step.
 
         Raises:

@@ -146,8 +146,8 @@ class ContextActivities:
                 CommandRequest.of_envelope(self._context.registry, envelope, applied_only=True)
             )
         except CommandError as error:
-            if error.kind in _TRANSIENT:
-                raise ApplicationError(str(error), type=error.reason) from error
+            if error.kind not in _DECIDED:
+                raise ApplicationError(error.message, type=error.reason) from error
             return failed(envelope.tenant_id, envelope.command_id, error)
         return CommandOutcome(command_id=envelope.command_id, tenant_id=envelope.tenant_id, result=result)
 
@@ -159,11 +159,15 @@ class ContextActivities:
             )
 
 
-_TRANSIENT = {
-    FailureKind.FAILURE_KIND_EXHAUSTED,
-    FailureKind.FAILURE_KIND_UNAVAILABLE,
-    FailureKind.FAILURE_KIND_DEADLINE,
+_DECIDED = {
+    FailureKind.FAILURE_KIND_CONFLICT,
+    FailureKind.FAILURE_KIND_INTERNAL,
+    FailureKind.FAILURE_KIND_INVALID,
+    FailureKind.FAILURE_KIND_NOT_FOUND,
+    FailureKind.FAILURE_KIND_REJECTED,
 }
+"""What the command's own context says of the command. Everything else speaks of the platform, such as a
+process of another version that does not know the command, and may be otherwise later."""
 
 
 def _unrecorded(handled: Handled) -> list[CommandOutcome]:

@@ -46,4 +46,6 @@ async def running_workers(
 def _sizes(settings: Settings, context: BoundContext) -> WorkerSettings:
     versioning = Versioning(settings.deployment, settings.build_id, frozenset(settings.pinned_sagas))
     versioning.require_known({saga.name for saga in context.sagas.values()})
-    return WorkerSettings(drain=settings.drain_timeout, versioning=versioning)
+    return WorkerSettings(
+        drain=settings.drain_timeout, park_after=settings.saga_park_after, versioning=versioning
+    )

@@ -135,6 +135,7 @@ class EventDelivery:
             task_timeout=names.SAGA_TASK_TIMEOUT,
             search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
             static_summary=saga_summary(saga.type, event.tenant_id, correlation),
+            memo=names.saga_memo(),
             priority=fair_to(event.tenant_id),
             **options,
         )

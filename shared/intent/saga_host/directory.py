@@ -21,18 +21,20 @@ from intent_contracts.intent.v1 import (
     SagaReport,
     SagaStatus,
 )
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
 )
-from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable
+from intent.saga_host.failures import reason_of
 from intent.temporal import names
 from intent.temporal.attributes import CONTEXT, CORRELATION_IDS, SAGA_STATUS, SAGA_STEP, TENANTS
 
@@ -44,7 +46,6 @@ _STATUSES: Final = {names.saga_status(number): number for number in SagaStatus.v
 _RUNNING: Final = 'ExecutionStatus = "Running"'
 _FAILED: Final = 'ExecutionStatus IN ("Failed", "Terminated", "Canceled", "TimedOut")'
 _OVER: Final = frozenset({SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED})
-_UNDOING: Final = frozenset({SagaStatus.SAGA_STATUS_COMPENSATING, SagaStatus.SAGA_STATUS_STUCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class SagaDirectory:
                 response.report.CopyFrom(await self._handle(id_).result() or SagaReport())
         else:
             await self._ask_report(id_, response)
+            await self._add_attempts(execution.raw_description.pending_activities, response.report)
         if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
             await self._fill_in_failure(id_, response.report)
         # The saga itself knows its status earlier than the list.
@@ -146,20 +148,21 @@ class SagaDirectory:
             Rejected: It has ended, or is being compensated already.
             Unavailable: Temporal is unavailable.
         """
-        saga = (await self.get(tenant, request.id)).saga
-        if saga.status in _UNDOING:
-            raise _refused("SAGA_BEING_UNDONE", saga, "being undone already; resume it when it is stuck")
+        response = await self.get(tenant, request.id)
+        saga = response.saga
         if saga.HasField("ended_at") or saga.status in _OVER:
             raise _refused("SAGA_OVER", saga, "over; there is nothing to cancel")
+        if saga.status == SagaStatus.SAGA_STATUS_COMPENSATING or response.report.failure_reason:
+            raise _refused("SAGA_BEING_UNDONE", saga, "being undone already; resume it when it is stuck")
         signal = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
         await self._signal(request.id, names.SAGA_CANCEL, signal)
 
-    async def _describe(self, tenant: str, id_: str) -> WorkflowExecution:
+    async def _describe(self, tenant: str, id_: str) -> WorkflowExecutionDescription:
         type_, _, rest = id_.partition("/")
         if type_ not in self._types or not rest.startswith(f"{tenant}/"):
             raise _not_found(id_)
         async with self._asking(id_):
-            execution: WorkflowExecution = await self._handle(id_).describe()
+            execution: WorkflowExecutionDescription = await self._handle(id_).describe()
             return execution
 
     async def _ask_report(self, id_: str, response: GetSagaResponse) -> None:
@@ -180,13 +183,25 @@ class SagaDirectory:
         else:
             response.report.CopyFrom(report)
 
+    async def _add_attempts(self, pending: Iterable[PendingActivityInfo], report: SagaReport) -> None:
+        """Add what Temporal knows of steps that it retries: the attempts, and why the last one failed."""
+        steps = {step.path: step for step in report.steps}
+        for activity in pending:
+            step = steps.get(names.step_of_activity(activity.activity_id))
+            if step is None or step.HasField("ended_at"):
+                continue
+            step.attempts += activity.attempt - 1
+            if activity.HasField("last_failure"):
+                failure = await self._client.data_converter.decode_failure(activity.last_failure)
+                step.reason, step.detail = reason_of(failure)
+
     async def _fill_in_failure(self, id_: str, report: SagaReport) -> None:
         """Fill in why a saga ended without a report of its own."""
         async with self._asking(id_):
             try:
                 await self._handle(id_).result()
             except WorkflowFailureError as error:
-                report.failure_reason, report.failure_detail = _failure(error.cause)
+                report.failure_reason, report.failure_detail = reason_of(error.cause)
 
     async def _signal(self, id_: str, signal: str, argument: Message) -> None:
         async with self._asking(id_):
@@ -285,13 +300,6 @@ def _status(execution: WorkflowExecution) -> SagaStatus.ValueType:
     if execution.status == WorkflowExecutionStatus.COMPLETED:
         return listed if listed in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
     return listed or SagaStatus.SAGA_STATUS_RUNNING
-
-
-def _failure(cause: BaseException) -> tuple[str, str]:
-    if isinstance(cause, ApplicationError):
-        return cause.type or "DEFECT", cause.message
-    message = cause.message if isinstance(cause, FailureError) else str(cause)
-    return type(cause).__name__.removesuffix("Error").upper(), message
 
 
 def _by(actor: str, reason: str) -> str:

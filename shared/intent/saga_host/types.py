@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio.common import VersioningBehavior
 
@@ -30,6 +31,7 @@ class SagaType:
         name: The class's name.
         sends: The full names of the commands that it may send.
         behavior: Which version of the code continues it.
+        park_after: How long a step is held up before it is parked; None: without end.
     """
 
     context: str
@@ -37,6 +39,7 @@ class SagaType:
     name: str
     sends: tuple[str, ...]
     behavior: VersioningBehavior
+    park_after: timedelta | None
 
     def load(self) -> type[Saga]:
         """Import the class, in the sandbox when called there."""
@@ -47,8 +50,16 @@ class SagaType:
 _types: dict[str, SagaType] = {}
 
 
-def register_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) -> None:
-    """Register the sagas of a context with the workflows of this process."""
+def register_sagas(
+    context: BoundContext, versioning: Versioning = UNVERSIONED, park_after: timedelta | None = None
+) -> None:
+    """Register the sagas of a context with the workflows of this process.
+
+    Args:
+        context: The context.
+        versioning: The version of the code.
+        park_after: How long a step is held up before it is parked; None: without end.
+    """
     for type_, saga in context.sagas.items():
         keep_code(saga.__module__)
         _types[type_] = SagaType(
@@ -57,6 +68,7 @@ def register_sagas(context: BoundContext, versioning: Versioning = UNVERSIONED) 
             name=saga.__qualname__,
             sends=context.registry.sagas[type_].sends,
             behavior=versioning.behavior(saga.name),
+            park_after=park_after,
         )
 
 

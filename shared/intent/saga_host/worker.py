@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from intent.model import BoundContext
+from intent.saga_host.ports import AdapterThreads, activity_of
 from intent.saga_host.sandbox import saga_runner
 from intent.saga_host.types import register_sagas
 from intent.saga_host.workflow import SagaWorkflow
-from intent.sagas import Adapter
-from intent.temporal import names, policies
+from intent.temporal import names
 from intent.temporal.worker_settings import WorkerSettings
 
-__all__ = ["activity_of", "saga_worker"]
+__all__ = ["saga_worker"]
 
 _POLLS = 16
 """Polls for tasks at once, half of them for sagas that start; by default it would be one for these."""
@@ -48,8 +46,10 @@ def saga_worker(
         settings: The worker's sizes, and the version of the code.
     """
     sizes = settings or WorkerSettings()
-    register_sagas(context, sizes.versioning)
-    ports = [activity_of(context.name, adapter) for adapter in context.ports.values()]
+    park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else None
+    register_sagas(context, sizes.versioning, park_after)
+    threads = AdapterThreads()
+    ports = [activity_of(context.name, one, threads.of(one)) for one in context.ports.values()]
     return Worker(
         client,
         task_queue=names.saga_queue(context.name),
@@ -67,24 +67,3 @@ def saga_worker(
         graceful_shutdown_timeout=timedelta(seconds=sizes.drain),
         deployment_config=sizes.versioning.config,
     )
-
-
-def activity_of(context: str, adapter: Adapter) -> Callable[..., Any]:
-    """Return an adapter as an activity under the name of its port."""
-
-    async def call(request: Any) -> Any:
-        heartbeats = asyncio.create_task(_send_heartbeats())
-        try:
-            return await adapter.function(request)
-        finally:
-            heartbeats.cancel()
-
-    call.__annotations__ = {"request": adapter.port.request, "return": adapter.port.answer}
-    return activity.defn(name=names.port_activity(context, adapter.port.name))(call)
-
-
-async def _send_heartbeats() -> None:
-    """Send heartbeats during a call, so that the server notices soon when this process dies."""
-    while True:
-        await asyncio.sleep(policies.PORT_HEARTBEAT.total_seconds() / 3)
-        activity.heartbeat()

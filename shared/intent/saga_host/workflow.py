@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState
 
 with workflow.unsafe.imports_passed_through():
     from google.protobuf.message import Message
@@ -27,8 +27,10 @@ with workflow.unsafe.imports_passed_through():
     )
 
     from intent.errors import StepRejected
-    from intent.saga_host.types import saga_type
+    from intent.saga_host.failures import reason_of
+    from intent.saga_host.types import SagaType, saga_type
     from intent.sagas import NeverStarted, Port, SagaIdentity, SagaRun
+    from intent.sagas.host import CallEnded, Delayed, Problem
     from intent.temporal import names, policies
     from intent.temporal.attributes import SAGA_STATUS, SAGA_STEP, fair_to, saga_attributes, saga_summary
 
@@ -73,13 +75,13 @@ class SagaWorkflow:
         type_ = saga_type(workflow.info().workflow_type)
         saga = type_.load()
         identity = SagaIdentity(workflow.info().workflow_id, type_.sends)
-        host = _TemporalHost(type_.context, saga.history_limit)
+        host = _TemporalHost(type_, saga.history_limit)
         self._run = SagaRun(saga, identity, host, saga_input)
         for signal in self._early:
             signal(self._run)
         report = await self._finished(self._run)
         if report is None:
-            workflow.continue_as_new(self._run.onward())
+            workflow.continue_as_new(self._run.onward(), memo=names.saga_memo())
         return report
 
     async def _finished(self, run: SagaRun) -> SagaReport | None:
@@ -102,7 +104,7 @@ class SagaWorkflow:
 
     @workflow.signal(name=names.SAGA_RESUME)
     def resume(self, request: ResumeSagaRequest) -> None:
-        """Resume a parked compensation."""
+        """Resume the parked steps."""
         self._pass_on(lambda run: run.resume(request))
 
     @workflow.signal(name=names.SAGA_CANCEL)
@@ -134,10 +136,14 @@ def _input(args: Sequence[RawValue]) -> SagaInput:
 class _TemporalHost:
     """The durable part of a saga on Temporal; see `intent.sagas.SagaHost`."""
 
-    def __init__(self, context: str, history_limit: int) -> None:
-        self._context = context
+    def __init__(self, type_: SagaType, history_limit: int) -> None:
+        self._context = type_.context
+        self._park_after = type_.park_after
         self._history_limit = history_limit
         self._shown = ("", "")
+        self._retried = 0
+        self._calls: list[workflow.ActivityHandle[Any]] = []
+        self._ended_calls: list[workflow.ActivityHandle[Any]] = []
 
     @property
     def full(self) -> bool:
@@ -147,6 +153,11 @@ class _TemporalHost:
             info.get_current_history_length() > self._history_limit
         )
 
+    @property
+    def park_after(self) -> timedelta | None:
+        """The setting of the process that first waits; a timer records it."""
+        return self._park_after
+
     def now(self) -> datetime:
         """Return the workflow's time."""
         return workflow.now()
@@ -155,46 +166,90 @@ class _TemporalHost:
         """Return whether the workflow has Temporal's patch marker of this name."""
         return workflow.patched(change)
 
-    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Send a command through the router of this process, which is the quick way.
+    def follows(self, change: str) -> bool:
+        """Return whether the workflow began with the platform's code after a change, or came to it since.
 
-        When that brings no outcome, a regular activity takes over. Its retries are the server's, so
-        a context that is unavailable for days occupies no slot and lets no history grow.
+        Its memo says it without an event in history. Nothing but a workflow from before needs a marker.
         """
-        with suppress(FailureError):
-            quick: CommandOutcome = await workflow.execute_local_activity(
+        code = workflow.memo_value(names.SAGA_CODE, 0, type_hint=int)
+        return code >= names.SAGA_CODE_VERSION or workflow.patched(change)
+
+    async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Send a command through the router of this process."""
+        try:
+            outcome: CommandOutcome = await workflow.execute_local_activity(
                 names.ROUTE_COMMAND,
                 envelope,
                 result_type=CommandOutcome,
                 start_to_close_timeout=policies.QUICK_ROUTE_TIMEOUT,
                 retry_policy=policies.ONCE,
             )
-            return quick
-        on_delay()
-        slow: CommandOutcome = await workflow.execute_activity(
+        except FailureError as error:
+            raise Delayed(Problem(*reason_of(error))) from error
+        return outcome
+
+    async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
+        """Send a command by a regular activity, whose retries are the server's.
+
+        So a context that is unavailable for days occupies no slot and lets no history grow.
+        """
+        outcome: CommandOutcome = await workflow.execute_activity(
             names.ROUTE_COMMAND,
             envelope,
             result_type=CommandOutcome,
+            activity_id=self._activity_id(path),
             start_to_close_timeout=policies.SLOW_ROUTE_TIMEOUT,
             retry_policy=policies.SLOW_ROUTE_RETRY,
             summary=envelope.type,
         )
-        return slow
+        return outcome
 
-    async def call(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
         """Call a port by a regular activity, which outlives this process."""
+        return await self._called(port, request, None, policies.ONCE)
+
+    async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        """Call a port by a regular activity, whose retries are the server's."""
+        return await self._called(port, request, self._activity_id(path), policies.PORT_RETRY)
+
+    async def _called(
+        self, port: Port[Any, Any], request: Message, activity_id: str | None, retry: RetryPolicy
+    ) -> Message:
+        call = workflow.start_activity(
+            names.port_activity(self._context, port.name),
+            request,
+            result_type=port.answer,
+            activity_id=activity_id,
+            start_to_close_timeout=port.timeout + policies.PORT_GRACE,
+            heartbeat_timeout=policies.PORT_HEARTBEAT,
+            retry_policy=retry,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        self._calls.append(call)
         try:
-            answer: Message = await workflow.execute_activity(
-                names.port_activity(self._context, port.name),
-                request,
-                result_type=port.answer,
-                start_to_close_timeout=port.timeout,
-                heartbeat_timeout=policies.PORT_HEARTBEAT,
-                retry_policy=policies.PORT_RETRY,
-            )
+            answer: Message = await call
         except FailureError as error:
+            if call in self._ended_calls:
+                raise CallEnded from error
+            if isinstance(error, ActivityError) and error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED:
+                raise Delayed(Problem(*reason_of(error))) from error
             raise StepRejected("CALL_ENDED", f"it was ended from outside: {error.cause or error}") from error
+        finally:
+            self._calls.remove(call)
         return answer
+
+    def end_calls(self) -> None:
+        """Ask the server to end the calls under way; what is between two attempts ends at once."""
+        self._ended_calls = list(self._calls)
+        for call in self._ended_calls:
+            call.cancel()
+
+    def _activity_id(self, path: str) -> str | None:
+        """Return the id of an activity of a step, each another one."""
+        if not path:
+            return None
+        self._retried += 1
+        return names.step_activity_id(path, self._retried)
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
         """Run a child saga as a child workflow."""
@@ -210,6 +265,7 @@ class _TemporalHost:
                 task_timeout=names.SAGA_TASK_TIMEOUT,
                 search_attributes=saga_attributes(self._context, tenant, start.cause.correlation_id, running),
                 static_summary=saga_summary(type_, tenant, correlation),
+                memo=names.saga_memo(),
                 priority=fair_to(tenant),
             )
         except FailureError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from intent_contracts.intent.v1 import CommandOutcome, ResumeSagaRequest, SagaStep, SagaStepKind
+from itertools import count
 
+from intent_contracts.intent.v1 import ResumeSagaRequest, SagaStep, SagaStepKind
+
+from intent.sagas.attempts import Attempts, GivenUp
 from intent.sagas.compensation import Compensations, Registered
-from intent.sagas.host import SagaHost
-from intent.sagas.journal import DONE, PARKED, RUNNING, SKIPPED
+from intent.sagas.host import Problem
+from intent.sagas.journal import DONE, SKIPPED
 from intent.sagas.outbox import Outbox
-from intent.sagas.report import COMPENSATING, STUCK, Report
+from intent.sagas.report import Report
 
 __all__ = ["Compensator"]
 
@@ -21,27 +24,15 @@ class Compensator:
     or skips it.
 
     Args:
-        host: Runs the durable calls.
         report: The saga's report.
-        outbox: Sends its commands.
+        outbox: Makes its commands.
+        attempts: Sends them.
     """
 
-    def __init__(self, host: SagaHost, report: Report, outbox: Outbox) -> None:
-        self._host = host
+    def __init__(self, report: Report, outbox: Outbox, attempts: Attempts) -> None:
         self._report = report
         self._outbox = outbox
-        self._parked = False
-        self._resumed: ResumeSagaRequest | None = None
-
-    @property
-    def parked(self) -> bool:
-        """True while a compensation waits for an operator."""
-        return self._parked
-
-    def resume(self, request: ResumeSagaRequest) -> None:
-        """Resume the parked compensation; do nothing without one."""
-        if self._parked:
-            self._resumed = request
+        self._attempts = attempts
 
     async def undo(self, compensations: Compensations) -> None:
         """Run the compensations, the last one first."""
@@ -56,37 +47,23 @@ class Compensator:
             command.DESCRIPTOR.full_name,
             compensates=registered.step,
         )
-        while step.status == RUNNING:
-            envelope = self._outbox.envelope(registered.path, command, step.attempts)
+        # Each rejection is kept under the id of its attempt; nothing else uses an id up.
+        for attempt in count(1):
+            envelope = self._outbox.envelope(registered.path, command, attempt)
             step.command_id = envelope.command_id
-            outcome = await self._outbox.decided(envelope)
-            if self._done(registered, outcome):
-                self._report.end(step, DONE, outcome.failure.reason, outcome.failure.message)
-                return
-            await self._park(step, outcome)
+            try:
+                outcome = await self._attempts.decided(step, envelope)
+            except GivenUp as given_up:
+                return self._skip(step, given_up.problem, given_up.skip)
+            failure = outcome.failure
+            if not outcome.HasField("failure") or failure.reason in registered.compensation.accepts:
+                return self._report.end(step, DONE, failure.reason, failure.message)
+            problem = Problem(failure.reason, failure.message)
+            request = await self._attempts.parked(step, problem)
+            if request is not None and request.skip:
+                return self._skip(step, problem, request)
+        return None
 
-    def _done(self, registered: Registered, outcome: CommandOutcome) -> bool:
-        if not outcome.HasField("failure"):
-            return True
-        return outcome.failure.reason in registered.compensation.accepts
-
-    async def _park(self, step: SagaStep, outcome: CommandOutcome) -> None:
-        """Wait for an operator."""
-        step.status, step.reason, step.detail = PARKED, outcome.failure.reason, outcome.failure.message
-        request = await self._told(step)
-        if request.skip:
-            self._report.end(step, SKIPPED, step.reason, request.reason or step.detail)
-            return
-        step.status = RUNNING
-        step.attempts += 1
-
-    async def _told(self, step: SagaStep) -> ResumeSagaRequest:
-        self._parked = True
-        self._report.enter(STUCK)
-        self._host.show(STUCK, step.name.rpartition(".")[2])
-        await self._host.wait(lambda: self._resumed is not None, None)
-        request, self._resumed, self._parked = self._resumed, None, False
-        self._report.enter(COMPENSATING)
-        self._host.show(COMPENSATING, step.name.rpartition(".")[2])
-        assert request is not None
-        return request
+    def _skip(self, step: SagaStep, problem: Problem, request: ResumeSagaRequest | None) -> None:
+        words = request.reason if request is not None else ""
+        self._report.end(step, SKIPPED, problem.reason, words or problem.detail)

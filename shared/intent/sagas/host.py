@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
@@ -11,7 +12,36 @@ from intent_contracts.intent.v1 import ChildStart, CommandEnvelope, CommandOutco
 
 from intent.sagas.port import Port
 
-__all__ = ["SagaHost"]
+__all__ = ["CallEnded", "Delayed", "Problem", "SagaHost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What holds a step up.
+
+    Attributes:
+        reason: A short name, such as ``STORE_UNAVAILABLE``.
+        detail: The same in words.
+    """
+
+    reason: str
+    detail: str
+
+
+class Delayed(Exception):
+    """An outcome or an answer does not come at once.
+
+    Attributes:
+        problem: Why.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.reason, problem.detail)
+        self.problem = problem
+
+
+class CallEnded(Exception):
+    """A call of a port has ended without an answer, because `SagaHost.end_calls` was called."""
 
 
 class SagaHost(Protocol):
@@ -22,6 +52,11 @@ class SagaHost(Protocol):
         """True when the history is long and the saga should continue in a new run."""
         ...
 
+    @property
+    def park_after(self) -> timedelta | None:
+        """How long a step is held up before an operator is to decide; None: without end."""
+        ...
+
     def now(self) -> datetime:
         """Return the time, the same in every replay."""
         ...
@@ -30,21 +65,52 @@ class SagaHost(Protocol):
         """Return whether the run began with the code after a change, the same in every replay."""
         ...
 
-    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Send a command until it has an outcome, for as long as its context is unavailable.
+    def follows(self, change: str) -> bool:
+        """Return the same for a change of the platform; true of every saga that began after it."""
+        ...
+
+    async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Send a command the quick way, once.
 
         Args:
             envelope: The command; sent again under its id, it has no second effect.
-            on_delay: Called once when the outcome does not come at once.
+
+        Raises:
+            Delayed: It has no outcome yet.
         """
         ...
 
-    async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Call a port until it answers.
+    async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
+        """Send a command until it has an outcome.
+
+        Args:
+            envelope: The command.
+            path: The path of its step, by which its attempts can be found from outside; empty: they
+                cannot.
+        """
+        ...
+
+    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+        """Call a port once.
 
         Raises:
+            CallEnded: `end_calls` was called.
+            Delayed: It did not answer.
             StepRejected: It was ended from outside.
         """
+        ...
+
+    async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        """Call a port until it answers; see `send` for the path.
+
+        Raises:
+            CallEnded: `end_calls` was called.
+            StepRejected: It was ended from outside.
+        """
+        ...
+
+    def end_calls(self) -> None:
+        """End the calls of ports under way, each after its current attempt."""
         ...
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:

@@ -6,9 +6,29 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import JournalEntry, SagaStepStatus
+from intent_contracts.intent.v1 import (
+    Failure,
+    FailureKind,
+    JournalEntry,
+    SagaReport,
+    SagaStatus,
+    SagaStepStatus,
+)
 
-__all__ = ["DONE", "INTERRUPTED", "PARKED", "REJECTED", "RUNNING", "SKIPPED", "TIMED_OUT", "Journal", "stamp"]
+__all__ = [
+    "DELAYED",
+    "DONE",
+    "INTERRUPTED",
+    "PARKED",
+    "REJECTED",
+    "RUNNING",
+    "SKIPPED",
+    "TIMED_OUT",
+    "Journal",
+    "may_have_effect",
+    "settle_child",
+    "stamp",
+]
 
 RUNNING = SagaStepStatus.SAGA_STEP_STATUS_RUNNING
 DONE = SagaStepStatus.SAGA_STEP_STATUS_DONE
@@ -16,6 +36,7 @@ REJECTED = SagaStepStatus.SAGA_STEP_STATUS_REJECTED
 TIMED_OUT = SagaStepStatus.SAGA_STEP_STATUS_TIMED_OUT
 INTERRUPTED = SagaStepStatus.SAGA_STEP_STATUS_INTERRUPTED
 PARKED = SagaStepStatus.SAGA_STEP_STATUS_PARKED
+DELAYED = SagaStepStatus.SAGA_STEP_STATUS_DELAYED
 SKIPPED = SagaStepStatus.SAGA_STEP_STATUS_SKIPPED
 
 
@@ -64,3 +85,17 @@ def stamp(moment: datetime) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp
+
+
+def may_have_effect(entry: JournalEntry) -> bool:
+    """Return whether a command has had an effect, or is not known to have had none."""
+    unknown = entry.outcome.failure.kind == FailureKind.FAILURE_KIND_UNAVAILABLE
+    return unknown or entry.outcome.HasField("result")
+
+
+def settle_child(entry: JournalEntry, report: SagaReport) -> None:
+    """Record the outcome of a child saga."""
+    entry.status = DONE if report.status == SagaStatus.SAGA_STATUS_COMPLETED else REJECTED
+    if entry.status == REJECTED:
+        failure = Failure(reason=report.failure_reason, message=report.failure_detail)
+        entry.outcome.failure.CopyFrom(failure)

@@ -1,23 +1,19 @@
-"""Sends the commands of a saga, each under an id that is derived from the saga and the step."""
+"""Makes the commands of a saga, each under an id that is derived from the saga and the step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from uuid import UUID, uuid5
 
 from google.protobuf.message import Message
-from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, FailureKind, RecordedEvent
+from intent_contracts.intent.v1 import CommandEnvelope, RecordedEvent
 
 from intent.envelopes import command_envelope
 from intent.origin import Origin, TraceContext
-from intent.sagas.host import SagaHost
 
 __all__ = ["Outbox", "SagaIdentity"]
 
 _COMMANDS = UUID("6c0e6f0e-1f6b-5d0e-9a55-5a1c8d0b7f10")
-_DEFECT_ATTEMPTS = 8
-_DEFECT_PAUSE = timedelta(seconds=1)
 
 
 class SagaIdentity:
@@ -38,22 +34,18 @@ class SagaIdentity:
 
 
 class Outbox:
-    """Sends the commands of one saga.
+    """Makes the commands of one saga.
 
     Args:
         identity: Which saga.
-        host: Runs the durable calls.
-        on_delay: Called when the outcome of a command does not come at once.
 
     Attributes:
         cause: The event that started the saga.
         latest: The id of the event that the saga took last, which causes its next command.
     """
 
-    def __init__(self, identity: SagaIdentity, host: SagaHost, on_delay: Callable[[], None]) -> None:
+    def __init__(self, identity: SagaIdentity) -> None:
         self._identity = identity
-        self._host = host
-        self._on_delay = on_delay
         self.cause = RecordedEvent()
         self.latest = ""
 
@@ -89,17 +81,3 @@ class Outbox:
         )
         data = command.SerializeToString(deterministic=True)
         return command_envelope(origin, command.DESCRIPTOR.full_name, data)
-
-    async def decided(self, envelope: CommandEnvelope) -> CommandOutcome:
-        """Send a command until it is applied or rejected.
-
-        It waits for as long as the command's context is unavailable. After a defect there it retries
-        for some minutes, since a defect is not kept as the command's outcome.
-        """
-        outcome = await self._host.send(envelope, self._on_delay)
-        for attempt in range(_DEFECT_ATTEMPTS):
-            if outcome.failure.kind != FailureKind.FAILURE_KIND_INTERNAL:
-                break
-            await self._host.wait(lambda: False, self._host.now() + _DEFECT_PAUSE * 2**attempt)
-            outcome = await self._host.send(envelope, self._on_delay)
-        return outcome

@@ -13,12 +13,13 @@ from intent_contracts.intent.v1 import (
     SagaStepStatus,
 )
 
-from intent.sagas.journal import RUNNING, stamp
+from intent.sagas.journal import DELAYED, PARKED, RUNNING, stamp
 
 __all__ = [
     "COMPENSATED",
     "COMPENSATING",
     "COMPLETED",
+    "HELD_UP",
     "ONGOING",
     "STUCK",
     "UNSTARTED",
@@ -34,6 +35,10 @@ STUCK = SagaStatus.SAGA_STATUS_STUCK
 COMPLETED = SagaStatus.SAGA_STATUS_COMPLETED
 COMPENSATED = SagaStatus.SAGA_STATUS_COMPENSATED
 
+HELD_UP = {STUCK, SagaStatus.SAGA_STATUS_DELAYED}
+"""The statuses of a saga that something unavailable, a defect or an operator holds up."""
+
+_UNDER_WAY = {RUNNING, DELAYED, PARKED}
 _WAITS = {SagaStepKind.SAGA_STEP_KIND_EVENT, SagaStepKind.SAGA_STEP_KIND_SLEEP}
 
 
@@ -75,7 +80,7 @@ class Report:
         step.ended_at.CopyFrom(stamp(self._now()))
 
     def enter(self, status: SagaStatus.ValueType) -> None:
-        """Record the status of the saga."""
+        """Record where the saga has got to."""
         self._report.status = status
 
     def failed(self, reason: str, detail: str) -> None:
@@ -84,8 +89,11 @@ class Report:
 
     @property
     def status(self) -> SagaStatus.ValueType:
-        """The status of the saga."""
-        return self._report.status
+        """The status of the saga: that of the step that is the worst off, else where the saga has got to."""
+        statuses = {step.status for step in self._report.steps}
+        if PARKED in statuses:
+            return STUCK
+        return SagaStatus.SAGA_STATUS_DELAYED if DELAYED in statuses else self._report.status
 
     @property
     def kept(self) -> SagaReport:
@@ -95,7 +103,8 @@ class Report:
     @property
     def current(self) -> str:
         """The names of the steps under way."""
-        names = (name for step in self._running() for name in step.name.split(", "))
+        under_way = [step for step in self._report.steps if step.status in _UNDER_WAY]
+        names = (name for step in under_way for name in step.name.split(", "))
         return ", ".join(name.rpartition(".")[2] for name in names)
 
     def message(self, untaken: list[str]) -> SagaReport:
@@ -107,6 +116,7 @@ class Report:
         message = SagaReport()
         message.CopyFrom(self._report)
         message.untaken.extend(untaken)
+        message.status = self.status
         running = self._running()
         if message.status == ONGOING and running and all(step.kind in _WAITS for step in running):
             message.status = WAITING

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from intent_contracts.intent.v1 import RecordedEvent, ResumeSagaRequest, SagaInput, SagaReport
 
 from intent.errors import SagaFailure
+from intent.sagas.attempts import Attempts
 from intent.sagas.compensator import Compensator
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
@@ -48,12 +49,15 @@ class SagaRun:
         self._report = Report(report, host.now)
         if not report.status:
             self._report.enter(UNSTARTED)
-        self._outbox = Outbox(identity, host, self._delayed)
-        self._steps = Steps(identity, host, self._inbox, self._journal, self._report, self._outbox)
+        self._outbox = Outbox(identity)
+        self._attempts = Attempts(host, self._report)
+        self._steps = Steps(
+            identity, host, self._inbox, self._journal, self._report, self._outbox, self._attempts
+        )
         self._steps.cancelled = saga_input.cancelled
         if saga_input.HasField("cancelled_after"):
             self._steps.cancelled_after = saga_input.cancelled_after
-        self._compensator = Compensator(host, self._report, self._outbox)
+        self._compensator = Compensator(self._report, self._outbox, self._attempts)
 
     def deliver(self, event: RecordedEvent) -> None:
         """Accept an event; one that came before is dropped."""
@@ -64,10 +68,11 @@ class SagaRun:
         if not self._steps.cancelled:
             self._steps.cancelled = reason or "no reason was given"
             self._steps.cancelled_after = len(self._inbox.events)
+            self._steps.end_calls()
 
     def resume(self, request: ResumeSagaRequest) -> None:
-        """Resume a parked compensation."""
-        self._compensator.resume(request)
+        """Resume the parked steps."""
+        self._attempts.resume(request)
 
     def report(self) -> SagaReport:
         """Return the saga's report."""
@@ -155,9 +160,6 @@ class SagaRun:
         if self._steps.compensations.reversed():
             self._host.show(COMPENSATING, failure.reason)
         await self._compensator.undo(self._steps.compensations)
-
-    def _delayed(self) -> None:
-        self._host.show(self._report.status, self._report.current)
 
 
 class _Continued:

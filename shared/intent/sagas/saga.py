@@ -14,6 +14,7 @@ from intent_contracts.intent.v1 import CommandResult, RecordedEvent
 
 from intent.annotations import message_of, parameter_names, type_hints
 from intent.errors import SagaGaveUp, StepRejected
+from intent.sagas.branches import side_by_side
 from intent.sagas.compensation import Undo
 from intent.sagas.port import Port
 from intent.sagas.steps import Steps
@@ -215,7 +216,7 @@ class Saga:
         Raises:
             SagaFailure: That of the branch that failed.
         """
-        return await self._steps.parallel(steps)
+        return await side_by_side(steps)
 
     def interruptible_by(self, *events: type[Message]) -> AbstractContextManager[None]:
         """Let events end what is under way within a `with` block.

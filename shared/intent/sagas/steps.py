@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import (
@@ -29,14 +30,24 @@ from intent.errors import (
     StepRejected,
     StepTimedOut,
 )
+from intent.sagas.attempts import Attempts, GivenUp
 from intent.sagas.compensation import Compensations, Registered, Undo
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
-from intent.sagas.journal import DONE, INTERRUPTED, REJECTED, TIMED_OUT, Journal
+from intent.sagas.journal import (
+    DONE,
+    INTERRUPTED,
+    REJECTED,
+    SKIPPED,
+    TIMED_OUT,
+    Journal,
+    may_have_effect,
+    settle_child,
+)
 from intent.sagas.outbox import Outbox, SagaIdentity
 from intent.sagas.port import Port
-from intent.sagas.report import COMPLETED, WAITING, Report
-from intent.sagas.scope import Scope, entered, interruptible, interrupts, scope
+from intent.sagas.report import HELD_UP, WAITING, Report
+from intent.sagas.scope import Scope, interruptible, interrupts, scope
 
 __all__ = ["Steps"]
 
@@ -45,6 +56,9 @@ _EVENT = SagaStepKind.SAGA_STEP_KIND_EVENT
 _SLEEP = SagaStepKind.SAGA_STEP_KIND_SLEEP
 _CALL = SagaStepKind.SAGA_STEP_KIND_CALL
 _CHILD = SagaStepKind.SAGA_STEP_KIND_CHILD
+
+_CANCEL_ENDS_CALLS: Final = "cancel-ends-calls"
+"""The change since which cancelling a saga ends its calls of ports."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +89,8 @@ class Steps:
         inbox: The events that reached it.
         journal: The outcomes so far.
         report: Its report.
-        outbox: Sends its commands.
+        outbox: Makes its commands.
+        attempts: Sends them, and calls ports.
 
     Attributes:
         compensations: What undoes the steps when it fails.
@@ -92,6 +107,7 @@ class Steps:
         journal: Journal,
         report: Report,
         outbox: Outbox,
+        attempts: Attempts,
     ) -> None:
         self.identity = identity
         self.host = host
@@ -103,6 +119,8 @@ class Steps:
         self._journal = journal
         self._report = report
         self.outbox = outbox
+        self._attempts = attempts
+        self._calls = 0
         self._classes: dict[str, type[Message]] = {}
 
     async def execute(self, command: Message, undo: Undo) -> CommandResult:
@@ -112,7 +130,7 @@ class Steps:
         added = self._register(step.info.path, undo)
         if step.fresh and not self._cut(step, known=True):
             await self._decide(step, command)
-        if not step.entry.outcome.HasField("result"):
+        if not may_have_effect(step.entry):
             self.compensations.drop(added)
         self._settle(step)
         return step.entry.outcome.result
@@ -120,14 +138,32 @@ class Steps:
     async def _decide(self, step: _Step, command: Message) -> None:
         envelope = self.outbox.envelope(step.info.path, command)
         step.info.command_id = envelope.command_id
-        outcome = await self._uninterrupted(self.outbox.decided(envelope))
+        try:
+            outcome = await self._uninterrupted(
+                self._attempts.decided(step.info, envelope, partial(self._cancels, step))
+            )
+        except GivenUp as given_up:
+            return self._give_up(step, given_up)
         if outcome.HasField("failure"):
             step.entry.outcome.failure.CopyFrom(outcome.failure)
             step.entry.status = REJECTED
-            return
+            return None
         step.entry.outcome.result.CopyFrom(outcome.result)
         step.entry.outcome.result.ClearField("events")
         step.entry.status = DONE
+        return None
+
+    def _cancels(self, step: _Step) -> bool:
+        """Return whether an operator's cancellation ends a step that is held up."""
+        return bool(self.cancelled) and self._cutting(step) is not None
+
+    def _give_up(self, step: _Step, given_up: GivenUp) -> None:
+        """Record a step that ends without an outcome."""
+        step.entry.outcome.failure.CopyFrom(given_up.failure)
+        if given_up.skip is not None:
+            step.entry.status = SKIPPED
+        else:
+            self._cut(step)
 
     async def wait_for(self, types: Sequence[type[Message]], timeout: timedelta | None) -> Message:
         """Wait for an event; see `Saga.wait_for`."""
@@ -156,7 +192,8 @@ class Steps:
         latest = None if timeout is None else self.host.now() + timeout
         until = self._journal.deadline(step.info.path, latest)
         if not ready():
-            self.host.show(WAITING, self._report.current)
+            status = self._report.status
+            self.host.show(status if status in HELD_UP else WAITING, self._report.current)
         while await self.host.wait(ready, until) or ready():
             number = self._first(step, types)
             if number:
@@ -171,19 +208,32 @@ class Steps:
         """Call a port; see `Saga.call`."""
         step = await self._begin(_CALL, port.name)
         if step.fresh and not self._cut(step):
-            await self._ask(step.entry, port, request)
+            await self._ask(step, port, request)
         self._settle(step)
         return port.answer.FromString(step.entry.answer)
 
-    async def _ask(self, entry: JournalEntry, port: Port[Any, Any], request: Message) -> None:
+    async def _ask(self, step: _Step, port: Port[Any, Any], request: Message) -> None:
+        entry = step.entry
+        self._calls += 1
         try:
-            answer = await self._uninterrupted(self.host.call(port, request))
+            answer = await self._uninterrupted(
+                self._attempts.answered(step.info, port, request, partial(self._cancels, step))
+            )
+        except GivenUp as given_up:
+            self._give_up(step, given_up)
         except StepRejected as error:
             entry.outcome.failure.CopyFrom(Failure(reason=error.reason, message=error.message))
             entry.status = REJECTED
         else:
             entry.answer = answer.SerializeToString(deterministic=True)
             entry.status = DONE
+        finally:
+            self._calls -= 1
+
+    def end_calls(self) -> None:
+        """End the calls of ports under way: the saga is cancelled."""
+        if self._calls and self.host.follows(_CANCEL_ENDS_CALLS):
+            self.host.end_calls()
 
     async def child(self, type_: str, message: Message, undo: Undo) -> None:
         """Run a child saga; see `Saga.child`."""
@@ -196,7 +246,7 @@ class Steps:
                 type=message.DESCRIPTOR.full_name,
                 data=message.SerializeToString(deterministic=True),
             )
-            _judge(step.entry, await self._uninterrupted(self._run_child(step, start)))
+            settle_child(step.entry, await self._uninterrupted(self._run_child(step, start)))
         if step.entry.status != DONE:
             self.compensations.drop(added)
         self._settle(step)
@@ -210,18 +260,6 @@ class Steps:
         if not running.done():
             await self.host.cancel_child(workflow_id, str(self._cutting(step)))
         return await running
-
-    async def parallel(self, steps: Sequence[Awaitable[Any]]) -> tuple[Any, ...]:
-        """Run steps side by side; see `Saga.parallel`."""
-        outer = scope()
-        group = Scope(outer.next_path(), outer, seen=outer.seen, stopped=outer.stopped)
-        branches = (_branch(group, number, step) for number, step in enumerate(steps, 1))
-        results = await asyncio.gather(*branches, return_exceptions=True)
-        outer.learn(group.seen, group.stopped)
-        raised = [result for result in results if isinstance(result, BaseException)]
-        if raised:
-            raise min(raised, key=_weight)
-        return tuple(results)
 
     def compensate_with(self, undo: Undo) -> None:
         """Register a compensation; see `Saga.compensate_with`."""
@@ -324,7 +362,7 @@ class Steps:
             return StepTimedOut("TIMED_OUT", f"{step.info.name} did not come in time")
         if status == REJECTED and step.info.kind == _CHILD:
             return ChildFailed(failure.reason, failure.message)
-        if status == REJECTED:
+        if status in (REJECTED, SKIPPED):
             return StepRejected(failure.reason, failure.message, dict(failure.metadata))
         return None
 
@@ -345,35 +383,3 @@ class Steps:
             return await work
         finally:
             self.busy -= 1
-
-
-async def _branch(group: Scope, number: int, step: Awaitable[Any]) -> Any:
-    branch = group.branch(number)
-    with entered(branch):
-        try:
-            return await step
-        except SagaFailure:
-            group.failed = True
-            raise
-        finally:
-            group.learn(branch.seen, branch.stopped)
-
-
-def _weight(error: BaseException) -> int:
-    """Return the rank of what a branch raised: defects first, then failures, outside causes, echoes.
-
-    Outside causes rank later: code that runs again may meet more of them than the first time.
-    """
-    if not isinstance(error, SagaFailure):
-        return 0
-    if isinstance(error, NeighbourFailed):
-        return 3
-    return 2 if isinstance(error, Interrupted | SagaCancelled) else 1
-
-
-def _judge(entry: JournalEntry, report: SagaReport) -> None:
-    """Record the outcome of a child saga."""
-    entry.status = DONE if report.status == COMPLETED else REJECTED
-    if entry.status == REJECTED:
-        failure = Failure(reason=report.failure_reason, message=report.failure_detail)
-        entry.outcome.failure.CopyFrom(failure)

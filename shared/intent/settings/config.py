@@ -196,6 +196,12 @@ class Settings(BaseSettings):
         10.0,
         description="Seconds without Temporal or PostgreSQL after which callers get UNAVAILABLE.",
     )
+    saga_park_after: float = Field(
+        86_400.0,
+        ge=0,
+        description="Seconds for which something unavailable holds a step of a saga up before the saga is "
+        "stuck and an operator may decide; 0: never.",
+    )
     drain_timeout: Seconds = Field(
         20.0,
         description="Longest wait for work in flight on SIGTERM, in seconds; keep it below the grace period.",

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _EVERY = 15.0
 _TIMEOUT = timedelta(seconds=5)
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-_STATUSES = ("running", "waiting", "compensating", "stuck")
+_STATUSES = ("running", "waiting", "delayed", "compensating", "stuck")
 
 
 @dataclass(frozen=True, slots=True)

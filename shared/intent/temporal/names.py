@@ -15,6 +15,8 @@ __all__ = [
     "ROUTE_COMMAND",
     "ROUTE_EVENT",
     "SAGA_CANCEL",
+    "SAGA_CODE",
+    "SAGA_CODE_VERSION",
     "SAGA_REPORT",
     "SAGA_RESUME",
     "SAGA_SIGNAL",
@@ -23,9 +25,12 @@ __all__ = [
     "batch_workflow_prefix",
     "command_queue",
     "port_activity",
+    "saga_memo",
     "saga_queue",
     "saga_status",
     "saga_workflow_id",
+    "step_activity_id",
+    "step_of_activity",
 ]
 
 PROCESS_COMMANDS = "ProcessCommands"
@@ -47,6 +52,12 @@ SAGA_CANCEL = "cancel"
 
 SAGA_REPORT = "report"
 """The query that a running saga answers with a `SagaReport`; of one that has ended it is the result."""
+
+SAGA_CODE = "IntentSagaCode"
+"""The key of a saga's memo under which it keeps the version of the platform's code that it began with."""
+
+SAGA_CODE_VERSION = 1
+"""The version of the platform's code of sagas: 1 shows what delays them and parks it."""
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 """How long the server waits for a worker that was killed before it hands its work to another.
@@ -73,6 +84,11 @@ def port_activity(context: str, port: str) -> str:
     return f"{context}.{port}"
 
 
+def saga_memo() -> dict[str, int]:
+    """Return the memo of a saga that begins with the code of this process."""
+    return {SAGA_CODE: SAGA_CODE_VERSION}
+
+
 def saga_status(status: SagaStatus.ValueType) -> str:
     """Return a saga's status as lists show it and filter by it, e.g. ``waiting``."""
     return SagaStatus.Name(status).removeprefix("SAGA_STATUS_").lower()
@@ -86,3 +102,14 @@ def batch_workflow_prefix(context: str) -> str:
 def saga_workflow_id(saga: str, tenant: str, correlation: str) -> str:
     """Return the id of the one saga for a tenant and a correlation."""
     return f"{saga}/{tenant}/{correlation}"
+
+
+def step_activity_id(path: str, number: int) -> str:
+    """Return the id of an activity that a step of a saga waits for."""
+    return f"{path}~{number}"
+
+
+def step_of_activity(activity_id: str) -> str:
+    """Return the path of the step that waits for an activity; empty when its id names none."""
+    path, separator, _ = activity_id.partition("~")
+    return path if separator else ""

@@ -26,6 +26,7 @@ __all__ = [
     "HANDLE_RETRY",
     "HANDLE_TIMEOUT",
     "ONCE",
+    "PORT_GRACE",
     "PORT_HEARTBEAT",
     "PORT_RETRY",
     "PROJECT_RETRY",
@@ -69,5 +70,7 @@ SLOW_ROUTE_TIMEOUT = timedelta(seconds=12)
 """A little longer than the router waits; after a kill the server retries within this time."""
 
 PORT_RETRY = _doubling(0.5, 60)
+PORT_GRACE = timedelta(seconds=5)
+"""How much later than the caller's process the server ends an attempt that takes too long."""
 PORT_HEARTBEAT = timedelta(seconds=5)
 """After so long without a heartbeat a call counts as lost with its process, and is made again."""

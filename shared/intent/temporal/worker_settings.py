@@ -20,6 +20,7 @@ class WorkerSettings:
             holds its slot while its commands are under way, so as many tasks are handled at once.
         cached_workflows: Workflows kept in memory between their tasks.
         drain: Seconds that work in flight may take to finish at shutdown.
+        park_after: Seconds for which a step of a saga is held up before it is parked; 0: without end.
         versioning: The version of the code that the worker runs.
     """
 
@@ -28,4 +29,5 @@ class WorkerSettings:
     saga_commands: int = 1000
     cached_workflows: int = 500
     drain: float = 20.0
+    park_after: float = 86_400.0
     versioning: Versioning = UNVERSIONED

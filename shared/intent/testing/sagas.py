@@ -19,7 +19,14 @@ from datetime import timedelta
 from typing import Any
 
 from google.protobuf.message import Message
-from intent_contracts.intent.v1 import ResumeSagaRequest, SagaReport, SagaStatus
+from intent_contracts.intent.v1 import (
+    Failure,
+    FailureKind,
+    ResumeSagaRequest,
+    SagaReport,
+    SagaStatus,
+    SagaStepStatus,
+)
 
 from intent.contracts import Registry, SagaContract
 from intent.sagas import Port, Saga, SagaIdentity
@@ -93,11 +100,11 @@ class SagaScript:
             command: The command's class.
             emits: The events.
             after: How long after the command they are delivered.
-            away_for: How long the command's context is unavailable first.
+            away_for: How long the command's context is unavailable first; `timedelta.max`: for ever.
         """
         events = [emits] if isinstance(emits, Message) else list(emits)
         self._check_listens(events)
-        self._host.say(command, "", "", away_for, [(after, event) for event in events])
+        self._host.say(command, away_for=away_for, events=[(after, event) for event in events])
         return self
 
     def rejects(
@@ -111,12 +118,44 @@ class SagaScript:
         __tracebackhide__ = True
         contract = self._registry.command(command.DESCRIPTOR.full_name)
         assert_declared(contract, reason, "the script rejects")
-        self._host.say(command, reason, f"scripted: {reason}", away_for, [])
+        kind = FailureKind.FAILURE_KIND_REJECTED
+        failure = Failure(kind=kind, reason=reason, message=f"scripted: {reason}")
+        self._host.say(command, failure=failure, away_for=away_for)
         return self
 
-    def answers(self, port: Port[Any, Any], *answers: Message) -> SagaScript:
-        """Let a port give these answers, one after the other; the last to all further calls."""
-        self._host.answer(port.name, list(answers))
+    def fails(self, command: type[Message], *, times: int | None = None) -> SagaScript:
+        """Let the handler of a command raise, which is a defect and no rejection.
+
+        The saga retries for some minutes, then it is stuck until `resumed_at`.
+
+        Args:
+            command: The command's class.
+            times: How many attempts fail; None: all.
+        """
+        kind = FailureKind.FAILURE_KIND_INTERNAL
+        failure = Failure(kind=kind, reason="INTERNAL", message="scripted: its handler raises")
+        self._host.say(command, failure=failure, times=times)
+        return self
+
+    def answers(
+        self, port: Port[Any, Any], *answers: Message, away_for: timedelta = timedelta(0)
+    ) -> SagaScript:
+        """Let a port give these answers, one after the other; the last to all further calls.
+
+        Args:
+            port: The port.
+            answers: Its answers.
+            away_for: How long it gives none first; `timedelta.max`: for ever.
+        """
+        self._host.answer(port.name, list(answers), away_for)
+        return self
+
+    def parks_after(self, duration: timedelta | None) -> SagaScript:
+        """Set for how long a step may be held up before the saga is stuck; None: without end.
+
+        By default it is a day, as it is by the setting `INTENT_SAGA_PARK_AFTER`.
+        """
+        self._host.park_after = duration
         return self
 
     def child(self, saga: type[Saga], failing: str = "") -> SagaScript:
@@ -171,7 +210,8 @@ class SagaOutcome:
     """The outcome of a scripted saga; made by `SagaScript.run`. Its checks can be chained.
 
     Attributes:
-        sent: The commands that it sent, in order, including those that operators repeated.
+        sent: The commands that it sent, in order, each once under its id; a compensation that was
+            rejected, and that an operator retries, has a new one.
         called: The requests of its calls to ports, in order.
         elapsed: How long it took, on its own clock.
         report: Its report.
@@ -208,14 +248,19 @@ class SagaOutcome:
         return self._then(SagaStatus.SAGA_STATUS_WAITING, "")
 
     def then_stuck(self, reason: str) -> SagaOutcome:
-        """Expect that a compensation was rejected for a reason and is parked.
+        """Expect that a step is parked, and waits for an operator, for a reason.
+
+        Args:
+            reason: That of a rejected compensation, ``INTERNAL`` for a handler that raises, or
+                ``UNAVAILABLE`` or ``NO_ANSWER`` for what has been unavailable for too long.
 
         Raises:
             AssertionError: The expectation is not met.
         """
         self._then(SagaStatus.SAGA_STATUS_STUCK, None)
-        parked = [step.reason for step in self.report.steps if not step.HasField("ended_at")]
-        return self._expect([reason], parked, "other reasons of parked compensations")
+        status = SagaStepStatus.SAGA_STEP_STATUS_PARKED
+        parked = [step.reason for step in self.report.steps if step.status == status]
+        return self._expect([reason], parked, "other reasons of parked steps")
 
     def then_sent(self, *commands: Message | type[Message]) -> SagaOutcome:
         """Expect exactly these commands, in order; a class stands for a command with any fields.

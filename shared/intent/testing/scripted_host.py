@@ -18,7 +18,6 @@ from intent_contracts.intent.v1 import (
     CommandOutcome,
     CommandResult,
     Failure,
-    FailureKind,
     RecordedEvent,
     SagaInput,
     SagaReport,
@@ -29,6 +28,7 @@ from intent.contracts import Registry, parse, validate
 from intent.errors import CommandError
 from intent.ids import new_id
 from intent.sagas import Port, Saga, SagaIdentity, SagaRun
+from intent.sagas.host import CallEnded, Delayed, Problem
 
 __all__ = ["ScriptedHost"]
 
@@ -39,12 +39,19 @@ _TURNS = 50
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The outcome of sending a command once."""
+    """The outcome of sending a command once.
 
-    reason: str
-    message: str
-    away_for: timedelta
-    events: Sequence[tuple[timedelta, Message]]
+    Attributes:
+        failure: Why it has no effect; None: it has.
+        away_for: How long its context is unavailable first.
+        events: What is delivered after it, and how long after.
+        once: Whether it is the outcome of one attempt alone, even when it is the last of the script.
+    """
+
+    failure: Failure | None = None
+    away_for: timedelta = timedelta(0)
+    events: Sequence[tuple[timedelta, Message]] = ()
+    once: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +81,13 @@ class ScriptedHost:
         self.unchanged: set[str] = set()
         self.sent: list[Message] = []
         self.called: list[Message] = []
+        self.park_after: timedelta | None = timedelta(days=1)
         self._answers: dict[str, deque[_Answer]] = defaultdict(deque)
         self._calls: dict[str, deque[Message]] = defaultdict(deque)
+        self._unanswered: dict[str, timedelta] = {}
+        self._pending: dict[str, tuple[_Answer, datetime | None]] = {}
+        self._ended_calls = 0
+        self._ids: set[str] = set()
         self._children: dict[str, str] = {}
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -93,17 +105,21 @@ class ScriptedHost:
     def say(
         self,
         command: type[Message],
-        reason: str,
-        message: str,
-        away_for: timedelta,
-        events: Sequence[tuple[timedelta, Message]],
+        *,
+        failure: Failure | None = None,
+        away_for: timedelta = timedelta(0),
+        events: Sequence[tuple[timedelta, Message]] = (),
+        times: int | None = None,
     ) -> None:
-        """Add the outcome of a command."""
-        self._answers[command.DESCRIPTOR.full_name].append(_Answer(reason, message, away_for, events))
+        """Add the outcome of a command, or of some attempts of it."""
+        answer = _Answer(failure, away_for, events, once=times is not None)
+        self._answers[command.DESCRIPTOR.full_name].extend([answer] * (1 if times is None else times))
 
-    def answer(self, port: str, answers: Sequence[Message]) -> None:
-        """Add the answers of a port."""
+    def answer(self, port: str, answers: Sequence[Message], away_for: timedelta) -> None:
+        """Add the answers of a port, the first of them after it was unavailable for a while."""
         self._calls[port].extend(answers)
+        if away_for:
+            self._unanswered[port] = away_for
 
     def child_ends(self, saga: str, failing: str) -> None:
         """Set how a child saga ends."""
@@ -181,44 +197,87 @@ class ScriptedHost:
         """Return False for changes that the script declares as later."""
         return change not in self.unchanged
 
-    async def send(self, envelope: CommandEnvelope, on_delay: Callable[[], None]) -> CommandOutcome:
-        """Answer a command from the script."""
+    def follows(self, change: str) -> bool:
+        """Return False for changes that the script says came later."""
+        return change not in self.unchanged
+
+    async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
+        """Answer a command from the script, unless its context is unavailable."""
+        if envelope.command_id not in self._pending:
+            self._record(envelope)
+            said = self._said(envelope.type)
+            self._pending[envelope.command_id] = said, self._later(said.away_for)
+        said, until = self._pending[envelope.command_id]
+        if until is None or until > self._now:
+            raise Delayed(Problem("UNAVAILABLE", "scripted: its context is unavailable"))
+        return self._outcome(envelope, said)
+
+    async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
+        """Answer a command from the script, once its context is available."""
+        said, until = self._pending[envelope.command_id]
+        await self.wait(lambda: False, until)
+        return self._outcome(envelope, said)
+
+    def _record(self, envelope: CommandEnvelope) -> None:
+        """Record a command under its id, once."""
         command = parse(self._registry.command(envelope.type).message, envelope.data)
         try:
             validate(command)
         except CommandError as error:
             raise AssertionError(f"the saga sends a command that breaks its contract: {error}") from error
-        self.sent.append(command)
-        said = self._said(envelope.type)
-        if said.away_for:
-            on_delay()
-            await self.wait(lambda: False, self._now + said.away_for)
-        for after, event in said.events:
-            self.arrives(self.elapsed + after, event)
-        return self._outcome(envelope, said)
+        if envelope.command_id not in self._ids:
+            self._ids.add(envelope.command_id)
+            self.sent.append(command)
 
     def _said(self, type_: str) -> _Answer:
         answers = self._answers[type_]
         if not answers:
-            return _Answer("", "", timedelta(0), ())
-        return answers.popleft() if len(answers) > 1 else answers[0]
+            return _Answer()
+        return answers.popleft() if len(answers) > 1 or answers[0].once else answers[0]
 
     def _outcome(self, envelope: CommandEnvelope, said: _Answer) -> CommandOutcome:
+        self._pending.pop(envelope.command_id, None)
+        for after, event in said.events:
+            self.arrives(self.elapsed + after, event)
         outcome = CommandOutcome(command_id=envelope.command_id, tenant_id=envelope.tenant_id)
-        if said.reason:
-            kind = FailureKind.FAILURE_KIND_REJECTED
-            outcome.failure.CopyFrom(Failure(kind=kind, reason=said.reason, message=said.message))
+        if said.failure is not None:
+            outcome.failure.CopyFrom(said.failure)
         else:
             outcome.result.CopyFrom(CommandResult(command_id=envelope.command_id, version=1))
         return outcome
 
-    async def call(self, port: Port[Any, Any], request: Message) -> Message:
-        """Answer a call to a port from the script."""
+    def _later(self, away_for: timedelta) -> datetime | None:
+        """Return when something is available again; None: never."""
+        try:
+            return self._now + away_for
+        except OverflowError:
+            return None
+
+    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+        """Answer a call to a port from the script, unless it is unavailable."""
         self.called.append(request)
+        if port.name in self._unanswered:
+            raise Delayed(Problem("NO_ANSWER", f"scripted: the port {port.name} does not answer"))
+        return self._answer(port)
+
+    async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        """Answer a call to a port from the script, once it is available."""
+        ended = self._ended_calls
+        until = self._later(self._unanswered[port.name])
+        if await self.wait(lambda: self._ended_calls > ended, until):
+            raise CallEnded
+        self._unanswered.pop(port.name, None)
+        return self._answer(port)
+
+    def _answer(self, port: Port[Any, Any]) -> Message:
         answers = self._calls[port.name]
         if not answers:
             raise AssertionError(f"the saga calls the port {port.name}; script its answer with answers(…)")
         return answers.popleft() if len(answers) > 1 else answers[0]
+
+    def end_calls(self) -> None:
+        """End the calls of ports that do not answer."""
+        self._ended_calls += 1
 
     async def child(self, workflow_id: str, start: ChildStart) -> SagaReport:
         """End a child as the script says; by default it completes."""

@@ -37,12 +37,12 @@ everybody has both.
 _LIST = """List the sagas of a tenant with the step that each is on, the newest first.
 
 Of every context that runs, or of one with --context. Without a filter it lists those that are not
-over: unstarted, running, waiting, compensating, stuck.
+over: unstarted, running, waiting, delayed, compensating, stuck.
 
 \b
   intent sagas list                               those that are not over
   intent sagas list --all
-  intent sagas list --status stuck --status compensating
+  intent sagas list --status stuck --status delayed
   intent sagas list --type FulfilOrder --limit 500
   intent sagas list --correlation checkout-17     those of one correlation id
 
@@ -54,10 +54,12 @@ _SHOW = """Show one saga as a tree: its steps with times and reasons, each above
 \b
   intent sagas show orders.v1.FulfilOrder/demo/o-1
 """
-_RESUME = """Resume a stuck saga: try the compensation that was rejected again, or skip it.
+_RESUME = """Resume a stuck saga: try its parked steps again, or skip them.
 
-First fix what it was rejected for; `intent sagas show` shows the reason. Who resumed it, and why, is
-recorded with the step.
+A step is parked when what it needs has been unavailable for long, when the handler of its command raises,
+or when a compensation is rejected; `intent sagas show` shows the reason. First fix that. A skipped
+compensation is left undone; another skipped step counts as rejected, and the saga's code decides. Who
+resumed it, and why, is recorded with the step.
 
 \b
   intent sagas resume orders.v1.FulfilOrder/demo/o-1
@@ -68,7 +70,7 @@ _CANCEL = """End a saga at its next step and make it undo what it did.
 \b
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
 """
-_OPEN: Final = ("unstarted", "running", "waiting", "compensating", "stuck")
+_OPEN: Final = ("unstarted", "running", "waiting", "delayed", "compensating", "stuck")
 _DEFAULT_LIMIT: Final = 50
 
 _app = typer.Typer(name="sagas", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -159,21 +161,19 @@ def show(
 def resume(
     caller: CallOptions,
     saga: Id,
-    skip: Annotated[
-        bool, typer.Option("--skip", help="Skip the rejected compensation; needs --reason.")
-    ] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Skip the parked steps; needs --reason.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "",
     context: ContextName = "",
 ) -> None:
     """Resume a stuck saga."""
     if skip and not reason:
-        raise UsageError("--skip leaves a step uncompensated: say why with --reason")
+        raise UsageError("--skip leaves a step undone: say why with --reason")
 
     async def work(client: IntentClient) -> None:
         await client.sagas.resume(saga, skip=skip, reason=reason)
 
     _with_client_of(saga, caller, context, work)
-    action = "skips the rejected compensation" if skip else "tries the rejected compensation again"
+    action = "skips its parked steps" if skip else "tries its parked steps again"
     echo(f"{saga} resumes and {action}")
     echo(f"  intent sagas show {saga}")
 

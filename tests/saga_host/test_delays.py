@@ -1,0 +1,199 @@
+"""What is unavailable, or has a defect, holds a saga up: it is seen, it parks, and it is no rejection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from intent.saga_host import SagaDirectory
+from intent.temporal import names
+from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
+    CommandEnvelope,
+    CommandOutcome,
+    Failure,
+    FailureKind,
+    ResumeSagaRequest,
+    SagaReport,
+    SagaStatus,
+    SagaStep,
+    SagaStepStatus,
+)
+from intent_contracts.orders.v1 import OrderView
+from temporalio.testing import WorkflowEnvironment
+
+from tests.sagas import saga_examples
+
+from .scripted_contexts import TYPE, Contexts, Handle, applied, correlation, replay, unavailable
+
+DELAYED, STUCK = SagaStatus.SAGA_STATUS_DELAYED, SagaStatus.SAGA_STATUS_STUCK
+COMPLETED, COMPENSATED = SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED
+MINUTE = timedelta(minutes=1)
+PARKED = SagaStepStatus.SAGA_STEP_STATUS_PARKED
+
+
+def defect(envelope: CommandEnvelope) -> CommandOutcome:
+    failure = Failure(kind=FailureKind.FAILURE_KIND_INTERNAL, reason="INTERNAL", message="in the log as 7f")
+    return CommandOutcome(command_id=envelope.command_id, failure=failure)
+
+
+def only(report: SagaReport, status: SagaStepStatus.ValueType) -> SagaStep:
+    """Return the only step with a status."""
+    (step,) = (step for step in report.steps if step.status == status)
+    return step
+
+
+async def test_what_is_unavailable_parks_a_saga_that_continues_by_itself(contexts: Contexts) -> None:
+    await contexts.run(saga_examples.Plain, park_after=timedelta(minutes=2))
+    contexts.answers = {"ReserveStock": [unavailable]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
+    report = await contexts.reaches(handle, STUCK, by=MINUTE)
+    assert only(report, PARKED).reason == "STILL_WAITING"
+    contexts.answers = {}
+    assert (await handle.result()).status == COMPLETED
+    assert {"CancelPayment", "ReleaseStock"}.isdisjoint(contexts.commands)
+    assert len({envelope.command_id for envelope in contexts.sent}) == 3
+    await replay(handle)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+async def test_an_operator_decides_about_what_is_unavailable(contexts: Contexts, skip: bool) -> None:
+    await contexts.run(saga_examples.Plain, park_after=timedelta(minutes=2))
+    contexts.answers = {"AuthorizePayment": [unavailable]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
+    await contexts.reaches(handle, STUCK, by=MINUTE)
+    if not skip:
+        contexts.answers = {}
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(skip=skip, reason="a test"))
+    report = await handle.result()
+    if skip:
+        assert (report.status, report.failure_reason) == (COMPENSATED, "SKIPPED")
+        # Nobody knows whether the payment was authorized in the end.
+        assert contexts.commands[-2:] == ["CancelPayment", "ReleaseStock"]
+    else:
+        assert report.status == COMPLETED
+    await replay(handle)
+
+
+async def test_a_handler_that_raises_parks_a_saga_until_an_operator_resumes_it(contexts: Contexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"ReserveStock": [defect]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
+    step = only(await contexts.reaches(handle, STUCK, by=MINUTE), PARKED)
+    assert (step.reason, step.detail, step.attempts) == ("INTERNAL", "in the log as 7f", 9)
+    contexts.answers = {}
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(reason="fixed"))
+    assert (await handle.result()).status == COMPLETED
+    assert {"CancelPayment", "ReleaseStock"}.isdisjoint(contexts.commands)
+    await replay(handle)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_parked_defect_may_be_skipped_or_its_saga_cancelled(
+    contexts: Contexts, cancelled: bool
+) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"AuthorizePayment": [defect]}
+    handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+    await contexts.reaches(handle, STUCK, by=MINUTE)
+    if cancelled:
+        await handle.signal(names.SAGA_CANCEL, CancelSagaRequest(reason="a test"))
+    else:
+        await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(skip=True, reason="a test"))
+    report = await handle.result()
+    assert (report.status, report.failure_detail) == (COMPENSATED, "a test")
+    assert contexts.commands[-2:] == ["AuthorizePayment", "ReleaseStock"]
+    await replay(handle)
+
+
+async def test_a_compensation_with_a_defect_parks_and_is_retried(contexts: Contexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"CancelPayment": [defect]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.DECLINED)
+    await contexts.reaches(handle, STUCK, by=MINUTE)
+    contexts.answers = {}
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest())
+    report = await handle.result()
+    assert (report.status, report.failure_reason) == (COMPENSATED, "CARD_EXPIRED")
+    assert len({e.command_id for e in contexts.sent if e.type.endswith("CancelPayment")}) == 1
+    await replay(handle)
+
+
+class Asked:
+    """The adapter of a port, which answers when a test says so."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.answers = False
+
+    async def ask(self, request: OrderView) -> OrderView:
+        self.attempts += 1
+        if not self.answers:
+            raise ConnectionError("nobody is there")
+        return OrderView(order_id=request.order_id, version=1)
+
+
+async def shown(
+    environment: WorkflowEnvironment, handle: Handle, wanted: Callable[[SagaStep], bool]
+) -> SagaStep:
+    """Wait until the first step of a saga is shown as wanted."""
+    directory = SagaDirectory("orders", [TYPE], environment.client)
+    async with asyncio.timeout(30):
+        while True:
+            step = (await directory.get("acme", handle.id)).report.steps[0]
+            if wanted(step):
+                return step
+            await asyncio.sleep(0.05)
+
+
+async def test_a_port_that_never_answers_shows_its_attempts_and_can_be_cancelled(
+    contexts: Contexts, skipping: WorkflowEnvironment
+) -> None:
+    asked = Asked()
+    await contexts.run(saga_examples.Asking, saga_examples.ASK.served_by(asked.ask))
+    with skipping.auto_time_skipping_disabled():
+        handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+        await contexts.reaches(handle, DELAYED)
+        step = await shown(skipping, handle, lambda step: step.attempts >= 4)
+        assert (step.reason, step.detail) == ("ConnectionError", "nobody is there")
+        assert step.HasField("delayed_since")
+        await handle.signal(names.SAGA_CANCEL, CancelSagaRequest(reason="a test"))
+        async with asyncio.timeout(20):
+            report = await handle.result()
+    assert (report.status, report.failure_reason) == (COMPENSATED, "CANCELLED")
+    await replay(handle)
+
+
+async def test_a_port_parks_its_saga_and_is_still_called(contexts: Contexts) -> None:
+    asked = Asked()
+    await contexts.run(
+        saga_examples.Asking, saga_examples.ASK.served_by(asked.ask), park_after=timedelta(minutes=5)
+    )
+    handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+    assert only(await contexts.reaches(handle, STUCK, by=MINUTE), PARKED).kind
+    asked.answers = True
+    assert (await handle.result()).status == COMPLETED
+    await replay(handle)
+
+
+async def test_a_delay_ends_with_its_outcome(contexts: Contexts, skipping: WorkflowEnvironment) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"ReserveStock": [unavailable, applied]}
+    with skipping.auto_time_skipping_disabled():
+        handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+        report = await contexts.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
+        step = report.steps[0]
+        assert (step.status, step.attempts) == (SagaStepStatus.SAGA_STEP_STATUS_DONE, 2)
+        assert not step.HasField("delayed_since")
+        await handle.terminate()
+    await replay(handle)
