@@ -12,10 +12,12 @@ import grpc
 from google.protobuf.message import Message
 from intent.client import IntentClient
 from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
+from intent.errors import CommandError
 from intent.origin import Origin, TraceContext
 from intent.service import ServiceSettings
 from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent.store.postgres import PostgresEventStore
+from intent.wire.statuses import error_of_status
 from intent_contracts.intent.v1 import (
     Acknowledge,
     Assignment,
@@ -242,6 +244,11 @@ class Worker:
         await self.ended()
         details: str = await self._call.details()
         return details
+
+    async def failure(self) -> CommandError:
+        """Wait until the call has ended; return its error as the Python client raises it."""
+        code, details = await self.ended(), await self.error()
+        return error_of_status(code, details, tuple(await self._call.trailing_metadata()))
 
     async def vanish(self) -> None:
         """Disconnect at once, as when it is killed."""

@@ -36,6 +36,7 @@ class Saved:
 
     Attributes:
         handled: The positions that were acknowledged or dropped, by any instance or operator.
+        settled: Those that were acknowledged to an owner which has released their partition since.
     """
 
     log: list[LogEntry] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Saved:
     set_aside: dict[StreamKey, StreamMark] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     handled: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
 
     def append(self, key: StreamKey, kind: str) -> None:
         version = 1 + sum(key_of(e) == key for e in self.log)
@@ -151,6 +153,7 @@ class Instance:
         assert item.type == WANTED
         assert item.position not in self.saved.dropped
         assert self._of_epoch(item) not in self.acknowledged, "an acknowledged event is delivered again"
+        assert item.position not in self.saved.settled, "an event is repeated after its partition's release"
         assert all(key_of(e) != key_of(item) for e in self.held.values()), "two of one stream at once"
         behind = [e for e in self.saved.stream(key_of(item), 0) if e.version < item.version]
         late = [e.position for e in behind if e.type == WANTED and e.position not in self.saved.handled]
@@ -173,6 +176,12 @@ class Instance:
         if success:
             assert self.saved.save(self.number, changes), "another instance owns its partitions"
             self.progress.saved(changes)
+            released = {(mark.partition, mark.epoch) for mark in changes.partitions if mark.release}
+            self.saved.settled |= {
+                position
+                for epoch, position in self.acknowledged
+                if (partition_of(key_of(self.saved.log[position - 1]), TOTAL), epoch) in released
+            }
         else:
             self.progress.not_saved(changes)
 

@@ -3,7 +3,8 @@
 The progress does no input or output: its owner passes it events, answers and grants, and asks it
 what to deliver and what to save. What it asks to be saved covers every event that is not handled:
 such an event is above its partition's checkpoint, or in a stream that was set aside at or before
-it. So an instance that takes over from what was saved misses nothing.
+it. So an instance that takes over from what was saved misses nothing. What is saved when a partition
+is released also covers nothing that was acknowledged, so its next owner repeats nothing.
 
 A stream is set aside when an event of it fails, when an answer takes long, or when too many of
 its events wait. From then on the partition's checkpoint moves on without it; its events are read
@@ -162,11 +163,13 @@ class Progress:
         if answered is None:
             return False
         stream, entry = answered
+        partition = self._partitions[stream.partition]
+        partition.acknowledged = max(partition.acknowledged, position)
         if stream.checkpoint is not None:
             stream.checkpoint.advance(entry)
             self._unsaved[stream.key] = stream.partition
         else:
-            del self._partitions[stream.partition].open[position]
+            del partition.open[position]
         self._schedule(stream)
         return True
 
@@ -258,6 +261,9 @@ class Progress:
     def changes(self, now: float) -> Changes:
         """Return what is to be saved; a call of `saved` or `not_saved` must follow."""
         streams, rejoined = [], []
+        for partition in self._partitions.values():
+            if partition.leaving and not partition.busy:
+                self._pass_acknowledged(partition)
         for key, number in self._unsaved.items():
             stream = self._streams.get(key)
             if stream is not None and stream.checkpoint is not None:
@@ -273,11 +279,13 @@ class Progress:
         ]
         return Changes(marks, streams, rejoined)
 
-    def abandon(self) -> None:
-        """Give up all partitions; their next owners deliver again what is unanswered."""
+    def abandon(self) -> Sequence[int]:
+        """Give up all partitions; return what is unanswered, which their next owners deliver again."""
+        unanswered = list(self._unanswered)
         self._unanswered.clear()
         for partition in self._partitions.values():
             partition.leaving, partition.busy = True, 0
+        return unanswered
 
     def saved(self, changes: Changes) -> None:
         """Record that changes were saved, and forget released partitions."""
@@ -308,7 +316,7 @@ class Progress:
         if stream.checkpoint is not None:
             stream.checkpoint.passed = entry.position
             return
-        partition.open[entry.position] = None
+        partition.open[entry.position] = stream
         stream.waiting.append(entry)
         self.waiting += 1
         if stream.busy is None and len(stream.waiting) == 1:
@@ -337,6 +345,11 @@ class Progress:
         )
         self._unsaved[stream.key] = stream.partition
         return stream.checkpoint
+
+    def _pass_acknowledged(self, partition: Partition) -> None:
+        """Set aside the streams because of which the next owner would repeat what was acknowledged."""
+        while partition.checkpoint < partition.acknowledged:
+            self._set_aside(next(iter(partition.open.values())))
 
     def _schedule(self, stream: Stream) -> None:
         """Decide what a stream without an unanswered event needs next: a delivery, a read or nothing."""

@@ -7,16 +7,16 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import Final
 from uuid import UUID, uuid4
 
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
 from intent.consumers.log_source import LogSource
-from intent.consumers.session import Instance, Session, Terms, session_ended
+from intent.consumers.session import Instance, Session, SessionEndedError, Terms
 from intent.consumers.settings import ConsumerSettings
-from intent.errors import StoreUnavailable
+from intent.errors import StoreUnavailable, Unavailable
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
 from intent.waiting import now, set_within
@@ -27,6 +27,10 @@ _log: Final = logging.getLogger(__name__)
 _THROTTLE: Final = 0.05
 """The shortest pause, in seconds, between two heartbeats."""
 _NEVER: Final = float("-inf")
+_REJOIN_MS: Final = 100
+"""Milliseconds after which an instance whose session has ended may join again."""
+_MOST_NAMED: Final = 100
+"""How many positions an error lists."""
 
 
 class ConsumerServing:
@@ -110,14 +114,21 @@ class ConsumerServing:
         """
         session = self._session(key, terms)
         try:
+            await self._take_part(session, instance)
+        except SessionEndedError as ended:
+            raise _rejoin(ended, session.unanswered) from None
+
+    async def _take_part(self, session: Session, instance: Instance) -> None:
+        try:
             await self._enlist(session)
             self.changed()
             await session.run(instance)
         finally:
-            if self._sessions.pop(session.id, None) is not None:
+            if session.id in self._sessions:
                 # A caller that waits for the end of the call may rely on the progress being saved.
-                task = asyncio.create_task(self._leave(session), name=f"consumer {key}: leave")
+                task = asyncio.create_task(self._leave(session), name=f"consumer {session.key}: leave")
                 self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
                 await asyncio.shield(task)
 
     def changed(self) -> None:
@@ -158,12 +169,12 @@ class ConsumerServing:
     async def _enlist(self, session: Session) -> None:
         async with self._lease_lock:
             if self._closed:
-                raise session_ended("the service is shutting down")
+                raise SessionEndedError("the service is shutting down")
             try:
                 await self._enlist_in_lease(session)
             except NotAMemberError:
                 self._lose_lease()
-                raise session_ended("the process was considered dead") from None
+                raise SessionEndedError("the process was considered dead") from None
 
     async def _enlist_in_lease(self, session: Session) -> None:
         if now() >= self._lease_ends:
@@ -183,10 +194,12 @@ class ConsumerServing:
         try:
             await session.leave()
         finally:
+            # Not before it has left: a heartbeat removes the members that it does not name, and a
+            # save of theirs is then refused.
+            del self._sessions[session.id]
             self._member_left = True
             self.changed()
-            self._leaving.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-            if not self._sessions and not self._leaving:
+            if not self._sessions:
                 self._all_left.set()
 
     async def _acquire_lease(self) -> None:
@@ -198,7 +211,7 @@ class ConsumerServing:
         """End all sessions: others may have taken over."""
         self._lease_ends = _NEVER
         for session in self._sessions.values():
-            session.end(session_ended("the process lost its lease, so others may have taken over"))
+            session.end("the process lost its lease, so others may have taken over")
 
     async def _keep_lease(self) -> None:
         while True:
@@ -267,3 +280,18 @@ class ConsumerServing:
             counters = self._counters.setdefault(key, ConsumerCounters(key))
             counters.position, counters.lag = row.position, max(0, row.head - row.position)
             counters.instances, counters.parked_streams = row.instances, row.parked
+
+
+def _rejoin(ended: SessionEndedError, unanswered: Sequence[int] | None) -> Unavailable:
+    """Return the error for an instance that is to join again; it says what is delivered again."""
+    metadata = {}
+    if unanswered is None:
+        again = "what has no answer is delivered again, and what was answered last may be"
+    elif unanswered:
+        again = f"what has no answer is delivered again, {len(unanswered)} in all"
+        metadata["delivered_again"] = ",".join(map(str, sorted(unanswered)[:_MOST_NAMED]))
+    else:
+        again = "no delivery is without an answer"
+    return Unavailable(
+        "CONSUMER_ENDED", f"{ended}; {again}; join again", metadata=metadata, retry_after_ms=_REJOIN_MS
+    )

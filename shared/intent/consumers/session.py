@@ -16,16 +16,20 @@ from intent.consumers.log_source import LogSource
 from intent.consumers.progress import Progress
 from intent.consumers.settings import ConsumerSettings, DeliveryPolicy
 from intent.consumers.streams import Delivered
-from intent.errors import StoreUnavailable, Unavailable
+from intent.errors import StoreUnavailable
 from intent.waiting import now, set_within
 
-__all__ = ["Answer", "Instance", "Session", "Terms", "session_ended"]
+__all__ = ["Answer", "Instance", "Session", "SessionEndedError", "Terms"]
 
 _log: Final = logging.getLogger(__name__)
 _STORE_PAUSE: Final = 0.5
 """How long, in seconds, to wait before another attempt while the database is unavailable."""
-_REJOIN_MS: Final = 100
-"""Milliseconds after which an instance whose session has ended may join again."""
+_LULL: Final = 0.1
+"""For how long, in seconds, no answer may have arrived when deliveries are given up."""
+
+
+class SessionEndedError(Exception):
+    """The process ends the session, for the reason in the message; the instance is to join again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class Session:
     Three tasks share one progress: one takes the answers, one reads and delivers, one saves the
     progress and rebalances the partitions with the other instances.
 
+    A session that ends in good order loses no acknowledgement. It delivers nothing more, takes the
+    answers that arrive until all deliveries are answered or `drain` has passed, and saves what it
+    has. Only then does it give its partitions up and cease to be a member, and only then does its
+    call end, which says what is delivered again.
+
     Args:
         key: The consumer.
         id: The id of the instance.
@@ -92,6 +101,10 @@ class Session:
         counters: The counters to increment.
         alive: Returns whether this process may still deliver; it may not once others may take over.
         changed: Called when other instances may have to rebalance.
+
+    Attributes:
+        unanswered: The positions that were unanswered when it left, and are delivered again; None
+            when its progress could not be saved, so that what was answered may be as well.
     """
 
     def __init__(
@@ -122,8 +135,10 @@ class Session:
         self._rebalance_due = self._assignment_due = True
         self._saved_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[bool] | None = None
         self._closing: float | None = None
-        self._end: Unavailable | None = None
+        self._end: SessionEndedError | None = None
+        self.unanswered: Sequence[int] | None = ()
 
     async def join(self, worker: UUID) -> None:
         """Add the instance to the members of its consumer.
@@ -150,8 +165,7 @@ class Session:
         """Deliver until the instance leaves.
 
         Raises:
-            Unavailable: The process is stopping, or others may have taken over; the instance is to join
-                again.
+            SessionEndedError: The process is stopping, or others may have taken over.
         """
         tasks = [
             asyncio.create_task(part, name=f"consumer {self.key}: {what}")
@@ -173,12 +187,30 @@ class Session:
             task.result()
 
     async def leave(self) -> None:
-        """Save the progress and release all partitions; their next owners deliver unanswered events again."""
-        self._progress.abandon()
+        """Save the progress and release all partitions; their next owners deliver unanswered events again.
+
+        While the database is unavailable, this tries again until others may have taken over.
+        """
+        if self._saving is not None:
+            await asyncio.gather(self._saving, return_exceptions=True)
+        unanswered = self._progress.abandon()
+        self.unanswered = None
         try:
-            await self._save()
+            await self._save_while_alive()
         except (NotAMemberError, StoreUnavailable) as error:
             _log.debug("consumer %s: left without saving: %s", self.key, error)
+        else:
+            self.unanswered = unanswered
+
+    async def _save_while_alive(self) -> None:
+        while True:
+            try:
+                await self._save()
+                return
+            except StoreUnavailable:
+                if not self._alive():
+                    raise
+            await asyncio.sleep(_STORE_PAUSE)
 
     def close(self) -> None:
         """Deliver nothing more, and end once all deliveries are answered or `drain` has passed."""
@@ -187,9 +219,9 @@ class Session:
             asyncio.get_running_loop().call_later(self._settings.drain, self._due.set)
             self._due.set()
 
-    def end(self, error: Unavailable) -> None:
-        """End at once with an error."""
-        self._end = error
+    def end(self, why: str) -> None:
+        """End at once."""
+        self._end = SessionEndedError(why)
         self._due.set()
 
     def rebalance_if_changed(self, revision: int) -> None:
@@ -248,7 +280,7 @@ class Session:
 
     def _may_deliver(self) -> bool:
         room = self._progress.unanswered < self._terms.in_flight
-        return room and self._closing is None and self._alive()
+        return room and self._closing is None and self._end is None and self._alive()
 
     async def _read(self) -> bool:
         """Read on while few events wait; return whether to check at once for more to deliver."""
@@ -272,9 +304,10 @@ class Session:
                 await self._maintain_once()
                 await self._due.wait()
             except NotAMemberError:
-                raise session_ended("other instances have taken over its partitions") from None
+                raise SessionEndedError("other instances have taken over its partitions") from None
             except StoreUnavailable as error:
                 _log.debug("consumer %s: progress was not saved, trying again: %s", self.key, error)
+                await self._end_if_drained()
                 self._due.set()
                 await asyncio.sleep(_STORE_PAUSE)
 
@@ -282,12 +315,32 @@ class Session:
         self._due.clear()
         if self._end is not None:
             raise self._end
-        if self._rebalance_due:
+        if self._rebalance_due and self._closing is None:
             await self._rebalance()
         if await self._save():
             self._due.set()
-        if self._closing is not None and (not self._progress.unanswered or now() >= self._closing):
-            raise session_ended("the service is shutting down")
+        await self._end_if_drained()
+
+    async def _end_if_drained(self) -> None:
+        """End a closing session once all deliveries are answered, or the time for answers is over."""
+        if self._closing is None:
+            return
+        if self._progress.unanswered and (now() < self._closing or await self._answers_arrive()):
+            return
+        raise SessionEndedError("the service is shutting down")
+
+    async def _answers_arrive(self) -> bool:
+        """Return whether answers arrive although their time is over.
+
+        They have reached the process when the event loop was held up, or when there are many.
+        """
+        assert self._closing is not None
+        if now() >= self._closing + self._settings.drain:
+            return False
+        unanswered = self._progress.unanswered
+        await asyncio.sleep(_LULL)
+        self._due.set()
+        return self._progress.unanswered < unanswered
 
     async def _rebalance(self) -> None:
         """Claim and release partitions so that each instance has its share."""
@@ -319,7 +372,15 @@ class Session:
         self._wake.set()
 
     async def _save(self) -> bool:
-        """Save what has changed; return whether there is more to save at once."""
+        """Save what has changed; return whether there is more to save at once.
+
+        A save ends by itself even when the caller is cancelled: whether one that was cut off has
+        taken effect, and with it a release, would not be known.
+        """
+        self._saving = asyncio.create_task(self._save_changes(), name=f"consumer {self.key}: save")
+        return await asyncio.shield(self._saving)
+
+    async def _save_changes(self) -> bool:
         changes = self._progress.changes(now())
         self._saved_at = now()
         if not changes:
@@ -334,8 +395,3 @@ class Session:
         if any(mark.release for mark in changes.partitions):
             self._changed()
         return self._progress.urgent
-
-
-def session_ended(why: str) -> Unavailable:
-    """Return the error that ends a session after which the instance is to join again."""
-    return Unavailable("CONSUMER_ENDED", f"{why}; join again", retry_after_ms=_REJOIN_MS)

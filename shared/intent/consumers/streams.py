@@ -108,8 +108,9 @@ class Partition:
         epoch: The epoch of the grant.
         saved: The checkpoint that was saved last.
         cursor: The log is read up to here.
-        open: The positions of events that wait or are unanswered, in order.
+        open: The streams of the events that wait or are unanswered, by position, in order.
         busy: How many are unanswered, including those of streams set aside.
+        acknowledged: The highest position that was acknowledged.
         leaving: True when nothing more is delivered, since it is to be released.
     """
 
@@ -117,8 +118,9 @@ class Partition:
     epoch: int
     saved: int
     cursor: int
-    open: dict[int, None] = field(default_factory=dict)
+    open: dict[int, Stream] = field(default_factory=dict)
     busy: int = 0
+    acknowledged: int = 0
     leaving: bool = False
 
     @property
