@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +64,7 @@ class Context(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = answers
         self.closing = threading.Event()
+        self.subscribed = threading.Event()
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what handles a call."""
@@ -70,11 +74,13 @@ class Context(grpc.GenericRpcHandler):  # type: ignore[misc]
         def one(request: Any, context: grpc.ServicerContext) -> Any:
             if isinstance(answer, float):
                 self.closing.wait(answer)
+                context.abort(grpc.StatusCode.UNAVAILABLE, "it took too long")
             if isinstance(answer, grpc.StatusCode):
                 context.abort(answer, "not you")
             return answer
 
         def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            self.subscribed.set()
             if answer is not None:
                 yield one(request, context)
 
@@ -255,3 +261,25 @@ def test_a_process_that_hangs_altogether_is_called_that(tmp_path: Path) -> None:
         done = intent("projections", "status", "--timeout", "0.3", env=env)
     assert done.code == 4
     assert "/readyz does not answer either: the process hangs" in done.err
+
+
+def test_a_connection_that_ends_prints_nothing_of_grpc_itself() -> None:
+    context = Context({**EMPTY, "Subscribe": 60.0})
+    server = grpc.server(ThreadPoolExecutor(8))
+    server.add_generic_rpc_handlers((context,))
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    following = subprocess.Popen(
+        [sys.executable, "-m", "intent.cli", "events", "--follow", "--new", "--target", target, "-t", "acme"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={name: value for name, value in environment().items() if not name.startswith("GRPC_")},
+    )
+    assert context.subscribed.wait(60)
+    context.closing.set()
+    server.stop(None).wait()
+    with socket.create_server(("127.0.0.1", int(target.rpartition(":")[2]))) as again:
+        # It has noticed the end once it connects again.
+        again.accept()
+    following.send_signal(signal.SIGINT)
+    assert (following.communicate(timeout=60)[0], following.returncode) == (b"", 130)

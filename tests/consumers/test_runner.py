@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.message import Message
-from intent.client import ConsumerRunner, IntentClient
-from intent.errors import PermissionDenied, Rejected, Unavailable
+from intent.client import ConsumerRunner, IntentClient, RetryPolicy
+from intent.errors import CommandError, PermissionDenied, Rejected, Unavailable
 from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of, consumes
 from intent.origin import Origin
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
@@ -260,3 +260,56 @@ async def test_returning_commands_without_a_sender_fails_with_a_hint(
     await until(is_parked)
     runner.stop()
     await task
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "intent.client"]
+
+
+async def test_equal_failures_are_logged_once_and_counted(
+    cluster: Cluster, process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused(NoteOrders):
+        attempts = 2
+
+    def refuse(intended: IntendedCommand) -> None:
+        raise Rejected("ACCOUNT_NOT_OPEN", f"there is no account for {intended.command}")
+
+    for number in range(5):
+        await cluster.record(f"o-{number}", OrderPlaced(customer_id=f"c-{number}"))
+    sent = Sent()
+    sent.answer = refuse
+    with caplog.at_level("WARNING", "intent.client"):
+        async with running(process.client(), Refused(), sent) as runner:
+
+            async def refused_as_often_as_tried() -> bool:
+                return runner.figures.failures == 10
+
+            await until(refused_as_often_as_tried)
+    first, more = warnings(caplog)
+    assert "failed to handle orders.v1.OrderPlaced of Order/o-" in first
+    assert more == (
+        f"consumer {NAME} failed to handle orders.v1.OrderPlaced with ACCOUNT_NOT_OPEN: 9 more in 15 s"
+    )
+
+
+async def test_a_context_that_is_not_there_yet_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    tried = asyncio.Event()
+
+    class Impatient(RetryPolicy):
+        def wait(self, failures: int, error: CommandError) -> float:
+            if failures == 5:
+                tried.set()
+            return 0.0
+
+    client = IntentClient.connect("127.0.0.1:1", policy=Impatient())
+    runner = client.consume(NoteOrders(), send=Sent())
+    with caplog.at_level("INFO", "intent.client"):
+        task = asyncio.create_task(runner.run())
+        async with asyncio.timeout(TIMEOUT):
+            await tried.wait()
+            runner.stop()
+            await task
+    (line,) = warnings(caplog)
+    assert line.startswith(f"consumer {NAME} is not connected, trying again: UNAVAILABLE: ")
+    await client.close()

@@ -154,6 +154,8 @@ def run() -> NoReturn:
     aborts the process and loses the exit code, so a process with that SDK skips the shutdown.
     """
     prepare_streams()
+    # gRPC reads it when it is loaded. Below errors, it writes lines of its own, past all logs.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         main()
     except SystemExit as end:

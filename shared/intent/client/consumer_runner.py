@@ -12,6 +12,7 @@ import grpc
 from intent_contracts.intent.v1 import Acknowledge, ConsumeRequest, ConsumeResponse, Delivery, Fail, Join
 
 from intent.client.connection import Connection
+from intent.client.repeats import RepeatedWarnings
 from intent.client.retries import platform_error
 from intent.errors import (
     CommandError,
@@ -94,6 +95,7 @@ class ConsumerRunner:
         self._all_tenants = all_tenants
         self._grace = grace
         self._stopping = asyncio.Event()
+        self._failures = RepeatedWarnings(_log)
 
     def stop(self) -> None:
         """Stop after the handlers that are running; `run` then returns."""
@@ -105,9 +107,15 @@ class ConsumerRunner:
         Raises:
             CommandError: The context refuses it, which a retry would not change.
         """
+        try:
+            await self._run()
+        finally:
+            self._failures.close()
+
+    async def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            participation = _Participation(self._consumer, self._send, self.figures)
+            participation = _Participation(self._consumer, self._send, self.figures, self._failures)
             error = await self._take_part(participation)
             if self._stopping.is_set():
                 return
@@ -163,11 +171,14 @@ class ConsumerRunner:
 class _Participation:
     """One call of `Consume`, and the handlers that work on what it delivers."""
 
-    def __init__(self, consumer: Consumer, send: SendCommand, figures: ConsumingFigures) -> None:
+    def __init__(
+        self, consumer: Consumer, send: SendCommand, figures: ConsumingFigures, failures: RepeatedWarnings
+    ) -> None:
         self.joined = False
         self._consumer = consumer
         self._send = send
         self._figures = figures
+        self._failures = failures
         self._call: Any = None
         self._slots = asyncio.Semaphore(consumer.concurrency)
         self._writing = asyncio.Lock()
@@ -278,7 +289,9 @@ class _Participation:
     def _failed(self, delivery: Delivery, error: Exception) -> None:
         self._figures.failures += 1
         event = delivery.event
-        _log.warning(
+        kind = error.reason if isinstance(error, CommandError) else type(error).__name__
+        self._failures.warn(
+            f"consumer {self._consumer.name} failed to handle {event.type} with {kind}",
             "consumer %s failed to handle %s of %s/%s (position %d, attempt %d): %s",
             self._consumer.name,
             event.type,

@@ -122,7 +122,7 @@ class EventDelivery:
             )
         except WorkflowAlreadyStartedError:
             saga, correlation, event = target
-            _log.info("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
+            _log.debug("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
 
     async def _start(self, target: _Target, **options: Any) -> None:
         saga, correlation, event = target
