@@ -9,11 +9,13 @@ from intent.commands.process_commands import ProcessCommands
 from intent.commands.reports import CommandReports
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.commands.router import RouterSettings, WorkflowRouter
+from intent.commands.stalls import BatchUnderWay
 from intent.commands.worker import command_worker
 
 __all__ = [
     "AggregateCache",
     "BatchObserver",
+    "BatchUnderWay",
     "Carrier",
     "CarrierSettings",
     "CommandHandling",

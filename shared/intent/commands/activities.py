@@ -98,7 +98,7 @@ class ContextActivities:
         self._check(batch.context)
         workflow_id = activity.info().workflow_id or ""
         handled = await self._handling.handle(
-            batch.commands, workflow_id, self._local_outcomes.requests(workflow_id)
+            batch.commands, workflow_id, self._local_outcomes.requests(workflow_id), again=batch.again
         )
         self._local_outcomes.publish(workflow_id, handled.outcomes)
         return BatchHandled(

@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from intent.commands import outcomes
 from intent.commands.pending import Pending, awaited, wanting_projection
 from intent.commands.requests import CommandRequest
+from intent.commands.stalls import BatchUnderWay, Stalls
 from intent.errors import CommandError, StoreError, Unavailable
 from intent.read_models.read_side import ReadSide
 from intent.records import CommandKey
@@ -127,6 +128,9 @@ class Carrier:
         local_outcomes: Where a worker in this process leaves outcomes.
         settings: Its times.
         observer: Sees every batch.
+
+    Attributes:
+        stalls: The batches whose outcomes are not known yet.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class Carrier:
         self._settings = settings
         self._observer = observer
         self._answering: set[asyncio.Task[None]] = set()
+        self.stalls = Stalls()
 
     async def carry(self, pendings: list[Pending], queued: int = 0, *, hurried: bool = False) -> bool:
         """Carry a batch until its outcomes are known; answers that wait longer are sent in the background.
@@ -166,8 +171,11 @@ class Carrier:
         if self._observer is not None:
             self._observer.batch_sent(self._context, len(pendings), queued)
         self._local_outcomes.expect(batch)
+        self.stalls.begin(BatchUnderWay(self._context, batch.id, len(pendings), started))
         try:
             settled = await self._outcomes(batch, 0 if hurried else self._settings.unavailable_after)
+            if settled is None and not hurried:
+                self.stalls.follow(batch.id, self._result(self._handle(batch)))
         except CommandError as error:
             _refuse(pendings, error)
             return False
@@ -177,6 +185,7 @@ class Carrier:
             return False
         finally:
             self._local_outcomes.forget(batch)
+            self.stalls.end(batch.id)
         if settled is None:
             return False
         if self._observer is not None:
@@ -187,6 +196,7 @@ class Carrier:
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""
+        self.stalls.close()
         while self._answering:
             await asyncio.wait(set(self._answering))
 
@@ -221,13 +231,16 @@ class Carrier:
             try:
                 return await self._start_once(batch.id, message)
             except WorkflowAlreadyStartedError:
-                return self._client.get_workflow_handle(batch.id, result_type=BatchHandled)
+                return self._handle(batch)
             except RPCError as error:
                 _check_startable(error)
                 if now() > until:
                     raise _temporal_unavailable(error) from error
                 _log.warning("cannot start a batch, trying again: %s", error.message)
                 await asyncio.sleep(0.2)
+
+    def _handle(self, batch: Batch) -> WorkflowHandle[object, BatchHandled]:
+        return self._client.get_workflow_handle(batch.id, result_type=BatchHandled)
 
     async def _start_once(self, batch_id: str, message: CommandBatch) -> WorkflowHandle[object, BatchHandled]:
         return await self._client.start_workflow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef, Failure
 
@@ -123,11 +123,17 @@ def id_reused(command_id: str | UUID) -> CommandIdReused:
     )
 
 
-def defect(error_id: str) -> HandlerFailed:
-    """Return the error for a handler that raised, without showing its internals to the caller."""
+def defect(why: str = "") -> HandlerFailed:
+    """Return the error for a handler that failed, without showing its internals to the caller.
+
+    Args:
+        why: What the caller may know of it, in a few words.
+    """
+    error_id = uuid4().hex
+    because = f": {why}" if why else ""
     return HandlerFailed(
         "INTERNAL",
-        f"the command could not be handled because of a defect; it is in the log as {error_id}",
+        f"the command could not be handled because of a defect{because}; it is in the log as {error_id}",
         metadata={"error_id": error_id},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -23,6 +23,8 @@ with workflow.unsafe.imports_passed_through():
     from intent.temporal import names, policies
 
 __all__ = ["ProcessCommands"]
+
+_EVENTS_AT_START: Final = 3
 
 
 @workflow.defn(name=names.PROCESS_COMMANDS)
@@ -56,15 +58,33 @@ class ProcessCommands:
 
 
 async def _handle(batch: CommandBatch) -> BatchHandled:
+    request = batch
+    if _begun_before():
+        request = CommandBatch(again=True)
+        request.MergeFrom(batch)
     handled: BatchHandled = await _until_done(
         names.HANDLE_COMMANDS,
-        batch,
+        request,
         BatchHandled,
         batch,
         start_to_close_timeout=policies.HANDLE_TIMEOUT,
         retry_policy=policies.HANDLE_RETRY,
     )
     return handled
+
+
+def _begun_before() -> bool:
+    """Return whether another process may have begun the batch and died of it.
+
+    The first attempt sees three events: the start, and its task scheduled and started. It differs between
+    attempts and in a replay, which is harmless: a local activity's input is not part of the history.
+    """
+    info = workflow.info()
+    return (
+        info.get_current_history_length() > _EVENTS_AT_START
+        or info.continued_run_id is not None
+        or workflow.unsafe.is_replaying()
+    )
 
 
 async def _until_done(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 from zlib import crc32
@@ -18,6 +19,7 @@ from intent.commands.lane import Lane, LaneLimits
 from intent.commands.pending import Pending, Waiter
 from intent.commands.reports import CommandReports
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
+from intent.commands.stalls import BatchUnderWay
 from intent.envelopes import command_envelope
 from intent.errors import ConfigurationError, Unavailable, error_of
 from intent.records import CommandKey
@@ -50,6 +52,7 @@ class WorkflowRouter:
         carrier_of: Returns the carrier for a context, by name.
         reports: Finds the outcomes of commands of this context.
         settings: Lanes and times.
+        suspected: Returns whether a process may have died of a command; such commands share no batch.
     """
 
     def __init__(
@@ -57,10 +60,12 @@ class WorkflowRouter:
         carrier_of: Callable[[str], Carrier],
         reports: CommandReports,
         settings: RouterSettings | None = None,
+        suspected: Callable[[CommandRequest], bool] = lambda _: False,
     ) -> None:
         self._carrier_of = carrier_of
         self._reports = reports
         self._settings = settings or RouterSettings()
+        self._suspected = suspected
         self._lanes: dict[str, list[Lane]] = {}
         self._carriers: dict[str, Carrier] = {}
         self._in_flight: dict[CommandKey, Pending] = {}
@@ -114,6 +119,15 @@ class WorkflowRouter:
     def in_flight(self) -> int:
         """The number of commands that wait for their outcome, queued ones included."""
         return len(self._in_flight)
+
+    def stalled(self, longest: float) -> Sequence[BatchUnderWay]:
+        """Return the batches whose outcomes have been awaited for longer than some seconds."""
+        return [
+            batch
+            for carrier in self._carriers.values()
+            for batch in carrier.stalls.batches
+            if batch.seconds > longest
+        ]
 
     def close(self) -> None:
         """Refuse new commands from now on; those under way continue."""
@@ -170,12 +184,15 @@ class WorkflowRouter:
         lanes = self._lanes.get(context)
         if lanes is None:
             lanes = self._lanes[context] = self._open(context)
-        if len(lanes) == 1:
+        if self._suspected(request):
+            return lanes[-1]
+        if len(lanes) == 2:
             return lanes[0]
         stream = f"{request.origin.tenant}/{request.contract.aggregate_id(request.command)}"
-        return lanes[crc32(stream.encode()) % len(lanes)]
+        return lanes[crc32(stream.encode()) % (len(lanes) - 1)]
 
     def _open(self, context: str) -> list[Lane]:
+        """Return the lanes of a context; the last one is for suspected commands."""
         if self._settings.lanes < 1:
             raise ConfigurationError("a context needs at least one lane")
         carrier = self._carriers[context] = self._carrier_of(context)
@@ -187,7 +204,9 @@ class WorkflowRouter:
                 for pending in batch:
                     self._forget(pending)
 
-        return [Lane(send, self._settings.limits) for _ in range(self._settings.lanes)]
+        limits = self._settings.limits
+        alone = dataclasses.replace(limits, batch_commands=1)
+        return [*(Lane(send, limits) for _ in range(self._settings.lanes)), Lane(send, alone)]
 
     async def _sweep(self) -> None:
         """Answer callers that have waited for too long, and drop what nobody waits for any more."""

@@ -13,6 +13,7 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 from intent.commands import outcomes
 from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, VersionConflict
+from intent.guarding import UnderWay, command_piece
 from intent.model import Aggregate, AggregateType, CommandMetadata
 from intent.records import CommandKey, Snapshot, StreamKey
 from intent.store.event_store import CommandWrite, StoredCommand, StreamAppend
@@ -48,6 +49,11 @@ class Work:
     def command_key(self) -> CommandKey:
         """The command's tenant and id."""
         return CommandKey(self.key.tenant, self.request.origin.command_id)
+
+    @property
+    def piece(self) -> UnderWay:
+        """The command, as a piece of work that a process may die of."""
+        return command_piece(self.envelope.type, self.key.tenant, self.envelope.command_id)
 
     @property
     def metadata(self) -> CommandMetadata:
@@ -157,6 +163,11 @@ class Group:
     def reset(self) -> None:
         """Discard what was decided on a copy that may be stale; the next round loads."""
         self.aggregate, self.writes = None, []
+
+    def copied(self, *, without: Work) -> Group:
+        """Return another group with the same commands and decisions, but not the decision on one of them."""
+        writes = [write for write in self.writes if write[0] is not without]
+        return Group(self.key, self.kind, self.waiting, self.fresh, self.base, None, writes)
 
     def stream_append(self) -> StreamAppend:
         """Return what was decided in this round, as one append."""

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 from intent.commands import (
     AggregateCache,
@@ -25,12 +24,14 @@ from intent.commands import (
     RouterSettings,
     WorkflowRouter,
 )
-from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
+from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.process.consumers import running_consumers, serving_consumers
 from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
+from intent.process.guarding import ended_when_stuck, guarding, suspicion
+from intent.process.probes import STALLED, consumers_probe, probes_of
 from intent.process.sockets import free_port
 from intent.process.workers import running_workers
 from intent.projections.reader import ReadModels
@@ -46,7 +47,6 @@ from intent.service import (
     ServiceSettings,
     store_probe,
 )
-from intent.service.servicers.consumers import CONSUMERS
 from intent.settings.config import Settings
 from intent.store.postgres import PostgresEventStore, open_pool
 from intent.telemetry.calls import CallObserver
@@ -54,16 +54,13 @@ from intent.telemetry.endpoint import MetricsEndpoint
 from intent.telemetry.metrics import Metrics
 from intent.telemetry.tracing import setup_tracing
 from intent.temporal.backlog import BacklogWatch
-from intent.temporal.connection import connect_temporal, require_search_attributes, temporal_problem
+from intent.temporal.connection import connect_temporal, require_search_attributes
 from intent.temporal.current_version import CurrentVersion
 from intent.temporal.names import command_queue, saga_queue
 
 __all__ = ["CommandPath", "ContextProcess", "command_path"]
 
 _log = logging.getLogger(__name__)
-
-_STALLED = 30.0
-"""Seconds without progress after which read models count as stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +71,13 @@ class CommandPath:
         store: The event store.
         router: Accepts the commands.
         activities: The activities that a worker of the context registers.
+        guard: What the code of the context runs under.
     """
 
     store: PostgresEventStore
     router: WorkflowRouter
     activities: ContextActivities
+    guard: Guard
 
 
 def command_path(
@@ -89,6 +88,7 @@ def command_path(
     projections: ProjectionSupervisor,
     observer: BatchObserver | None = None,
     *,
+    guard: Guard | None = None,
     work: bool = True,
     sagas_start_here: Callable[[], bool] = lambda: False,
 ) -> CommandPath:
@@ -104,10 +104,12 @@ def command_path(
         store: The event store.
         projections: Runs the context's projections.
         observer: Counts batches.
+        guard: What the code of the context runs under; None: one that notes nothing.
         work: Whether this process has a worker.
         sagas_start_here: Returns whether sagas of the context may currently start in this process.
     """
     local_outcomes = LocalOutcomes()
+    guard = guard or Guard(settings.handler_timeout)
 
     def carrier_of(name: str) -> Carrier:
         own = name == context.name
@@ -123,12 +125,13 @@ def command_path(
             observer=observer,
         )
 
-    router = WorkflowRouter(carrier_of, CommandReports(context.name, client, store), _router(settings))
+    reports = CommandReports(context.name, client, store)
+    router = WorkflowRouter(carrier_of, reports, _router(settings), suspicion(guard.doubts))
     undeclared = observer.rejection_undeclared if observer is not None else lambda *_: None
-    handling = CommandHandling(context, store, _cache(settings), undeclared=undeclared)
+    handling = CommandHandling(context, store, _cache(settings), undeclared=undeclared, guard=guard)
     delivery = EventDelivery(context, client, sagas_start_here)
     activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
-    return CommandPath(store, router, activities)
+    return CommandPath(store, router, activities, guard)
 
 
 def _cache(settings: Settings) -> AggregateCache:
@@ -179,7 +182,7 @@ class ContextProcess:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stop.set)
-        async with self.started():
+        async with self.started() as path, ended_when_stuck(lambda: path.guard.problem, stop):
             relax_garbage_collection()
             await stop.wait()
             _log.info("stopping: finishing the work in flight")
@@ -192,6 +195,7 @@ class ContextProcess:
             stack.callback(self._tracing.close)
             databases = await stack.enter_async_context(opened_databases(settings, self._context.name))
             store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
+            guard = await stack.enter_async_context(guarding(settings, self._context, store))
             projections = await stack.enter_async_context(self._projections(databases))
             temporal_metrics = _temporal_metrics_address(settings)
             client = await connect_temporal(
@@ -208,17 +212,19 @@ class ContextProcess:
                 store,
                 projections,
                 self._metrics,
+                guard=guard,
                 work=self._work,
                 sagas_start_here=current.is_current,
             )
             self._metrics.watch_commands(path.router)
             projections.yield_to(lambda: path.router.in_flight > 0)
+            self._metrics.watch_batches(lambda: path.router.stalled(STALLED))
             if self._work:
                 working = running_workers(client, self._context, path.activities, settings)
                 workers = await stack.enter_async_context(working)
             else:
                 workers = []
-            probes = _probes(client, workers, projections)
+            probes = probes_of(client, workers, projections, path.router)
             if self._serve:
                 server = await stack.enter_async_context(
                     self._server(databases, path, projections, client, probes)
@@ -263,7 +269,7 @@ class ContextProcess:
                 sagas=_sagas(context, client),
                 identities=_identities(settings),
                 tracer=CallObserver(self._metrics, self._tracing.calls),
-                probes=[*probes, _consumers_probe(consumers)],
+                probes=[*probes, consumers_probe(consumers)],
                 consumers=consumers,
             )
             server = ContextServer(parts, _service(settings))
@@ -332,27 +338,6 @@ def _backlog(client: Client, context: BoundContext) -> BacklogWatch:
 def _temporal_metrics_address(settings: Settings) -> str | None:
     """Return the address at which the SDK serves its metrics; the process's own endpoint includes them."""
     return None if settings.metrics_port is None else f"127.0.0.1:{free_port()}"
-
-
-def _probes(client: Client, workers: Sequence[Worker], projections: ProjectionSupervisor) -> list[Probe]:
-    async def temporal() -> str:
-        return await temporal_problem(client)
-
-    async def working() -> str:
-        stopped = [worker.task_queue for worker in workers if not worker.is_running]
-        return f"the worker of {', '.join(stopped)} has stopped" if stopped else ""
-
-    async def projecting() -> str:
-        return projections.stalled(_STALLED)
-
-    return [Probe("temporal", temporal), Probe("worker", working), Probe("projections", projecting)]
-
-
-def _consumers_probe(consumers: ConsumerServing) -> Probe:
-    async def leasing() -> str:
-        return consumers.stalled(_STALLED)
-
-    return Probe("consumers", leasing, services=(CONSUMERS,))
 
 
 def _identities(settings: Settings) -> IdentityProvider:

@@ -190,6 +190,16 @@ class Settings(BaseSettings):
         description="Maximum size of the states of the aggregates kept in memory, encoded, in bytes.",
     )
 
+    # What handlers may cost.
+    handler_timeout: Seconds = Field(
+        5.0, description="Longest time that the handler of a command may take, in seconds."
+    )
+    crash_folder: str = Field(
+        "",
+        description="Folder that outlives the process, in which it notes what it is working on, for the "
+        "process after it to read; empty: a folder of the user in the folder for temporary files.",
+    )
+
     # How long to wait for what is slow or unavailable.
     project_wait: Seconds = Field(2.0, description="Longest wait of a command for read models, in seconds.")
     unavailable_after: Seconds = Field(

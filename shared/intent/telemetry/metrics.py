@@ -7,6 +7,8 @@ Metrics (all begin with ``intent_``):
 - ``batch_commands``, ``batch_seconds``: size of batches and time until their outcomes are known
 - ``undeclared_rejections_total``: rejections for reasons that the command's contract does not declare,
   by command and reason; each is a defect of the context
+- ``stalled_batch_seconds``: how long the outcomes of a batch have been awaited, by context and workflow;
+  only while that is longer than 30 s
 - ``lane_depth``, ``commands_in_flight``: commands that are queued, and that wait for an outcome
 - ``projection_position``, ``projection_lag``, ``projection_events_total``,
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
@@ -41,7 +43,7 @@ from intent.client import ConsumingFigures
 from intent.consumers import ConsumerCounters
 from intent.temporal.backlog import Backlog
 
-__all__ = ["CommandCounts", "Metrics", "ProjectionCounts"]
+__all__ = ["CommandCounts", "Metrics", "ProjectionCounts", "StalledBatch"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -58,6 +60,25 @@ class CommandCounts(Protocol):
     @property
     def in_flight(self) -> int:
         """The number of commands that wait for their outcome."""
+        ...
+
+
+class StalledBatch(Protocol):
+    """A batch that makes no progress."""
+
+    @property
+    def context(self) -> str:
+        """The context that handles it."""
+        ...
+
+    @property
+    def workflow(self) -> str:
+        """The id of its workflow."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long its outcomes have been awaited."""
         ...
 
 
@@ -155,6 +176,11 @@ class Metrics:
         )
         flight.set_function(lambda: router.in_flight)
 
+    def watch_batches(self, rows: Callable[[], Sequence[StalledBatch]]) -> None:
+        """Export the batches that make no progress from now on."""
+        labels = {"context": lambda row: row.context, "workflow": lambda row: row.workflow}
+        self.registry.register(_RowCollector(labels, _BATCHES, rows))
+
     def watch_projections(self, rows: Callable[[], Sequence[ProjectionCounts]]) -> None:
         """Export the metrics of the projections from now on."""
         self.registry.register(_RowCollector({"projection": lambda row: row.name}, _PROJECTIONS, rows))
@@ -191,6 +217,9 @@ class _Family(NamedTuple):
     text: str
 
 
+_BATCHES: Final = {
+    "seconds": _Family(GaugeMetricFamily, "intent_stalled_batch_seconds", "Wait for a batch's outcomes."),
+}
 _PROJECTIONS: Final = {
     "position": _Family(GaugeMetricFamily, "intent_projection_position", "Position reached."),
     "lag": _Family(GaugeMetricFamily, "intent_projection_lag", "Events behind the log."),

@@ -29,7 +29,7 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "append_0005"
+_NEWEST: Final = "doubts_read"
 """A function of the newest revision that this adapter calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""

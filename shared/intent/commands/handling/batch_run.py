@@ -1,26 +1,26 @@
-"""Load, decide, append: what happens to a batch of commands in one activity.
+"""One run of a batch: rounds of load, decide and append, until each command has its outcome.
 
 The commands of one aggregate form a group that is decided in order on one copy and appended
-together. Groups are independent: a conflict sends only its own group through another round. Each
-command has its own outcome, whatever the others in the batch do.
+together. Groups are independent: a conflict sends only its own group through another round.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from typing import Any, Final
 
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
 from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.aggregates.new_guess import NewAggregateGuess
+from intent.commands.handling.given_up import GivenUp
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
+from intent.guarding import MOST_LOSSES, Guard, Poison, TooSlow, Watch
 from intent.model import Aggregate, BoundContext
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import (
@@ -33,155 +33,62 @@ from intent.store.event_store import (
     LoadedStream,
 )
 
-__all__ = ["CommandHandling", "Handled"]
+__all__ = ["BatchRun", "Parts"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_ROUNDS = 25
+_MAX_ROUNDS: Final = 25
 """In each round that conflicts another process was faster; so many in a row is a defect."""
+_RESTORE_LIMITS: Final = 4
+"""Restoring an aggregate may take so many times as long as a handler: it may have many events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
-    """The outcome of a batch.
+class Parts:
+    """What every run of a batch uses.
 
     Attributes:
-        outcomes: One per command, in the order of the batch.
-        recorded: For each, whether the store keeps its outcome.
-        position: The position of the log after the append; 0 when nothing was appended.
-        routed_positions: The positions of the events that a saga listens to.
-    """
-
-    outcomes: Sequence[CommandOutcome]
-    recorded: Sequence[bool]
-    position: int
-    routed_positions: Sequence[int]
-
-
-class CommandHandling:
-    """The handler of batches of one context's commands.
-
-    Args:
         context: The context, bound to its contracts.
         store: Its event store.
         cache: The aggregates that were used last.
-        appended: Called with the log's position after each append.
-        undeclared: Called with the command's type and the reason for each rejection that the command's
-            contract does not declare.
+        new_guess: Which commands are expected to create their aggregates.
+        guard: What the code of handlers runs under.
+        given_up: The commands that took too long, by their workflow.
+        undeclared: Called for each rejection that the command's contract does not declare.
     """
 
-    def __init__(
-        self,
-        context: BoundContext,
-        store: EventStore,
-        cache: AggregateCache,
-        *,
-        appended: Callable[[int], None] = lambda _: None,
-        undeclared: Callable[[str, str], None] = lambda *_: None,
-    ) -> None:
-        self._context = context
-        self._store = store
-        self._cache = cache
-        self._new_guess = NewAggregateGuess()
-        self._appended = appended
-        self._undeclared = undeclared
-        self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}
-
-    async def handle(
-        self,
-        batch: Sequence[CommandEnvelope],
-        workflow_id: str = "",
-        validated: Sequence[CommandRequest] = (),
-    ) -> Handled:
-        """Handle a batch; repeating it has no second effect.
-
-        Args:
-            batch: The commands.
-            workflow_id: The workflow that carries them.
-            validated: The same commands, parsed and validated, when this process received them itself.
-
-        Returns:
-            The outcome of each.
-
-        Raises:
-            StoreUnavailable: The store is unavailable. Either nothing or the whole append is kept; a
-                repeat finds out which.
-        """
-        try:
-            return await self._handle(batch, workflow_id, validated)
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            if len(batch) == 1:
-                return self._failed(batch[0], error)
-            _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
-        return await self._one_by_one(batch, workflow_id)
-
-    async def _one_by_one(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
-        parts = [await self.handle([envelope], workflow_id) for envelope in batch]
-        return Handled(
-            outcomes=[outcome for part in parts for outcome in part.outcomes],
-            recorded=[recorded for part in parts for recorded in part.recorded],
-            position=max(part.position for part in parts),
-            routed_positions=[p for part in parts for p in part.routed_positions],
-        )
-
-    def _failed(self, envelope: CommandEnvelope, error: Exception) -> Handled:
-        """Answer a command that failed alone: the store refuses to keep it, or there is a defect."""
-        if not isinstance(error, CommandError):
-            error_id = uuid4().hex
-            _log.error("command %s failed (error %s)", envelope.command_id, error_id, exc_info=error)
-            error = outcomes.defect(error_id)
-        return Handled([outcomes.failed(envelope.tenant_id, envelope.command_id, error)], [False], 0, [])
-
-    async def _handle(
-        self, batch: Sequence[CommandEnvelope], workflow_id: str, validated: Sequence[CommandRequest]
-    ) -> Handled:
-        run = _Run(self._context, self._store, self._cache, self._new_guess, workflow_id, self._undeclared)
-        position = await run.complete(batch, validated)
-        if position:
-            self._appended(position)
-        results = run.results()
-        settled = [outcome for outcome, _ in results]
-        return Handled(
-            outcomes=settled,
-            recorded=[recorded for _, recorded in results],
-            position=position,
-            routed_positions=list(self._routed(settled)) if self._listened_to else [],
-        )
-
-    def _routed(self, settled: Sequence[CommandOutcome]) -> Iterable[int]:
-        """Yield the positions of recorded events that a saga listens to.
-
-        The events of duplicates are included: the run that recorded them may have been cut short before
-        it routed them, and sagas drop events that they have seen.
-        """
-        for outcome in settled:
-            for event in outcome.result.events:
-                if event.type in self._listened_to:
-                    yield event.position
+    context: BoundContext
+    store: EventStore
+    cache: AggregateCache
+    new_guess: NewAggregateGuess
+    guard: Guard
+    given_up: GivenUp
+    undeclared: Callable[[str, str], None]
 
 
-class _Run:
-    """One run of a batch."""
+class BatchRun:
+    """One run of a batch.
 
-    def __init__(
-        self,
-        context: BoundContext,
-        store: EventStore,
-        cache: AggregateCache,
-        new_guess: NewAggregateGuess,
-        workflow_id: str,
-        undeclared: Callable[[str, str], None],
-    ) -> None:
-        self._context = context
-        self._store = store
-        self._cache = cache
-        self._new_guess = new_guess
+    Args:
+        parts: What it uses.
+        workflow_id: The workflow that carries the batch.
+        noted: The note of the batch's only command, when it was noted in advance that it is under way.
+    """
+
+    def __init__(self, parts: Parts, workflow_id: str, noted: bytes = b"") -> None:
+        self._context = parts.context
+        self._store = parts.store
+        self._cache = parts.cache
+        self._new_guess = parts.new_guess
+        self._guard = parts.guard
+        self._given_up = parts.given_up
+        self._undeclared = parts.undeclared
         self._workflow_id = workflow_id
-        self._undeclared = undeclared
+        self._noted = noted
         self._order: list[Work | CommandOutcome] = []
         self._position = 0
+        self._slow = False
+        self._current: tuple[Group, Work] | None = None
 
     def results(self) -> list[tuple[CommandOutcome, bool]]:
         """Return the outcome of each command, and whether the store keeps it."""
@@ -191,14 +98,33 @@ class _Run:
         ]
 
     async def complete(self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest]) -> int:
-        """Run rounds until every command has its outcome; return the position of the log, or 0."""
+        """Run until every command has its outcome; return the position of the log, or 0.
+
+        Groups with a command that a process may have died of come last, each by itself: by then the
+        outcomes of the others are recorded.
+        """
         groups = list(self._grouped(batch, validated or [None] * len(batch)).values())
+        suspected = [group for group in groups if self._suspected(group)] if self._guard.doubts else []
+        await self._rounds([group for group in groups if group not in suspected] if suspected else groups)
+        for group in suspected:
+            # The store has to be asked first whether its commands were handled before.
+            group.fresh = True
+            pieces = [work.piece for work in group.waiting if not self._guard.doubts.condemned(work.piece)]
+            await self._guard.doubts.hesitate(pieces)
+            await self._rounds([group])
+            await self._guard.doubts.survived(pieces)
+        return self._position
+
+    def _suspected(self, group: Group) -> bool:
+        return any(self._guard.doubts.losses(work.piece) for work in group.waiting)
+
+    async def _rounds(self, groups: list[Group]) -> None:
+        """Run rounds until every command of some groups has its outcome."""
         for _ in range(_MAX_ROUNDS):
             if not groups:
-                return self._position
+                return
             await self._load([group for group in groups if self._needs_load(group)])
-            for group in groups:
-                self._decide(group)
+            await self._decide_all(groups)
             await self._append([group for group in groups if group.writes])
             for group in groups:
                 group.waiting = [work for work in group.waiting if work.outcome is None]
@@ -258,15 +184,39 @@ class _Run:
             stream = loaded.streams[group.key]
             self._new_guess.observe(group.first_command, new=not stream.version)
             self._recall(group, loaded)
+            self._condemn(group)
             group.start(await self._restored(group, stream), fresh=True)
 
     async def _restored(self, group: Group, stream: LoadedStream) -> Aggregate[Any]:
-        tenant, _, aggregate_id = group.key
-        if not stream.version:
+        waiting = next((work for work in group.waiting if work.outcome is None), None)
+        if not stream.version or waiting is None:
             return group.new()
         if stream.snapshot is not None and not group.kind.usable(stream.snapshot):
             stream = await self._store.load_full(group.key)
-        return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
+        tenant, _, aggregate_id = group.key
+
+        def restore(watch: Watch) -> Aggregate[Any]:
+            watch.enter(self._noted or waiting.piece.note)
+            return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
+
+        return await self._guard.call(restore, limit=_RESTORE_LIMITS * self._guard.limit)
+
+    def _condemn(self, group: Group) -> None:
+        """Give commands their outcome that are not to be tried again: processes died of them."""
+        for work in group.waiting:
+            if work.outcome is not None:
+                continue
+            error = self._given_up.error_of(self._workflow_id, work.command_key)
+            if error is None and not self._noted and self._guard.doubts.condemned(work.piece):
+                error = outcomes.defect(f"{MOST_LOSSES} processes were lost while it was being handled")
+                _log.error(
+                    "command %s is not tried again: %s",
+                    work.envelope.type,
+                    error,
+                    extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
+                )
+            if error is not None:
+                work.fail(error)
 
     def _recall(self, group: Group, loaded: Loaded) -> None:
         for work in group.waiting:
@@ -274,11 +224,37 @@ class _Run:
             if stored is not None:
                 work.recall(stored)
 
-    def _decide(self, group: Group) -> None:
+    async def _decide_all(self, groups: list[Group]) -> None:
+        """Decide the commands of all groups; what a handler does costs its own command only."""
+        remaining = iter(groups[:])
+
+        def decide(watch: Watch) -> None:
+            for group in remaining:
+                self._decide(group, watch)
+
+        while True:
+            try:
+                if self._slow:
+                    await self._guard.apart(decide)
+                else:
+                    self._guard.inline(decide)
+                return
+            except TooSlow:
+                # It is not known how far it got: everything is decided again on loaded copies.
+                self._slow = True
+                for group in groups:
+                    self._again(group)
+                return
+            except Poison as error:
+                self._poisoned(groups, error)
+
+    def _decide(self, group: Group, watch: Watch) -> None:
         """Decide the group's commands in order, as long as its copy can be trusted."""
         for work in group.waiting:
             if work.outcome is not None:
                 continue
+            self._current = group, work
+            watch.enter(self._noted or work.piece.note)
             try:
                 self._decide_one(group, work)
             except (Rejected, NotFound) as error:
@@ -288,10 +264,26 @@ class _Run:
                 if not group.fresh:
                     return self._again(group)
                 work.fail(error)
-            except Exception:
+            except Exception as error:
                 if not group.fresh:
                     return self._again(group)
-                return self._broken(group, work)
+                return self._broken(group, work, error)
+        return None
+
+    def _poisoned(self, groups: list[Group], error: Poison) -> None:
+        """Give the command that is under way its outcome, and let the others of its group wait.
+
+        The code may still run in a thread that was left behind, so it keeps the group that it has, and
+        the others go on with another.
+        """
+        assert self._current is not None
+        group, work = self._current
+        place = groups.index(group)
+        groups[place] = group = group.copied(without=work)
+        if not group.fresh:
+            return self._again(group)
+        self._broken(group, work, error)
+        self._given_up.note(self._workflow_id, work.command_key, outcomes.defect(str(error)))
         return None
 
     def _again(self, group: Group) -> None:
@@ -302,16 +294,18 @@ class _Run:
         group.reset()
         group.fresh = True
 
-    def _broken(self, group: Group, work: Work) -> None:
+    def _broken(self, group: Group, work: Work, error: Exception) -> None:
         """Give the command of a handler that raised its outcome; the others wait for a clean copy."""
-        error_id = uuid4().hex
-        _log.exception(
-            "handler of %s raised (error %s)",
+        defect = outcomes.defect(str(error) if isinstance(error, Poison) else "")
+        _log.error(
+            "handler of %s failed (error %s): %s",
             work.envelope.type,
-            error_id,
+            defect.metadata["error_id"],
+            error,
+            exc_info=error,
             extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
         )
-        work.fail(outcomes.defect(error_id))
+        work.fail(defect)
         group.aggregate = None
 
     def _decide_one(self, group: Group, work: Work) -> None:

@@ -1,0 +1,199 @@
+"""Load, decide, append: what happens to a batch of commands in one activity.
+
+Each command has its own outcome, whatever the others in the batch do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
+
+from intent.commands import outcomes
+from intent.commands.aggregates.cache import AggregateCache
+from intent.commands.aggregates.new_guess import NewAggregateGuess
+from intent.commands.handling.batch_run import BatchRun, Parts
+from intent.commands.handling.given_up import GivenUp
+from intent.commands.requests import CommandRequest
+from intent.errors import CommandError, StoreUnavailable
+from intent.guarding import Guard, Poison, command_piece
+from intent.model import BoundContext
+from intent.records import CommandKey
+from intent.store.event_store import EventStore
+
+__all__ = ["CommandHandling", "Handled"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """The outcome of a batch.
+
+    Attributes:
+        outcomes: One per command, in the order of the batch.
+        recorded: For each, whether the store keeps its outcome.
+        position: The position of the log after the append; 0 when nothing was appended.
+        routed_positions: The positions of the events that a saga listens to.
+    """
+
+    outcomes: Sequence[CommandOutcome]
+    recorded: Sequence[bool]
+    position: int
+    routed_positions: Sequence[int]
+
+
+class CommandHandling:
+    """The handler of batches of one context's commands.
+
+    Args:
+        context: The context, bound to its contracts.
+        store: Its event store.
+        cache: The aggregates that were used last.
+        appended: Called with the log's position after each append.
+        undeclared: Called with the command's type and the reason for each rejection that the command's
+            contract does not declare.
+        guard: What the code of handlers runs under; None: one that notes nothing.
+    """
+
+    def __init__(
+        self,
+        context: BoundContext,
+        store: EventStore,
+        cache: AggregateCache,
+        *,
+        appended: Callable[[int], None] = lambda _: None,
+        undeclared: Callable[[str, str], None] = lambda *_: None,
+        guard: Guard | None = None,
+    ) -> None:
+        self._store = store
+        self._guard = guard or Guard()
+        self._parts = Parts(context, store, cache, NewAggregateGuess(), self._guard, GivenUp(), undeclared)
+        self._appended = appended
+        self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}
+
+    async def handle(
+        self,
+        batch: Sequence[CommandEnvelope],
+        workflow_id: str = "",
+        validated: Sequence[CommandRequest] = (),
+        *,
+        again: bool = False,
+    ) -> Handled:
+        """Handle a batch; repeating it has no second effect.
+
+        Args:
+            batch: The commands.
+            workflow_id: The workflow that carries them.
+            validated: The same commands, parsed and validated, when this process received them itself.
+            again: True when a process may have died of the batch: each command is then handled by
+                itself, and noted before.
+
+        Returns:
+            The outcome of each.
+
+        Raises:
+            StoreUnavailable: The store is unavailable. Either nothing or the whole append is kept; a
+                repeat finds out which.
+        """
+        if again:
+            return await self._carefully(batch, workflow_id)
+        try:
+            return await self._handle(batch, workflow_id, validated)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                return self._failed(batch[0], error)
+            _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
+        return await self._one_by_one(batch, workflow_id)
+
+    async def _one_by_one(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+        return _joined([await self.handle([envelope], workflow_id) for envelope in batch])
+
+    async def _carefully(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+        """Handle the commands one by one; each that may be the one is noted before it is begun."""
+        known = [_key(envelope) for envelope in batch]
+        stored = (await self._store.load([], [key for key in known if key is not None])).commands
+        return _joined(
+            [
+                await self._alone(envelope, workflow_id, noted=key is not None and key not in stored)
+                for envelope, key in zip(batch, known, strict=True)
+            ]
+        )
+
+    async def _alone(self, envelope: CommandEnvelope, workflow_id: str, *, noted: bool) -> Handled:
+        doubts = self._guard.doubts
+        piece = command_piece(envelope.type, envelope.tenant_id, envelope.command_id)
+        if not noted or doubts.condemned(piece):
+            return await self.handle([envelope], workflow_id)
+        await doubts.hesitate([piece])
+        note = await doubts.attempt(piece)
+        try:
+            return await self._handle([envelope], workflow_id, (), note)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            return self._failed(envelope, error)
+        finally:
+            await doubts.survived([piece])
+
+    def _failed(self, envelope: CommandEnvelope, error: Exception) -> Handled:
+        """Answer a command that failed alone: the store refuses to keep it, or there is a defect."""
+        if not isinstance(error, CommandError):
+            defect = outcomes.defect(str(error) if isinstance(error, Poison) else "")
+            error_id = defect.metadata["error_id"]
+            _log.error("command %s failed (error %s)", envelope.command_id, error_id, exc_info=error)
+            error = defect
+        return Handled([outcomes.failed(envelope.tenant_id, envelope.command_id, error)], [False], 0, [])
+
+    async def _handle(
+        self,
+        batch: Sequence[CommandEnvelope],
+        workflow_id: str,
+        validated: Sequence[CommandRequest],
+        noted: bytes = b"",
+    ) -> Handled:
+        run = BatchRun(self._parts, workflow_id, noted)
+        position = await run.complete(batch, validated)
+        if position:
+            self._appended(position)
+        results = run.results()
+        settled = [outcome for outcome, _ in results]
+        return Handled(
+            outcomes=settled,
+            recorded=[recorded for _, recorded in results],
+            position=position,
+            routed_positions=list(self._routed(settled)) if self._listened_to else [],
+        )
+
+    def _routed(self, settled: Sequence[CommandOutcome]) -> Iterable[int]:
+        """Yield the positions of recorded events that a saga listens to.
+
+        The events of duplicates are included: the run that recorded them may have been cut short before
+        it routed them, and sagas drop events that they have seen.
+        """
+        for outcome in settled:
+            for event in outcome.result.events:
+                if event.type in self._listened_to:
+                    yield event.position
+
+
+def _joined(parts: Sequence[Handled]) -> Handled:
+    return Handled(
+        outcomes=[outcome for part in parts for outcome in part.outcomes],
+        recorded=[recorded for part in parts for recorded in part.recorded],
+        position=max(part.position for part in parts),
+        routed_positions=[p for part in parts for p in part.routed_positions],
+    )
+
+
+def _key(envelope: CommandEnvelope) -> CommandKey | None:
+    """Return the key of a command; None when its id is malformed, so that it is never stored."""
+    try:
+        return CommandKey(envelope.tenant_id, UUID(envelope.command_id))
+    except ValueError:
+        return None

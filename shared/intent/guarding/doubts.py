@@ -1,0 +1,159 @@
+"""Which pieces of work processes have died of, and when to stop trying."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from typing import Final, NamedTuple, Protocol
+
+from intent.errors import StoreError
+
+__all__ = ["MOST_LOSSES", "DoubtStore", "Doubts", "UnderWay", "command_piece", "key_of"]
+
+_log: Final = logging.getLogger("intent.guarding")
+
+MOST_LOSSES: Final = 3
+"""After so many lost processes a piece of work is not tried again with the same code."""
+
+_HESITATION: Final = 1.0
+"""How many seconds to wait before work that may kill the process, for each process that it has killed."""
+_NOTED: Final = b"noted"
+_LONGEST: Final = 1_000
+"""The most bytes of a note; a name that long is cut."""
+
+
+class UnderWay(NamedTuple):
+    """A piece of work, as journals note it.
+
+    Attributes:
+        kind: ``command``, ``query``, ``projection`` or ``consumer``.
+        what: Whose code runs: the type of the command or query, or the name of the projection or consumer.
+        tenant: The tenant; empty when it belongs to none.
+        id: Names the piece among those of its kind and tenant.
+    """
+
+    kind: str
+    what: str
+    tenant: str
+    id: str
+
+    @property
+    def note(self) -> bytes:
+        """What a journal keeps."""
+        return "\0".join(self).encode("utf-8", "replace")[:_LONGEST]
+
+    @classmethod
+    def of_note(cls, note: bytes) -> UnderWay | None:
+        """Return what was noted; None when the note is incomplete."""
+        parts = note.decode("utf-8", "replace").split("\0")
+        return cls(*parts[:4]) if len(parts) >= 4 else None
+
+    def __str__(self) -> str:
+        of = f" of tenant {self.tenant}" if self.tenant else ""
+        return f"{self.kind} {self.what} {self.id}{of}"
+
+
+class DoubtStore(Protocol):
+    """Keeps how many processes each piece of work has cost, for all processes of a context."""
+
+    async def note(self, key: bytes, what: str, least: int) -> int:
+        """Count one more loss, up to at least `least`; return the new count."""
+        ...
+
+    async def clear(self, keys: Iterable[bytes]) -> None:
+        """Forget pieces that were completed."""
+        ...
+
+    async def read(self) -> Mapping[bytes, int]:
+        """Return the losses of every piece in doubt."""
+        ...
+
+
+class Doubts:
+    """What this process knows of work that processes died of.
+
+    In an installation where nothing of the kind happens it is empty, and asking it costs nothing.
+
+    Args:
+        store: Shares the counts between processes; None: this process remembers nothing either.
+        changed: Called when other processes should refresh what they know.
+    """
+
+    def __init__(self, store: DoubtStore | None = None, changed: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._changed = changed
+        self._losses: dict[bytes, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._losses)
+
+    def losses(self, piece: UnderWay) -> int:
+        """Return how many processes were lost while this piece was under way."""
+        return self._losses.get(key_of(piece), 0) if self._losses else 0
+
+    def condemned(self, piece: UnderWay) -> bool:
+        """Return whether a piece is not to be tried again."""
+        return bool(self._losses) and self.losses(piece) >= MOST_LOSSES
+
+    async def refresh(self) -> None:
+        """Read what all processes know."""
+        if self._store is not None:
+            self._losses = dict(await self._store.read())
+
+    async def lost(self, notes: Iterable[bytes]) -> None:
+        """Count what was under way when a process was killed."""
+        for note in notes:
+            piece = UnderWay.of_note(note)
+            # Work that was noted in advance has been counted already.
+            if piece is None or note.endswith(b"\0" + _NOTED):
+                continue
+            losses = await self._count(piece, 1)
+            _log.error("a process was lost during %s (%d of at most %d)", piece, losses, MOST_LOSSES)
+
+    async def attempt(self, piece: UnderWay) -> bytes:
+        """Count a loss in advance, of work that was begun before and lost; return the note of it.
+
+        The first process to die of it may have left no journal, so that the count starts at two.
+        """
+        await self._count(piece, 2)
+        return piece.note + b"\0" + _NOTED
+
+    async def hesitate(self, pieces: Iterable[UnderWay]) -> None:
+        """Wait before suspected work is begun: what this process does besides may be its last."""
+        await asyncio.sleep(max(map(self.losses, pieces), default=0) * _HESITATION)
+
+    async def survived(self, pieces: Iterable[UnderWay]) -> None:
+        """Forget pieces that were completed after all."""
+        keys = [key for key in map(key_of, pieces) if key in self._losses]
+        if not keys or self._store is None:
+            return
+        try:
+            await self._store.clear(keys)
+        except StoreError as error:
+            # They are suspected for longer than they need be, and no more.
+            _log.warning("what was suspected and completed stays suspected: %s", error)
+            return
+        for key in keys:
+            self._losses.pop(key, None)
+        self._changed()
+
+    async def _count(self, piece: UnderWay, least: int) -> int:
+        key = key_of(piece)
+        if self._store is None:
+            return 0
+        losses = await self._store.note(key, f"{piece.kind} {piece.what}", least)
+        self._losses[key] = losses
+        self._changed()
+        return losses
+
+
+def key_of(piece: UnderWay) -> bytes:
+    """Return a digest of a piece: it names the piece and says nothing of any tenant."""
+    return blake2b(piece.note, digest_size=16).digest()
+
+
+def command_piece(type_name: str, tenant: str, command_id: str) -> UnderWay:
+    """Return a command as a piece of work."""
+    return UnderWay("command", type_name, tenant, command_id)

@@ -1,0 +1,128 @@
+"""A thread for code that is too slow for the event loop, and that can be left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Final, NamedTuple
+
+__all__ = ["Apart", "Overrun"]
+
+_LOOK: Final = 0.1
+"""How often, in seconds, to look at the time that the code has taken."""
+_GRACE: Final = 1.0
+"""How long, in seconds, interrupted code may take to end before its thread is left behind."""
+
+
+class Overrun(BaseException):
+    """Raised in code that has taken too long; no `Exception`, so that it gets through.
+
+    Attributes:
+        ended: Whether the code has ended; otherwise its thread is left behind.
+    """
+
+    ended = True
+
+
+class _Task(NamedTuple):
+    work: Callable[[], object]
+    done: Callable[[object, BaseException | None], None]
+
+
+class Apart:
+    """A thread that runs one piece of work at a time, for an event loop that waits for it."""
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._working = False
+        self._thread = threading.Thread(target=self._run, name="intent guarded code", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
+    async def run(
+        self, work: Callable[[], object], over: Callable[[], bool]
+    ) -> tuple[Any, BaseException | None]:
+        """Run work; interrupt it when `over` says that its time is over.
+
+        A thread is of no use any more after an `Overrun` that has not ended, or after a cancellation.
+
+        Returns:
+            The result, and what was raised instead: an `Overrun` when its time was over.
+        """
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+
+        def finish(result: object, error: BaseException | None) -> None:
+            if not outcome.done():
+                outcome.set_result((result, error))
+
+        def done(result: object, error: BaseException | None) -> None:
+            try:
+                loop.call_soon_threadsafe(finish, result, error)
+            except RuntimeError:
+                return  # The loop is closed, and nobody waits any more.
+
+        self._working = True
+        self._tasks.put(_Task(work, done))
+        try:
+            while not (await asyncio.wait([outcome], timeout=_LOOK))[0]:
+                if over():
+                    await self._interrupt(outcome)
+                    break
+        except asyncio.CancelledError:
+            self._raise()
+            self._tasks.put(None)
+            raise
+        return outcome.result()
+
+    async def _interrupt(self, outcome: asyncio.Future[Any]) -> None:
+        """Interrupt the work, again when it goes on; leave the thread behind when that does not end it."""
+        until = time.monotonic() + _GRACE
+        while not outcome.done() and time.monotonic() < until:
+            self._raise()
+            await asyncio.wait([outcome], timeout=_LOOK)
+        if not outcome.done():
+            self._tasks.put(None)
+            left_behind = Overrun()
+            left_behind.ended = False
+            outcome.set_result((None, left_behind))
+
+    def _raise(self) -> None:
+        with self._lock:
+            if self._working:
+                _raise_in(self._thread, Overrun)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            result, error = self._result(task.work)
+            task.done(result, error)
+            del task, result, error
+
+    def _result(self, work: Callable[[], object]) -> tuple[object, BaseException | None]:
+        try:
+            try:
+                result, error = work(), None
+            finally:
+                with self._lock:
+                    self._working = False
+                    # Whatever was raised too late to reach the work must not reach anything else.
+                    _raise_in(self._thread, None)
+        except BaseException as raised:
+            self._working = False
+            return None, raised
+        return result, error
+
+
+def _raise_in(thread: threading.Thread, error: type[BaseException] | None) -> None:
+    """Raise an exception in a thread at its next instruction; None: take back what was not raised yet."""
+    ident = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(error) if error else None)

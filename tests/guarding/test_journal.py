@@ -1,0 +1,145 @@
+"""What a process was working on when it was killed is known to the next one, once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from intent.errors import ConfigurationError
+from intent.guarding import MOST_LOSSES, Doubts, Journal, UnderWay, read_leftovers
+from intent.guarding.doubts import key_of
+from intent.store.postgres import PostgresDoubts, PostgresEventStore
+
+PIECE = UnderWay("command", "orders.v1.PlaceOrder", "acme", "0190a3f0-0000-7000-8000-000000000000")
+OTHER = UnderWay("command", "orders.v1.PlaceOrder", "globex", PIECE.id)
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from intent.guarding import Guard, Journal, UnderWay
+def dies(watch):
+    watch.enter(UnderWay("command", "a.Done", "acme", "1").note)
+    watch.enter(NOTE)
+    os.kill(os.getpid(), signal.SIGKILL)
+Guard(journal=Journal.open(Path(sys.argv[1]), "orders")).inline(dies)
+"""
+
+
+def die(folder: Path, piece: UnderWay) -> None:
+    """Let a process die of a piece of work."""
+    script = DYING.replace("NOTE", repr(piece.note))
+    assert subprocess.run([sys.executable, "-c", script, str(folder)], check=False).returncode == -9
+
+
+def leftovers(folder: Path, name: str = "orders") -> list[bytes]:
+    with read_leftovers(folder, name) as notes:
+        return notes
+
+
+def test_what_was_under_way_is_read_once(tmp_path: Path) -> None:
+    die(tmp_path, PIECE)
+    assert leftovers(tmp_path, "inventory") == []
+    assert leftovers(tmp_path) == [PIECE.note]
+    assert leftovers(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_stays_when_it_could_not_be_dealt_with(tmp_path: Path) -> None:
+    die(tmp_path, PIECE)
+    with pytest.raises(ConnectionError), read_leftovers(tmp_path, "orders"):
+        raise ConnectionError
+    assert leftovers(tmp_path) == [PIECE.note]
+
+
+def test_a_process_that_lives_leaves_nothing(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "orders")
+    slot = journal.slot()
+    slot.begin(PIECE.note)
+    assert leftovers(tmp_path) == []
+    slot.end()
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_slot_is_read_and_more_do_no_harm(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from intent.guarding import Journal\n"
+        "journal = Journal.open(Path(sys.argv[1]), 'orders')\n"
+        "[journal.slot().begin(f'{n}'.encode()) for n in range(70)]\n"
+        "os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert len(leftovers(tmp_path)) == 64
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="INTENT_CRASH_FOLDER"):
+        Journal.open(tmp_path, "orders")
+
+
+@pytest.mark.parametrize("tenant", ["acme", "ä\n\t☃", "\ud800"])
+def test_a_note_says_what_it_is_about(tenant: str) -> None:
+    piece = PIECE._replace(tenant=tenant)
+    noted = UnderWay.of_note(piece.note)
+    assert noted is not None
+    assert key_of(noted) == key_of(piece)
+
+
+class Memory:
+    """A store of doubts in memory."""
+
+    def __init__(self) -> None:
+        self.losses: dict[bytes, int] = {}
+
+    async def note(self, key: bytes, what: str, least: int) -> int:
+        self.losses[key] = max(self.losses.get(key, 0) + 1, least)
+        return self.losses[key]
+
+    async def clear(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            self.losses.pop(key, None)
+
+    async def read(self) -> Mapping[bytes, int]:
+        return dict(self.losses)
+
+
+async def test_a_piece_is_condemned_after_three_losses() -> None:
+    doubts = Doubts(Memory())
+    for losses in range(1, MOST_LOSSES + 1):
+        assert not doubts.condemned(PIECE)
+        await doubts.lost([PIECE.note])
+        assert doubts.losses(PIECE) == losses
+    assert doubts.condemned(PIECE)
+    assert not doubts.losses(OTHER)
+
+
+async def test_a_loss_that_was_noted_in_advance_counts_once() -> None:
+    doubts = Doubts(Memory())
+    await doubts.lost([PIECE.note])
+    for losses in (2, 3):
+        note = await doubts.attempt(PIECE)
+        await doubts.lost([note])
+        assert doubts.losses(PIECE) == losses
+    assert doubts.condemned(PIECE)
+
+
+async def test_processes_share_what_they_know_and_other_code_begins_anew(
+    postgres_store: PostgresEventStore,
+) -> None:
+    def doubts(code: str) -> Doubts:
+        return Doubts(PostgresDoubts(postgres_store.pool, "orders", code))
+
+    one, two, newer = doubts("1"), doubts("1"), doubts("2")
+    await one.lost([PIECE.note, OTHER.note, b"torn"])
+    await one.attempt(PIECE)
+    for each in (two, newer):
+        await each.refresh()
+    assert (two.losses(PIECE), two.losses(OTHER)) == (2, 1)
+    assert not newer
+    await two.survived([PIECE, OTHER])
+    await one.refresh()
+    assert not one
