@@ -171,7 +171,7 @@ async def test_a_handler_that_raises_parks_the_stream_with_its_message(
         await sent.has(1)
         await until(is_parked)
     (event,) = (await client.consumers.parked()).parked
-    assert (event.error, event.attempts) == ("ValueError: no such order ?", 2)
+    assert (event.error, event.attempts) == ("ValueError: no such order \\ud800\\u0000", 2)
 
 
 async def test_a_handler_that_takes_too_long_has_failed(cluster: Cluster, process: Process) -> None:

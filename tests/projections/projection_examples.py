@@ -93,3 +93,13 @@ class Audit(Projection[OrderView]):
         view.customer_id = f"{meta.actor} at {meta.position} in {meta.type}"
         view.version = meta.version
         meta.stamp(view.placed_at)
+
+
+class Unprintable(Projection[OrderSummary]):
+    """Fails with an error whose text no database can store."""
+
+    name = "OrderSummaries"
+
+    @projects
+    def placed(self, row: OrderSummary, event: OrderPlaced) -> None:
+        raise ValueError("half a pair \ud800 and a NUL \0")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from intent.errors import InvalidCommand, NotFound
+from intent.projections.database import ProjectionDatabase
 from intent_contracts.orders.v1 import OrderSummary
 
 from .cluster import ACME, Cluster, bound, changed, placed, status, until_at, until_failing
-from .projection_examples import Fragile
+from .projection_examples import Fragile, Unprintable
 
 NAME = "OrderSummaries"
 
@@ -104,15 +107,65 @@ async def test_another_process_notices_a_skip(cluster: Cluster) -> None:
     await until_at(other, position)
 
 
-async def test_an_event_can_be_skipped_before_it_fails(cluster: Cluster) -> None:
+async def test_only_with_force_is_an_event_skipped_before_it_fails(cluster: Cluster) -> None:
     projections = await cluster.process(bound(fragile("bad")))
     await cluster.record_many({"o-1": [placed("bad")], "o-2": [placed("bad")]})
     await until_failing(projections, NAME)
 
-    await projections.skip(NAME, 2, "it fails as well", "user:ops")
+    with pytest.raises(InvalidCommand, match=r"OrderSummaries fails at position 1, so .* at 2 .*--force"):
+        await projections.skip(NAME, 2, "it fails as well", "user:ops")
+    assert not (await status(projections, NAME)).skipped
+    await projections.skip(NAME, 2, "it fails as well", "user:ops", force=True)
     await projections.skip(NAME, 1, "a test order", "user:ops")
     await until_at(projections, 2)
     assert await cluster.rows() == []
+
+
+async def test_a_projection_that_does_not_fail_skips_only_with_force(cluster: Cluster) -> None:
+    await cluster.record("o-1", placed())
+    stopped = await cluster.process(bound())
+    await until_at(stopped, 1)
+    await stopped.stop()
+    await cluster.record("o-2", placed())
+
+    with pytest.raises(InvalidCommand, match="OrderSummaries does not fail now") as refused:
+        await stopped.skip(NAME, 2, "a slip", "user:ops")
+    assert refused.value.reason == "EVENT_NOT_FAILING"
+    await stopped.skip(NAME, 2, "a test order", "user:ops", force=True)
+    await until_at(await cluster.process(bound()), 2)
+    assert [row["order_id"] for row in await cluster.rows()] == ["o-1"]
+
+
+async def test_an_event_that_is_skipped_while_its_page_is_applied_is_not_applied(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be missing after a rebuild, so it must be missing before one."""
+    await cluster.record_many({"o-1": [placed()], "o-2": [placed()], "o-3": [placed()]})
+    projections = await cluster.process(bound())
+    await until_at(projections, 3)
+    written = ProjectionDatabase.fetch
+
+    async def skipping_meanwhile(database: ProjectionDatabase, statement: str, *arguments: Any) -> Any:
+        if "order_summary__g1_write" in statement and not (await status(projections, NAME)).skipped:
+            await projections.skip(NAME, 5, "a test order", "user:ops", force=True)
+        return await written(database, statement, *arguments)
+
+    monkeypatch.setattr(ProjectionDatabase, "fetch", skipping_meanwhile)
+    position = await cluster.record_many({"o-4": [placed()], "o-5": [placed()], "o-6": [placed()]})
+    await until_at(projections, position)
+
+    live = [row["order_id"] for row in await cluster.rows()]
+    assert live == ["o-1", "o-2", "o-3", "o-4", "o-6"]
+    async for _ in projections.rebuild(NAME):
+        pass
+    assert [row["order_id"] for row in await cluster.rows()] == live
+
+
+async def test_an_error_whose_text_cannot_be_stored_is_recorded_with_escapes(cluster: Cluster) -> None:
+    projections = await cluster.process(bound(Unprintable))
+    await cluster.record("o-1", placed())
+    failing = await until_failing(projections, NAME, attempts=2)
+    assert failing.last_error == r"ValueError: half a pair \ud800 and a NUL \u0000"
 
 
 async def test_a_rebuild_skips_the_same_events(cluster: Cluster) -> None:

@@ -18,7 +18,7 @@ from intent.commands.requests import CommandReport, CommandRequest, SubmittedCom
 from intent.consumers import ConsumerServing
 from intent.contracts import Registry
 from intent.envelopes import command_envelope
-from intent.errors import NotFound, Rejected, Unavailable, error_of
+from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable, error_of
 from intent.model import BoundContext, Page
 from intent.origin import TraceContext
 from intent.read_models.folding import Folder, RowId, StoredRow, Upsert
@@ -160,7 +160,11 @@ class MemoryReadModels:
         head = await self._store.position()
         yield RebuildProjectionResponse(position=head, head=head, done=True)
 
-    async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
+    async def skip(
+        self, name: str, position: int, reason: str, actor: str, *, force: bool = False
+    ) -> ProjectionStatus:
+        if not force:
+            raise InvalidCommand("EVENT_NOT_FAILING", f"{name} does not fail now")
         status = ProjectionStatus(name=name, position=position)
         status.skipped.add(position=position, reason=reason, actor=actor)
         return status

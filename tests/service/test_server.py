@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from intent.errors import ConfigurationError, NotFound, PermissionDenied
+from intent.errors import ConfigurationError, InvalidCommand, NotFound, PermissionDenied
 from intent.origin import TraceContext
 from intent.service import Probe, ServiceSettings
 from intent.telemetry.spans import CallSpan
@@ -120,7 +120,9 @@ async def test_operators_list_and_repair_projections(orders: Served) -> None:
     assert (listed.head, {p.name for p in listed.projections}) == (1, {"OrderViews", "OrderSummaries"})
     progress = [p async for p in client.projections.rebuild("OrderViews")]
     assert (progress[-1].done, progress[-1].position) == (True, 1)
-    status = await client.projections.skip("OrderViews", 1, "known to be broken")
+    with pytest.raises(InvalidCommand, match="does not fail now"):
+        await client.projections.skip("OrderViews", 1, "known to be broken")
+    status = await client.projections.skip("OrderViews", 1, "known to be broken", force=True)
     assert (status.skipped[0].actor, status.skipped[0].reason) == ("user:op", "known to be broken")
     with pytest.raises(NotFound):
         [p async for p in client.projections.rebuild("Nonsense")]

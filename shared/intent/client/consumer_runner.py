@@ -22,6 +22,7 @@ from intent.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from intent.escaping import escaped
 from intent.waiting import set_within
 
 if TYPE_CHECKING:
@@ -331,4 +332,4 @@ def _call_ended() -> Unavailable:
 def _error_text(error: Exception) -> str:
     text = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
     # A handler may raise any text; a message holds only valid UTF-8 without NUL.
-    return text[:_LONGEST_ERROR].replace("\0", "").encode(errors="replace").decode()
+    return escaped(text, lines=True)[:_LONGEST_ERROR]

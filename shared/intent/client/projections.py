@@ -55,13 +55,19 @@ class ProjectionsClient:
         finally:
             call.cancel()
 
-    async def skip(self, name: str, position: int, reason: str) -> ProjectionStatus:
+    async def skip(self, name: str, position: int, reason: str, *, force: bool = False) -> ProjectionStatus:
         """Let a projection skip the event at a position; the reason is recorded.
+
+        Args:
+            name: The projection.
+            position: The position of the event.
+            reason: Why.
+            force: True to skip an event that the projection does not fail on.
 
         Raises:
             CommandError: There is no such projection, or it has applied the event, or there is no such
-                event.
+                event, or the projection does not fail on it and `force` is False.
         """
-        request = SkipEventRequest(name=name, position=position, reason=reason)
+        request = SkipEventRequest(name=name, position=position, reason=reason, force=force)
         response = await self._connection.call(f"{_PROJECTIONS}/SkipEvent", request, SkipEventResponse)
         return response.status

@@ -12,7 +12,7 @@ from intent.store.roles import quoted
 __all__ = ["key_arguments", "load_statement", "row_arguments", "write_statement"]
 
 _CHECKPOINT = 7
-"""How many arguments of a write concern the checkpoint."""
+"""How many arguments of a write concern the checkpoint; the first is where it is."""
 
 
 def load_statement(schema: str, shape: TableShape, generation: int) -> str:
@@ -22,10 +22,17 @@ def load_statement(schema: str, shape: TableShape, generation: int) -> str:
 
 
 def write_statement(schema: str, shape: TableShape, generation: int) -> str:
-    """Return the call that moves the checkpoint and writes rows; its arguments end with `row_arguments`."""
+    """Return the call that moves the checkpoint and writes rows.
+
+    It takes where the checkpoint is and what it becomes, then `row_arguments`, then the projection,
+    the end of the page and the skips that were known when it was folded. It writes nothing, and
+    returns false, when the checkpoint has moved or another event of the page is to be skipped.
+    """
+    own = quoted(schema)
     function = quoted(f"{shape.generation(generation)}_write")
-    arguments = _CHECKPOINT + len(shape.columns) + len(shape.key) + 5
-    return f"select {quoted(schema)}.{function}({_placeholders(arguments)})"
+    count = _CHECKPOINT + len(shape.columns) + len(shape.key) + 5
+    allowed = f"{own}.projection_may_write(${count + 1}, {generation}, $1, ${count + 2}, ${count + 3})"
+    return f"select case when {allowed} then {own}.{function}({_placeholders(count)}) else false end"
 
 
 def key_arguments(shape: TableShape, ids: Sequence[RowId]) -> list[list[Any]]:

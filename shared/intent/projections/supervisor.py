@@ -171,17 +171,20 @@ class ProjectionSupervisor:
         async for progress in rebuild.watch():
             yield progress
 
-    async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
+    async def skip(
+        self, name: str, position: int, reason: str, actor: str, *, force: bool = False
+    ) -> ProjectionStatus:
         """Let a projection skip one event that it has not applied; the reason and actor are recorded.
 
         Raises:
             NotFound: There is no such projection.
-            InvalidCommand: The event was applied, or does not exist.
+            InvalidCommand: The event was applied, or does not exist, or the projection does not fail
+                on it and `force` is False.
             StoreUnavailable: The database is unavailable.
         """
         runner = self._known(name)
         head = await self._store.position()
-        await note_skip(self._database, name, position, head, reason, actor)
+        await note_skip(self._database, name, position, head, reason, actor, force=force)
         _log.warning("projection %s skips event %d, as decided by %s: %s", name, position, actor, reason)
         runner.hurry()
         if name in self._rebuilds:

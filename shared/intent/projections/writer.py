@@ -1,7 +1,8 @@
 """Applies pages of the log to one generation of a read model, each in one transaction.
 
 The checkpoint moves in the transaction that writes the rows, and only if it is still where the
-rows were read: whatever happens in between, the rows contain each event exactly once.
+rows were read and no event of the page was skipped meanwhile: whatever happens in between, the rows
+contain each event exactly once, and none that was skipped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import asyncpg
 
+from intent.escaping import escaped
 from intent.projections.database import GENERATION_GONE
 from intent.projections.environment import Environment
 from intent.projections.statements import key_arguments, load_statement, row_arguments, write_statement
@@ -136,7 +138,7 @@ class GenerationWriter:
         return records[0], stored
 
     async def _write(self, folded: Folded, checkpoint: Any) -> Applied:
-        """Write rows and checkpoint, unless another process has moved the checkpoint meanwhile."""
+        """Write rows and checkpoint, unless the checkpoint has moved or an event was skipped meanwhile."""
         shape, changes = self.definition.shape, folded.changes
         failure = self._failure_columns(folded.failure, checkpoint)
         ((moved,),) = await self._database.fetch(
@@ -146,6 +148,9 @@ class GenerationWriter:
             *failure,
             self._worker,
             *row_arguments(shape, changes),
+            self.definition.name,
+            max(folded.position, failure[0]),
+            list(self._skipped),
         )
         if not moved:
             return Applied(self.position)
@@ -189,5 +194,5 @@ def backoff(attempts: int) -> float:
 
 
 def _error_text(error: Exception) -> str:
-    """Return an error as an operator reads it; PostgreSQL cannot store NUL."""
-    return f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")[:_ERROR_LIMIT]
+    """Return an error as an operator reads it, and as PostgreSQL can store it."""
+    return escaped(f"{type(error).__name__}: {error}", lines=True)[:_ERROR_LIMIT]

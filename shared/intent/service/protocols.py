@@ -96,7 +96,9 @@ class ProjectionOperator(Protocol):
         """Rebuild a projection and yield the progress; raise `NotFound` for an unknown name."""
         ...
 
-    async def skip(self, name: str, position: int, reason: str, actor: str) -> ProjectionStatus:
+    async def skip(
+        self, name: str, position: int, reason: str, actor: str, *, force: bool = False
+    ) -> ProjectionStatus:
         """Let a projection skip one event; raise a `CommandError` when it cannot."""
         ...
 

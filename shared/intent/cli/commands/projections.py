@@ -41,7 +41,8 @@ Queries read the old rows until the switch. Ctrl-C ends only the display; the re
 """
 _SKIP = """Make a projection skip one event that it cannot handle.
 
-`intent projections status` shows the position that a projection fails on. The reason is recorded.
+`intent projections status` shows the position that a projection fails on; any other needs --force.
+The event is left out by the rows that are read and by every later rebuild. The reason is recorded.
 """
 
 _app = typer.Typer(name="projections", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -111,13 +112,16 @@ def skip(
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
     position: Annotated[int, typer.Argument(min=1, help="The position of the event.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Skip an event that the projection does not fail on.")
+    ] = False,
     context: ContextName = "",
 ) -> None:
     """Make a projection skip one event."""
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> ProjectionStatus:
-        return await client.projections.skip(name, position, reason)
+        return await client.projections.skip(name, position, reason, force=force)
 
     registry = Registry.load()
     projection = with_client(caller, context or _context_of(caller, name, registry), registry, work)

@@ -54,5 +54,7 @@ class ProjectionsService:
 
     async def _skip(self, data: bytes, call: Call) -> Message:
         request = read(SkipEventRequest, data)
-        status = await self.operator.skip(request.name, request.position, request.reason, call.identity.actor)
+        status = await self.operator.skip(
+            request.name, request.position, request.reason, call.identity.actor, force=request.force
+        )
         return SkipEventResponse(status=status)

@@ -29,8 +29,8 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "doubts_read"
-"""A function of the newest revision that this adapter calls."""
+_NEWEST: Final = "projection_may_write"
+"""A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
 _MAKE_DURABLE: Final = """
