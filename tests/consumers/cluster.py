@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import grpc
@@ -39,6 +39,13 @@ TIMEOUT = 90.0
 QUICK = ConsumerSettings(
     first_retry=0.01, longest_retry=0.02, lease=8.0, save_every=0.02, drain=0.5, progress_every=0.2
 )
+
+
+class Listening(Protocol):
+    """A process that instances can join."""
+
+    @property
+    def target(self) -> str: ...
 
 
 class Process:
@@ -101,7 +108,7 @@ class Cluster:
         self._stack.push_async_callback(process.stop)
         return process
 
-    async def joined(self, process: Process, name: str = NAME, **options: Any) -> Worker:
+    async def joined(self, process: Listening, name: str = NAME, **options: Any) -> Worker:
         worker = await Worker.joined(process, name, **options)
         self._stack.push_async_callback(worker.vanish)
         return worker
@@ -159,7 +166,7 @@ class Worker:
     @classmethod
     async def joined(
         cls,
-        process: Process,
+        process: Listening,
         name: str = NAME,
         *,
         tenant: str = ACME,

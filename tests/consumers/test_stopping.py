@@ -10,8 +10,11 @@ import grpc
 import pytest
 from intent.consumers import ConsumerKey
 from intent.consumers.changes import Changes
+from intent_contracts.intent.v1 import Delivery
 
 from .cluster import QUICK, Cluster, Process, until
+from .own_process import own_process
+from .test_consuming import acknowledge_all, caught_up
 
 SLOW_TO_SAVE = replace(QUICK, save_every=60.0)
 """Progress is saved only when a session or a partition is given up."""
@@ -138,3 +141,43 @@ async def test_a_save_that_is_under_way_when_an_instance_leaves_takes_effect_onc
 async def answers_are_read_of(instances: int) -> bool:
     """Return whether the answers of so many instances are still read."""
     return sum(task.get_name().endswith(": answers") for task in asyncio.all_tasks()) == instances
+
+
+async def test_a_process_that_is_suspended_lets_others_take_over_and_repeats_nothing(
+    cluster: Cluster,
+) -> None:
+    other = await cluster.process()
+    async with own_process(cluster.database) as suspended:
+        here, there = await cluster.joined(suspended), await cluster.joined(other)
+        await here.has(lambda: len(here.partitions) == 4)
+        await there.has(lambda: len(there.partitions) == 4)
+        tasks = [asyncio.create_task(acknowledge_all(worker)) for worker in (here, there)]
+        await caught_up(other, await cluster.record_many(orders=12, rounds=2))
+        tasks[0].cancel()
+        first = await cluster.record_many(orders=12)
+        unanswered = await here.take()
+
+        suspended.suspend()
+        await cluster.record_many(orders=12)
+        await here.acknowledge(unanswered)
+        await there.has(lambda: len(there.partitions) == 8)
+        await caught_up(other, first + 12)
+        delivered = here.waiting
+        suspended.resume()
+
+        assert await here.ended() is grpc.StatusCode.UNAVAILABLE
+        assert (await here.failure()).reason == "CONSUMER_ENDED"
+        assert here.waiting == delivered
+        again = await cluster.joined(suspended)
+        await again.has(lambda: len(again.partitions) == 4)
+        tasks.append(asyncio.create_task(acknowledge_all(again)))
+        await caught_up(other, await cluster.record_many(orders=12))
+        for task in tasks:
+            task.cancel()
+    answered = [event for event in here.seen if event != stream_of(unanswered)]
+    seen = sorted([*answered, *there.seen, *again.seen])
+    assert seen == sorted((f"o-{order}", version) for order in range(12) for version in range(1, 6))
+
+
+def stream_of(delivery: Delivery) -> tuple[str, int]:
+    return delivery.event.aggregate_id, delivery.event.version
