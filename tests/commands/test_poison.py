@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import time
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -18,34 +16,11 @@ from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder, OrderConfirmed,
 from orders.aggregates import Order
 from orders.context import context as orders
 
-from ..guarding.test_journal import Memory
 from ..support.command_path import place
+from ..support.harm import HARM, MemoryDoubts
 from .test_handling import envelope, shown
 
 LIMIT = 0.3
-
-
-def raising(error: type[BaseException]) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
-
-
-def spin() -> None:
-    while True:
-        pass
-
-
-POISONS: dict[str, Callable[[], None]] = {
-    **{
-        error.__name__: raising(error)
-        for error in (SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, MemoryError)
-    },
-    "loop": spin,
-    "sleep": lambda: time.sleep(60),
-    "recursion": lambda: POISONS["recursion"](),
-}
 
 
 def poisoned(act: Callable[[], None]) -> BoundContext:
@@ -65,11 +40,11 @@ def handling(context: BoundContext, store: MemoryEventStore, doubts: Doubts | No
 
 
 @pytest.mark.parametrize(
-    ("kind", "cached"), [*((kind, False) for kind in POISONS), ("SystemExit", True), ("loop", True)]
+    ("kind", "cached"), [*((kind, False) for kind in HARM), ("SystemExit", True), ("loop", True)]
 )
 async def test_a_handler_costs_its_own_command_only(kind: str, cached: bool) -> None:
     store = MemoryEventStore()
-    commands = handling(poisoned(POISONS[kind]), store)
+    commands = handling(poisoned(HARM[kind]), store)
     if cached:
         await commands.handle([envelope(place("o-1"))])
     handled = await commands.handle(
@@ -89,7 +64,7 @@ async def test_a_handler_costs_its_own_command_only(kind: str, cached: bool) -> 
 
 
 async def test_the_caller_is_told_that_it_took_too_long() -> None:
-    commands = handling(poisoned(spin), MemoryEventStore())
+    commands = handling(poisoned(HARM["loop"]), MemoryEventStore())
     handled = await commands.handle([envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))])
     assert f"it took longer than {LIMIT} s" in handled.outcomes[1].failure.message
 
@@ -100,7 +75,7 @@ async def test_a_batch_of_commands_that_hang_is_not_begun_again_and_again() -> N
 
     def act() -> None:
         tries.append(None)
-        spin()
+        HARM["loop"]()
 
     commands = handling(poisoned(act), MemoryEventStore())
     batch = [envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))]
@@ -117,7 +92,7 @@ async def test_an_applier_that_hangs_while_an_order_is_restored_costs_its_comman
 
         @applies
         def placed(self, event: OrderPlaced) -> None:
-            spin()
+            HARM["loop"]()
 
     store = MemoryEventStore()
     await handling(orders.bind(Registry.load()), store).handle([envelope(place("o-1"))])
@@ -135,7 +110,7 @@ class TestLosses:
 
     @pytest.fixture
     def doubts(self) -> Doubts:
-        return Doubts(Memory())
+        return Doubts(MemoryDoubts())
 
     @pytest.fixture
     def commands(self, store: MemoryEventStore, doubts: Doubts) -> CommandHandling:

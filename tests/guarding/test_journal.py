@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ from intent.errors import ConfigurationError
 from intent.guarding import MOST_LOSSES, Doubts, Journal, UnderWay, read_leftovers
 from intent.guarding.doubts import key_of
 from intent.store.postgres import PostgresDoubts, PostgresEventStore
+
+from ..support.harm import MemoryDoubts
 
 PIECE = UnderWay("command", "orders.v1.PlaceOrder", "acme", "0190a3f0-0000-7000-8000-000000000000")
 OTHER = UnderWay("command", "orders.v1.PlaceOrder", "globex", PIECE.id)
@@ -89,26 +90,8 @@ def test_a_note_says_what_it_is_about(tenant: str) -> None:
     assert key_of(noted) == key_of(piece)
 
 
-class Memory:
-    """A store of doubts in memory."""
-
-    def __init__(self) -> None:
-        self.losses: dict[bytes, int] = {}
-
-    async def note(self, key: bytes, what: str, least: int) -> int:
-        self.losses[key] = max(self.losses.get(key, 0) + 1, least)
-        return self.losses[key]
-
-    async def clear(self, keys: Iterable[bytes]) -> None:
-        for key in keys:
-            self.losses.pop(key, None)
-
-    async def read(self) -> Mapping[bytes, int]:
-        return dict(self.losses)
-
-
 async def test_a_piece_is_condemned_after_three_losses() -> None:
-    doubts = Doubts(Memory())
+    doubts = Doubts(MemoryDoubts())
     for losses in range(1, MOST_LOSSES + 1):
         assert not doubts.condemned(PIECE)
         await doubts.lost([PIECE.note])
@@ -118,7 +101,7 @@ async def test_a_piece_is_condemned_after_three_losses() -> None:
 
 
 async def test_a_loss_that_was_noted_in_advance_counts_once() -> None:
-    doubts = Doubts(Memory())
+    doubts = Doubts(MemoryDoubts())
     await doubts.lost([PIECE.note])
     for losses in (2, 3):
         note = await doubts.attempt(PIECE)

@@ -13,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 from google.protobuf.message import Message
 from intent.contracts import ReadModelContract, Registry
+from intent.guarding import Guard
 from intent.model import BoundContext, Projection
 from intent.origin import Origin
 from intent.projections.reader import ReadModels
@@ -122,11 +123,16 @@ class Cluster:
             await connection.close()
 
     async def process(
-        self, context: BoundContext, settings: ProjectionSettings | None = None, *, own_store: bool = False
+        self,
+        context: BoundContext,
+        settings: ProjectionSettings | None = None,
+        *,
+        own_store: bool = False,
+        guard: Guard | None = None,
     ) -> ProjectionSupervisor:
         """Run the projections of a context as one of its processes does."""
         store = await self.open_store() if own_store else self.store
-        supervisor = ProjectionSupervisor(context, store, store.pool, settings)
+        supervisor = ProjectionSupervisor(context, store, store.pool, settings, guard=guard)
         await supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
         return supervisor

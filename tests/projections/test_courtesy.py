@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from intent.projections.courtesy import Courtesy
+from intent.projections.rebuilding.courtesy import Courtesy
 from intent.waiting import now
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import grpc
 import pytest
-from intent.errors import NotFound, Rejected, UnknownType
+from intent.contracts import Registry
+from intent.errors import HandlerFailed, NotFound, Rejected, UnknownType
+from intent.model import answers
 from intent.service import ServiceSettings
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderView
+from orders.context import context as orders_context
+from orders.queries import OrderQueries
 
+from ..support.harm import HARM
 from .support import Served, place, served
 from .wire import call
 
@@ -100,3 +106,21 @@ async def test_queries_need_their_roles(orders: Served) -> None:
 async def test_queries_are_checked_against_their_contract(orders: Served) -> None:
     answer = await call(orders, GET, GetOrder().SerializeToString())
     assert (answer.code, list(answer.fields)) == (grpc.StatusCode.INVALID_ARGUMENT, ["order_id"])
+
+
+@pytest.mark.parametrize("kind", HARM)
+async def test_a_query_that_hangs_or_raises_anything_costs_itself(kind: str) -> None:
+    class Harmful(OrderQueries):
+        @answers
+        async def get_order(self, query: GetOrder) -> OrderView:
+            if query.order_id == "bad":
+                HARM[kind]()
+            return await super().get_order(query)
+
+    context = dataclasses.replace(orders_context, queries=Harmful)
+    async with served(context=context.bind(Registry.load())) as orders:
+        client = orders.client()
+        await client.execute(place())
+        with pytest.raises(HandlerFailed):
+            await client.query(GetOrder(order_id="bad"))
+        assert isinstance(await client.query(GetOrder(order_id="o-1")), OrderView)

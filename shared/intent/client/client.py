@@ -41,6 +41,7 @@ from intent.origin import TraceContext
 from intent.wire import metadata as keys
 
 if TYPE_CHECKING:
+    from intent.guarding import Guard
     from intent.model import Consumer, IntendedCommand
 
 __all__ = ["IntentClient"]
@@ -288,7 +289,12 @@ class IntentClient:
         )
 
     def consume(
-        self, consumer: Consumer, *, send: SendCommand | None = None, all_tenants: bool = False
+        self,
+        consumer: Consumer,
+        *,
+        send: SendCommand | None = None,
+        all_tenants: bool = False,
+        guard: Guard | None = None,
     ) -> ConsumerRunner:
         """Return a runner for one instance of a consumer of the context's events.
 
@@ -304,8 +310,9 @@ class IntentClient:
             send: Sends the commands that follow, e.g. `send` of the client of another context; None:
                 none follow.
             all_tenants: True: the events of every tenant, for which the caller needs a role.
+            guard: What its handlers run under, in a context's process.
         """
-        return ConsumerRunner(consumer, self._connection, send, all_tenants=all_tenants)
+        return ConsumerRunner(consumer, self._connection, send, all_tenants=all_tenants, guard=guard)
 
     async def send(self, intended: IntendedCommand) -> CommandResult:
         """Send a command that follows from an event, on behalf of the consumer.

@@ -12,6 +12,7 @@ import grpc
 from intent_contracts.intent.v1 import Acknowledge, ConsumeRequest, ConsumeResponse, Delivery, Fail, Join
 
 from intent.client.connection import Connection
+from intent.client.reacting import Reacting
 from intent.client.repeats import RepeatedWarnings
 from intent.client.retries import platform_error
 from intent.errors import (
@@ -23,6 +24,7 @@ from intent.errors import (
     Unavailable,
 )
 from intent.escaping import escaped
+from intent.guarding import Guard
 from intent.waiting import set_within
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class ConsumerRunner:
         send: Sends the commands that follow; None: it must not return any.
         all_tenants: True: the events of every tenant, not only of the caller's.
         grace: How many seconds handlers may still take when it is to stop.
+        guard: What its handlers run under; None: one that notes nothing and sends no signals.
 
     Raises:
         ContractError: The consumer's class is not declared as it should be.
@@ -87,8 +90,10 @@ class ConsumerRunner:
         *,
         all_tenants: bool = False,
         grace: float = 10.0,
+        guard: Guard | None = None,
     ) -> None:
         consumer.declaration_problems.refuse()
+        self._reacting = Reacting(consumer, guard or Guard(interrupts=False))
         self.figures = ConsumingFigures(consumer.name)
         self._consumer = consumer
         self._connection = connection
@@ -116,7 +121,9 @@ class ConsumerRunner:
     async def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            participation = _Participation(self._consumer, self._send, self.figures, self._failures)
+            participation = _Participation(
+                self._consumer, self._reacting, self._send, self.figures, self._failures
+            )
             error = await self._take_part(participation)
             if self._stopping.is_set():
                 return
@@ -173,10 +180,16 @@ class _Participation:
     """One call of `Consume`, and the handlers that work on what it delivers."""
 
     def __init__(
-        self, consumer: Consumer, send: SendCommand, figures: ConsumingFigures, failures: RepeatedWarnings
+        self,
+        consumer: Consumer,
+        reacting: Reacting,
+        send: SendCommand,
+        figures: ConsumingFigures,
+        failures: RepeatedWarnings,
     ) -> None:
         self.joined = False
         self._consumer = consumer
+        self._reacting = reacting
         self._send = send
         self._figures = figures
         self._failures = failures
@@ -251,18 +264,8 @@ class _Participation:
             await self._answer(answer)
 
     async def _process(self, delivery: Delivery) -> None:
-        for intended in await self._until_available(lambda: self._react(delivery)):
+        for intended in await self._until_available(lambda: self._reacting.react(delivery.event)):
             await self._until_available(lambda intended=intended: self._send(intended))  # type: ignore[misc]
-
-    async def _react(self, delivery: Delivery) -> Any:
-        # Most programs that import the client run no consumer, and need not load what declares one.
-        from intent.model import react
-
-        try:
-            async with asyncio.timeout(self._consumer.timeout):
-                return await react(self._consumer, delivery.event)
-        except TimeoutError as error:
-            raise _TooLongError(f"it took longer than {self._consumer.timeout:g} s") from error
 
     async def _until_available(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Call `work`, again while something that it needs is unavailable."""
@@ -307,10 +310,6 @@ class _Participation:
 
 class _CallOverError(Exception):
     """The call is over; what waits is given up and delivered again."""
-
-
-class _TooLongError(Exception):
-    """A handler took too long."""
 
 
 async def _responses(call: Any) -> AsyncIterator[ConsumeResponse]:

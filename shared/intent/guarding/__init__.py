@@ -3,9 +3,10 @@
 Whatever a handler does costs the command, event or query that it handles, and nothing else.
 """
 
-from intent.guarding.doubts import MOST_LOSSES, Doubts, DoubtStore, UnderWay, command_piece
-from intent.guarding.guard import Guard, Poison, TooSlow, Watch
+from intent.guarding.doubts import Doubts, DoubtStore, UnderWay, command_piece
+from intent.guarding.guard import Guard, TooSlow, Watch
 from intent.guarding.journal import Journal, read_leftovers
+from intent.guarding.poison import MOST_LOSSES, Poison
 from intent.guarding.steps import guarded_steps
 
 __all__ = [

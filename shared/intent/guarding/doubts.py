@@ -9,13 +9,11 @@ from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
 from intent.errors import StoreError
+from intent.guarding.poison import MOST_LOSSES, Poison
 
-__all__ = ["MOST_LOSSES", "DoubtStore", "Doubts", "UnderWay", "command_piece", "key_of"]
+__all__ = ["DoubtStore", "Doubts", "UnderWay", "command_piece", "key_of"]
 
 _log: Final = logging.getLogger("intent.guarding")
-
-MOST_LOSSES: Final = 3
-"""After so many lost processes a piece of work is not tried again with the same code."""
 
 _HESITATION: Final = 1.0
 """How many seconds to wait before work that may kill the process, for each process that it has killed."""
@@ -119,6 +117,16 @@ class Doubts:
         """
         await self._count(piece, 2)
         return piece.note + b"\0" + _NOTED
+
+    async def admit(self, piece: UnderWay) -> None:
+        """Wait before suspected work is begun, see `hesitate`.
+
+        Raises:
+            Poison: It is not to be tried again.
+        """
+        if self.condemned(piece):
+            raise Poison.of_losses()
+        await self.hesitate([piece])
 
     async def hesitate(self, pieces: Iterable[UnderWay]) -> None:
         """Wait before suspected work is begun: what this process does besides may be its last."""

@@ -13,18 +13,15 @@ from typing import Final, TypeVar
 from intent.guarding.alarm import ALARM, LoopHeld
 from intent.guarding.doubts import Doubts
 from intent.guarding.journal import Journal, Slot
+from intent.guarding.poison import Poison, crashed
 from intent.guarding.threads import Apart, Overrun
 
-__all__ = ["Guard", "Poison", "TooSlow", "Watch", "crashed"]
+__all__ = ["Guard", "TooSlow", "Watch"]
 
 _MOST_LEFT_BEHIND: Final = 16
 """So many threads that do not end are too many for one process."""
 
 T = TypeVar("T")
-
-
-class Poison(Exception):
-    """A piece of an author's code raised what is no `Exception`, or took too long."""
 
 
 class TooSlow(Exception):
@@ -184,8 +181,3 @@ class Guard:
         if isinstance(error, Overrun):
             raise Poison(f"it took longer than {longest:g} s") from None
         raise error if isinstance(error, Exception) else crashed(error)
-
-
-def crashed(error: BaseException) -> Poison:
-    """Return the defect of code that raised what ends a process, a task or a generator."""
-    return Poison(f"it raised {type(error).__name__}")

@@ -7,7 +7,8 @@ from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 from intent.guarding.alarm import LoopHeld
-from intent.guarding.guard import Guard, Poison, crashed
+from intent.guarding.guard import Guard
+from intent.guarding.poison import Poison, crashed
 
 __all__ = ["guarded_steps"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import threading
 import time
@@ -102,24 +103,36 @@ class Apart:
                 _raise_in(self._thread, Overrun)
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            result, error = self._result(task.work)
-            task.done(result, error)
-            del task, result, error
+        running = True
+        while running:
+            # An interruption that was not meant for the work may arrive anywhere until it is taken back.
+            with contextlib.suppress(Overrun):
+                running = self._run_next()
 
-    def _result(self, work: Callable[[], object]) -> tuple[object, BaseException | None]:
+    def _run_next(self) -> bool:
+        """Run the next work; return False when there is no more."""
+        task = self._tasks.get()
+        if task is None:
+            return False
+        result: object = None
+        error: BaseException | None = None
         try:
             try:
-                result, error = work(), None
+                result = task.work()
             finally:
-                with self._lock:
-                    self._working = False
-                    # Whatever was raised too late to reach the work must not reach anything else.
-                    _raise_in(self._thread, None)
+                self._take_back()
         except BaseException as raised:
+            error = raised
+        while self._working:
+            self._take_back()
+        task.done(result, error)
+        return True
+
+    def _take_back(self) -> None:
+        """Take back an interruption that was raised too late to reach the work, and allow no other."""
+        with self._lock:
             self._working = False
-            return None, raised
-        return result, error
+            _raise_in(self._thread, None)
 
 
 def _raise_in(thread: threading.Thread, error: type[BaseException] | None) -> None:

@@ -14,7 +14,7 @@ from intent.model.consumer import Consumer
 from intent.model.metadata import EventMetadata
 from intent.origin import Origin
 
-__all__ = ["IntendedCommand", "command_id_of", "react"]
+__all__ = ["IntendedCommand", "command_id_of", "intended", "invoke", "react"]
 
 
 class IntendedCommand(NamedTuple):
@@ -48,14 +48,34 @@ async def react(consumer: Consumer, event: RecordedEvent) -> Sequence[IntendedCo
         TypeError: The consumer does not take such an event, or returned something other than commands.
         Exception: Whatever the handler raises.
     """
+    returned = invoke(consumer, event)
+    if inspect.isawaitable(returned):
+        returned = await returned
+    return intended(consumer, event, returned)
+
+
+def invoke(consumer: Consumer, event: RecordedEvent) -> object:
+    """Call a consumer's handler of an event, and return what it returns: of a coroutine, the coroutine.
+
+    Raises:
+        TypeError: The consumer does not take such an event.
+        Exception: Whatever the handler raises.
+    """
     handler = consumer.handlers.get(event.type)
     if handler is None:
         raise TypeError(f"the consumer {consumer.name} takes no {event.type}")
     message = handler.event.FromString(event.data)
     arguments = (message, EventMetadata.of_event(event)) if handler.takes_metadata else (message,)
-    returned = handler.method(consumer, *arguments)
-    if inspect.isawaitable(returned):
-        returned = await returned
+    returned: object = handler.method(consumer, *arguments)
+    return returned
+
+
+def intended(consumer: Consumer, event: RecordedEvent, returned: object) -> Sequence[IntendedCommand]:
+    """Return the commands that a consumer's handler of an event returned.
+
+    Raises:
+        TypeError: It returned something other than commands.
+    """
     return [
         IntendedCommand(
             command,

@@ -196,7 +196,7 @@ class ContextProcess:
             databases = await stack.enter_async_context(opened_databases(settings, self._context.name))
             store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
             guard = await stack.enter_async_context(guarding(settings, self._context, store))
-            projections = await stack.enter_async_context(self._projections(databases))
+            projections = await stack.enter_async_context(self._projections(databases, guard))
             temporal_metrics = _temporal_metrics_address(settings)
             client = await connect_temporal(
                 settings, metrics_address=temporal_metrics, interceptors=self._tracing.interceptors()
@@ -235,7 +235,7 @@ class ContextProcess:
                 await health.start()
                 stack.push_async_callback(health.stop)
             if self._work:
-                consuming = running_consumers(self._context, settings, path.router, self._metrics)
+                consuming = running_consumers(self._context, settings, path.router, self._metrics, guard)
                 await stack.enter_async_context(consuming)
             await stack.enter_async_context(self._endpoint(health, client, temporal_metrics))
             yield path
@@ -271,6 +271,7 @@ class ContextProcess:
                 tracer=CallObserver(self._metrics, self._tracing.calls),
                 probes=[*probes, consumers_probe(consumers)],
                 consumers=consumers,
+                guard=path.guard,
             )
             server = ContextServer(parts, _service(settings))
             await server.start()
@@ -280,9 +281,11 @@ class ContextProcess:
                 await server.stop()
 
     @asynccontextmanager
-    async def _projections(self, databases: Databases) -> AsyncIterator[ProjectionSupervisor]:
+    async def _projections(self, databases: Databases, guard: Guard) -> AsyncIterator[ProjectionSupervisor]:
         store = databases.projections
-        supervisor = ProjectionSupervisor(self._context, store, store.pool, rebuilds=databases.rebuilds)
+        supervisor = ProjectionSupervisor(
+            self._context, store, store.pool, rebuilds=databases.rebuilds, guard=guard
+        )
         self._metrics.watch_projections(supervisor.counters)
         await supervisor.start()
         try:

@@ -13,6 +13,7 @@ from intent.commands import CommandRequest, WorkflowRouter
 from intent.consumers import ConsumerDatabase, ConsumerServing
 from intent.contracts import Registry, validate
 from intent.errors import ConfigurationError
+from intent.guarding import Guard
 from intent.model import BoundContext, Consumer, IntendedCommand
 from intent.settings.config import Settings
 from intent.store.postgres import PostgresEventStore
@@ -46,7 +47,7 @@ async def serving_consumers(
 
 @asynccontextmanager
 async def running_consumers(
-    context: BoundContext, settings: Settings, router: WorkflowRouter, metrics: Metrics
+    context: BoundContext, settings: Settings, router: WorkflowRouter, metrics: Metrics, guard: Guard
 ) -> AsyncIterator[None]:
     """Run the consumers that a context declares, for the duration of the context manager.
 
@@ -60,7 +61,9 @@ async def running_consumers(
             client = IntentClient.connect(address, actor=actor, roles=_ROLES, registry=context.registry)
             stack.push_async_callback(client.close)
             runners.append(
-                client.consume(consumer(), send=_sender(context.registry, router), all_tenants=True)
+                client.consume(
+                    consumer(), send=_sender(context.registry, router), all_tenants=True, guard=guard
+                )
             )
         metrics.watch_consuming(lambda: [runner.figures for runner in runners])
         tasks = [

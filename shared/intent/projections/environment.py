@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from intent.guarding import Guard
 from intent.projections.database import ProjectionDatabase
 from intent.read_models.folding import Decode
 from intent.store.event_store import EventStore
@@ -34,9 +35,11 @@ class Environment:
         database: The tables of the read models.
         decode: Parses the events; the context's upcasters do.
         worker: Names this process.
+        guard: What the code of projections runs under.
     """
 
     store: EventStore
     database: ProjectionDatabase
     decode: Decode
     worker: str
+    guard: Guard

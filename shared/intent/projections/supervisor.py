@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
 from intent.errors import NotFound
+from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.projections.counters import ProjectionCounters
-from intent.projections.courtesy import Courtesy
 from intent.projections.database import ProjectionDatabase
 from intent.projections.environment import Environment, RebuildAccess
-from intent.projections.index_builds import IndexBuilds
-from intent.projections.rebuild import Rebuild
+from intent.projections.rebuilding.courtesy import Courtesy
+from intent.projections.rebuilding.index_builds import IndexBuilds
+from intent.projections.rebuilding.rebuild import Rebuild
 from intent.projections.runner import ProjectionRunner
 from intent.projections.skips import note_skip
 from intent.projections.state import read_statuses
@@ -55,6 +56,7 @@ class ProjectionSupervisor:
         settings: How the projections run.
         schema: The schema of the context; by default its name.
         rebuilds: Connections for rebuilds; by default the same.
+        guard: What the code of projections runs under; by default one that notes nothing.
     """
 
     def __init__(
@@ -66,15 +68,17 @@ class ProjectionSupervisor:
         *,
         schema: str | None = None,
         rebuilds: RebuildAccess | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        guard = guard or Guard()
         self._settings = settings or ProjectionSettings()
         self._store = store
         self._database = ProjectionDatabase(pool, schema or context.name)
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._environment = Environment(store, self._database, context.upcasters.event, worker)
+        self._environment = Environment(store, self._database, context.upcasters.event, worker, guard)
         beside = rebuilds or RebuildAccess(store, pool)
         rebuilding = ProjectionDatabase(beside.pool, schema or context.name)
-        self._rebuilding = Environment(beside.store, rebuilding, context.upcasters.event, worker)
+        self._rebuilding = Environment(beside.store, rebuilding, context.upcasters.event, worker, guard)
         self._indexes = IndexBuilds(rebuilding)
         self._courtesy = Courtesy()
         self._feed = LogFeed(store)

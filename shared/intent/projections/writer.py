@@ -7,19 +7,19 @@ contain each event exactly once, and none that was skipped.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 import asyncpg
 
 from intent.escaping import escaped
 from intent.projections.database import GENERATION_GONE
 from intent.projections.environment import Environment
+from intent.projections.guarded_folding import GuardedFolder
 from intent.projections.statements import key_arguments, load_statement, row_arguments, write_statement
 from intent.read_models.definition import Definition
-from intent.read_models.folding import EventFailure, Folded, Folder, Plan, RowId, StoredRow
+from intent.read_models.folding import EventFailure, Folded, Plan, RowId, StoredRow
 from intent.records import LogEntry
 
 __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
@@ -27,10 +27,6 @@ __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
 _FIRST_BACKOFF: Final = 0.2
 _LAST_BACKOFF: Final = 30.0
 _ERROR_LIMIT: Final = 2_000
-_SMALL: Final = 256
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class GenerationGoneError(Exception):
@@ -78,7 +74,7 @@ class GenerationWriter:
         self.position = position
         self._database = environment.database
         self._worker = environment.worker
-        self._folder = Folder(definition.projection, definition.shape, environment.decode)
+        self._folder = GuardedFolder(definition, environment.decode, environment.guard)
         where = (self._database.schema, definition.shape, generation)
         self._load_statement, self._write_statement = load_statement(*where), write_statement(*where)
         self._skipped: frozenset[int] = frozenset()
@@ -97,6 +93,7 @@ class GenerationWriter:
             StoreUnavailable: The database is unavailable; nothing was applied, or all of it.
             GenerationGoneError: The generation was replaced.
         """
+        entries = await self._folder.together(entries)
         try:
             applied = await self._apply(entries, impatient)
         except GENERATION_GONE as error:
@@ -107,10 +104,11 @@ class GenerationWriter:
                 return await self.apply(entries[: len(entries) // 2], impatient=impatient)
             applied = await self._record_failure(EventFailure(entries[0].position, error))
         self.position = applied.position
+        await self._folder.survived(entries, self.position)
         return applied
 
     async def _apply(self, entries: Sequence[LogEntry], impatient: bool) -> Applied:
-        plan = await self._plan(entries)
+        plan = await self._folder.plan(self.position, entries, self._skipped)
         checkpoint, stored = await self._load(plan, entries[-1].position)
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
@@ -120,8 +118,7 @@ class GenerationWriter:
         if not skipped <= self._skipped:
             self._skipped = skipped
             return await self._apply(entries, impatient)
-        folded = await _off_the_loop_if_large(len(plan.steps), self._folder.fold, plan, stored)
-        return await self._write(folded, checkpoint)
+        return await self._write(await self._folder.fold(plan, stored), checkpoint)
 
     async def _load(self, plan: Plan, end: int) -> tuple[Any, dict[RowId, StoredRow]]:
         """Return the checkpoint, and the stored ones among the rows of a plan."""
@@ -173,19 +170,7 @@ class GenerationWriter:
         checkpoint, _ = await self._load(nothing, self.position)
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
-        return await self._write(self._folder.fold(nothing, {}), checkpoint)
-
-    async def _plan(self, entries: Sequence[LogEntry]) -> Plan:
-        return await _off_the_loop_if_large(
-            len(entries), self._folder.plan, self.position, entries, self._skipped
-        )
-
-
-async def _off_the_loop_if_large(events: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Do work on a number of events, in a thread when it would block the event loop."""
-    if events <= _SMALL:
-        return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
+        return await self._write(await self._folder.fold(nothing, {}), checkpoint)
 
 
 def backoff(attempts: int) -> float:

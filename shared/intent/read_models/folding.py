@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
@@ -13,12 +13,26 @@ from intent.model.metadata import RowKey
 from intent.read_models.shape import TableShape
 from intent.records import LogEntry
 
-__all__ = ["Changes", "Decode", "EventFailure", "Folded", "Folder", "Plan", "RowId", "StoredRow", "Upsert"]
+__all__ = [
+    "Changes",
+    "Decode",
+    "Enter",
+    "EventFailure",
+    "Folded",
+    "Folder",
+    "Plan",
+    "RowId",
+    "StoredRow",
+    "Upsert",
+]
 
 Row = TypeVar("Row", bound=Message)
 
 Decode: TypeAlias = Callable[[str, int, bytes], tuple[str, Message]]
 """Parses an event of any schema version: (type, schema version, data) to (current type, message)."""
+
+Enter: TypeAlias = Callable[[int], None]
+"""Takes the position of an event whose code is about to run."""
 
 
 class RowId(NamedTuple):
@@ -114,6 +128,13 @@ class Plan:
     end: int
     failure: EventFailure | None
 
+    def until(self, failure: EventFailure) -> Plan:
+        """Return the plan for the events before one that fails, or this one if it ends before."""
+        if failure.position > self.end:
+            return self if self.failure is not None else replace(self, failure=failure)
+        steps = [step for step in self.steps if step.position < failure.position]
+        return Plan(steps, self.rows, self.start, failure.position - 1, failure)
+
 
 @dataclass(frozen=True, slots=True)
 class Folded:
@@ -155,13 +176,20 @@ class Folder:
     decode: Decode
     _handlers: dict[tuple[str, int], ProjectionHandler | None] = field(default_factory=dict)
 
-    def plan(self, start: int, entries: Sequence[LogEntry], skipped: Container[int] = ()) -> Plan:
+    def plan(
+        self,
+        start: int,
+        entries: Sequence[LogEntry],
+        skipped: Container[int] = (),
+        enter: Enter = lambda _: None,
+    ) -> Plan:
         """Decode a page, and find the rows that it needs.
 
         Args:
             start: The position before the page.
             entries: The page, in order, without gaps.
             skipped: Positions to skip.
+            enter: Called with the position of each event before the author's code for it.
         """
         steps: list[_Step] = []
         rows: dict[RowId, RowKey] = {}
@@ -170,7 +198,7 @@ class Folder:
         for entry in entries:
             if entry.position not in skipped:
                 try:
-                    step = self._step(entry, rows)
+                    step = self._step(entry, rows, enter)
                 except Exception as error:
                     failure = EventFailure(entry.position, error)
                     break
@@ -179,24 +207,30 @@ class Folder:
             end = entry.position
         return Plan(steps, rows, start, end, failure)
 
-    def fold(self, plan: Plan, stored: Mapping[RowId, StoredRow]) -> Folded:
-        """Apply a plan to the stored rows; it ends before the first event that fails."""
+    def fold(self, plan: Plan, stored: Mapping[RowId, StoredRow], enter: Enter = lambda _: None) -> Folded:
+        """Apply a plan to the stored rows; it ends before the first event that fails.
+
+        Args:
+            plan: The plan.
+            stored: The rows that it needs, as far as they exist.
+            enter: Called with the position of each event before the author's code for it.
+        """
         slots: dict[RowId, _Slot[Any]] = {}
-        for done, step in enumerate(plan.steps):
+        for step in plan.steps:
+            enter(step.position)
             try:
                 self._apply(step, plan.rows, slots, stored)
             except Exception as error:
                 # The failed handler may have left its row half changed: fold again, up to that event.
-                failure = EventFailure(step.position, error)
-                before = Plan(plan.steps[:done], plan.rows, plan.start, step.position - 1, failure)
-                return self.fold(before, stored)
+                return self.fold(plan.until(EventFailure(step.position, error)), stored, enter)
         return Folded(self._changes(slots), plan.end, plan.failure, len(plan.steps))
 
-    def _step(self, entry: LogEntry, rows: dict[RowId, RowKey]) -> _Step | None:
+    def _step(self, entry: LogEntry, rows: dict[RowId, RowKey], enter: Enter) -> _Step | None:
         kind = (entry.type, entry.schema_version)
         handler = self._handlers.get(kind, _UNSEEN)
         if handler is None:
             return None
+        enter(entry.position)
         type_, event = self.decode(entry.type, entry.schema_version, entry.data)
         if handler is _UNSEEN:
             handler = self._handlers[kind] = self.projection.handlers.get(type_)

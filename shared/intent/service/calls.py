@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand, Rejected
+from intent.guarding import Poison
 from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
 from intent.service.open_calls import OpenCalls
 from intent.service.settings import ANSWER_BYTES
@@ -287,9 +288,11 @@ class CallWrapper:
                 "command_id": call.command_id,
             },
         )
+        because = f": {error}" if isinstance(error, Poison) else ""
         return HandlerFailed(
             "INTERNAL",
-            f"the service failed because of a defect; its log has the details under error id {error_id}",
+            f"the service failed because of a defect{because}; "
+            f"its log has the details under error id {error_id}",
             metadata={"error_id": error_id},
         )
 

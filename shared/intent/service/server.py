@@ -11,6 +11,7 @@ from typing import Final
 import grpc
 
 from intent.consumers import ConsumerServing
+from intent.guarding import Guard
 from intent.model import ReadModelReader
 from intent.read_models.read_side import ReadSide
 from intent.service.calls import AnyMethod, CallWrapper
@@ -62,6 +63,7 @@ class ServiceParts:
         tracer: Starts a span per call.
         probes: Checks of what must make progress for the context to be ready, besides the store.
         consumers: Serves the consumers of other services; None: this server does not.
+        guard: What the code of queries runs under.
     """
 
     context: ServedContext
@@ -75,6 +77,7 @@ class ServiceParts:
     tracer: CallTracer = field(default_factory=NoTracer)
     probes: Sequence[Probe] = ()
     consumers: ConsumerServing | None = None
+    guard: Guard = field(default_factory=Guard)
 
 
 class ContextServer:
@@ -166,7 +169,7 @@ class ContextServer:
         parts, settings = self._parts, self._settings
         head = parts.store.position
         yield from TypedMethods(
-            parts.context, parts.router, parts.reader, parts.read_side, head, settings
+            parts.context, parts.router, parts.reader, parts.read_side, head, settings, parts.guard
         ).methods()
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from EventsService(parts.context, parts.store, settings).methods()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from intent.contracts import CommandContract, QueryContract
 from intent.errors import ContractError
+from intent.guarding import Guard, UnderWay, guarded_steps
 from intent.model import QueryContext, ReadModelReader
 from intent.read_models.read_side import ReadSide
 from intent.service.calls import Answer, Call, Method, read
@@ -33,6 +35,7 @@ class TypedMethods:
         read_side: Knows the positions of the projections.
         head: Returns the position of the log.
         settings: The limits.
+        guard: What the code of queries runs under.
     """
 
     context: ServedContext
@@ -41,6 +44,7 @@ class TypedMethods:
     read_side: ReadSide
     head: Callable[[], Awaitable[int]]
     settings: ServiceSettings
+    guard: Guard
 
     def methods(self) -> Iterator[Method]:
         """Yield every typed method of the context.
@@ -81,6 +85,7 @@ class TypedMethods:
         if queries is None:
             raise ContractError([f"{contract.type}: the context {self.context.name} answers no queries"])
         answering, message, limit = queries, contract.message, self.settings.command_bytes
+        doubts = self.guard.doubts
         writers = {p.read_model.DESCRIPTOR.full_name: p.name for p in self.context.projections}
 
         async def answer(data: bytes, call: Call) -> Message:
@@ -94,7 +99,12 @@ class TypedMethods:
                 wait=self._longest_wait(call),
             )
             context = QueryContext(call.identity.tenant, call.identity.actor, reader)
-            response = await answering(context).answer(query)
+            piece = UnderWay("query", contract.type, call.identity.tenant, _digest(data))
+            if doubts:
+                await doubts.admit(piece)
+            response = await guarded_steps(self.guard, piece.note, answering(context).answer(query))
+            if doubts:
+                await doubts.survived([piece])
             if reader.position is not None:
                 call.trailers = ((POSITION, str(reader.position)),)
             return response
@@ -106,3 +116,7 @@ class TypedMethods:
         longest = self.settings.min_position_wait
         remaining = call.remaining()
         return longest if remaining is None else min(longest, remaining)
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()

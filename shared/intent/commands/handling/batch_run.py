@@ -20,7 +20,7 @@ from intent.commands.handling.given_up import GivenUp
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
 from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
-from intent.guarding import MOST_LOSSES, Guard, Poison, TooSlow, Watch
+from intent.guarding import Guard, Poison, TooSlow, Watch
 from intent.model import Aggregate, BoundContext
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import (
@@ -208,7 +208,7 @@ class BatchRun:
                 continue
             error = self._given_up.error_of(self._workflow_id, work.command_key)
             if error is None and not self._noted and self._guard.doubts.condemned(work.piece):
-                error = outcomes.defect(f"{MOST_LOSSES} processes were lost while it was being handled")
+                error = outcomes.defect(str(Poison.of_losses()))
                 _log.error(
                     "command %s is not tried again: %s",
                     work.envelope.type,

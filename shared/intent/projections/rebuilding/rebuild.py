@@ -11,10 +11,10 @@ from intent_contracts.intent.v1 import RebuildProjectionResponse
 
 from intent.errors import Rejected, StoreUnavailable, Unavailable
 from intent.projections.counters import ProjectionCounters
-from intent.projections.courtesy import Courtesy
 from intent.projections.environment import Environment
-from intent.projections.index_builds import IndexBuilds
 from intent.projections.pace import Pace
+from intent.projections.rebuilding.courtesy import Courtesy
+from intent.projections.rebuilding.index_builds import IndexBuilds
 from intent.projections.state import read_state
 from intent.projections.writer import GenerationGoneError, GenerationWriter, backoff
 from intent.read_models.definition import Definition

@@ -1,0 +1,1 @@
+"""Rebuilding a projection beside the generation that is read."""
