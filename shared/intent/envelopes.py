@@ -38,7 +38,7 @@ class Upcasting(Protocol):
         """Return the type and the message that an event is read as.
 
         Raises:
-            UnknownType: The schema version is unknown.
+            NewerReleaseNeeded: The schema version is unknown.
             StoreError: The bytes do not encode such a message.
         """
         ...
@@ -94,7 +94,7 @@ def current_event(context: EventSource, entry: LogEntry) -> RecordedEvent:
     """Return an event as its contract is now, a retired one as the one that replaced it.
 
     Raises:
-        UnknownType: This release does not know the schema version.
+        NewerReleaseNeeded: This release does not know the schema version.
         StoreError: What is stored cannot be read.
     """
     event = _as_written(context.name, entry)

@@ -7,6 +7,7 @@ IntentError
 ├── StoreError                  the event store
 │   ├── SnapshotUnusable        a snapshot of a state version that nothing upcasts
 │   └── StoreUnavailable        temporarily unavailable; a retry is harmless
+│       └── NewerReleaseNeeded  only a process of a newer release can read what is stored
 ├── SagaFailure                 a step of a saga failed; uncaught, the saga is undone
 │   ├── StepRejected            its command was rejected
 │   ├── StepTimedOut            its event did not come in time
@@ -53,6 +54,7 @@ __all__ = [
     "Interrupted",
     "InvalidCommand",
     "NeighbourFailed",
+    "NewerReleaseNeeded",
     "NotFound",
     "Overloaded",
     "PermissionDenied",
@@ -111,6 +113,10 @@ class SnapshotUnusable(StoreError):
 
 class StoreUnavailable(StoreError):
     """The event store is temporarily unavailable; repeating the call is harmless."""
+
+
+class NewerReleaseNeeded(StoreUnavailable):
+    """A newer release has recorded what this one cannot read: a process of that release must do the work."""
 
 
 class SagaFailure(IntentError):

@@ -11,8 +11,11 @@ import pytest
 from google.protobuf.message import Message
 from intent.client import ConsumerRunner, IntentClient, RetryPolicy
 from intent.errors import CommandError, PermissionDenied, Rejected, Unavailable
+from intent.ids import new_id
 from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of, consumes
 from intent.origin import Origin
+from intent.records import StreamKey
+from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
@@ -148,6 +151,26 @@ async def test_an_unavailable_context_is_waited_for_and_the_event_does_not_fail(
     async with running(process.client(), NoteOrders(), sent) as runner:
         await sent.has(1)
         assert (calls, runner.figures.failures) == (4, 0)
+
+
+async def test_an_event_of_a_later_version_waits_for_a_release_that_knows_it(
+    cluster: Cluster, process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = EventWrite(new_id(), "orders.v1.OrderPlaced", 9, b"")
+    command = CommandWrite(Origin("acme", new_id(), "c"), b"", b"", [later])
+    await cluster.store.append([StreamAppend(StreamKey("acme", "Order", "o-1"), 0, [command])])
+    await cluster.record("o-2")
+    sent, client = Sent(), process.client()
+
+    async def is_waiting() -> bool:
+        return "version 9 is later than version 2, which this release knows" in caplog.text
+
+    async with running(client, NoteOrders(), sent) as runner:
+        await sent.has(1)
+        await until(is_waiting)
+        assert runner.figures.failures == 0
+    assert not (await client.consumers.parked()).parked
+    assert len(sent.commands) == 1, "only the other order's event was handled"
 
 
 async def test_a_handler_that_raises_parks_the_stream_with_its_message(

@@ -182,8 +182,9 @@ class World:
     async def state(self, context: str, aggregate: str, id_: str) -> Any:
         """Return the state of an aggregate."""
         kind = CONTEXTS[context].aggregates[aggregate]
-        loaded = await self._contexts[context].store.load_full(StreamKey(TENANT, aggregate, id_))
-        return kind.restore(TENANT, id_, snapshot=None, events=loaded.events).state
+        loaded = await self._contexts[context].store.load([StreamKey(TENANT, aggregate, id_)], [])
+        stream = loaded.streams[StreamKey(TENANT, aggregate, id_)]
+        return kind.restore(TENANT, id_, snapshot=stream.snapshot, events=stream.events).state
 
     def close(self) -> None:
         """End sagas that are still waiting."""

@@ -12,10 +12,10 @@ from intent.contracts import MESSAGE_LIMIT, Problems
 from intent.errors import (
     CommandError,
     HandlerFailed,
+    NewerReleaseNeeded,
     Rejected,
     SnapshotUnusable,
     StoreError,
-    UnknownType,
 )
 from intent.model import AggregateType, CommandMetadata, Upcasters, applies, handles
 from intent.model.binding.aggregates import bind_aggregate
@@ -94,7 +94,7 @@ def test_a_gap_in_the_events_is_refused(orders: AggregateType) -> None:
 
 def test_an_event_of_a_newer_release_is_refused_by_name(orders: AggregateType) -> None:
     newer = StoredEvent(1, "orders.v1.OrderPlaced", 3, b"")
-    with pytest.raises(UnknownType, match=r"orders\.v1\.OrderPlaced version 3 is unknown"):
+    with pytest.raises(NewerReleaseNeeded, match=r"orders\.v1\.OrderPlaced version 3 is unknown"):
         orders.restore("acme", "o-1", snapshot=None, events=[newer])
 
 

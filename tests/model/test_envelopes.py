@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 from intent.contracts import Registry
 from intent.envelopes import current_event, published_event
-from intent.errors import StoreError, UnknownType
+from intent.errors import NewerReleaseNeeded, StoreError
 from intent.model import Upcaster, Upcasters
 from intent.records import LogEntry
 
@@ -97,7 +97,7 @@ def test_whoever_asked_for_a_retired_event_gets_it_as_it_was_written(version: in
 def test_what_only_a_newer_release_knows_is_an_error_for_sagas_and_passed_on_to_others(
     unknown: LogEntry,
 ) -> None:
-    with pytest.raises(UnknownType):
+    with pytest.raises(NewerReleaseNeeded):
         current_event(GROWN, unknown)
     event = published_event(GROWN, unknown)
     assert (event.type, event.schema_version, event.data) == unknown[6:9]

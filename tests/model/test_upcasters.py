@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from intent.contracts import Problems, Registry
-from intent.errors import ContractError, UnknownType
+from intent.errors import ContractError, NewerReleaseNeeded, StoreError
 from intent.model import Upcaster, Upcasters, upcasts
 from intent_contracts.orders.v1 import OrderPlaced
 
@@ -90,9 +90,14 @@ def test_an_event_that_is_upcast_to_another_needs_no_applier() -> None:
 
 
 def test_a_version_without_chain_is_refused_by_name() -> None:
-    with pytest.raises(UnknownType, match=r"shop\.v1\.Opened version 1 is unknown") as raised:
+    with pytest.raises(StoreError, match=r"shop\.v1\.Opened version 1 is unknown: no upcaster leads"):
         Upcasters([TWO], SHOP).event("shop.v1.Opened", 1, b"")
-    assert raised.value.metadata == {"type": "shop.v1.Opened", "schema_version": "1"}
+
+
+@pytest.mark.parametrize(("type_", "version"), [("shop.v1.Opened", 9), ("shop.v1.Invented", 1)])
+def test_what_a_newer_release_recorded_is_left_to_it(type_: str, version: int) -> None:
+    with pytest.raises(NewerReleaseNeeded, match=f"{type_} version {version} is unknown to this release"):
+        Upcasters([ONE, TWO], SHOP).event(type_, version, b"")
 
 
 def test_a_state_is_upcast_when_a_chain_leads_there_and_ignored_otherwise() -> None:
@@ -152,7 +157,7 @@ def test_upcasters_that_lead_in_a_circle_are_no_chain() -> None:
     closed = SHOP.events["shop.v1.Closed"].message
     there = upcaster(OPENED, closed, 1, 1)
     back = upcaster(closed, OPENED, 1, 1)
-    with pytest.raises(UnknownType):
+    with pytest.raises(StoreError):
         Upcasters([there, back], SHOP).event("shop.v1.Opened", 1, b"")
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from intent.errors import InvalidCommand, NotFound
+from intent.ids import new_id
+from intent.origin import Origin
 from intent.projections.database import ProjectionDatabase
+from intent.records import StreamKey
+from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent_contracts.orders.v1 import OrderSummary
 
+from ..support.command_path import eventually
+from ..support.releases import reading
 from .cluster import ACME, Cluster, bound, changed, placed, status, until_at, until_failing
 from .projection_examples import Fragile, Unprintable
 
@@ -231,3 +238,31 @@ async def test_a_row_that_the_database_rejects_is_found_among_its_neighbours(clu
     await projections.skip(NAME, 21, "refused", "user:ops")
     await until_at(projections, position)
     assert len(await cluster.rows()) == 40
+
+
+async def test_an_event_that_only_a_newer_release_can_read_is_waited_for_and_no_failure(
+    cluster: Cluster,
+) -> None:
+    old = await cluster.process(bound())
+    await cluster.record("o-1", placed())
+    newer = EventWrite(new_id(), "orders.v1.OrderPlaced", 3, placed("bea").SerializeToString())
+    command = CommandWrite(Origin(ACME, uuid4(), ""), b"", b"", [newer])
+    stream = StreamAppend(StreamKey(ACME, "Order", "o-2"), 0, [command])
+    position = (await cluster.store.append([stream])).position
+
+    async def is_waiting() -> bool:
+        return "waits" in (await status(old, NAME)).last_error
+
+    await eventually(is_waiting)
+    waiting = await status(old, NAME)
+    assert waiting.last_error.startswith("waits at event 2: orders.v1.OrderPlaced version 3 is unknown")
+    assert (waiting.position, waiting.attempts) == (1, 0)
+    assert sum(counters.failures for counters in old.counters()) == 0
+    assert old.stalled(0) == "", "waiting is no reason to restart the process"
+
+    await cluster.process(reading(bound(), "orders.v1.OrderPlaced", 3), own_store=True)
+    await until_at(old, position)
+    assert (await status(old, NAME)).last_error == ""
+    row = await cluster.summary("o-2")
+    assert row is not None
+    assert row.customer_id == "bea"

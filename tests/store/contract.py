@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,8 +11,9 @@ from uuid import uuid4
 import pytest
 from intent.errors import InvalidCommand
 from intent.origin import TraceContext
-from intent.records import CommandKey, Snapshot
+from intent.records import CommandKey, Snapshot, StreamKey
 from intent.store import EventStore, LogFilter, StoredCommand
+from intent.store.event_store import STREAM_PAGE, page_bytes
 
 from .builders import ACME, GLOBEX, command, conflict, event, fill, key, positions, to, written
 
@@ -195,19 +197,52 @@ class ReadContract:
         await store.append([to(key("a"), 3, command(3), snapshot=Snapshot(5, 2, b"five"))])
 
         stream = (await store.load([key("a")], [])).streams[key("a")]
-        full = await store.load_full(key("a"))
 
         assert stream.snapshot == Snapshot(5, 2, b"five")
         assert [e.version for e in stream.events] == [6]
-        assert stream.version == full.version == 6
-        assert full.snapshot is None
-        assert [e.version for e in full.events] == [1, 2, 3, 4, 5, 6]
+        assert (stream.version, stream.complete) == (6, True)
 
-    async def test_loading_a_stream_that_does_not_exist_in_full_returns_version_0(
+    async def test_of_a_long_stream_a_page_is_loaded_with_its_version(self, store: EventStore) -> None:
+        await store.append([to(key("short"), 0, command(3))])
+        for n in range(3):
+            await store.append([to(key("long"), 400 * n, command(400))])
+
+        async def loaded(of: StreamKey) -> tuple[int, list[int], bool]:
+            stream = (await store.load([of, key("short")], [])).streams[of]
+            return stream.version, [e.version for e in stream.events], stream.complete
+
+        assert await loaded(key("long")) == (1200, list(range(1, STREAM_PAGE + 1)), False)
+        await store.keep_snapshot(key("long"), Snapshot(700, 1, b"700"))
+        assert await loaded(key("long")) == (1200, list(range(701, 1201)), True)
+        await store.keep_snapshot(key("long"), Snapshot(699, 1, b"699"))
+        assert await loaded(key("long")) == (1200, list(range(701, 1201)), True)
+        assert await loaded(key("short")) == (3, [1, 2, 3], True)
+
+    async def test_a_page_of_a_stream_is_bounded_in_bytes(self, store: EventStore) -> None:
+        large = [replace(event(), data=bytes(200_000)) for _ in range(40)]
+        await store.append([to(key("large"), 0, replace(command(0), events=large))])
+        stream = (await store.load([key("large")], [])).streams[key("large")]
+        assert stream.version == 40
+        assert not stream.complete
+        size = sum(len(e.data) for e in stream.events)
+        assert page_bytes(1) <= size <= page_bytes(1) + 200_000
+        many = await store.load([key("large"), *(key(f"none-{n}") for n in range(200))], [])
+        assert len(many.streams[key("large")].events) == 2
+
+    async def test_a_snapshot_from_reading_gives_way_to_one_of_a_later_state_or_version(
         self, store: EventStore
     ) -> None:
-        full = await store.load_full(key("none"))
-        assert (full.version, full.snapshot, list(full.events)) == (0, None, [])
+        await store.append([to(key("a"), 0, command(9), snapshot=Snapshot(5, 2, b"appended"))])
+        for snapshot, kept in [
+            (Snapshot(4, 2, b"earlier"), b"appended"),
+            (Snapshot(8, 1, b"of a former state"), b"appended"),
+            (Snapshot(7, 2, b"later"), b"later"),
+            (Snapshot(3, 3, b"of a later state"), b"of a later state"),
+        ]:
+            await store.keep_snapshot(key("a"), snapshot)
+            stream = (await store.load([key("a")], [])).streams[key("a")]
+            assert stream.snapshot is not None
+            assert stream.snapshot.state == kept
 
     async def test_the_log_is_read_in_pages_without_gap_or_overlap(self, store: EventStore) -> None:
         for n in range(7):

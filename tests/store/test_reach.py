@@ -108,5 +108,5 @@ async def test_no_call_reads_more_than_it_needs(store: PostgresEventStore, datab
 
 async def test_the_meter_sees_what_is_read(store: PostgresEventStore, database: Database) -> None:
     meter = Meter(store, database.context)
-    assert await meter.rows(store.load_full(key("o-1"))) >= 1
+    assert await meter.rows(store.read_stream(key("o-1"))) >= 1
     assert await meter.rows(store.read_log(0, SIZE)) >= SIZE

@@ -112,7 +112,6 @@ async def everything(store: EventStore) -> dict[str, Any]:
         "pages": [timeless(await store.read_log(2, 3, only)) for only in filters],
         "positions": timeless(await store.read_positions([3, 1, 3, 50])),
         "streams": [timeless(await store.read_stream(key, 1, 2)) for key in KEYS],
-        "full": [list((await store.load_full(key)).events) for key in KEYS],
     }
 
 

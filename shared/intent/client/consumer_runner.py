@@ -19,6 +19,7 @@ from intent.errors import (
     CommandError,
     DeadlineExceeded,
     HandlerFailed,
+    NewerReleaseNeeded,
     Overloaded,
     StoreUnavailable,
     Unavailable,
@@ -39,6 +40,7 @@ _TRANSIENT: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable
 _CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
 """What gRPC raises when something is written to a call that has ended."""
 _LONGEST_ERROR: Final = 2000
+_FIRST_PAUSE: Final = 0.1
 _END_TIMEOUT: Final = 5.0
 """How long, in seconds, to wait for the context to end the call."""
 
@@ -269,12 +271,15 @@ class _Participation:
 
     async def _until_available(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Call `work`, again while something that it needs is unavailable."""
-        pause = 0.1
+        pause = _FIRST_PAUSE
         while True:
             try:
                 return await work()
             except _TRANSIENT as error:
-                _log.debug("consumer %s waits: %s", self._consumer.name, error)
+                # An operator must know of this one: it lasts until another release runs.
+                first_of_release = isinstance(error, NewerReleaseNeeded) and pause == _FIRST_PAUSE
+                level = logging.WARNING if first_of_release else logging.DEBUG
+                _log.log(level, "consumer %s waits: %s", self._consumer.name, error)
             if await set_within(self._over, pause):
                 raise _CallOverError
             pause = min(5.0, 2 * pause)

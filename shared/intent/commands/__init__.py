@@ -2,7 +2,8 @@
 
 from intent.commands.activities import ContextActivities
 from intent.commands.aggregates.cache import AggregateCache
-from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings, LocalOutcomes
+from intent.commands.batches import LocalOutcomes
+from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.lane import Lane, LaneLimits
 from intent.commands.process_commands import ProcessCommands

@@ -31,12 +31,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from intent.commands.applying import apply_decided
-from intent.commands.carrier import LocalOutcomes
+from intent.commands.batches import LocalOutcomes
 from intent.commands.handling import CommandHandling, Handled
-from intent.commands.outcomes import failed
+from intent.commands.outcomes import failed, fitting
 from intent.commands.requests import CommandRequest
 from intent.commands.router import WorkflowRouter
-from intent.errors import CommandError
+from intent.errors import CommandError, NewerReleaseNeeded
 from intent.model import BoundContext
 from intent.read_models.read_side import ReadSide
 from intent.records import StreamKey
@@ -47,6 +47,8 @@ from intent.temporal import names
 __all__ = ["ContextActivities"]
 
 _PROJECT_WAIT = 5.0
+_RESULT_BYTES = 1024 * 1024
+"""The bytes of outcomes in one result; Temporal takes 2 MiB, and positions are part of it as well."""
 
 
 class ContextActivities:
@@ -97,12 +99,20 @@ class ContextActivities:
         """Load, decide and append a batch; each command gets its own outcome."""
         self._check(batch.context)
         workflow_id = activity.info().workflow_id or ""
-        handled = await self._handling.handle(
-            batch.commands, workflow_id, self._local_outcomes.requests(workflow_id), again=batch.again
-        )
+        try:
+            handled = await self._handling.handle(
+                batch.commands,
+                workflow_id,
+                () if batch.apart else self._local_outcomes.requests(workflow_id),
+                apart=batch.apart,
+                again=batch.again,
+            )
+        except NewerReleaseNeeded as error:
+            return BatchHandled(needs_newer=str(error))
         self._local_outcomes.publish(workflow_id, handled.outcomes)
+        result = handled.outcomes if batch.reply_outcomes else _unrecorded(handled)
         return BatchHandled(
-            outcomes=handled.outcomes if batch.reply_outcomes else _unrecorded(handled),
+            outcomes=fitting(result, _RESULT_BYTES),
             position=handled.position,
             routed_positions=handled.routed_positions,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -17,8 +18,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from intent.commands import outcomes
+from intent.commands.batches import Batch, LocalOutcomes
 from intent.commands.pending import Pending, awaited, wanting_projection
-from intent.commands.requests import CommandRequest
 from intent.commands.stalls import BatchUnderWay, Stalls
 from intent.errors import CommandError, StoreError, Unavailable
 from intent.read_models.read_side import ReadSide
@@ -28,7 +29,7 @@ from intent.temporal import names
 from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
 from intent.waiting import now
 
-__all__ = ["Batch", "BatchObserver", "Carrier", "CarrierSettings", "LocalOutcomes"]
+__all__ = ["BatchObserver", "Carrier", "CarrierSettings"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,54 +68,6 @@ class CarrierSettings:
     unavailable_after: float = 10.0
     follow_after: float = 1.0
     start_timeout: float = 5.0
-
-
-@dataclass(eq=False, slots=True)
-class Batch:
-    """A batch in flight.
-
-    Attributes:
-        id: The id of its workflow.
-        pendings: Its commands.
-        published: Gets the outcomes, one per command, once they are known.
-    """
-
-    id: str
-    pendings: list[Pending]
-    published: asyncio.Future[Sequence[CommandOutcome]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def publish(self, outcomes: Sequence[CommandOutcome]) -> None:
-        """Publish the outcomes; only the first call counts."""
-        if not self.published.done():
-            self.published.set_result(outcomes)
-
-
-class LocalOutcomes:
-    """The batches whose callers wait in this process, for the handle step that runs here too."""
-
-    def __init__(self) -> None:
-        self._batches: dict[str, Batch] = {}
-
-    def expect(self, batch: Batch) -> None:
-        """Register a batch whose outcomes are awaited."""
-        self._batches[batch.id] = batch
-
-    def forget(self, batch: Batch) -> None:
-        """Unregister a batch."""
-        self._batches.pop(batch.id, None)
-
-    def requests(self, workflow_id: str) -> list[CommandRequest]:
-        """Return the commands of a batch as this process received them; none if it did not."""
-        batch = self._batches.get(workflow_id)
-        return [pending.request for pending in batch.pendings] if batch is not None else []
-
-    def publish(self, workflow_id: str, outcomes: Sequence[CommandOutcome]) -> None:
-        """Publish the outcomes of a batch, if its callers wait in this process."""
-        batch = self._batches.get(workflow_id)
-        if batch is not None:
-            batch.publish(outcomes)
 
 
 class Carrier:
@@ -191,7 +144,7 @@ class Carrier:
         if self._observer is not None:
             seconds = now() - started
             self._observer.batch_applied(self._context, len(pendings), seconds)
-        self._answer(pendings, settled)
+        self._settle(pendings, settled)
         return True
 
     async def drained(self) -> None:
@@ -275,6 +228,40 @@ class Carrier:
         finally:
             result.cancel()
 
+    def _settle(self, pendings: Sequence[Pending], settled: Sequence[CommandOutcome]) -> None:
+        """Answer the callers, and wait in the background for what was set apart."""
+        here: list[tuple[Pending, CommandOutcome]] = []
+        apart: dict[str, list[Pending]] = defaultdict(list)
+        for pending, outcome in zip(pendings, settled, strict=True):
+            if outcome.continued_in:
+                pending.handle = outcome.continued_in
+                apart[outcome.continued_in].append(pending)
+            else:
+                here.append((pending, outcome))
+        self._answer(here)
+        for workflow_id, waiting in apart.items():
+            if awaited(waiting):
+                self._in_background(self._continue(Batch(workflow_id, waiting)))
+
+    async def _continue(self, batch: Batch) -> None:
+        """Answer the callers of commands that a workflow of their own handles, for as long as they wait."""
+        self._local_outcomes.expect(batch)
+        handle = self._client.get_workflow_handle(batch.id, result_type=BatchHandled)
+        try:
+            async with asyncio.timeout(self._settings.unavailable_after):
+                # It is started when the step that set it apart is done.
+                await asyncio.wait([batch.published], timeout=self._settings.follow_after)
+                settled = await self._follow(batch, handle, 0)
+        except TimeoutError:
+            _refuse(batch.pendings, outcomes.still_waiting(accepted=True))
+        except CommandError as error:
+            _refuse(batch.pendings, error)
+        else:
+            if settled is not None:
+                self._settle(batch.pendings, settled)
+        finally:
+            self._local_outcomes.forget(batch)
+
     async def _result(self, handle: WorkflowHandle[object, BatchHandled]) -> BatchHandled:
         while True:
             try:
@@ -308,19 +295,22 @@ class Carrier:
             )
         return outcomes.restored(stored)
 
-    def _answer(self, pendings: Sequence[Pending], settled: Sequence[CommandOutcome]) -> None:
+    def _answer(self, settled: Iterable[tuple[Pending, CommandOutcome]]) -> None:
         """Answer the callers that do not wait for the read models; answer the others once these are there."""
         later: list[tuple[Pending, CommandOutcome]] = []
-        for pending, outcome in zip(pendings, settled, strict=True):
+        for pending, outcome in settled:
             if self._projections is None or not outcome.HasField("result"):
                 pending.answer(outcome)
             else:
                 pending.answer(outcome, applied_only=True)
                 later.append((pending, outcome))
         if later and wanting_projection([pending for pending, _ in later]):
-            task = asyncio.get_running_loop().create_task(self._answer_projected(later))
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
+            self._in_background(self._answer_projected(later))
+
+    def _in_background(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     async def _answer_projected(self, later: Sequence[tuple[Pending, CommandOutcome]]) -> None:
         assert self._projections is not None

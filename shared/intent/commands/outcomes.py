@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -18,13 +18,17 @@ from intent.store.event_store import EventWrite, StoredCommand
 __all__ = [
     "applied",
     "as_duplicate",
+    "continued",
     "defect",
     "ended",
     "event_writes",
     "failed",
     "fingerprint",
+    "fitting",
     "id_reused",
+    "positions",
     "restored",
+    "still_waiting",
     "with_position",
 ]
 
@@ -32,6 +36,8 @@ __all__ = [
 _FAILURE_BYTES: Final = 32 * 1024
 _REASON_LENGTH: Final = 200
 _MESSAGE_LENGTH: Final = 4000
+_BRIEF_LENGTH: Final = 200
+_FRAME_BYTES: Final = 8
 
 
 def fingerprint(type_name: str, data: bytes) -> bytes:
@@ -77,6 +83,32 @@ def failed(tenant: str, command_id: str, error: CommandError) -> CommandOutcome:
     return CommandOutcome(command_id=command_id, tenant_id=tenant, failure=failure)
 
 
+def continued(tenant: str, command_id: str, workflow_id: str) -> CommandOutcome:
+    """Return what stands for the outcome of a command that another workflow handles."""
+    return CommandOutcome(tenant_id=tenant, command_id=command_id, continued_in=workflow_id)
+
+
+def fitting(outcomes: Sequence[CommandOutcome], limit: int) -> list[CommandOutcome]:
+    """Return as many outcomes as fit into a result of so many bytes, with short failures if need be.
+
+    A command whose outcome is left out is answered when it is sent again with its id.
+    """
+    if sum(outcome.ByteSize() for outcome in outcomes) <= limit:
+        return list(outcomes)
+    kept = []
+    for outcome in outcomes:
+        if outcome.HasField("failure"):
+            failure = outcome.failure
+            brief = Failure(kind=failure.kind, reason=failure.reason, message=failure.message[:_BRIEF_LENGTH])
+            outcome = CommandOutcome(
+                command_id=outcome.command_id, tenant_id=outcome.tenant_id, failure=brief
+            )
+        limit -= outcome.ByteSize() + _FRAME_BYTES
+        if limit >= 0:
+            kept.append(outcome)
+    return kept
+
+
 def _shorten(failure: Failure) -> None:
     """Cut a failure down: handlers may put as much as they like into it, but batches travel in results."""
     failure.reason = failure.reason[:_REASON_LENGTH]
@@ -98,6 +130,17 @@ def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:
     return outcome
 
 
+def positions(outcomes: Sequence[CommandOutcome], types: Collection[str]) -> list[int]:
+    """Return the positions of recorded events of these types.
+
+    The events of duplicates are included: the run that recorded them may have been cut short before
+    it routed them, and sagas drop events that they have seen.
+    """
+    if not types:
+        return []
+    return [event.position for outcome in outcomes for event in outcome.result.events if event.type in types]
+
+
 def restored(stored: StoredCommand) -> CommandOutcome:
     """Return the outcome that the store has kept."""
     return with_position(CommandOutcome.FromString(stored.outcome), stored.position)
@@ -109,7 +152,7 @@ def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:
     copy.CopyFrom(outcome)
     if copy.HasField("result"):
         copy.result.duplicate = True
-    else:
+    elif copy.HasField("failure"):
         copy.failure.duplicate = True
     return copy
 
@@ -135,6 +178,17 @@ def defect(why: str = "") -> HandlerFailed:
         "INTERNAL",
         f"the command could not be handled because of a defect{because}; it is in the log as {error_id}",
         metadata={"error_id": error_id},
+    )
+
+
+def still_waiting(*, accepted: bool) -> Unavailable:
+    """Return the error for a caller that has waited for long enough."""
+    state = "accepted and continues" if accepted else "not accepted yet"
+    return Unavailable(
+        "STILL_WAITING",
+        f"the command is {state}; something that it needs is unavailable; ask again with the same command id",
+        metadata={"accepted": "true" if accepted else "false"},
+        retry_after_ms=1000,
     )
 
 

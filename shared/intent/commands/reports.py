@@ -77,6 +77,8 @@ class CommandReports:
     async def _closed(self, key: CommandKey, handled: BatchHandled) -> CommandReport:
         for outcome in handled.outcomes:
             if (outcome.tenant_id, outcome.command_id) == (key.tenant, str(key.command_id)):
+                if outcome.continued_in:
+                    return await self._carried(key, outcome.continued_in)
                 return _finished(outcome)
         stored = await self._store.command(key)
         if stored is None:

@@ -98,7 +98,7 @@ class WorkflowRouter:
                 async with asyncio.timeout(self._settings.unavailable_after):
                     await pending.acceptance()
             except TimeoutError:
-                raise _still_waiting(pending) from None
+                raise outcomes.still_waiting(accepted=bool(pending.handle)) from None
         return SubmittedCommand(request.origin.command_id, pending.handle)
 
     async def outcome(self, tenant: str, command_id: UUID, handle: str | None = None) -> CommandReport:
@@ -216,7 +216,7 @@ class WorkflowRouter:
             for pending in list(self._in_flight.values()):
                 for waiter in pending.waiters:
                     if waiter.since < oldest:
-                        waiter.refuse(_still_waiting(pending))
+                        waiter.refuse(outcomes.still_waiting(accepted=bool(pending.handle)))
             for lanes in self._lanes.values():
                 for lane in lanes:
                     lane.drop_abandoned()
@@ -245,13 +245,3 @@ def _result(outcome: CommandOutcome) -> CommandResult:
     if outcome.HasField("failure"):
         raise error_of(outcome.failure)
     return outcome.result
-
-
-def _still_waiting(pending: Pending) -> Unavailable:
-    state = "accepted and continues" if pending.handle else "not accepted yet"
-    return Unavailable(
-        "STILL_WAITING",
-        f"the command is {state}; something that it needs is unavailable; ask again with the same command id",
-        metadata={"accepted": "true" if pending.handle else "false"},
-        retry_after_ms=1000,
-    )

@@ -11,6 +11,7 @@ from typing import Any
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
+from intent.commands.aggregates.restoring import SNAPSHOT_AFTER
 from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, VersionConflict
 from intent.guarding import UnderWay, command_piece
@@ -44,6 +45,17 @@ class Work:
     outcome: CommandOutcome | None = None
     recorded: bool = False
     repeats: list[Work] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, envelope: CommandEnvelope, request: CommandRequest) -> Work:
+        """Return the work that a command is."""
+        contract = request.contract
+        return cls(
+            envelope=envelope,
+            request=request,
+            key=StreamKey(request.origin.tenant, contract.aggregate, contract.aggregate_id(request.command)),
+            fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
+        )
 
     @property
     def command_key(self) -> CommandKey:
@@ -134,6 +146,7 @@ class Group:
         waiting: Its commands that have no outcome yet.
         fresh: Whether the copy is loaded in this round, rather than cached or assumed to be new.
         base: The version of the copy before the round.
+        restored: The number of events from which the copy was restored in this round.
         aggregate: The copy, or None when it must be loaded.
         writes: What was decided in this round.
     """
@@ -143,6 +156,7 @@ class Group:
     waiting: list[Work]
     fresh: bool = False
     base: int = 0
+    restored: int = 0
     aggregate: Aggregate[Any] | None = None
     writes: list[tuple[Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
 
@@ -155,9 +169,9 @@ class Group:
         """Return the aggregate as it is before its first event."""
         return self.kind.new(self.key.tenant, self.key.aggregate_id)
 
-    def start(self, aggregate: Aggregate[Any], *, fresh: bool) -> None:
-        """Start a round on a copy."""
-        self.aggregate, self.base, self.fresh = aggregate, aggregate.version, fresh
+    def start(self, aggregate: Aggregate[Any], *, fresh: bool, events: int = 0) -> None:
+        """Start a round on a copy, which was restored from so many events."""
+        self.aggregate, self.base, self.fresh, self.restored = aggregate, aggregate.version, fresh, events
         self.writes = []
 
     def reset(self) -> None:
@@ -167,7 +181,7 @@ class Group:
     def copied(self, *, without: Work) -> Group:
         """Return another group with the same commands and decisions, but not the decision on one of them."""
         writes = [write for write in self.writes if write[0] is not without]
-        return Group(self.key, self.kind, self.waiting, self.fresh, self.base, None, writes)
+        return Group(self.key, self.kind, self.waiting, self.fresh, self.base, writes=writes)
 
     def stream_append(self) -> StreamAppend:
         """Return what was decided in this round, as one append."""
@@ -177,6 +191,8 @@ class Group:
 
     def _snapshot(self) -> Snapshot | None:
         aggregate = self.aggregate
-        if aggregate is None or not self.kind.snapshot_due(self.base, aggregate.version):
+        if aggregate is None:
+            return None
+        if self.restored <= SNAPSHOT_AFTER and not self.kind.snapshot_due(self.base, aggregate.version):
             return None
         return self.kind.snapshot(aggregate)

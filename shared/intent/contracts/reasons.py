@@ -21,7 +21,6 @@ PLATFORM_REASONS = frozenset(
         "MESSAGE_TOO_LARGE",
         "NOT_STORABLE",
         "UNKNOWN_COMMAND",
-        "UNKNOWN_EVENT_VERSION",
         "VERSION_CONFLICT",
     }
 )

@@ -42,7 +42,8 @@ class Aggregate(Generic[S]):
 
     Attributes:
         name: The short name in the contracts; by default the class's name.
-        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: never.
+        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: only after
+            it was restored from more than 250 events.
         state_type: The class of the state.
         command_handlers: The handlers by the full name of their command.
         event_appliers: The appliers by the full name of their event.

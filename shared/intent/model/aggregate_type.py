@@ -55,7 +55,8 @@ class AggregateType:
         name: The short name in the contracts.
         cls: The aggregate class.
         state_contract: The contract of the state.
-        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: never.
+        snapshot_every: A snapshot is taken whenever the version passes a multiple of this; 0: only after
+            it was restored from more than 250 events.
     """
 
     def __init__(
@@ -98,21 +99,24 @@ class AggregateType:
 
         Raises:
             SnapshotUnusable: The snapshot's state version is not known: see `usable`.
-            UnknownType: An event's schema version is not known.
+            NewerReleaseNeeded: An event's schema version is later than this release knows.
             StoreError: The events have a gap, or their bytes cannot be read.
         """
         aggregate = self.new(tenant, id)
         if snapshot is not None:
             aggregate.state = self._state_of(snapshot)
             aggregate.version = snapshot.version
+        self.advance(aggregate, events)
+        return aggregate
+
+    def advance(self, aggregate: Aggregate[Any], events: Iterable[StoredEvent]) -> None:
+        """Apply the next events of its stream to an aggregate; see `restore` for the errors."""
         for stored in events:
             if stored.version != aggregate.version + 1:
-                raise StoreError(
-                    f"{self.name} {id}: version {stored.version} follows version {aggregate.version}"
-                )
+                where = f"{self.name} {aggregate.id}"
+                raise StoreError(f"{where}: version {stored.version} follows version {aggregate.version}")
             _, event = self._upcasters.event(stored.type, stored.schema_version, stored.data)
             self._apply(aggregate, event)
-        return aggregate
 
     def event_class(self, type: str) -> type[Message]:  # noqa: A002
         """Return the class of an event of this aggregate, by its full name.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID, uuid5
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import RecordedEvent
 
+from intent.contracts.options import option
+from intent.errors import NewerReleaseNeeded
 from intent.model.consumer import Consumer
 from intent.model.metadata import EventMetadata
 from intent.origin import Origin
@@ -45,6 +48,7 @@ async def react(consumer: Consumer, event: RecordedEvent) -> Sequence[IntendedCo
     """Let a consumer handle an event, and return the commands that follow.
 
     Raises:
+        NewerReleaseNeeded: The event has a later schema version than the contract that this release has.
         TypeError: The consumer does not take such an event, or returned something other than commands.
         Exception: Whatever the handler raises.
     """
@@ -64,6 +68,7 @@ def invoke(consumer: Consumer, event: RecordedEvent) -> object:
     handler = consumer.handlers.get(event.type)
     if handler is None:
         raise TypeError(f"the consumer {consumer.name} takes no {event.type}")
+    _require_known(handler.event, event)
     message = handler.event.FromString(event.data)
     arguments = (message, EventMetadata.of_event(event)) if handler.takes_metadata else (message,)
     returned: object = handler.method(consumer, *arguments)
@@ -87,6 +92,15 @@ def intended(consumer: Consumer, event: RecordedEvent, returned: object) -> Sequ
         )
         for number, command in enumerate(_commands(consumer, returned), start=1)
     ]
+
+
+def _require_known(contract: type[Message], event: RecordedEvent) -> None:
+    known = option(cast("Descriptor", contract.DESCRIPTOR), "event").version
+    if event.schema_version > known:
+        raise NewerReleaseNeeded(
+            f"{event.type} version {event.schema_version} is later than version {known}, which this release "
+            "knows: a release of the consumer with the newer contract must handle it"
+        )
 
 
 def _commands(consumer: Consumer, returned: object) -> Iterable[Message]:

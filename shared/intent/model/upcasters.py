@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError, Message
 
 from intent.contracts import Problems, Registry
-from intent.errors import StoreError, UnknownType
+from intent.errors import NewerReleaseNeeded, StoreError
 from intent.model.upcasting import SchemaVersion, Upcaster
 
 __all__ = ["Upcasters"]
@@ -63,16 +63,12 @@ class Upcasters:
             data: The message, as proto bytes.
 
         Raises:
-            UnknownType: Neither the contract nor any chain of upcasters has this schema version.
-            StoreError: The bytes do not encode such a message.
+            NewerReleaseNeeded: The schema version is later than the contract's, or the type has no contract.
+            StoreError: No chain of upcasters leads from it, or the bytes do not encode such a message.
         """
         plan = self._plans.get((type, version)) or self._plan(type, version)
         if plan is None:
-            raise UnknownType(
-                "UNKNOWN_EVENT_VERSION",
-                f"{type} version {version} is unknown; a newer release may have recorded it",
-                metadata={"type": type, "schema_version": str(version)},
-            )
+            raise self._unknown(type, version)
         return plan.type, _read(plan, data)
 
     def state(self, type: str, version: int, data: bytes) -> Message | None:  # noqa: A002
@@ -112,6 +108,15 @@ class Upcasters:
                 )
                 fix = "declare an upcaster from each older version and name it in the context's upcasters"
                 problems.add(contract.message.DESCRIPTOR.file.name, contract.type, fault, fix)
+
+    def _unknown(self, type_: str, version: int) -> StoreError:
+        current = self._current.get(type_)
+        if current is None or version > current:
+            return NewerReleaseNeeded(
+                f"{type_} version {version} is unknown to this release: "
+                "a newer one has recorded it, and a process of that release must do this"
+            )
+        return StoreError(f"{type_} version {version} is unknown: no upcaster leads to version {current}")
 
     def _plan(self, type_: str, version: int) -> _Plan | None:
         """Follow the chain from a schema version to the current one, and cache it."""

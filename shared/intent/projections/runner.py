@@ -174,7 +174,12 @@ class ProjectionRunner:
             _log.error(
                 "projection %s: event %d: %s", self.name, applied.failure.position, error, exc_info=error
             )
-        if applied.retry_in > 0:
+        if applied.waits_for:
+            reason = f"waits at event {applied.position + 1}: {applied.waits_for}"
+            if reason != self.trouble:
+                _log.warning("projection %s %s", self.name, reason)
+            self._mark_stuck(reason)
+        elif applied.retry_in > 0:
             self._mark_stuck(f"fails on event {applied.position + 1}")
         else:
             self._mark_running()

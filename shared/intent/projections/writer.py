@@ -8,11 +8,12 @@ contain each event exactly once, and none that was skipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import asyncpg
 
+from intent.errors import NewerReleaseNeeded
 from intent.escaping import escaped
 from intent.projections.database import GENERATION_GONE
 from intent.projections.environment import Environment
@@ -27,6 +28,8 @@ __all__ = ["Applied", "GenerationGoneError", "GenerationWriter", "backoff"]
 _FIRST_BACKOFF: Final = 0.2
 _LAST_BACKOFF: Final = 30.0
 _ERROR_LIMIT: Final = 2_000
+_UNKNOWN_RETRY: Final = 1.0
+"""Seconds after which to look whether a newer release has applied an event that this one cannot read."""
 
 
 class GenerationGoneError(Exception):
@@ -42,7 +45,8 @@ class Applied:
         events: How many events were applied; those that the projection does not take do not count.
         rows: How many rows were written or removed.
         failure: The event after the checkpoint that failed, or None.
-        retry_in: Seconds until the failing event may be tried again; 0 when nothing fails.
+        retry_in: Seconds until the event after the checkpoint may be tried again; 0 when it need not wait.
+        waits_for: What that event waits for when it did not fail; empty when it does not wait.
     """
 
     position: int
@@ -50,6 +54,7 @@ class Applied:
     rows: int = 0
     failure: EventFailure | None = None
     retry_in: float = 0.0
+    waits_for: str = ""
 
 
 class GenerationWriter:
@@ -109,6 +114,7 @@ class GenerationWriter:
 
     async def _apply(self, entries: Sequence[LogEntry], impatient: bool) -> Applied:
         plan = await self._folder.plan(self.position, entries, self._skipped)
+        plan, waits_for = _without_unknown(plan)
         checkpoint, stored = await self._load(plan, entries[-1].position)
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
@@ -118,6 +124,8 @@ class GenerationWriter:
         if not skipped <= self._skipped:
             self._skipped = skipped
             return await self._apply(entries, impatient)
+        if waits_for and plan.end == self.position:
+            return Applied(self.position, retry_in=_UNKNOWN_RETRY, waits_for=waits_for)
         return await self._write(await self._folder.fold(plan, stored), checkpoint)
 
     async def _load(self, plan: Plan, end: int) -> tuple[Any, dict[RowId, StoredRow]]:
@@ -171,6 +179,16 @@ class GenerationWriter:
         if checkpoint["position"] != self.position:
             return Applied(checkpoint["position"])
         return await self._write(await self._folder.fold(nothing, {}), checkpoint)
+
+
+def _without_unknown(plan: Plan) -> tuple[Plan, str]:
+    """Return a plan without an event that only a newer release can read, and what that event waits for.
+
+    It is no failure: a process of the newer release applies it and moves the checkpoint on.
+    """
+    if plan.failure is None or not isinstance(plan.failure.error, NewerReleaseNeeded):
+        return plan, ""
+    return replace(plan, failure=None), str(plan.failure.error)
 
 
 def backoff(attempts: int) -> float:

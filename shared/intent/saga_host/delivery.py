@@ -83,7 +83,7 @@ class EventDelivery:
         """Return the sagas that listen to an event, with the event at its current schema version.
 
         Raises:
-            UnknownType: A saga listens, but only a newer release can read the event.
+            NewerReleaseNeeded: A saga listens, but only a newer release can read the event.
         """
         upcasters = self._context.upcasters
         target = upcasters.target(entry.type, entry.schema_version)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from uuid import UUID
 
 from intent.origin import Origin
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
 
 __all__ = [
+    "STREAM_PAGE",
     "AppendResult",
     "Appended",
     "CommandWrite",
@@ -26,7 +27,21 @@ __all__ = [
     "StoredCommand",
     "StreamAppend",
     "StreamOutcome",
+    "page_bytes",
 ]
+
+
+STREAM_PAGE: Final = 500
+"""The most events of one stream that `EventStore.load` returns."""
+
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+_LOAD_BYTES: Final = 32 * 1024 * 1024
+_LEAST_BYTES: Final = 256 * 1024
+
+
+def page_bytes(streams: int) -> int:
+    """Return after how many bytes no further event of a stream is loaded, when so many are loaded at once."""
+    return min(_PAGE_BYTES, max(_LEAST_BYTES, _LOAD_BYTES // max(1, streams)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +166,18 @@ class LoadedStream:
     Attributes:
         version: Its version; 0 when it does not exist.
         snapshot: The newest snapshot, or None.
-        events: The events after the snapshot, by version.
+        events: The events after the snapshot, by version; of a long stream only the first.
     """
 
     version: int
     snapshot: Snapshot | None
     events: Sequence[StoredEvent]
+
+    @property
+    def complete(self) -> bool:
+        """True when the events lead up to its version."""
+        known = self.snapshot.version if self.snapshot is not None else 0
+        return self.version == (self.events[-1].version if self.events else known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +233,14 @@ class EventStore(Protocol):
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """Read streams and the outcomes of commands, in one round trip.
 
-        Each stream has its newest snapshot, if any, and the events after it. Where the snapshot
-        cannot be used, `load_full` reads the stream without it.
+        Each stream has its newest snapshot, if any, and the events after it: `STREAM_PAGE` at most, and
+        no more once they have `page_bytes`. `read_stream` reads the others, or the stream without a
+        snapshot that cannot be used.
         """
         ...
 
-    async def load_full(self, key: StreamKey) -> LoadedStream:
-        """Read a stream with all its events and no snapshot, for when the snapshot cannot be used."""
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
+        """Keep a snapshot that reading has led to, unless there is one of a later state or version."""
         ...
 
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
 from intent.store.event_store import (
+    STREAM_PAGE,
     Appended,
     AppendResult,
     CommandWrite,
@@ -20,6 +21,7 @@ from intent.store.event_store import (
     StoredCommand,
     StreamAppend,
     StreamOutcome,
+    page_bytes,
 )
 from intent.store.storable import require_storable
 
@@ -50,15 +52,16 @@ class MemoryEventStore:
         """See `EventStore.load`."""
         require_storable(text for key in (*streams, *(c[:1] for c in commands)) for text in key)
         return Loaded(
-            {key: self._loaded(key) for key in streams},
+            {key: self._loaded(key, page_bytes(len(streams))) for key in streams},
             {key: self._commands[key] for key in commands if key in self._commands},
         )
 
-    async def load_full(self, key: StreamKey) -> LoadedStream:
-        """See `EventStore.load_full`."""
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
+        """See `EventStore.keep_snapshot`."""
         require_storable(key)
-        entries = self._streams.get(key, [])
-        return LoadedStream(len(entries), None, [_stored(entry) for entry in entries])
+        kept = self._snapshots.get(key)
+        if kept is None or (kept.state_version, kept.version) < (snapshot.state_version, snapshot.version):
+            self._snapshots[key] = snapshot
 
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
@@ -141,11 +144,18 @@ class MemoryEventStore:
         entries.append(entry)
         self._log.append(entry)
 
-    def _loaded(self, key: StreamKey) -> LoadedStream:
+    def _loaded(self, key: StreamKey, most_bytes: int) -> LoadedStream:
         entries = self._streams.get(key, [])
         snapshot = self._snapshots.get(key)
         after = snapshot.version if snapshot is not None else 0
-        return LoadedStream(len(entries), snapshot, [_stored(entry) for entry in entries[after:]])
+        events: list[StoredEvent] = []
+        size = 0
+        for entry in entries[after : after + STREAM_PAGE]:
+            if size >= most_bytes:
+                break
+            events.append(_stored(entry))
+            size += len(entry.data)
+        return LoadedStream(len(entries), snapshot, events)
 
 
 def _texts(stream: StreamAppend) -> Iterator[str]:

@@ -3,6 +3,8 @@
 - **handle** is retried while the store is unavailable, after a time-out and after a defect of the
   platform itself, without end, with pauses from 0.1 s doubling to 5 s. A rejection, a broken contract,
   an unexpected version and a handler that raises are outcomes and never retried.
+  What was set apart from its batch because only a newer release can read it is not retried in the same
+  process: its workflow starts over for any process, after 2 s to 5 minutes.
 - **project** is tried three times while the store is unavailable; the projection's own loop continues
   by itself. A projection that raises has its own backoff and fails nothing.
 - **route** is retried while Temporal or the store is unavailable, without end, with pauses from 0.1 s
@@ -23,6 +25,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 __all__ = [
+    "APART_TIMEOUT",
     "HANDLE_RETRY",
     "HANDLE_TIMEOUT",
     "ONCE",
@@ -52,6 +55,9 @@ def _doubling(first: float, longest: float, *, attempts: int = 0) -> RetryPolicy
 
 HANDLE_RETRY = _doubling(0.1, 5)
 HANDLE_TIMEOUT = timedelta(seconds=30)
+
+APART_TIMEOUT = timedelta(minutes=4)
+"""For commands that were set apart from their batch: restoring from a long stream takes its time."""
 
 ROUND = timedelta(minutes=5)
 """How long a step that must be done is tried before it starts over, so that history can be checked."""

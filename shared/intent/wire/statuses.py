@@ -19,6 +19,7 @@ from intent_contracts.intent.v1 import Failure, FailureKind, FieldViolation
 from intent.errors import (
     CommandError,
     HandlerFailed,
+    NewerReleaseNeeded,
     StoreUnavailable,
     Unavailable,
     error_of,
@@ -88,6 +89,9 @@ def command_error(error: Exception) -> CommandError | None:
     """
     if isinstance(error, CommandError):
         return error
+    if isinstance(error, NewerReleaseNeeded):
+        message = f"{error}; nothing is lost, try again with the same command id"
+        return Unavailable("NEWER_RELEASE_NEEDED", message, retry_after_ms=_STORE_RETRY_MS)
     if isinstance(error, StoreUnavailable):
         message = "the event store is unavailable; nothing is lost, try again with the same command id"
         return Unavailable("STORE_UNAVAILABLE", message, retry_after_ms=_STORE_RETRY_MS)

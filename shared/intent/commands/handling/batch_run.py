@@ -9,19 +9,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
 from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.aggregates.new_guess import NewAggregateGuess
+from intent.commands.aggregates.restoring import LongStreamError, Restoring
+from intent.commands.handling.aside import Aside
 from intent.commands.handling.given_up import GivenUp
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
-from intent.errors import CommandError, NotFound, Rejected, StoreUnavailable, VersionConflict
+from intent.errors import (
+    CommandError,
+    NewerReleaseNeeded,
+    NotFound,
+    Rejected,
+    StoreUnavailable,
+    UnknownType,
+    VersionConflict,
+)
 from intent.guarding import Guard, Poison, TooSlow, Watch
-from intent.model import Aggregate, BoundContext
+from intent.model import BoundContext
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import (
     Appended,
@@ -39,8 +49,6 @@ _log = logging.getLogger(__name__)
 
 _MAX_ROUNDS: Final = 25
 """In each round that conflicts another process was faster; so many in a row is a defect."""
-_RESTORE_LIMITS: Final = 4
-"""Restoring an aggregate may take so many times as long as a handler: it may have many events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Parts:
         store: Its event store.
         cache: The aggregates that were used last.
         new_guess: Which commands are expected to create their aggregates.
+        restoring: Restores aggregates.
         guard: What the code of handlers runs under.
         given_up: The commands that took too long, by their workflow.
         undeclared: Called for each rejection that the command's contract does not declare.
@@ -61,6 +70,7 @@ class Parts:
     store: EventStore
     cache: AggregateCache
     new_guess: NewAggregateGuess
+    restoring: Restoring
     guard: Guard
     given_up: GivenUp
     undeclared: Callable[[str, str], None]
@@ -71,19 +81,21 @@ class BatchRun:
 
     Args:
         parts: What it uses.
-        workflow_id: The workflow that carries the batch.
+        aside: Decides what of the batch waits.
         noted: The note of the batch's only command, when it was noted in advance that it is under way.
     """
 
-    def __init__(self, parts: Parts, workflow_id: str, noted: bytes = b"") -> None:
+    def __init__(self, parts: Parts, aside: Aside, noted: bytes = b"") -> None:
         self._context = parts.context
         self._store = parts.store
         self._cache = parts.cache
         self._new_guess = parts.new_guess
+        self._restoring = parts.restoring
         self._guard = parts.guard
         self._given_up = parts.given_up
         self._undeclared = parts.undeclared
-        self._workflow_id = workflow_id
+        self._aside = aside
+        self._workflow_id = aside.workflow_id
         self._noted = noted
         self._order: list[Work | CommandOutcome] = []
         self._position = 0
@@ -124,6 +136,7 @@ class BatchRun:
             if not groups:
                 return
             await self._load([group for group in groups if self._needs_load(group)])
+            self._aside.begin_round()
             await self._decide_all(groups)
             await self._append([group for group in groups if group.writes])
             for group in groups:
@@ -155,15 +168,11 @@ class BatchRun:
         """Return the parsed command, or its outcome when it breaks its contract."""
         try:
             request = request or CommandRequest.of_envelope(self._context.registry, envelope)
+        except UnknownType as error:
+            return self._aside.unknown_command(envelope, error)
         except CommandError as error:
             return outcomes.failed(envelope.tenant_id, envelope.command_id, error)
-        contract = request.contract
-        return Work(
-            envelope=envelope,
-            request=request,
-            key=StreamKey(request.origin.tenant, contract.aggregate, contract.aggregate_id(request.command)),
-            fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
-        )
+        return Work.of(envelope, request)
 
     def _needs_load(self, group: Group) -> bool:
         if group.aggregate is None and not group.fresh:
@@ -185,21 +194,24 @@ class BatchRun:
             self._new_guess.observe(group.first_command, new=not stream.version)
             self._recall(group, loaded)
             self._condemn(group)
-            group.start(await self._restored(group, stream), fresh=True)
+            await self._restore(group, stream)
 
-    async def _restored(self, group: Group, stream: LoadedStream) -> Aggregate[Any]:
+    async def _restore(self, group: Group, stream: LoadedStream) -> None:
+        """Start the group on its aggregate as it is stored; set it apart when that would take long."""
         waiting = next((work for work in group.waiting if work.outcome is None), None)
         if not stream.version or waiting is None:
-            return group.new()
-        if stream.snapshot is not None and not group.kind.usable(stream.snapshot):
-            stream = await self._store.load_full(group.key)
-        tenant, _, aggregate_id = group.key
-
-        def restore(watch: Watch) -> Aggregate[Any]:
-            watch.enter(self._noted or waiting.piece.note)
-            return group.kind.restore(tenant, aggregate_id, snapshot=stream.snapshot, events=stream.events)
-
-        return await self._guard.call(restore, limit=_RESTORE_LIMITS * self._guard.limit)
+            group.start(group.new(), fresh=True)
+            return
+        note = self._noted or waiting.piece.note
+        patient = not self._aside.possible
+        try:
+            restored = await self._restoring.restored(group.kind, group.key, stream, note, patient=patient)
+        except (LongStreamError, NewerReleaseNeeded):
+            if patient:
+                raise
+            self._aside.set(group)
+        else:
+            group.start(restored, fresh=True, events=len(stream.events))
 
     def _condemn(self, group: Group) -> None:
         """Give commands their outcome that are not to be tried again: processes died of them."""
@@ -253,6 +265,8 @@ class BatchRun:
         for work in group.waiting:
             if work.outcome is not None:
                 continue
+            if self._aside.no_room(group):
+                return None
             self._current = group, work
             watch.enter(self._noted or work.piece.note)
             try:
@@ -334,6 +348,7 @@ class BatchRun:
             workflow_id=self._workflow_id,
         )
         group.writes.append((work, write, outcome))
+        self._aside.spend(events)
 
     async def _append(self, groups: Sequence[Group]) -> None:
         if not groups:
@@ -355,7 +370,8 @@ class BatchRun:
             work.report_undeclared(outcome, self._undeclared)
         if group.aggregate is not None:
             self._cache.put(group.key, group.aggregate)
-        group.writes = []
+        # What is left of the group is decided on a copy of its own: this one may be taken from the cache.
+        group.aggregate, group.writes = None, []
 
     def _contested(self, group: Group, conflict: Conflict) -> None:
         """Another process was faster, or some of the commands were applied before."""

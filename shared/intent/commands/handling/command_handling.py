@@ -6,7 +6,7 @@ Each command has its own outcome, whatever the others in the batch do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 from intent.commands import outcomes
 from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.aggregates.new_guess import NewAggregateGuess
+from intent.commands.aggregates.restoring import Restoring
+from intent.commands.handling.aside import Aside
 from intent.commands.handling.batch_run import BatchRun, Parts
 from intent.commands.handling.given_up import GivenUp
 from intent.commands.requests import CommandRequest
@@ -71,7 +73,10 @@ class CommandHandling:
     ) -> None:
         self._store = store
         self._guard = guard or Guard()
-        self._parts = Parts(context, store, cache, NewAggregateGuess(), self._guard, GivenUp(), undeclared)
+        restoring = Restoring(store, self._guard)
+        self._parts = Parts(
+            context, store, cache, NewAggregateGuess(), restoring, self._guard, GivenUp(), undeclared
+        )
         self._appended = appended
         self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}
 
@@ -81,14 +86,20 @@ class CommandHandling:
         workflow_id: str = "",
         validated: Sequence[CommandRequest] = (),
         *,
+        apart: bool = False,
         again: bool = False,
     ) -> Handled:
         """Handle a batch; repeating it has no second effect.
+
+        Commands of a batch that a workflow carries are set apart when they would hold up the others:
+        their aggregate has a long stream, or an event that only a newer release can read. Their outcomes
+        say in which workflow they are to be continued.
 
         Args:
             batch: The commands.
             workflow_id: The workflow that carries them.
             validated: The same commands, parsed and validated, when this process received them itself.
+            apart: Whether they were set apart from their batch.
             again: True when a process may have died of the batch: each command is then handled by
                 itself, and noted before.
 
@@ -96,44 +107,43 @@ class CommandHandling:
             The outcome of each.
 
         Raises:
+            NewerReleaseNeeded: Only a newer release can handle what was set apart, or has no workflow.
             StoreUnavailable: The store is unavailable. Either nothing or the whole append is kept; a
                 repeat finds out which.
         """
         if again:
-            return await self._carefully(batch, workflow_id)
+            return await self._carefully(batch, Aside(workflow_id, apart=apart))
         try:
-            return await self._handle(batch, workflow_id, validated)
+            return await self._handle(batch, Aside(workflow_id, apart=apart), validated)
         except StoreUnavailable:
             raise
         except Exception as error:
             if len(batch) == 1:
                 return self._failed(batch[0], error)
             _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
-        return await self._one_by_one(batch, workflow_id)
+        parts = [await self.handle([envelope], workflow_id, apart=apart) for envelope in batch]
+        return _joined(parts)
 
-    async def _one_by_one(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
-        return _joined([await self.handle([envelope], workflow_id) for envelope in batch])
-
-    async def _carefully(self, batch: Sequence[CommandEnvelope], workflow_id: str) -> Handled:
+    async def _carefully(self, batch: Sequence[CommandEnvelope], aside: Aside) -> Handled:
         """Handle the commands one by one; each that may be the one is noted before it is begun."""
         known = [_key(envelope) for envelope in batch]
         stored = (await self._store.load([], [key for key in known if key is not None])).commands
         return _joined(
             [
-                await self._alone(envelope, workflow_id, noted=key is not None and key not in stored)
+                await self._alone(envelope, aside, noted=key is not None and key not in stored)
                 for envelope, key in zip(batch, known, strict=True)
             ]
         )
 
-    async def _alone(self, envelope: CommandEnvelope, workflow_id: str, *, noted: bool) -> Handled:
+    async def _alone(self, envelope: CommandEnvelope, aside: Aside, *, noted: bool) -> Handled:
         doubts = self._guard.doubts
         piece = command_piece(envelope.type, envelope.tenant_id, envelope.command_id)
         if not noted or doubts.condemned(piece):
-            return await self.handle([envelope], workflow_id)
+            return await self.handle([envelope], aside.workflow_id, apart=aside.apart)
         await doubts.hesitate([piece])
         note = await doubts.attempt(piece)
         try:
-            return await self._handle([envelope], workflow_id, (), note)
+            return await self._handle([envelope], aside, (), note)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -153,11 +163,11 @@ class CommandHandling:
     async def _handle(
         self,
         batch: Sequence[CommandEnvelope],
-        workflow_id: str,
+        aside: Aside,
         validated: Sequence[CommandRequest],
         noted: bytes = b"",
     ) -> Handled:
-        run = BatchRun(self._parts, workflow_id, noted)
+        run = BatchRun(self._parts, aside, noted)
         position = await run.complete(batch, validated)
         if position:
             self._appended(position)
@@ -167,19 +177,8 @@ class CommandHandling:
             outcomes=settled,
             recorded=[recorded for _, recorded in results],
             position=position,
-            routed_positions=list(self._routed(settled)) if self._listened_to else [],
+            routed_positions=outcomes.positions(settled, self._listened_to),
         )
-
-    def _routed(self, settled: Sequence[CommandOutcome]) -> Iterable[int]:
-        """Yield the positions of recorded events that a saga listens to.
-
-        The events of duplicates are included: the run that recorded them may have been cut short before
-        it routed them, and sagas drop events that they have seen.
-        """
-        for outcome in settled:
-            for event in outcome.result.events:
-                if event.type in self._listened_to:
-                    yield event.position
 
 
 def _joined(parts: Sequence[Handled]) -> Handled:

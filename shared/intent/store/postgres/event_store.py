@@ -9,11 +9,10 @@ from typing import Any, Final
 import asyncpg
 
 from intent.errors import ConfigurationError, ServerUnavailable, StoreUnavailable
-from intent.records import CommandKey, LogEntry, StoredEvent, StreamKey
+from intent.records import CommandKey, LogEntry, Snapshot, StreamKey
 from intent.store.event_store import (
     AppendResult,
     Loaded,
-    LoadedStream,
     LogFilter,
     StoredCommand,
     StreamAppend,
@@ -29,7 +28,7 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "projection_may_write"
+_NEWEST: Final = "load_page"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
@@ -67,7 +66,8 @@ class PostgresEventStore:
         self._append_carefully = append_statement(own)
         self._careful_until = 0.0
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
-        self._load = f"{call}.load($1, $2, $3, $4, $5)"
+        self._load = f"{call}.load_page($1, $2, $3, $4, $5, $6, $7)"
+        self._keep_snapshot = f"{call}.keep_snapshot($1, $2, $3, $4, $5, $6)"
         self._read_log = f"{call}.read_log_0005($1, $2, $3, $4, $5, $6, $7)"
         self._read_positions = f"{call}.read_positions_0005($1)"
         self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
@@ -153,13 +153,12 @@ class PostgresEventStore:
                 await self.pool.commit(_MAKE_DURABLE)
         return answer
 
-    async def load_full(self, key: StreamKey) -> LoadedStream:
-        """See `EventStore.load_full`."""
-        entries: list[LogEntry] = []
-        while page := await self.read_stream(key, len(entries), 10_000):
-            entries += page
-        events = [StoredEvent(e.version, e.type, e.schema_version, e.data) for e in entries]
-        return LoadedStream(len(events), None, events)
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
+        """See `EventStore.keep_snapshot`."""
+        with unavailable(), storable():
+            await self.pool.commit(
+                self._keep_snapshot, *key, snapshot.version, snapshot.state_version, snapshot.state
+            )
 
     async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
