@@ -1,10 +1,12 @@
 """Kill and restart everything under load, again and again, and check the invariants once it is quiet.
 
-There are two storms. In `commands`, many callers place and change orders in one context: every command
+There are three storms. In `commands`, many callers place and change orders in one context: every command
 has one effect and its first answer. In `orders`, orders of several tenants go through all four
 contexts, with declined cards, too little stock, parcels that come back and customers who change
 their minds: each order is completed, paid once and sent once, or cancelled, with nothing charged
-and nothing held; no saga is left, logs have no gaps, read models equal a rebuild.
+and nothing held; no saga is left, logs have no gaps, read models equal a rebuild. In `sagas`, the
+PostgreSQL of one context refuses to write for longer than a saga may be held up before it is stuck: no
+saga compensates, and all complete once it writes again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from rich.console import Console
 
 from .orders import OrderStorm, Result, plan_of, running
 from .outages import outages_planned, victims
+from .read_only import PARKS_SOON, ReadOnlyStorm, plan_without_trouble, read_only_of
 from .storm import Storm
 
 _PROBLEMS_SHOWN = 40
@@ -30,7 +33,7 @@ def main() -> int:
     """Return 0 when everything holds, 1 when not."""
     arguments = _arguments()
     console = Console()
-    storms = [arguments.only] if arguments.only else ["commands", "orders"]
+    storms = [arguments.only] if arguments.only else ["commands", "orders", "sagas"]
     try:
         held = [asyncio.run(_kept(name, arguments, console)) for name in storms]
     except KeyboardInterrupt:
@@ -42,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make chaos ARGS=…", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=["commands", "orders"], help="run one of the storms; default: both")
+    parser.add_argument("--only", choices=["commands", "orders", "sagas"], help="run one storm; default: all")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random choices (1)")
     commands = parser.add_argument_group("the storm of commands")
     commands.add_argument("--rounds", type=_positive, default=12, help="number of kills and restarts (12)")
@@ -52,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     orders.add_argument("--tenants", type=_positive, default=4, help="number of tenants (4)")
     orders.add_argument("--seconds", type=_positive, default=120, help="duration in seconds (120)")
     orders.add_argument("--kills", type=_positive, default=36, help="number of kills (36)")
+    sagas = parser.add_argument_group("the storm of sagas")
+    sagas.add_argument("--held-orders", type=_positive, default=60, help="number of orders (60)")
+    sagas.add_argument("--held-seconds", type=_positive, default=60, help="seconds without writes (60)")
     return parser.parse_args()
 
 
@@ -65,7 +71,7 @@ async def _kept(name: str, arguments: argparse.Namespace, console: Console) -> b
     """Run a storm in a folder that is kept when something does not hold."""
     folder = Path(tempfile.mkdtemp(prefix=f"intent-chaos-{name}-"))
     console.print(f"[bold]the storm of {name}[/bold], seed {arguments.seed}", highlight=False)
-    blow = _orders if name == "orders" else _commands
+    blow = {"commands": _commands, "orders": _orders, "sagas": _sagas}[name]
     held = False
     try:
         held = await blow(arguments, console, folder)
@@ -116,6 +122,19 @@ async def _orders(arguments: argparse.Namespace, console: Console, folder: Path)
                 platform, services, plan, arguments.seconds, arguments.kills, seed, status.update
             )
             result = await storm.blow()
+    _show(result, console)
+    return not result.problems
+
+
+async def _sagas(arguments: argparse.Namespace, console: Console, folder: Path) -> bool:
+    seed, seconds = arguments.seed, arguments.held_seconds
+    plan = plan_without_trouble(seed, arguments.held_orders, arguments.tenants)
+    with console.status("starting") as status, LocalPlatform(folder=folder) as platform:
+        async with running(platform, PARKS_SOON) as services:
+            console.print(f"  {read_only_of(platform, seed).name} ends for {seconds} s", highlight=False)
+            storm = ReadOnlyStorm(platform, services, plan, seconds, 1, seed, status.update)
+            result = await storm.blow()
+    console.print(f"{len(storm.held_up)} sagas were stuck for a while, and none of them compensated")
     _show(result, console)
     return not result.problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -23,7 +23,7 @@ from demo.run import Run
 from demo.world import CONTEXTS, World
 
 from .logs import Log, check_log, check_read_models
-from .outages import Outages, outages_planned, victims
+from .outages import Outage, Outages, Victim, outages_planned, victims
 from .verdict import Verdict
 
 __all__ = ["OrderStorm", "Result", "plan_of", "running"]
@@ -54,10 +54,18 @@ def plan_of(seed: int, orders: int, tenants: int = 3) -> Plan:
 
 
 @asynccontextmanager
-async def running(platform: LocalPlatform) -> AsyncIterator[dict[str, ContextService]]:
-    """Run the four contexts as processes of their own for the duration of the block."""
+async def running(
+    platform: LocalPlatform, further: Mapping[str, str] | None = None
+) -> AsyncIterator[dict[str, ContextService]]:
+    """Run the four contexts as processes of their own for the duration of the block.
+
+    Args:
+        platform: The platform.
+        further: Variables besides those of the storm.
+    """
+    environment = {**_ENVIRONMENT, **(further or {})}
     services = {
-        name: platform.service(name, environment=_ENVIRONMENT, log_level="warning") for name in CONTEXTS
+        name: platform.service(name, environment=environment, log_level="warning") for name in CONTEXTS
     }
     try:
         await asyncio.gather(*(platform.prepare(name) for name in CONTEXTS))
@@ -132,9 +140,7 @@ class OrderStorm:
         return IntentClient.connect(target, registry=registry, timeout=_CALL_PATIENCE, roles=_ROLES)
 
     async def _storm(self, run: Run) -> Outages:
-        everything = victims(self.platform, self.services)
-        when = outages_planned(sorted(everything), self.seed, self.seconds, self.kills)
-        outages = Outages(everything, when, self._changed)
+        outages = Outages(*self._planned(), self._changed)
         placed = 0
 
         def on_placed() -> None:
@@ -148,6 +154,11 @@ class OrderStorm:
             both.create_task(run.place(_AT_ONCE, over=self.seconds))
             both.create_task(outages.happen())
         return outages
+
+    def _planned(self) -> tuple[Mapping[str, Victim], Mapping[str, Sequence[Outage]]]:
+        """Return what is killed, and when."""
+        everything = victims(self.platform, self.services)
+        return everything, outages_planned(sorted(everything), self.seed, self.seconds, self.kills)
 
     def _changed(self, name: str, came: bool) -> None:
         (self._down.discard if came else self._down.add)(name)

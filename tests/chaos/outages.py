@@ -12,7 +12,7 @@ from typing import Protocol
 from intent.dev.platform import ContextService, LocalPlatform
 from intent.dev.services import ServiceFailed
 
-__all__ = ["Outage", "Outages", "outages_planned", "victims"]
+__all__ = ["Outage", "Outages", "Victim", "outages_planned", "victims"]
 
 _LONGEST_OUTAGE = 3.0
 _START_PATIENCE = 300.0

@@ -13,6 +13,7 @@ from demo.books import Books
 
 from .orders import OrderStorm, plan_of, running
 from .outages import outages_planned
+from .read_only import PARKS_SOON, ReadOnlyStorm, plan_without_trouble
 from .verdict import Verdict, saga_of
 
 
@@ -28,6 +29,17 @@ async def test_orders_through_four_contexts_that_are_killed_add_up() -> None:
     assert result.kills == 6
     assert result.outcomes.total() == 24
     assert len(result.outcomes) > 1
+
+
+@pytest.mark.chaos
+async def test_a_context_that_cannot_write_makes_no_saga_compensate() -> None:
+    plan = plan_without_trouble(seed=3, orders=12, tenants=2)
+    with LocalPlatform(durable=False) as platform:
+        async with running(platform, PARKS_SOON) as services:
+            storm = ReadOnlyStorm(platform, services, plan, seconds=25, kills=1, seed=3)
+            result = await storm.blow()
+    assert result.problems == []
+    assert result.outcomes.total() == 12
 
 
 def test_everything_is_killed_in_turn_and_a_seed_repeats_it() -> None:
