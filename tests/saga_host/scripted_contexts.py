@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -70,6 +71,7 @@ class Contexts:
     async def stop(self) -> None:
         if self._worker is not None:
             await self._worker.__aexit__(None, None, None)
+            self._worker = None
 
     @activity.defn(name=names.ROUTE_COMMAND)
     async def route_command(self, envelope: CommandEnvelope) -> CommandOutcome:
@@ -109,12 +111,13 @@ class Contexts:
     async def reaches(
         self, handle: Handle, status: SagaStatus.ValueType, *, by: timedelta = timedelta(0)
     ) -> SagaReport:
-        """Wait until a saga reports a status, and let time pass in steps of `by`."""
+        """Wait until a saga is there and reports a status; let time pass in steps of `by`."""
         async with asyncio.timeout(20):
             while True:
-                report: SagaReport = await handle.query(names.SAGA_REPORT, result_type=SagaReport)
-                if report.status == status:
-                    return report
+                with suppress(RPCError):
+                    report: SagaReport = await handle.query(names.SAGA_REPORT, result_type=SagaReport)
+                    if report.status == status:
+                        return report
                 await asyncio.sleep(0.02)
                 if by:
                     await self._environment.sleep(by)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from intent.dev.services import TemporalServer
+from intent.model import BoundContext
 from intent.saga_host import SagaDirectory
-from intent.temporal import names
+from intent.saga_host import types as saga_types
+from intent.saga_host.types import saga_type
+from intent.temporal import data_converter, names
 from intent_contracts.intent.v1 import (
     CancelSagaRequest,
     CommandEnvelope,
@@ -22,6 +28,7 @@ from intent_contracts.intent.v1 import (
     SagaStepStatus,
 )
 from intent_contracts.orders.v1 import OrderView
+from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from tests.sagas import saga_examples
@@ -184,6 +191,52 @@ async def test_a_port_parks_its_saga_and_is_still_called(contexts: Contexts) -> 
     asked.answers = True
     assert (await handle.result()).status == COMPLETED
     await replay(handle)
+
+
+async def test_a_worker_stops_though_an_adapter_blocks_and_another_calls_again(
+    temporal: TemporalServer, bound: BoundContext
+) -> None:
+    client = await Client.connect(temporal.address, data_converter=data_converter)
+    contexts = Contexts(WorkflowEnvironment.from_client(client), bound)
+    started, released = threading.Event(), threading.Event()
+
+    async def block(request: OrderView) -> OrderView:
+        started.set()
+        released.wait()
+        return request
+
+    await contexts.run(saga_examples.Asking, saga_examples.ASK.served_by(block))
+    handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+    assert await asyncio.to_thread(started.wait, 20)
+    try:
+        async with asyncio.timeout(15):
+            await contexts.stop()
+    finally:
+        released.set()
+    asked = Asked()
+    asked.answers = True
+    await contexts.run(saga_examples.Asking, saga_examples.ASK.served_by(asked.ask))
+    assert (await handle.result()).status == COMPLETED
+    await contexts.stop()
+
+
+async def test_a_child_parks_by_itself_and_fails_its_parent_when_it_is_skipped(
+    contexts: Contexts, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await contexts.run(saga_examples.Parent)
+    child = dataclasses.replace(saga_type(TYPE), name="Child")
+    monkeypatch.setitem(saga_types._types, "orders.v1.ChildOfOrder", child)
+    contexts.answers = {"AuthorizePayment": [defect]}
+    order = correlation()
+    parent = await contexts.deliver(order, saga_examples.CHECKOUT)
+    child_id = names.saga_workflow_id("orders.v1.ChildOfOrder", "acme", f"{order}/2")
+    handle: Handle = skipping.client.get_workflow_handle(child_id, result_type=SagaReport)
+    assert only(await contexts.reaches(handle, STUCK, by=MINUTE), PARKED).reason == "INTERNAL"
+    assert (await contexts.reaches(parent, SagaStatus.SAGA_STATUS_RUNNING)).failure_reason == ""
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(skip=True, reason="a test"))
+    report = await parent.result()
+    assert (report.status, report.failure_detail) == (COMPENSATED, "SKIPPED")
+    await replay(parent)
 
 
 async def test_a_delay_ends_with_its_outcome(contexts: Contexts, skipping: WorkflowEnvironment) -> None:

@@ -103,7 +103,7 @@ async def test_the_end_of_a_process_waits_for_no_adapter(slow: Slow, way: str) -
     call = called(environment, CHARGE.served_by(getattr(slow, way)))
     await asyncio.to_thread(slow.started.wait)
     environment.cancel(ActivityCancellationDetails(worker_shutdown=True))
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(ApplicationError, match="its process ended"):
         await asyncio.wait_for(call, 10)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
@@ -181,6 +183,22 @@ async def test_one_that_is_stuck_waits_for_an_operator(contexts: Contexts) -> No
     await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(reason="fixed"))
     assert (await handle.result()).status == SagaStatus.SAGA_STATUS_COMPENSATED
     await replay(handle)
+
+
+async def test_a_worker_that_stops_drops_its_sagas_without_a_word(
+    contexts: Contexts, skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: errors.append(str(raised.exc_value)))
+    await contexts.run(saga_examples.Interruptible)
+    with skipping.auto_time_skipping_disabled():
+        handles = [await contexts.deliver(correlation(), saga_examples.CHECKOUT) for _ in range(5)]
+        for handle in handles:
+            await contexts.reaches(handle, SagaStatus.SAGA_STATUS_WAITING)
+        await contexts.stop()
+        gc.collect()
+        await asyncio.gather(*(handle.terminate() for handle in handles))
+    assert errors == []
 
 
 async def test_branches_run_side_by_side(contexts: Contexts) -> None:

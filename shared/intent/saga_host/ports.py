@@ -119,16 +119,20 @@ async def _answer(port: Port[Any, Any], answering: asyncio.Future[Message], thre
     A saga that is cancelled lets the attempt under way come to its end: an answer that there is counts.
 
     Raises:
-        ApplicationError: There is no answer in time.
-        CancelledError: The call is cancelled, or this process ends.
+        ApplicationError: There is no answer in time, or this process ends.
+        CancelledError: The call is cancelled.
     """
     until, cancelled = now() + port.timeout.total_seconds(), False
     try:
         while not answering.done():
             try:
                 await asyncio.wait([answering], timeout=until - now())
-            except asyncio.CancelledError:
-                if cancelled or not _cancelled_by_its_saga():
+            except asyncio.CancelledError as error:
+                details = activity.cancellation_details()
+                if details is not None and details.worker_shutdown:
+                    # As a cancellation it would only be repeated when its heartbeats are missed.
+                    raise ApplicationError("its process ended", type="PROCESS_ENDED") from error
+                if cancelled or details is None or not details.cancel_requested:
                     raise
                 until, cancelled = min(until, now() + _CANCEL_GRACE), True
             if not answering.done() and now() >= until:
@@ -141,11 +145,6 @@ async def _answer(port: Port[Any, Any], answering: asyncio.Future[Message], thre
     if answering.cancelled():
         raise await _no_answer(port, thread)
     return answering.result()
-
-
-def _cancelled_by_its_saga() -> bool:
-    details = activity.cancellation_details()
-    return details is not None and details.cancel_requested and not details.worker_shutdown
 
 
 async def _no_answer(port: Port[Any, Any], thread: AdapterThread) -> ApplicationError:
