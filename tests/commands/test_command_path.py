@@ -16,9 +16,10 @@ from intent.model import BoundContext
 from intent.process.assembly import CommandPath
 from intent.settings.config import Settings
 from intent.temporal import correlation_query, data_converter, names
-from intent_contracts.intent.v1 import CommandBatch, CommandStatus
+from intent_contracts.intent.v1 import CommandBatch, CommandEnvelope, CommandStatus
 from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
 from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from ..support.command_path import Requests, Running, eventually, place
 from ..support.databases import Database, administer, in_database
@@ -29,6 +30,13 @@ async def test_a_command_is_applied_projected_and_answered(path: CommandPath, re
     assert (result.context, result.aggregate_type, result.aggregate_id) == ("orders", "Order", "o-1")
     assert (result.version, result.position, result.projected, result.duplicate) == (1, 1, True, False)
     assert [event.type for event in result.events] == ["orders.v1.OrderPlaced"]
+
+
+async def test_a_command_that_this_process_does_not_know_is_no_rejection(path: CommandPath) -> None:
+    envelope = CommandEnvelope(type="orders.v1.OfALaterVersion", tenant_id="acme", command_id=str(uuid4()))
+    with pytest.raises(ApplicationError, match=r"orders\.v1\.OfALaterVersion") as failed:
+        await path.activities.route_command(envelope)
+    assert not failed.value.non_retryable
 
 
 async def test_200_callers_on_one_order_are_all_answered_with_contiguous_versions(

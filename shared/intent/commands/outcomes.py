@@ -26,6 +26,7 @@ __all__ = [
     "fingerprint",
     "fitting",
     "id_reused",
+    "platform_failure",
     "positions",
     "restored",
     "still_waiting",
@@ -178,6 +179,18 @@ def defect(why: str = "") -> HandlerFailed:
         "INTERNAL",
         f"the command could not be handled because of a defect{because}; it is in the log as {error_id}",
         metadata={"error_id": error_id},
+    )
+
+
+def platform_failure() -> Unavailable:
+    """Return the error for a command at which the platform fails, and which no workflow carries."""
+    error_id = uuid4().hex
+    return Unavailable(
+        "PLATFORM_DEFECT",
+        f"the platform failed to handle the command; it is in the log as {error_id}; "
+        "nothing was recorded, ask again with the same command id",
+        metadata={"error_id": error_id},
+        retry_after_ms=5000,
     )
 
 

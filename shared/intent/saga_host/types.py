@@ -16,6 +16,7 @@ from temporalio.common import VersioningBehavior
 from intent.model import BoundContext
 from intent.saga_host.code import keep_code
 from intent.sagas import Saga
+from intent.sagas.host import NEVER
 from intent.temporal.versioning import UNVERSIONED, Versioning
 
 __all__ = ["SagaType", "register_sagas", "saga_type"]
@@ -31,7 +32,7 @@ class SagaType:
         name: The class's name.
         sends: The full names of the commands that it may send.
         behavior: Which version of the code continues it.
-        park_after: How long a step is held up before it is parked; None: without end.
+        park_after: How long a step is held up before it is parked.
     """
 
     context: str
@@ -39,7 +40,7 @@ class SagaType:
     name: str
     sends: tuple[str, ...]
     behavior: VersioningBehavior
-    park_after: timedelta | None
+    park_after: timedelta
 
     def load(self) -> type[Saga]:
         """Import the class, in the sandbox when called there."""
@@ -51,14 +52,14 @@ _types: dict[str, SagaType] = {}
 
 
 def register_sagas(
-    context: BoundContext, versioning: Versioning = UNVERSIONED, park_after: timedelta | None = None
+    context: BoundContext, versioning: Versioning = UNVERSIONED, park_after: timedelta = NEVER
 ) -> None:
     """Register the sagas of a context with the workflows of this process.
 
     Args:
         context: The context.
         versioning: The version of the code.
-        park_after: How long a step is held up before it is parked; None: without end.
+        park_after: How long a step is held up before it is parked.
     """
     for type_, saga in context.sagas.items():
         keep_code(saga.__module__)

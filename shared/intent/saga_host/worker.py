@@ -15,6 +15,7 @@ from intent.saga_host.ports import AdapterThreads, activity_of
 from intent.saga_host.sandbox import saga_runner
 from intent.saga_host.types import register_sagas
 from intent.saga_host.workflow import SagaWorkflow
+from intent.sagas.host import NEVER
 from intent.temporal import names
 from intent.temporal.worker_settings import WorkerSettings
 
@@ -46,7 +47,7 @@ def saga_worker(
         settings: The worker's sizes, and the version of the code.
     """
     sizes = settings or WorkerSettings()
-    park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else None
+    park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else NEVER
     register_sagas(context, sizes.versioning, park_after)
     threads = AdapterThreads()
     ports = [activity_of(context.name, one, threads.of(one)) for one in context.ports.values()]

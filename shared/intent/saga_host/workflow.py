@@ -154,7 +154,7 @@ class _TemporalHost:
         )
 
     @property
-    def park_after(self) -> timedelta | None:
+    def park_after(self) -> timedelta:
         """The setting of the process that first waits; a timer records it."""
         return self._park_after
 

@@ -216,9 +216,7 @@ class Attempts:
 
         Parked, it is asked for on: an operator need not look at every saga when all is well again.
         """
-        patience = self._host.park_after
-        until = None if patience is None else self._host.now() + patience
-        if await self._host.wait(asking.done, until):
+        if await self._host.wait(asking.done, self._host.now() + self._host.park_after):
             return None
         return await self.parked(step, problem, cut, asking.done)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import ChildStart, CommandEnvelope, CommandOutcome, SagaReport, SagaStatus
 
 from intent.sagas.port import Port
 
-__all__ = ["CallEnded", "Delayed", "Problem", "SagaHost"]
+__all__ = ["NEVER", "CallEnded", "Delayed", "Problem", "SagaHost"]
+
+
+NEVER: Final = timedelta(days=3650)
+"""A time after which nothing is parked in practice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,11 @@ class SagaHost(Protocol):
         ...
 
     @property
-    def park_after(self) -> timedelta | None:
-        """How long a step is held up before an operator is to decide; None: without end."""
+    def park_after(self) -> timedelta:
+        """How long a step is held up before an operator is to decide; `NEVER` at the longest.
+
+        There is always a limit, so that a replay under another setting does the same.
+        """
         ...
 
     def now(self) -> datetime:

@@ -2,7 +2,8 @@
 
 - **handle** is retried while the store is unavailable, after a time-out and after a defect of the
   platform itself, without end, with pauses from 0.1 s doubling to 5 s. A rejection, a broken contract,
-  an unexpected version and a handler that raises are outcomes and never retried.
+  an unexpected version and a handler that raises are outcomes and never retried. A command at which the
+  platform fails is first set apart from its batch.
   What was set apart from its batch because only a newer release can read it is not retried in the same
   process: its workflow starts over for any process, after 2 s to 5 minutes.
 - **project** is tried three times while the store is unavailable; the projection's own loop continues

@@ -30,6 +30,7 @@ from intent_contracts.intent.v1 import (
 
 from intent.contracts import Registry, SagaContract
 from intent.sagas import Port, Saga, SagaIdentity
+from intent.sagas.host import NEVER
 from intent.testing.declared import assert_declared
 from intent.testing.differences import difference
 from intent.testing.history import installed
@@ -155,7 +156,7 @@ class SagaScript:
 
         By default it is a day, as it is by the setting `INTENT_SAGA_PARK_AFTER`.
         """
-        self._host.park_after = duration
+        self._host.park_after = duration or NEVER
         return self
 
     def child(self, saga: type[Saga], failing: str = "") -> SagaScript:

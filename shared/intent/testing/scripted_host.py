@@ -81,7 +81,7 @@ class ScriptedHost:
         self.unchanged: set[str] = set()
         self.sent: list[Message] = []
         self.called: list[Message] = []
-        self.park_after: timedelta | None = timedelta(days=1)
+        self.park_after = timedelta(days=1)
         self._answers: dict[str, deque[_Answer]] = defaultdict(deque)
         self._calls: dict[str, deque[Message]] = defaultdict(deque)
         self._unanswered: dict[str, timedelta] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from intent.errors import NewerReleaseNeeded, UnknownType
 from intent.store.event_store import EventWrite
 
 __all__ = ["Aside"]
+
+_log: Final = logging.getLogger(__name__)
 
 _ROUND_BYTES: Final = 16 * 1024 * 1024
 """The bytes of events that one append takes, roughly."""
@@ -79,6 +82,27 @@ class Aside:
         if self.workflow_id:
             raise NewerReleaseNeeded(f"{error}; a newer release that has its contract must handle it")
         return outcomes.failed(tenant, command_id, error)
+
+    def failing(self, envelope: CommandEnvelope, error: Exception) -> CommandOutcome:
+        """Set apart a command at which the platform fails: there it is retried until the platform is fixed.
+
+        Raises:
+            Exception: The error itself: it was set apart before.
+        """
+        tenant, command_id = envelope.tenant_id, envelope.command_id
+        failure = outcomes.platform_failure()
+        _log.error(
+            "the platform fails at command %s (error %s)",
+            command_id,
+            failure.metadata["error_id"],
+            exc_info=error,
+            extra={"tenant": tenant, "command_id": command_id},
+        )
+        if self.possible:
+            return outcomes.continued(tenant, command_id, self._continued_in(f"{tenant}/{command_id}"))
+        if self.workflow_id:
+            raise error
+        return outcomes.failed(tenant, command_id, failure)
 
     def _continued_in(self, what: str) -> str:
         """Return the id of a workflow; the same again when the batch is repeated."""

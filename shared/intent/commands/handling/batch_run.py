@@ -26,6 +26,7 @@ from intent.errors import (
     NewerReleaseNeeded,
     NotFound,
     Rejected,
+    StoreError,
     StoreUnavailable,
     UnknownType,
     VersionConflict,
@@ -210,6 +211,15 @@ class BatchRun:
             if patient:
                 raise
             self._aside.set(group)
+        except (Poison, CommandError, StoreError):
+            raise
+        except Exception as error:
+            # Upcasters and appliers are the author's code, like handlers.
+            defect = outcomes.defect()
+            _log.error(
+                "%s cannot be restored (error %s)", group.key, defect.metadata["error_id"], exc_info=error
+            )
+            raise defect from error
         else:
             group.start(restored, fresh=True, events=len(stream.events))
 

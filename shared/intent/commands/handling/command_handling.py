@@ -92,8 +92,8 @@ class CommandHandling:
         """Handle a batch; repeating it has no second effect.
 
         Commands of a batch that a workflow carries are set apart when they would hold up the others:
-        their aggregate has a long stream, or an event that only a newer release can read. Their outcomes
-        say in which workflow they are to be continued.
+        their aggregate has a long stream, or an event that only a newer release can read, or the platform
+        fails at them. Their outcomes say in which workflow they are to be continued.
 
         Args:
             batch: The commands.
@@ -110,6 +110,7 @@ class CommandHandling:
             NewerReleaseNeeded: Only a newer release can handle what was set apart, or has no workflow.
             StoreUnavailable: The store is unavailable. Either nothing or the whole append is kept; a
                 repeat finds out which.
+            Exception: The platform failed at what was set apart; it is to be handled again.
         """
         if again:
             return await self._carefully(batch, Aside(workflow_id, apart=apart))
@@ -119,7 +120,7 @@ class CommandHandling:
             raise
         except Exception as error:
             if len(batch) == 1:
-                return self._failed(batch[0], error)
+                return self._failed(batch[0], error, Aside(workflow_id, apart=apart))
             _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
         parts = [await self.handle([envelope], workflow_id, apart=apart) for envelope in batch]
         return _joined(parts)
@@ -147,18 +148,22 @@ class CommandHandling:
         except StoreUnavailable:
             raise
         except Exception as error:
-            return self._failed(envelope, error)
+            return self._failed(envelope, error, aside)
         finally:
             await doubts.survived([piece])
 
-    def _failed(self, envelope: CommandEnvelope, error: Exception) -> Handled:
-        """Answer a command that failed alone: the store refuses to keep it, or there is a defect."""
-        if not isinstance(error, CommandError):
-            defect = outcomes.defect(str(error) if isinstance(error, Poison) else "")
+    def _failed(self, envelope: CommandEnvelope, error: Exception, aside: Aside) -> Handled:
+        """Answer a command that failed alone: the data or a handler is at fault, or the platform is."""
+        if isinstance(error, Poison):
+            defect = outcomes.defect(str(error))
             error_id = defect.metadata["error_id"]
             _log.error("command %s failed (error %s)", envelope.command_id, error_id, exc_info=error)
             error = defect
-        return Handled([outcomes.failed(envelope.tenant_id, envelope.command_id, error)], [False], 0, [])
+        if isinstance(error, CommandError):
+            outcome = outcomes.failed(envelope.tenant_id, envelope.command_id, error)
+        else:
+            outcome = aside.failing(envelope, error)
+        return Handled([outcome], [False], 0, [])
 
     async def _handle(
         self,

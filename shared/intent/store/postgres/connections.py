@@ -63,3 +63,8 @@ def storable() -> Iterator[None]:
     except asyncpg.DataError as error:
         # The driver's own message shows the values of the whole batch; its cause says enough.
         raise not_storable(str(error.__cause__ or error)) from error
+    except asyncpg.PostgresError as error:
+        if not about_data(error):
+            raise
+        # Without the details, which show values.
+        raise not_storable(error.args[0]) from error
