@@ -22,7 +22,7 @@ from intent.envelopes import current_event
 from intent.model import BoundContext, discover
 from intent.records import StreamKey
 from intent.sagas import NeverStarted, Port, Saga, SagaIdentity, SagaRun
-from intent.sagas.host import Delayed, Problem
+from intent.sagas.host import NEVER, Delayed, Problem
 from intent.store.memory import MemoryEventStore
 from intent_contracts.intent.v1 import (
     ChildStart,
@@ -322,8 +322,8 @@ class _Host:
         return self._full and self._steps > _STEPS
 
     @property
-    def park_after(self) -> timedelta | None:
-        return None
+    def park_after(self) -> timedelta:
+        return NEVER
 
     def now(self) -> datetime:
         return self._world.now

@@ -10,10 +10,13 @@ from intent.commands import ProcessCommands
 from intent.contracts import Registry, snake_case
 from intent.model import load_context
 from intent.saga_host import SagaWorkflow, register_sagas, saga_runner
+from intent.saga_host import types as saga_types
+from intent.saga_host.types import saga_type
 from intent.temporal import data_converter
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+_FULFIL = "orders.v1.FulfilOrder"
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
@@ -34,8 +37,13 @@ def known() -> None:
         register_sagas(load_context(name).bind(Registry.load()))
 
 
-async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
-    saga = history.workflow_id.startswith("saga_")
+async def test_a_recorded_history_replays(history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, _, rest = history.workflow_id.partition("_")
+    if kind == "example":
+        name = rest.partition("_")[0]
+        example = dataclasses.replace(saga_type(_FULFIL), module="tests.sagas.saga_examples", name=name)
+        monkeypatch.setitem(saga_types._types, _FULFIL, example)
+    saga = kind in ("saga", "example")
     replayer = Replayer(
         workflows=[SagaWorkflow] if saga else [ProcessCommands],
         data_converter=data_converter,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 from google.protobuf.message import Message
 from intent.model import BoundContext
 from intent.saga_host import SagaWorkflow, saga_runner, saga_worker
+from intent.saga_host.types import saga_type
 from intent.sagas import Adapter, Saga
 from intent.temporal import WorkerSettings, data_converter, names
 from intent_contracts.intent.v1 import (
@@ -33,6 +37,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 TYPE = "orders.v1.FulfilOrder"
+HISTORIES = Path(__file__).parents[1] / "replay" / "histories"
+RECORDED_FOR = "INTENT_TEST_RECORDED_FOR"
+"""The variable with the release for which replayed histories are kept; see `tests.replay.record_examples`."""
 Answer = Callable[[CommandEnvelope], CommandOutcome]
 Handle = WorkflowHandle[object, SagaReport]
 
@@ -140,7 +147,16 @@ async def replay(*handles: Handle) -> None:
         workflows=[SagaWorkflow], data_converter=data_converter, workflow_runner=saga_runner()
     )
     for handle in handles:
-        await replayer.replay_workflow(await handle.fetch_history())
+        history = await handle.fetch_history()
+        await replayer.replay_workflow(history)
+        release = os.environ.get(RECORDED_FOR)
+        if release:
+            # The time-skipping server leaves it out, and the ids of commands and children follow from it.
+            history.events[0].workflow_execution_started_event_attributes.workflow_id = handle.id
+            test = os.environ["PYTEST_CURRENT_TEST"].partition("::test_")[2].partition(" ")[0]
+            words = re.sub("[^A-Za-z]+", "_", test).strip("_")
+            file = HISTORIES / f"example_{saga_type(TYPE).name}_{words}_{release}.json"
+            await asyncio.to_thread(file.write_text, history.to_json())
 
 
 def correlation() -> str:

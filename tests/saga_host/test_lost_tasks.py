@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.contracts import Registry
 from intent.sagas import Port, Saga, SagaIdentity, SagaRun
+from intent.sagas.host import NEVER
 from intent_contracts.intent.v1 import (
     ChildStart,
     CommandEnvelope,
@@ -77,8 +78,8 @@ class Host:
         return False
 
     @property
-    def park_after(self) -> timedelta | None:
-        return None
+    def park_after(self) -> timedelta:
+        return NEVER
 
     def now(self) -> datetime:
         return self.time
