@@ -12,7 +12,7 @@ from intent.commands import AggregateCache, CommandHandling, Handled
 from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.contracts import Registry
 from intent.errors import Rejected, StoreUnavailable
-from intent.model import BoundContext, applies, handles
+from intent.model import BoundContext, handles
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import AppendResult, Conflict, Loaded, StreamAppend
 from intent.store.memory import MemoryEventStore
@@ -22,7 +22,6 @@ from intent_contracts.orders.v1 import (
     ChangeLine,
     ConfirmOrder,
     OrderConfirmed,
-    OrderPlaced,
     PlaceOrder,
 )
 from orders.aggregates import Order
@@ -289,49 +288,6 @@ async def test_a_handler_that_raises_harms_neither_other_commands_nor_its_aggreg
     assert shown(handled)[-4:] == ["v2", "INTERNAL", "v3", "v1"]
     assert "ZeroDivision" not in str(handled.outcomes)
     assert await store.position() == 4
-
-
-class _Unreadable(Order):
-    """An order whose events cannot be applied."""
-
-    name = "Order"
-
-    @applies
-    def placed(self, event: OrderPlaced) -> None:
-        raise ZeroDivisionError("a defect")
-
-
-async def test_events_that_cannot_be_applied_are_a_defect_of_the_context(
-    handling: CommandHandling, store: MemoryEventStore
-) -> None:
-    await handling.handle([envelope(place("o-1"))])
-    unreadable = dataclasses.replace(orders, aggregates=[_Unreadable]).bind(Registry.load())
-    again = CommandHandling(unreadable, store, AggregateCache())
-    assert shown(await again.handle([envelope(ConfirmOrder(order_id="o-1"))], last=False)) == ["INTERNAL"]
-
-
-class _Unlucky(MemoryEventStore):
-    """Has a defect that an order meets."""
-
-    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
-        if any(stream.key.aggregate_id == "o-2" for stream in streams):
-            raise KeyError("a defect of the platform")
-        return await super().append(streams)
-
-
-async def test_a_defect_of_the_platform_is_retried_and_in_the_end_no_outcome_of_its_command(
-    context: BoundContext,
-) -> None:
-    handling = CommandHandling(context, _Unlucky(), AggregateCache())
-    batch = [envelope(place(f"o-{number}")) for number in (1, 2, 3)]
-    with pytest.raises(KeyError):
-        await handling.handle(batch, last=False)
-    handled = await handling.handle(batch, last=True)
-    assert shown(handled) == ["v1*", "PLATFORM_DEFECT", "v1"]
-    failure = handled.outcomes[1].failure
-    assert failure.kind == FailureKind.FAILURE_KIND_UNAVAILABLE
-    assert "ask again with the same command id" in failure.message
-    assert handled.recorded == [True, False, True]
 
 
 class _Drifting(Order):
