@@ -71,7 +71,8 @@ async def test_building_indexes_holds_up_neither_commands_nor_skips(
                 return bool(await observer.fetchval(waiting))
 
             await eventually(building)
-            async with asyncio.timeout(10):
+            # A command that waits for a connection or a lock here waits until the indexes are built.
+            async with asyncio.timeout(60):
                 for n in range(10):
                     for router in (path.router, other.router):
                         await router.handle(request_of(place(f"{n}-{id(router)}")))

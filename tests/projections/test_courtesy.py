@@ -9,20 +9,21 @@ from intent.waiting import now
 
 
 async def shares(courtesy: Courtesy, rebuilds: int, seconds: float) -> float:
-    """Run rebuilds that never end; return the share of the time in which any of them worked."""
+    """Run rebuilds for a while; return the share of the time in which any of them worked."""
     worked = 0.0
-    end = now() + seconds
+    start = now()
 
     async def rebuild() -> None:
         nonlocal worked
-        while now() < end:
+        while now() < start + seconds:
             async with courtesy.turn():
                 began = now()
                 await asyncio.sleep(0.002)
                 worked += now() - began
 
     await asyncio.gather(*(rebuild() for _ in range(rebuilds)))
-    return worked / seconds
+    # On a busy machine the last pages, and the rests after them, end much later.
+    return worked / (now() - start)
 
 
 async def test_rebuilds_together_take_a_small_share_while_commands_are_in_flight() -> None:
