@@ -24,6 +24,7 @@ from intent.telemetry.endpoint import MetricsEndpoint
 from intent_contracts.intent.v1 import (
     DescribeResponse,
     ListConsumersResponse,
+    ListParkedRequest,
     ListParkedResponse,
     ListProjectionsResponse,
     ListSagasResponse,
@@ -36,8 +37,8 @@ from intent_contracts.intent.v1 import (
 
 from .running import Done, environment, intent
 
-Answer: TypeAlias = Message | grpc.StatusCode | float
-"""What a context does with a call: a message, an error, or nothing for so many seconds."""
+Answer: TypeAlias = Message | grpc.StatusCode | float | Callable[[Any], Message]
+"""How a context answers: with a message, with one made from the request, with an error, after seconds."""
 
 EMPTY: Mapping[str, Answer] = {
     "ListParked": ListParkedResponse(),
@@ -77,7 +78,7 @@ class Context(grpc.GenericRpcHandler):  # type: ignore[misc]
                 context.abort(grpc.StatusCode.UNAVAILABLE, "it took too long")
             if isinstance(answer, grpc.StatusCode):
                 context.abort(answer, "not you")
-            return answer
+            return answer(request) if callable(answer) else answer
 
         def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             self.subscribed.set()
@@ -192,6 +193,28 @@ def test_a_list_that_was_cut_says_so(run: Run) -> None:
     assert (done.code, "orders has more parked events" in done.err) == (6, True), done
     whole = run(("parked", "list"), orders={**EMPTY, "ListParked": parked(more=False)})
     assert (whole.code, whole.err) == (0, "")
+
+
+def pages(request: bytes) -> ListParkedResponse:
+    """Return the page that a request asks for: 30 pages of one stream each."""
+    page = int(ListParkedRequest.FromString(request).page_token or b"0")
+    event = RecordedEvent(tenant_id="acme", aggregate_type="Order", aggregate_id=f"o-{page}", position=page)
+    parked = [ParkedEvent(consumer="c", event=event, attempts=1)]
+    token = str(page + 1).encode() if page < 29 else b""
+    # The client itself asks on, up to as many events as one call returns.
+    return ListParkedResponse(parked=parked * 400, more=bool(token), next_page_token=token)
+
+
+def test_all_that_is_parked_is_listed_page_by_page(run: Run) -> None:
+    orders: Mapping[str, Answer] = {
+        **EMPTY,
+        "ListParked": pages,
+        "ReplayParked": ReplayParkedResponse(events=400),
+    }
+    listed = run(("parked", "list", "--json"), orders=orders)
+    assert (listed.code, listed.err, len(json.loads(listed.out))) == (0, "", 30 * 400)
+    replayed = run(("parked", "replay", "c", "--all"), orders=orders)
+    assert (replayed.code, replayed.err, len(replayed.out.splitlines())) == (0, "", 30)
 
 
 def test_what_was_not_found_may_be_where_nobody_answered(run: Run) -> None:

@@ -84,7 +84,8 @@ class _Parked:
     Attributes:
         streams: The parked events of each stream.
         missing: The contexts without an answer, and why.
-        more: The contexts that have more parked events than they returned.
+        more: The contexts that have more parked events than they returned, as those of a version without
+            pages do.
     """
 
     streams: Mapping[ParkedStream, list[ParkedEvent]]
@@ -242,11 +243,18 @@ async def _replay(client: IntentClient, stream: ParkedStream) -> int:
 
 
 async def _fetch_stream(client: IntentClient, consumer: str, stream: str = "") -> ListParkedResponse:
-    """Return a consumer's parked events, of one stream if it is given."""
+    """Return all of a consumer's parked events, of one stream if it is given, page by page."""
     kind, _, id_ = stream.partition("/")
     if stream and not (kind and id_):
         raise UsageError(f"{stream} names no stream; write it like Order/o-1")
-    return await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
+    answer = await client.consumers.parked(consumer, aggregate_type=kind, aggregate_id=id_)
+    while token := answer.next_page_token:
+        page = await client.consumers.parked(
+            consumer, aggregate_type=kind, aggregate_id=id_, page_token=token
+        )
+        answer.parked.extend(page.parked)
+        answer.more, answer.next_page_token = page.more, page.next_page_token
+    return answer
 
 
 def _fetch(
