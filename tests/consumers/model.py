@@ -22,8 +22,8 @@ UNWANTED = "orders.v1.Unwanted"
 
 def entry(position: int, key: StreamKey, version: int, kind: str = WANTED) -> LogEntry:
     now = datetime.now(UTC)
-    ids = uuid4(), uuid4()
-    return LogEntry(position, *key, version, ids[0], kind, 1, b"", ids[1], "", "", "", "", now)
+    ids, data = (uuid4(), uuid4()), bytes(position % 4)
+    return LogEntry(position, *key, version, ids[0], kind, 1, data, ids[1], "", "", "", "", now)
 
 
 def key_of(item: LogEntry) -> StreamKey:
@@ -117,7 +117,7 @@ class Instance:
         self.pending_reads: list[Callable[[], None]] = []
         self.pending_looks: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
-        policy = DeliveryPolicy(ATTEMPTS, lambda attempts: 5.0 * attempts, slow=8.0, stream_length=3)
+        policy = DeliveryPolicy(ATTEMPTS, lambda n: 5.0 * n, slow=8.0, stream_length=3, stream_bytes=4)
         self.progress = Progress(TOTAL, policy, [WANTED])
         self.held: dict[int, LogEntry] = {}
 

@@ -38,6 +38,15 @@ def delivered(progress: Progress, now: float = 0.0) -> list[tuple[int, int]]:
     return deliveries
 
 
+def retried(progress: Progress, now: float, *stream: LogEntry) -> list[tuple[int, int]]:
+    """Return what can be delivered now once a stream whose event failed was read again."""
+    assert delivered(progress, now) == []
+    request = progress.stream_read()
+    assert request is not None
+    progress.take_stream(request, [e for e in stream if e.version > request.after_version], whole=True)
+    return delivered(progress, now)
+
+
 def checkpoint(progress: Progress) -> int:
     (mark,) = progress.changes(0.0).partitions
     return mark.checkpoint
@@ -60,15 +69,44 @@ def test_the_checkpoint_stays_below_what_is_not_acknowledged() -> None:
 
 
 def test_a_failed_event_is_tried_again_later_each_time() -> None:
-    progress = started(entry(1, TEA, 1))
+    event = entry(1, TEA, 1)
+    progress = started(event)
     delivered(progress)
     progress.fail(1, "no", now=100.0)
     assert delivered(progress, now=101.9) == []
     assert progress.wake_at() == 102.0
-    assert delivered(progress, now=102.0) == [(1, 2)]
+    assert retried(progress, 102.0, event) == [(1, 2)]
     progress.fail(1, "no", now=200.0)
     assert delivered(progress, now=203.9) == []
-    assert delivered(progress, now=204.0) == [(1, 3)]
+    assert retried(progress, 204.0, event) == [(1, 3)]
+
+
+def test_what_waits_for_another_attempt_or_behind_a_slow_event_keeps_no_memory() -> None:
+    first, second = entry(1, TEA, 1), entry(2, TEA, 2)
+    progress = started(first, second, entry(3, SUGAR, 1), entry(4, SUGAR, 2))
+    assert delivered(progress) == [(1, 1), (3, 1)]
+    progress.fail(1, "no", now=0.0)
+    progress.set_slow_streams_aside(10.0)
+    assert (progress.waiting.count, progress.waiting.bytes) == (0, 0)
+    assert retried(progress, 12.0, first, second) == [(1, 2)]
+    progress.acknowledge(1)
+    assert delivered(progress) == [(2, 1)]
+    progress.acknowledge(3)
+    assert retried(progress, 12.0, entry(3, SUGAR, 1), entry(4, SUGAR, 2)) == [(4, 1)]
+
+
+def test_a_stream_of_large_events_does_not_fill_the_memory() -> None:
+    large = [entry(n, TEA, n)._replace(data=bytes(100)) for n in range(1, 50)]
+    policy = DeliveryPolicy(3, lambda attempts: 1.0, stream_length=1000, stream_bytes=250)
+    progress = started(*large, policy=policy)
+    assert (progress.waiting.count, progress.waiting.bytes) == (3, 300)
+    assert delivered(progress) == [(1, 1)]
+    assert (progress.unanswered_bytes, progress.waiting.bytes) == (100, 200)
+    for position in (1, 2, 3):
+        progress.acknowledge(position)
+        delivered(progress)
+    assert progress.unanswered_bytes == 0
+    assert retried(progress, 0.0, *large) == [(4, 1)]
 
 
 def test_after_the_last_attempt_the_stream_is_parked_and_others_continue() -> None:
@@ -90,8 +128,8 @@ def test_a_stream_that_recovers_catches_up_and_then_rejoins_the_log() -> None:
     progress = started(entry(1, TEA, 1))
     delivered(progress)
     progress.fail(1, "no", now=0.0)
+    assert retried(progress, 9.0, entry(1, TEA, 1)) == [(1, 2)]
     take(progress, entry(2, TEA, 2))
-    assert delivered(progress, now=9.0) == [(1, 2)]
     progress.acknowledge(1)
     request = progress.stream_read()
     assert request is not None
@@ -127,7 +165,7 @@ def test_an_event_that_takes_long_blocks_only_its_stream() -> None:
 
 def test_a_long_stream_does_not_fill_the_memory() -> None:
     progress = started(*(entry(n, TEA, n) for n in range(1, 50)), entry(50, SUGAR, 1))
-    assert progress.waiting == 3
+    assert progress.waiting.count == 3
     assert delivered(progress) == [(1, 1), (50, 1)]
 
 
@@ -174,7 +212,7 @@ def test_a_stream_that_is_parked_while_the_rows_are_read_stays_parked() -> None:
     progress.fail(1, "no", now=0.0)
     (before,) = progress.changes(0.0).streams
     parked = progress.parked
-    delivered(progress, now=1.0)
+    assert retried(progress, 1.0, entry(1, TEA, 1)) == [(1, 2)]
     progress.fail(1, "no", now=1.0)
     progress.unpark([before], parked, 1.0)
     assert delivered(progress, now=99.0) == []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from intent.contracts import Registry
 from intent.errors import InvalidCommand, NotFound
 from intent.model import Page, QueryContext
+from intent.projections import reader
 from intent.read_models.definition import definitions_of
 from intent.read_models.paging import Cursor, listing_digest, parse_token, token
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
@@ -56,6 +57,20 @@ async def test_pages_are_the_newest_first_and_complete(cluster: Cluster) -> None
     assert await every_page(cluster, 7) == [newest]
     assert await every_page(cluster, 0) == [newest], "0 stands for the usual size"
     assert await every_page(cluster, 100_000) == [newest]
+
+
+async def test_pages_are_cut_to_what_an_answer_can_hold(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projections = await cluster.process(bound())
+    large = {f"o-{n:02}": [placed("x" * 90_000 if n % 3 else "small")] for n in range(20)}
+    await until_at(projections, await cluster.record_many(large))
+    newest = [f"o-{n:02}" for n in reversed(range(20))]
+    for most_bytes in (1, 100_000, 200_000, 1_000_000):
+        monkeypatch.setattr(reader, "_PAGE_BYTES", most_bytes)
+        pages = await every_page(cluster, 8)
+        assert [order for page in pages for order in page] == newest
+        assert max(map(len, pages)) == {1: 1, 100_000: 2, 200_000: 3}.get(most_bytes, 8)
 
 
 async def test_filters_narrow_alone_and_together(cluster: Cluster) -> None:

@@ -83,6 +83,19 @@ async def test_filters_select_events(orders: Served, where: dict[str, object], p
     assert [event.position async for event in events] == positions
 
 
+async def test_types_that_no_contract_defines_are_accepted_and_named_once_in_the_log(
+    orders: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill(orders, 1)
+    for _ in range(3):
+        types = ["no.such.Event", "orders.v1.OrderPlaced"]
+        events = [e async for e in orders.client(actor="user:ann").events(follow=False, types=types)]
+        assert [event.position for event in events] == [1]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "no.such.Event" in warning
+    assert "user:ann" in warning
+
+
 async def test_events_that_are_recorded_later_follow(orders: Served) -> None:
     await fill(orders, 2, prefix="a")
     following = asyncio.create_task(take(orders.client().events(), 5))

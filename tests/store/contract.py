@@ -295,6 +295,24 @@ class ReadContract:
         assert [entry.version for entry in await store.read_stream(key("a"), 4)] == [5]
         assert await store.read_stream(key("none")) == []
 
+    @pytest.mark.parametrize(
+        ("most_bytes", "count"), [(1, 1), (100, 1), (101, 2), (250, 3), (10_000, 6), (None, 6)]
+    )
+    @pytest.mark.parametrize(
+        "where",
+        [None, LogFilter(tenant=ACME), LogFilter(tenant=ACME, aggregate_type="Order", aggregate_id="a")],
+    )
+    async def test_a_page_ends_with_the_entry_that_reaches_its_bytes(
+        self, store: EventStore, most_bytes: int | None, count: int, where: LogFilter | None
+    ) -> None:
+        await store.append([to(key("a"), 0, command([event(bytes(100)) for _ in range(6)]))])
+        assert positions(await store.read_log(0, 10, where, most_bytes=most_bytes)) == list(
+            range(1, count + 1)
+        )
+        stream = await store.read_stream(key("a"), 0, 10, most_bytes=most_bytes)
+        assert [entry.version for entry in stream] == list(range(1, count + 1))
+        assert len(await store.read_log(0, 2, where, most_bytes=most_bytes)) == min(2, count)
+
     async def test_text_that_no_store_keeps_is_refused_when_reading(self, store: EventStore) -> None:
         for text in ("a\x00b", "\ud800"):
             with pytest.raises(InvalidCommand):

@@ -106,11 +106,14 @@ async def after(database: Database) -> AsyncIterator[PostgresEventStore]:
         await store.close()
 
 
-async def park(consumers: ConsumerDatabase, position: int) -> ConsumerKey:
-    """Leave a consumer with the first event of a stream parked."""
+async def park(pool: asyncpg.Pool, position: int) -> ConsumerKey:
+    """Leave a consumer with the first event of a stream parked, as the previous release does."""
     consumer, worker, instance = ConsumerKey(ACME, "watcher"), uuid4(), uuid4()
+    consumers = ConsumerDatabase(pool, "orders")
     await consumers.heartbeat(worker, "test", 60, [], new=True)
-    await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
+    await pool.fetchval(
+        "select orders.consumer_join($1, $2, $3, $4, 1, false, '{}')", *consumer, instance, worker
+    )
     (grant,) = (await consumers.balance(consumer, instance)).grants
     stream = StreamMark(0, key("a"), 1, position, 5, "no", parked=True)
     await consumers.save(consumer, instance, Changes([PartitionMark(0, grant.epoch, position)], [stream]))
@@ -137,7 +140,7 @@ async def test_the_previous_release_appends_and_reads_while_the_new_one_does(old
 async def test_the_previous_release_lists_and_drops_parked_events(old: Database) -> None:
     async with before(old) as process:
         await process.append(to(key("a"), 0, command(3)))
-        consumer = await park(ConsumerDatabase(process._pool, "orders"), 1)
+        consumer = await park(process._pool, 1)
         parked = await process.parked()
         await migrate(old.owner, "orders")
         assert await process.parked() == parked

@@ -241,13 +241,15 @@ class TestFunctionsBoundToATenant:
         )
         assert {row["i"] for row in loaded} == {1}
         assert await service.fetch("select * from read_stream($1, $2, $3, 0, 10)", *theirs) == []
+        assert await service.fetch("select * from read_stream_0010($1, $2, $3, 0, 10, 100)", *theirs) == []
         read = await service.fetch("select * from read_positions(array[1, 2])")
         assert {row["tenant"] for row in read} == {ACME}
         read_log = "select * from read_log(0, 10, $1, null, $2, $3, $4)"
         for only in (None, ACME, GLOBEX):
             for narrower in ((None, None, None), ("Order", "o-1", None), (None, None, "")):
-                read = await service.fetch(read_log, only, *narrower)
-                assert {row["tenant"] for row in read} <= {ACME}
+                for statement in (read_log, read_log.replace("read_log(0, 10", "read_log_0010(0, 10, 100")):
+                    read = await service.fetch(statement, only, *narrower)
+                    assert {row["tenant"] for row in read} <= {ACME}
 
 
 class TestConsumersBoundToATenant:
@@ -263,14 +265,21 @@ class TestConsumersBoundToATenant:
         "call",
         [
             "consumer_join($1, 'new', gen_random_uuid(), gen_random_uuid(), 1, false, '{}')",
+            "consumer_join_0010($1, 'new', gen_random_uuid(), gen_random_uuid(), 1, false, '{}', 5)",
             "consumer_balance($1, 'watcher', gen_random_uuid())",
             "consumer_aside($1, 'watcher', '{0}')",
             "consumer_read(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
+            "consumer_read_0005(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
+            "consumer_read_0010(0, 10, 10, 100, nullif($1, '*'), null, 1, '{0}')",
             "consumer_list(nullif($1, '*'))",
+            "consumer_list_0010(nullif($1, '*'), null, null, 10)",
             "consumer_parked(nullif($1, '*'), null, null, null, null, 10)",
+            "consumer_parked_0005(nullif($1, '*'), null, null, null, null, 10)",
+            "consumer_parked_0010(nullif($1, '*'), null, null, null, null, 10, 100, null, null)",
             "consumer_replay($1, 'watcher', 'globex', 'Order', 'o-1')",
             "consumer_drop($1, 'watcher', 2, 'a test', 'ann')",
             "consumer_remove($1, 'watcher')",
+            "consumer_forget_0010(length($1))",
             "consumer_save($1, 'watcher', gen_random_uuid(), '{0}', '{1}', '{9}', '{f}', '{}', '{}', '{}', "
             "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
         ],
@@ -282,6 +291,68 @@ class TestConsumersBoundToATenant:
     async def test_only_a_connection_for_all_tenants_renews_a_lease(self, service: Any) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.fetchval("select consumer_beat(gen_random_uuid(), 'me', 60, '{}', true)")
+
+    @pytest.mark.parametrize("column", ["s_tenant", "r_tenant"])
+    async def test_no_stream_of_another_tenant_is_saved(
+        self, filled: Database, service: Any, column: str
+    ) -> None:
+        """With one, the consumer of this tenant would show its events and take them."""
+        async with connected(filled.admin, filled) as admin:
+            instance = await admin.fetchval("select instance from consumer_instances where tenant = $1", ACME)
+            epoch = await admin.fetchval("select epoch from consumer_partitions where tenant = $1", ACME)
+        save = (
+            "select consumer_save($1, 'watcher', $2, '{{0}}', array[$3::bigint], '{{2}}', '{{f}}', "
+            "{streams}, {rejoined})"
+        )
+        stream = "'{0}', array[$4], '{Order}', '{o-1}', '{1}', '{2}', '{1}', '{no}', '{0}', '{t}'"
+        rejoined = "'{0}', array[$4], '{Order}', '{o-1}'"
+        streams = ", ".join(["'{}'"] * 10), ", ".join(["'{}'"] * 4)
+        parts = (stream, streams[1]) if column == "s_tenant" else (streams[0], rejoined)
+        statement = save.format(streams=parts[0], rejoined=parts[1])
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.fetchval(statement, ACME, instance, epoch, GLOBEX)
+        assert await service.fetchval(statement, ACME, instance, epoch, ACME)
+
+    async def test_a_stream_of_another_tenant_that_is_parked_here_is_not_read(
+        self, filled: Database, service: Any
+    ) -> None:
+        async with connected(filled.admin, filled) as admin:
+            await admin.execute(
+                "insert into consumer_streams select consumer_tenant, consumer, $2, aggregate_type,"
+                " aggregate_id, partition, 1, 2, 1, 'no', now(), now()"
+                " from consumer_streams where consumer_tenant = $1",
+                ACME,
+                GLOBEX,
+            )
+            await admin.execute("delete from consumer_drops")
+            await admin.execute('update consumer_streams set version = 1, "position" = 1, parked_at = now()')
+        for parked in (
+            "consumer_parked($1, null, null, null, null, 10)",
+            "consumer_parked_0005($1, null, null, null, null, 10)",
+            "consumer_parked_0010($1, null, null, null, null, 10, 10000, null, null)",
+        ):
+            rows = await service.fetch(f"select * from {parked}", ACME)
+            assert [row["event"]["tenant"] for row in rows] == [ACME], parked
+        aside = await service.fetch("select * from consumer_aside($1, 'watcher', '{0}')", ACME)
+        assert {row["tenant"] for row in aside} == {ACME}
+        assert not await service.fetchval("select consumer_drop($1, 'watcher', 2, 'why', 'ann')", ACME)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.fetchval("select consumer_replay($1, 'watcher', $2, 'Order', 'o-1')", ACME, GLOBEX)
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "consumer_read(0, 10, 10, null, null, 1, '{0}')",
+            "consumer_read_0010(0, 10, 10, 100, null, null, 1, '{0}')",
+            "consumer_list(null)",
+            "consumer_parked(null, null, null, null, null, 10)",
+            "consumer_aside('*', 'watcher', '{0}')",
+        ],
+    )
+    async def test_the_sign_for_all_tenants_binds_to_none(self, filled: Database, call: str) -> None:
+        async with connected(filled.service, filled, "*") as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select * from {call}")
 
     async def test_its_own_consumers_are_read(self, service: Any) -> None:
         assert [row["tenant"] for row in await service.fetch("select * from consumer_list($1)", ACME)] == [

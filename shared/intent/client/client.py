@@ -50,6 +50,8 @@ Response = TypeVar("Response", bound=Message)
 
 _COMMANDS: Final = "/intent.v1.Commands"
 _EVENTS: Final = "/intent.v1.Events"
+_STREAM_LIMIT: Final = 1000
+"""How many events of an aggregate one call returns at most."""
 
 
 class IntentClient:
@@ -333,14 +335,28 @@ class IntentClient:
     async def read_stream(
         self, aggregate_type: str, aggregate_id: str, *, after_version: int = 0, limit: int = 0
     ) -> ReadStreamResponse:
-        """Read the events of one aggregate, at most 1,000 at once."""
-        request = ReadStreamRequest(
-            aggregate_type=aggregate_type,
-            aggregate_id=aggregate_id,
-            after_version=after_version,
-            limit=limit,
-        )
-        return await self._connection.call(f"{_EVENTS}/ReadStream", request, ReadStreamResponse)
+        """Read the events of one aggregate, in as many calls as it takes.
+
+        Args:
+            aggregate_type: The aggregate's short name.
+            aggregate_id: The aggregate's id.
+            after_version: The version after which to start.
+            limit: The most events; 0: 1,000. ``more`` in the answer says whether there are others.
+        """
+        wanted = limit or _STREAM_LIMIT
+        answer = ReadStreamResponse()
+        while True:
+            request = ReadStreamRequest(
+                aggregate_type=aggregate_type,
+                aggregate_id=aggregate_id,
+                after_version=answer.events[-1].version if answer.events else after_version,
+                limit=min(_STREAM_LIMIT, wanted - len(answer.events)),
+            )
+            page = await self._connection.call(f"{_EVENTS}/ReadStream", request, ReadStreamResponse)
+            answer.events.extend(page.events)
+            answer.version, answer.more = page.version, page.more
+            if not page.more or not page.events or len(answer.events) >= wanted:
+                return answer
 
     async def _call_command(
         self,

@@ -22,6 +22,8 @@ from intent.client.connection import Connection
 __all__ = ["ConsumersClient"]
 
 _CONSUMERS: Final = "/intent.v1.Consumers"
+_PARKED_LIMIT: Final = 1000
+"""How many parked events one call returns at most."""
 
 
 class ConsumersClient:
@@ -35,10 +37,15 @@ class ConsumersClient:
         self._connection = connection
 
     async def list(self) -> ListConsumersResponse:
-        """Return the progress of each consumer."""
-        return await self._connection.call(
-            f"{_CONSUMERS}/ListConsumers", ListConsumersRequest(), ListConsumersResponse
-        )
+        """Return the progress of each consumer, in as many calls as it takes."""
+        answer, token = ListConsumersResponse(), b""
+        while True:
+            request = ListConsumersRequest(page_token=token)
+            page = await self._connection.call(f"{_CONSUMERS}/ListConsumers", request, ListConsumersResponse)
+            answer.consumers.extend(page.consumers)
+            token = page.next_page_token
+            if not token:
+                return answer
 
     async def remove(self, consumer: str, *, all_tenants: bool = False) -> None:
         """Remove a consumer with its checkpoints and parked events.
@@ -62,16 +69,35 @@ class ConsumersClient:
         aggregate_id: str = "",
         position: int = 0,
         limit: int = 0,
+        page_token: bytes = b"",
     ) -> ListParkedResponse:
-        """Return parked events, at most 1,000; filters that are empty or 0 do not apply."""
-        request = ListParkedRequest(
-            consumer=consumer,
-            aggregate_type=aggregate_type,
-            aggregate_id=aggregate_id,
-            position=position,
-            limit=limit,
-        )
-        return await self._connection.call(f"{_CONSUMERS}/ListParked", request, ListParkedResponse)
+        """Return parked events, in as many calls as it takes; filters that are empty or 0 do not apply.
+
+        Args:
+            consumer: Only of this consumer.
+            aggregate_type: Only of this kind of aggregate.
+            aggregate_id: Only of this aggregate.
+            position: Only the event at this position.
+            limit: The most events; 0: 1,000. ``more`` in the answer says whether there are others, and
+                ``page_token`` continues with them.
+            page_token: Where to continue: an earlier answer's ``next_page_token``.
+        """
+        wanted = limit or _PARKED_LIMIT
+        answer = ListParkedResponse(next_page_token=page_token)
+        while True:
+            request = ListParkedRequest(
+                consumer=consumer,
+                aggregate_type=aggregate_type,
+                aggregate_id=aggregate_id,
+                position=position,
+                limit=min(_PARKED_LIMIT, wanted - len(answer.parked)),
+                page_token=answer.next_page_token,
+            )
+            page = await self._connection.call(f"{_CONSUMERS}/ListParked", request, ListParkedResponse)
+            answer.parked.extend(page.parked)
+            answer.more, answer.next_page_token = page.more, page.next_page_token
+            if not page.next_page_token or len(answer.parked) >= wanted:
+                return answer
 
     async def replay(
         self,

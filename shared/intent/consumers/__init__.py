@@ -1,7 +1,7 @@
 """The engine of durable consumers: assignment of partitions, checkpoints, and parked streams."""
 
 from intent.consumers.counters import ConsumerCounters
-from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedRow
+from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedKey, ParkedRow
 from intent.consumers.keys import EVERY_TENANT, ConsumerKey
 from intent.consumers.operator import ConsumerOperator
 from intent.consumers.serving import ConsumerServing
@@ -21,6 +21,7 @@ __all__ = [
     "ConsumerSettings",
     "Delivered",
     "Instance",
+    "ParkedKey",
     "ParkedRow",
     "Terms",
 ]

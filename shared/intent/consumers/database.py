@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +19,10 @@ from intent.store.postgres.loading import log_entries
 from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
-__all__ = ["ConsumerDatabase", "ConsumerRow", "NotAMemberError", "ParkedRow", "Share"]
+__all__ = ["ConsumerDatabase", "ConsumerRow", "NotAMemberError", "ParkedKey", "ParkedRow", "Share"]
+
+_ANY: Final = 1 << 62
+"""More bytes than a page can have."""
 
 
 class NotAMemberError(Exception):
@@ -49,6 +52,7 @@ class ConsumerRow(NamedTuple):
         head: The position of the log.
         instances: How many instances share the work.
         parked: How many streams are parked.
+        types: Full names of the events that it wants; empty: all.
     """
 
     tenant: str
@@ -57,6 +61,27 @@ class ConsumerRow(NamedTuple):
     head: int
     instances: int
     parked: int
+    types: Sequence[str] = ()
+
+
+class ParkedKey(NamedTuple):
+    """The place of an event in the list of parked events, by which that is sorted.
+
+    Attributes:
+        consumer_tenant: The consumer's tenant.
+        consumer: Its name.
+        tenant: The event's tenant.
+        aggregate_type: The kind of its aggregate.
+        aggregate_id: The aggregate.
+        version: The aggregate's version.
+    """
+
+    consumer_tenant: str
+    consumer: str
+    tenant: str
+    aggregate_type: str
+    aggregate_id: str
+    version: int
 
 
 class ParkedRow(NamedTuple):
@@ -75,6 +100,13 @@ class ParkedRow(NamedTuple):
     attempts: int
     error: str
     parked_at: datetime
+
+    @property
+    def key(self) -> ParkedKey:
+        """Its place in the list."""
+        entry = self.entry
+        stream = (entry.tenant, entry.aggregate_type, entry.aggregate_id)
+        return ParkedKey(*self.consumer, *stream, entry.version)
 
 
 class ConsumerDatabase:
@@ -120,19 +152,21 @@ class ConsumerDatabase:
         partitions: int,
         from_now: bool,
         types: Sequence[str],
-    ) -> int:
+        most_per_tenant: int | None = None,
+    ) -> int | None:
         """Add an instance to a consumer, which is created when it is new.
 
         Returns:
-            The number of the consumer's partitions.
+            The number of the consumer's partitions; None when it would be new and its tenant has
+            `most_per_tenant` consumers already.
 
         Raises:
             NotAMemberError: The process was considered dead.
         """
         wanted = sorted(set(types))
         try:
-            total: int = await self._value(
-                "consumer_join", *key, instance, worker, partitions, from_now, wanted
+            total: int | None = await self._value(
+                "consumer_join_0010", *key, instance, worker, partitions, from_now, wanted, most_per_tenant
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise NotAMemberError from error
@@ -196,18 +230,30 @@ class ConsumerDatabase:
         types: Sequence[str],
         total: int,
         partitions: Sequence[int],
+        *,
+        most_bytes: int = _ANY,
     ) -> Sequence[LogEntry]:
-        """Read at most `limit` events of some partitions after `after` and up to `up_to`."""
-        only = None if tenant == EVERY_TENANT else tenant
-        return log_entries(
-            await self._rows(
-                "consumer_read_0005", after, up_to, limit, only, list(types) or None, total, list(partitions)
-            )
-        )
+        """Read at most `limit` events of some partitions after `after` and up to `up_to`.
 
-    async def list(self, tenant: str | None) -> Sequence[ConsumerRow]:
-        """Return the consumers of a tenant; None: all."""
-        return [ConsumerRow._make(row) for row in await self._rows("consumer_list", tenant)]
+        The page ends with a number of bytes as one of `EventStore.read_log` does.
+        """
+        only = None if tenant == EVERY_TENANT else tenant
+        where = (only, list(types) or None, total, list(partitions))
+        return log_entries(await self._rows("consumer_read_0010", after, up_to, limit, most_bytes, *where))
+
+    async def list(
+        self, tenant: str | None, after: ConsumerKey | None = None, limit: int | None = None
+    ) -> Sequence[ConsumerRow]:
+        """Return the consumers of a tenant, or of all, by key.
+
+        Args:
+            tenant: The tenant; None: all.
+            after: The consumer after which the list starts; None: it starts with the first.
+            limit: The most consumers; None: any number.
+        """
+        start = after or (None, None)
+        rows = await self._rows("consumer_list_0010", tenant, *start, limit)
+        return [ConsumerRow._make(row) for row in rows]
 
     async def parked(
         self,
@@ -218,12 +264,16 @@ class ConsumerDatabase:
         aggregate_type: str = "",
         aggregate_id: str = "",
         position: int = 0,
+        most_bytes: int = _ANY,
+        after: ParkedKey | None = None,
     ) -> Sequence[ParkedRow]:
         """Return at most `limit` parked events of a tenant's consumers; None: of all tenants.
 
-        Filters that are empty or 0 do not apply.
+        Filters that are empty or 0 do not apply. The page ends with a number of bytes as one of
+        `EventStore.read_log` does, and starts after the event `after`.
         """
         filters = (consumer or None, aggregate_type or None, aggregate_id or None, position or None)
+        start = (None, None) if after is None else (list(after[:-1]), after.version)
         return [
             ParkedRow(
                 ConsumerKey(row["consumer_tenant"], row["consumer"]),
@@ -232,8 +282,12 @@ class ConsumerDatabase:
                 row["error"],
                 row["parked_at"],
             )
-            for row in await self._rows("consumer_parked_0005", tenant, *filters, limit)
+            for row in await self._rows("consumer_parked_0010", tenant, *filters, limit, most_bytes, *start)
         ]
+
+    async def forget(self, days: int) -> Sequence[ConsumerKey]:
+        """Remove the consumers without instances for so many days and nothing parked; return them."""
+        return [ConsumerKey._make(row) for row in await self._rows("consumer_forget_0010", days)]
 
     async def replay(self, key: ConsumerKey, stream: StreamKey) -> int | None:
         """Replay a parked stream; return how many events it delivers again, None when it is not parked."""

@@ -13,6 +13,7 @@ from intent.consumers.streams import LogRead, StreamRead
 from intent.records import LogEntry
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
+from intent.store.pages import is_full
 
 __all__ = ["LogSource"]
 
@@ -31,6 +32,7 @@ class LogSource:
         tenant: The consumer's tenant, or `EVERY_TENANT`.
         types: The events that are wanted; empty: all.
         page: How many events are read at once.
+        page_bytes: The number of bytes with which such a page ends.
     """
 
     store: EventStore
@@ -39,6 +41,7 @@ class LogSource:
     tenant: str
     types: Sequence[str]
     page: int
+    page_bytes: int
 
     async def read(self, progress: Progress) -> bool:
         """Read what the progress requests next; return False when there is nothing to read.
@@ -57,11 +60,13 @@ class LogSource:
 
     async def _read_stream(self, progress: Progress, request: StreamRead) -> None:
         try:
-            entries = await self.store.read_stream(request.stream.key, request.after_version, self.page)
+            entries = await self.store.read_stream(
+                request.stream.key, request.after_version, self.page, most_bytes=self.page_bytes
+            )
         except BaseException:
             progress.stream_read_failed(request)
             raise
-        progress.take_stream(request, entries, whole=len(entries) < self.page)
+        progress.take_stream(request, entries, whole=not self._is_full(entries))
 
     async def _read_log(self, progress: Progress, request: LogRead) -> bool:
         head = self.feed.head
@@ -80,9 +85,13 @@ class LogSource:
             self.types,
             progress.total,
             request.partition_numbers,
+            most_bytes=self.page_bytes,
         )
-        progress.take_log(request, entries, up_to if len(entries) < self.page else entries[-1].position)
+        progress.take_log(request, entries, entries[-1].position if self._is_full(entries) else up_to)
         return True
+
+    def _is_full(self, entries: Sequence[LogEntry]) -> bool:
+        return is_full(entries, self.page, self.page_bytes)
 
     def _wants(self, entry: LogEntry) -> bool:
         return self.tenant in (EVERY_TENANT, entry.tenant) and (not self.types or entry.type in self.types)

@@ -21,7 +21,15 @@ from itertools import count
 from intent.consumers.changes import Changes, Grant, PartitionMark, StreamMark
 from intent.consumers.keys import partition_of
 from intent.consumers.settings import DeliveryPolicy
-from intent.consumers.streams import Delivered, LogRead, Partition, Stream, StreamCheckpoint, StreamRead
+from intent.consumers.streams import (
+    Delivered,
+    LogRead,
+    Partition,
+    Stream,
+    StreamCheckpoint,
+    StreamRead,
+    Waiting,
+)
 from intent.records import LogEntry, StreamKey
 
 __all__ = ["Progress"]
@@ -48,8 +56,9 @@ class Progress:
         self._unread: dict[StreamKey, Stream] = {}
         self._unanswered: dict[int, tuple[Stream, float]] = {}
         self._unsaved: dict[StreamKey, int] = {}
-        self.waiting = 0
-        """How many events wait in memory."""
+        self.waiting = Waiting()
+        """The events that wait in memory."""
+        self.unanswered_bytes = 0
 
     @property
     def partitions(self) -> Sequence[int]:
@@ -140,14 +149,18 @@ class Progress:
     def next(self, now: float) -> Delivered | None:
         """Return the next event to deliver, which then counts as unanswered; None: none is due."""
         while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+            stream = heapq.heappop(self._later)[2]
+            if stream.waiting:
+                self._ready.append(stream)
+            elif self._streams.get(stream.key) is stream:
+                self._unread[stream.key] = stream
         while self._ready:
             stream = self._ready.popleft()
             partition = self._partitions.get(stream.partition)
             if partition is None or partition.leaving or self._streams.get(stream.key) is not stream:
                 continue
-            entry = stream.busy = stream.waiting.popleft()
-            self.waiting -= 1
+            entry = stream.busy = self.waiting.take(stream)
+            self.unanswered_bytes += len(entry.data)
             partition.busy += 1
             self._unanswered[entry.position] = stream, now
             return Delivered(entry, 1 + (stream.checkpoint.attempts if stream.checkpoint is not None else 0))
@@ -179,16 +192,15 @@ class Progress:
         if answered is None:
             return False
         stream, entry = answered
-        stream.waiting.appendleft(entry)
-        self.waiting += 1
-        checkpoint = stream.checkpoint or self._set_aside(stream)
+        checkpoint = stream.checkpoint or self._set_aside(stream, entry)
         checkpoint.version, checkpoint.position = entry.version, entry.position
         checkpoint.attempts += 1
         checkpoint.error = error
+        self.waiting.forget(stream)  # It is read again when it is due.
+        checkpoint.known = entry.position - 1
         self._unsaved[stream.key] = stream.partition
         if checkpoint.attempts >= self._policy.attempts:
             checkpoint.parked = True
-            self._forget_waiting(stream)
         else:
             checkpoint.retry_at = now + self._policy.backoff(checkpoint.attempts)
             self._make_ready(stream)
@@ -215,8 +227,11 @@ class Progress:
         for stream, since in list(self._unanswered.values()):
             if now - since < self._policy.slow:
                 break
-            if stream.checkpoint is None:
-                self._set_aside(stream)
+            entry = stream.busy
+            if stream.checkpoint is None and entry is not None:
+                checkpoint = self._set_aside(stream)
+                self.waiting.forget(stream)
+                checkpoint.known = entry.position
 
     def stream_read(self) -> StreamRead | None:
         """Return the next read of a stream, to be answered by `take_stream`; None: there is none."""
@@ -254,8 +269,8 @@ class Progress:
         if taken and not wanted:
             checkpoint.advance(taken[-1])
             self._unsaved[stream.key] = stream.partition
-        stream.waiting.extend(wanted)
-        self.waiting += len(wanted)
+        for entry in wanted:
+            self.waiting.put(stream, entry)
         self._schedule(stream)
 
     def changes(self, now: float) -> Changes:
@@ -283,6 +298,7 @@ class Progress:
         """Give up all partitions; return what is unanswered, which their next owners deliver again."""
         unanswered = list(self._unanswered)
         self._unanswered.clear()
+        self.unanswered_bytes = 0
         for partition in self._partitions.values():
             partition.leaving, partition.busy = True, 0
         return unanswered
@@ -311,14 +327,13 @@ class Progress:
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = Stream(key, partition.number)
-        if stream.checkpoint is None and len(stream.waiting) >= self._policy.stream_length:
+        if stream.checkpoint is None and self._policy.too_long(len(stream.waiting), stream.waiting_bytes):
             self._set_aside(stream)
         if stream.checkpoint is not None:
             stream.checkpoint.passed = entry.position
             return
         partition.open[entry.position] = stream
-        stream.waiting.append(entry)
-        self.waiting += 1
+        self.waiting.put(stream, entry)
         if stream.busy is None and len(stream.waiting) == 1:
             self._ready.append(stream)
 
@@ -330,12 +345,13 @@ class Progress:
         entry = stream.busy
         assert entry is not None
         stream.busy = None
+        self.unanswered_bytes -= len(entry.data)
         self._partitions[stream.partition].busy -= 1
         return stream, entry
 
-    def _set_aside(self, stream: Stream) -> StreamCheckpoint:
+    def _set_aside(self, stream: Stream, *failed: LogEntry) -> StreamCheckpoint:
         """Let the partition's checkpoint move on without a stream whose first event is not handled yet."""
-        events = [*([stream.busy] if stream.busy is not None else []), *stream.waiting]
+        events = [*failed, *stream.unhandled]
         partition = self._partitions[stream.partition]
         for entry in events:
             partition.open.pop(entry.position, None)
@@ -376,10 +392,6 @@ class Progress:
         for number in partitions:
             del self._partitions[number]
         for key in [key for key, stream in self._streams.items() if stream.partition in partitions]:
-            self._forget_waiting(self._streams.pop(key))
+            self.waiting.forget(self._streams.pop(key))
             self._unread.pop(key, None)
         self._unsaved = {key: number for key, number in self._unsaved.items() if number not in partitions}
-
-    def _forget_waiting(self, stream: Stream) -> None:
-        self.waiting -= len(stream.waiting)
-        stream.waiting.clear()

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
+from intent.consumers.limits import forget_unused
 from intent.consumers.log_source import LogSource
 from intent.consumers.session import Instance, Session, SessionEndedError, Terms
 from intent.consumers.settings import ConsumerSettings
@@ -58,7 +59,7 @@ class ConsumerServing:
         self.database = database
         self._store = store
         self._notify = notify
-        self._feed = LogFeed(store)
+        self._feed = LogFeed(store, self.settings.page_bytes)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: UUID
         self._lease_ends = _NEVER
@@ -81,6 +82,7 @@ class ConsumerServing:
             "wake": self._wake_sessions(),
             "lease": self._keep_lease(),
             "metrics": self._keep_metrics(),
+            "forget": forget_unused(self.database, self.settings),
         }
         self._tasks = [asyncio.create_task(part, name=f"consumers: {what}") for what, part in parts.items()]
 
@@ -152,7 +154,13 @@ class ConsumerServing:
 
     def _session(self, key: ConsumerKey, terms: Terms) -> Session:
         source = LogSource(
-            self._store, self._feed, self.database, key.tenant, tuple(terms.types), self.settings.page
+            self._store,
+            self._feed,
+            self.database,
+            key.tenant,
+            tuple(terms.types),
+            self.settings.page,
+            self.settings.page_bytes,
         )
         return Session(
             key,

@@ -12,9 +12,10 @@ from uuid import UUID
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
+from intent.consumers.limits import too_many_consumers
 from intent.consumers.log_source import LogSource
 from intent.consumers.progress import Progress
-from intent.consumers.settings import ConsumerSettings, DeliveryPolicy
+from intent.consumers.settings import ConsumerSettings
 from intent.consumers.streams import Delivered
 from intent.errors import StoreUnavailable
 from intent.waiting import now, set_within
@@ -146,18 +147,19 @@ class Session:
         Raises:
             NotAMemberError: The process was considered dead.
             StoreUnavailable: The database is unavailable.
+            Overloaded: The consumer is new and its tenant has as many as it may have.
         """
-        terms, settings = self._terms, self._settings
+        terms, settings, member = self._terms, self._settings, (self.key, self.id, worker)
         total = await self._database.join(
-            self.key,
-            self.id,
-            worker,
+            *member,
             partitions=terms.partitions,
             from_now=terms.from_now,
             types=terms.types,
+            most_per_tenant=settings.most_per_tenant,
         )
-        policy = DeliveryPolicy(terms.attempts, settings.backoff, settings.slow, settings.stream_length)
-        self._progress = Progress(total, policy, terms.types)
+        if total is None:
+            raise too_many_consumers(self.key, settings.most_per_tenant)
+        self._progress = Progress(total, settings.policy(terms.attempts), terms.types)
         self._saved_at = now()
         await self._rebalance()
 
@@ -279,14 +281,15 @@ class Session:
             await instance.deliver(delivered)
 
     def _may_deliver(self) -> bool:
-        room = self._progress.unanswered < self._terms.in_flight
+        size, most = self._progress.unanswered_bytes, self._settings.unanswered_bytes
+        room = self._progress.unanswered < self._terms.in_flight and size < most
         return room and self._closing is None and self._end is None and self._alive()
 
     async def _read(self) -> bool:
         """Read on while few events wait; return whether to check at once for more to deliver."""
-        if self._closing is not None or self._progress.waiting >= max(
-            self._terms.in_flight, self._source.page
-        ):
+        waiting, enough = self._progress.waiting, max(self._terms.in_flight, self._source.page)
+        full = waiting.count >= enough or waiting.bytes >= self._settings.waiting_bytes
+        if self._closing is not None or full:
             return False
         try:
             return await self._source.read(self._progress)

@@ -22,7 +22,14 @@ class ConsumerSettings:
         save_every: How long progress may stay unsaved while events are acknowledged.
         slow: After how long an unanswered event no longer blocks the checkpoint.
         stream_length: How many events of one stream may wait before the rest of them is read later.
+        stream_bytes: The same in bytes of their events.
         page: How many events are read at once.
+        page_bytes: The number of bytes with which such a page ends, if it has not ended before.
+        waiting_bytes: With how many bytes of events that wait nothing more is read.
+        unanswered_bytes: With how many bytes of unanswered events nothing more is delivered.
+        most_per_tenant: How many consumers one tenant may have.
+        days_kept: For how many days a consumer without instances is kept.
+        forget_every: How often consumers that have been without instances for longer are looked for.
         progress_every: How often progress is saved that happens without deliveries.
         drain: How long a process that stops waits for answers to what it has delivered.
         metrics_every: How often the metrics are read.
@@ -37,7 +44,14 @@ class ConsumerSettings:
     save_every: float = 0.25
     slow: float = 10.0
     stream_length: int = 100
+    stream_bytes: int = 256 * 1024
     page: int = 200
+    page_bytes: int = 256 * 1024
+    waiting_bytes: int = 512 * 1024
+    unanswered_bytes: int = 1024 * 1024
+    most_per_tenant: int = 50
+    days_kept: int = 30
+    forget_every: float = 3600.0
     progress_every: float = 5.0
     drain: float = 2.0
     metrics_every: float = 10.0
@@ -51,6 +65,10 @@ class ConsumerSettings:
         """Return how long to wait after this many failed attempts."""
         return min(self.longest_retry, self.first_retry * 2.0 ** (attempts - 1))
 
+    def policy(self, attempts: int) -> DeliveryPolicy:
+        """Return the policy for an instance that has each event tried so often."""
+        return DeliveryPolicy(attempts, self.backoff, self.slow, self.stream_length, self.stream_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
@@ -61,9 +79,15 @@ class DeliveryPolicy:
         backoff: Returns how long to wait after a number of failed attempts.
         slow: After how long an unanswered event no longer blocks the checkpoint.
         stream_length: How many events of one stream may wait before it is set aside.
+        stream_bytes: The same in bytes of their events.
     """
 
     attempts: int
     backoff: Callable[[int], float]
     slow: float = 10.0
     stream_length: int = 100
+    stream_bytes: int = 256 * 1024
+
+    def too_long(self, events: int, size: int) -> bool:
+        """Return whether a stream of which so many events and bytes wait is set aside."""
+        return events >= self.stream_length or size >= self.stream_bytes

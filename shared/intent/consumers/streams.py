@@ -10,7 +10,7 @@ from typing import NamedTuple
 from intent.consumers.changes import StreamMark
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Delivered", "LogRead", "Partition", "Stream", "StreamCheckpoint", "StreamRead"]
+__all__ = ["Delivered", "LogRead", "Partition", "Stream", "StreamCheckpoint", "StreamRead", "Waiting"]
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ class Stream:
         key: The stream.
         partition: The partition to which it belongs.
         waiting: Its next events, in order.
+        waiting_bytes: How many bytes these have.
         busy: The delivered event that is unanswered; None when there is none.
         checkpoint: Its own checkpoint while it is set aside; None when it is not.
     """
@@ -80,8 +81,14 @@ class Stream:
     key: StreamKey
     partition: int
     waiting: deque[LogEntry] = field(default_factory=deque)
+    waiting_bytes: int = 0
     busy: LogEntry | None = None
     checkpoint: StreamCheckpoint | None = None
+
+    @property
+    def unhandled(self) -> Sequence[LogEntry]:
+        """Its events that are in memory, in order."""
+        return [*([self.busy] if self.busy is not None else []), *self.waiting]
 
     def mark(self, now: float) -> StreamMark:
         """Return what is to be saved of a stream that was set aside."""
@@ -97,6 +104,40 @@ class Stream:
             max(0.0, checkpoint.retry_at - now),
             checkpoint.parked,
         )
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The events that wait in memory, of all streams together.
+
+    Attributes:
+        count: How many there are.
+        bytes: How many bytes they have.
+    """
+
+    count: int = 0
+    bytes: int = 0
+
+    def put(self, stream: Stream, entry: LogEntry) -> None:
+        """Add an event after those of its stream that wait already."""
+        stream.waiting.append(entry)
+        self._add(stream, 1, len(entry.data))
+
+    def take(self, stream: Stream) -> LogEntry:
+        """Remove the next event of a stream and return it."""
+        entry = stream.waiting.popleft()
+        self._add(stream, -1, -len(entry.data))
+        return entry
+
+    def forget(self, stream: Stream) -> None:
+        """Remove all events of a stream."""
+        self._add(stream, -len(stream.waiting), -stream.waiting_bytes)
+        stream.waiting.clear()
+
+    def _add(self, stream: Stream, count: int, size: int) -> None:
+        self.count += count
+        self.bytes += size
+        stream.waiting_bytes += size
 
 
 @dataclass(slots=True)

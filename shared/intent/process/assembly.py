@@ -256,7 +256,7 @@ class ContextProcess:
     ) -> AsyncIterator[ContextServer]:
         context, settings = self._context, self._settings
         async with (
-            serving_consumers(databases.consumers, context.name, self._metrics) as consumers,
+            serving_consumers(databases.consumers, context.name, settings, self._metrics) as consumers,
             self._reader() as reader,
         ):
             parts = ServiceParts(

@@ -10,7 +10,7 @@ from typing import Final
 
 from intent.client import ConsumerRunner, IntentClient, SendCommand
 from intent.commands import CommandRequest, WorkflowRouter
-from intent.consumers import ConsumerDatabase, ConsumerServing
+from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
 from intent.contracts import Registry, validate
 from intent.errors import ConfigurationError
 from intent.guarding import Guard
@@ -31,11 +31,14 @@ _CONSUMERS_CHANGED: Final = "consumers"
 
 @asynccontextmanager
 async def serving_consumers(
-    store: PostgresEventStore, context: str, metrics: Metrics
+    store: PostgresEventStore, context: str, settings: Settings, metrics: Metrics
 ) -> AsyncIterator[ConsumerServing]:
     """Serve consumers for the duration of the context."""
     database = ConsumerDatabase(store.pool, context)
-    host = ConsumerServing(store, database, notify=lambda: store.wake_ups.tell(_CONSUMERS_CHANGED))
+    limits = ConsumerSettings(
+        most_per_tenant=settings.max_consumers_per_tenant, days_kept=settings.consumer_days
+    )
+    host = ConsumerServing(store, database, limits, notify=lambda: store.wake_ups.tell(_CONSUMERS_CHANGED))
     store.wake_ups.on(_CONSUMERS_CHANGED, host.refresh)
     metrics.watch_consumers(host.counters)
     await host.start()

@@ -23,6 +23,8 @@ __all__ = ["ReadModels"]
 Row = TypeVar("Row", bound=Message)
 
 _RETRY_MS = 1_000
+_PAGE_BYTES = 3 * 1024 * 1024
+"""The most bytes of the rows of a page; the answer that carries them may have 4 MiB."""
 
 
 class ReadModels:
@@ -68,11 +70,11 @@ class ReadModels:
             conditions.append(_after_cursor(shape, len(filters) + 2))
             after = (cursor.created_position, *cursor.key)
         size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
-        statement = self._statement(shape, conditions, limit=size + 1)
-        records = await self._fetch(statement, tenant, (*filters.values(), *after))
-        rows = [model.FromString(record["data"]) for record in records[:size]]
-        more = token(digest, _cursor(shape, records[size - 1])) if len(records) > size else ""
-        return Page(rows, more)
+        statement = _within_bytes(self._statement(shape, conditions, limit=size + 1), _order(shape))
+        records = (await self._fetch(statement, tenant, (*filters.values(), *after)))[:size]
+        rows = [model.FromString(record["data"]) for record in records]
+        more = bool(records) and records[0]["_rows_found"] > len(records)
+        return Page(rows, token(digest, _cursor(shape, records[-1])) if more else "")
 
     def _statement(self, shape: TableShape, conditions: Sequence[str], limit: int) -> str:
         """Return a statement that sets the tenant ($1) and reads its rows.
@@ -81,7 +83,7 @@ class ReadModels:
         after it and only once; otherwise row level security would show nothing.
         """
         keys = "".join(f", v.{quoted(column.name)}" for column in shape.key)
-        order = "created_position desc" + "".join(f", {quoted(column.name)}" for column in shape.key)
+        order = _order(shape)
         where = " and ".join(["v.tenant = own.tenant", *conditions])
         return (
             "select rows.* from (select set_config('intent.tenant', $1, true) as tenant offset 0) own "  # noqa: S608
@@ -115,6 +117,22 @@ def _filters(shape: TableShape, where: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in where.items()
         if value is not None and value != "" and not (shape.columns[name].is_enum and value == 0)
     }
+
+
+def _order(shape: TableShape) -> str:
+    return "created_position desc" + "".join(f", {quoted(column.name)}" for column in shape.key)
+
+
+def _within_bytes(statement: str, order: str) -> str:
+    """Return a statement for the first rows of another one that fit into a page; one at least.
+
+    It also returns how many rows the other one has.
+    """
+    return (
+        "select * from (select listed.*, octet_length(data) as _row_bytes, count(*) over () as _rows_found, "  # noqa: S608
+        f"sum(octet_length(data)) over (order by {order}) as _bytes_so_far from ({statement}) listed) page "
+        f"where _bytes_so_far <= {_PAGE_BYTES} or _bytes_so_far = _row_bytes order by {order}"
+    )
 
 
 def _after_cursor(shape: TableShape, first: int) -> str:

@@ -258,6 +258,10 @@ class CallWrapper:
 
     async def _fail(self, call: Call, error: Exception | asyncio.CancelledError) -> None:
         """Abort the call with an error, by raising; return when its caller has left."""
+        if isinstance(error, grpc.aio.InternalError):
+            # The connection has broken, so nothing can be sent; gRPC logs a traceback of any other error.
+            _finish_abandoned(call)
+            raise asyncio.CancelledError from None
         if isinstance(error, Exception):
             public = command_error(error) or self._defect(call, error)
         elif (interruption := self.open.interruption()) is not None:

@@ -217,6 +217,16 @@ class Settings(BaseSettings):
         description="Longest wait for work in flight on SIGTERM, in seconds; keep it below the grace period.",
     )
 
+    # Consumers of the context's events.
+    max_consumers_per_tenant: int = Field(
+        50, ge=1, description="Consumers that one tenant may have; further ones are refused."
+    )
+    consumer_days: int = Field(
+        30,
+        ge=1,
+        description="Days after which a consumer without instances is forgotten, unless something is parked.",
+    )
+
     # Other contexts.
     context_addresses: Addresses = Field(
         {},

@@ -243,8 +243,18 @@ class EventStore(Protocol):
         """Keep a snapshot that reading has led to, unless there is one of a later state or version."""
         ...
 
-    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
-        """Read at most `limit` entries with a position above `after`, by position."""
+    async def read_log(
+        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+    ) -> Sequence[LogEntry]:
+        """Read entries with a position above `after`, by position.
+
+        Args:
+            after: The position.
+            limit: The most entries.
+            where: Which entries.
+            most_bytes: The number of bytes with which the page ends: the entry with which its events
+                reach it is the last, so that there is one at least; None: any number.
+        """
         ...
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
@@ -252,9 +262,17 @@ class EventStore(Protocol):
         ...
 
     async def read_stream(
-        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+        self,
+        key: StreamKey,
+        after_version: int = 0,
+        limit: int = 1000,
+        *,
+        most_bytes: int | None = None,
     ) -> Sequence[LogEntry]:
-        """Read at most `limit` entries of one stream above a version, by version."""
+        """Read at most `limit` entries of one stream above a version, by version.
+
+        A page ends with a number of bytes as one of `read_log` does.
+        """
         ...
 
     async def command(self, key: CommandKey) -> StoredCommand | None:

@@ -25,10 +25,12 @@ class LogFeed:
 
     Args:
         store: The log.
+        page_bytes: The number of bytes with which a page ends; None: any number.
     """
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, page_bytes: int | None = None) -> None:
         self._store = store
+        self._page_bytes = page_bytes
         self._seen = 0
         self._hint = 0
         self._grown = asyncio.Event()
@@ -86,7 +88,7 @@ class LogFeed:
     async def _read(self, after: int, size: int) -> Sequence[LogEntry]:
         hint = self._hint
         try:
-            entries = await self._store.read_log(after, size)
+            entries = await self._store.read_log(after, size, most_bytes=self._page_bytes)
         except BaseException:
             self._pages.pop(after, None)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
@@ -23,6 +24,7 @@ from intent.store.event_store import (
     StreamOutcome,
     page_bytes,
 )
+from intent.store.pages import first_bytes
 from intent.store.storable import require_storable
 
 __all__ = ["MemoryEventStore"]
@@ -63,23 +65,32 @@ class MemoryEventStore:
         if kept is None or (kept.state_version, kept.version) < (snapshot.state_version, snapshot.version):
             self._snapshots[key] = snapshot
 
-    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
+    async def read_log(
+        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+    ) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or LogFilter()
         named = (only.tenant, only.aggregate_type, only.aggregate_id, only.correlation_id)
         require_storable([*only.types, *(text for text in named if text is not None)])
-        return [entry for entry in self._log[after:] if _passes(entry, only)][:limit]
+        passing = (entry for entry in self._log[after:] if _passes(entry, only))
+        return first_bytes(islice(passing, limit), most_bytes)
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
         """See `EventStore.read_positions`."""
         return [self._log[p - 1] for p in sorted(set(positions)) if 0 < p <= len(self._log)]
 
     async def read_stream(
-        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+        self,
+        key: StreamKey,
+        after_version: int = 0,
+        limit: int = 1000,
+        *,
+        most_bytes: int | None = None,
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_stream`."""
         require_storable(key)
-        return self._streams.get(key, [])[after_version : after_version + limit]
+        entries = self._streams.get(key, [])[after_version : after_version + limit]
+        return first_bytes(entries, most_bytes)
 
     async def command(self, key: CommandKey) -> StoredCommand | None:
         """See `EventStore.command`."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from intent.records import LogEntry
 from intent.store.event_store import EventStore, LogFilter
+from intent.store.pages import is_full
 
 __all__ = ["LogPage", "follow_log"]
+
+PAGE_BYTES: Final = 256 * 1024
+"""Bytes of events after which a page ends unless its reader says otherwise: what a slow reader holds."""
 
 
 class LogPage(NamedTuple):
@@ -30,6 +34,7 @@ async def follow_log(
     *,
     follow: bool = True,
     page_size: int = 200,
+    page_bytes: int = PAGE_BYTES,
     pause: float = 30.0,
 ) -> AsyncIterator[LogPage]:
     """Yield the log page by page, each entry once and in order.
@@ -42,6 +47,7 @@ async def follow_log(
         where: Which entries.
         follow: True to continue with new entries without end; False to stop at the end of the log.
         page_size: How many entries a page has at most.
+        page_bytes: The number of bytes with which a page ends.
         pause: Seconds after which a page is yielded although the log has not grown.
 
     Raises:
@@ -50,8 +56,8 @@ async def follow_log(
     head = await store.position()
     while True:
         # A page that is not full reaches at least to `head`, which was read before it.
-        entries = await store.read_log(after, page_size, where)
-        if len(entries) == page_size:
+        entries = await store.read_log(after, page_size, where, most_bytes=page_bytes)
+        if is_full(entries, page_size, page_bytes):
             after = entries[-1].position
             yield LogPage(entries, after)
             continue

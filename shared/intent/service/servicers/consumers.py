@@ -34,6 +34,7 @@ from intent.consumers import (
     ConsumerRow,
     ConsumerServing,
     Delivered,
+    ParkedKey,
     ParkedRow,
     Terms,
 )
@@ -43,6 +44,9 @@ from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
 from intent.service.identity import EVERY_ROLE, Identity, authorize, require_tenant
 from intent.service.protocols import ServedContext
+from intent.service.servicers.pages import PAGE_BYTES, fitting, page_token, parse_page_token
+from intent.service.servicers.unknown_events import UnknownEvents
+from intent.store.pages import is_full
 
 __all__ = ["CONSUMERS", "ConsumersService"]
 
@@ -51,6 +55,7 @@ _ALL_TENANTS_ROLE: Final = "consumer-all"
 _CONSUME_ROLES: Final = frozenset({"consumer", "service", _ALL_TENANTS_ROLE})
 _OPERATE_ROLES: Final = _CONSUME_ROLES | {"operator"}
 _MAX_LIMIT: Final = 1000
+_MAX_CONSUMERS: Final = 10_000
 
 
 class ConsumersService:
@@ -64,6 +69,7 @@ class ConsumersService:
     def __init__(self, context: ServedContext, serving: ConsumerServing) -> None:
         self._context = context
         self._serving = serving
+        self._unknown = UnknownEvents(context.registry)
         self._operator = ConsumerOperator(serving.database, serving.changed)
 
     def methods(self) -> Iterator[AnyMethod]:
@@ -81,6 +87,7 @@ class ConsumersService:
 
     async def _consume(self, requests: AsyncIterator[bytes], call: Call) -> None:
         join = await _join(requests)
+        self._unknown.note(join.types, f"consumer {join.consumer} of {call.identity.actor}")
         key = _key(join.consumer, join.all_tenants, call)
         settings = self._serving.settings
         terms = Terms(
@@ -93,9 +100,15 @@ class ConsumersService:
         await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._context))
 
     async def _list(self, data: bytes, call: Call) -> Message:
-        read(ListConsumersRequest, data)
-        rows = await self._serving.database.list(_visible_tenant(call.identity))
-        return ListConsumersResponse(consumers=map(_info, rows))
+        request = read(ListConsumersRequest, data)
+        after = parse_page_token(request.page_token, (str, str))
+        start = None if after is None else ConsumerKey(*after)
+        tenant = _visible_tenant(call.identity)
+        rows = await self._serving.database.list(tenant, start, _MAX_CONSUMERS + 1)
+        page = fitting(map(self._info, rows[:_MAX_CONSUMERS]))
+        last = rows[len(page) - 1] if len(page) < len(rows) else None
+        token = b"" if last is None else page_token((last.tenant, last.name))
+        return ListConsumersResponse(consumers=page, next_page_token=token)
 
     async def _remove(self, data: bytes, call: Call) -> Message:
         request = read(RemoveConsumerRequest, data)
@@ -105,6 +118,7 @@ class ConsumersService:
     async def _parked(self, data: bytes, call: Call) -> Message:
         request = read(ListParkedRequest, data)
         limit = request.limit or _MAX_LIMIT
+        after = parse_page_token(request.page_token, (*(str,) * 5, int))
         rows = await self._serving.database.parked(
             _visible_tenant(call.identity),
             limit + 1,
@@ -112,8 +126,14 @@ class ConsumersService:
             aggregate_type=request.aggregate_type,
             aggregate_id=request.aggregate_id,
             position=request.position,
+            most_bytes=PAGE_BYTES,
+            after=None if after is None else ParkedKey(*after),
         )
-        return ListParkedResponse(parked=map(self._parked_event, rows[:limit]), more=len(rows) > limit)
+        page = fitting(map(self._parked_event, rows[:limit]))
+        entries = [row.entry for row in rows]
+        more = len(page) < len(rows) or is_full(entries, limit + 1, PAGE_BYTES)
+        token = page_token(rows[len(page) - 1].key) if more else b""
+        return ListParkedResponse(parked=page, more=more, next_page_token=token)
 
     async def _replay(self, data: bytes, call: Call) -> Message:
         request = read(ReplayParkedRequest, data)
@@ -127,6 +147,17 @@ class ConsumersService:
         key = _key(request.consumer, request.all_tenants, call)
         await self._operator.drop(key, request.position, request.reason, call.identity.actor)
         return DropParkedResponse()
+
+    def _info(self, row: ConsumerRow) -> ConsumerInfo:
+        return ConsumerInfo(
+            consumer=row.name,
+            position=row.position,
+            lag=max(0, row.head - row.position),
+            instances=row.instances,
+            parked_streams=row.parked,
+            tenant_id="" if row.tenant == EVERY_TENANT else row.tenant,
+            unknown_types=self._unknown.among(row.types),
+        )
 
     def _parked_event(self, row: ParkedRow) -> ParkedEvent:
         parked = ParkedEvent(
@@ -192,14 +223,3 @@ def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
 def _visible_tenant(identity: Identity) -> str | None:
     """Return the tenant whose consumers a caller sees; None: all."""
     return None if identity.roles & {_ALL_TENANTS_ROLE, EVERY_ROLE} else require_tenant(identity)
-
-
-def _info(row: ConsumerRow) -> ConsumerInfo:
-    return ConsumerInfo(
-        consumer=row.name,
-        position=row.position,
-        lag=max(0, row.head - row.position),
-        instances=row.instances,
-        parked_streams=row.parked,
-        tenant_id="" if row.tenant == EVERY_TENANT else row.tenant,
-    )

@@ -19,8 +19,11 @@ from intent.envelopes import published_event
 from intent.records import StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.protocols import ServedContext
+from intent.service.servicers.pages import PAGE_BYTES, fitting
+from intent.service.servicers.unknown_events import UnknownEvents
 from intent.service.settings import ServiceSettings
 from intent.store.event_store import EventStore, LogFilter
+from intent.store.pages import is_full
 from intent.store.subscription import follow_log
 
 __all__ = ["EVENTS", "EventsService", "log_filter"]
@@ -43,6 +46,7 @@ class EventsService:
         self._context = context
         self._store = store
         self._settings = settings
+        self._unknown = UnknownEvents(context.registry)
 
     def methods(self) -> Iterator[Method | StreamMethod]:
         """Yield the methods of the service."""
@@ -54,16 +58,19 @@ class EventsService:
         request = read(ReadStreamRequest, data)
         key = StreamKey(call.identity.tenant, request.aggregate_type, request.aggregate_id)
         limit = request.limit or _MAX_LIMIT
-        entries = await self._store.read_stream(key, request.after_version, limit)
-        if entries and len(entries) < limit:
+        after = request.after_version
+        entries = await self._store.read_stream(key, after, limit, most_bytes=PAGE_BYTES)
+        if entries and not is_full(entries, limit, PAGE_BYTES):
             version = entries[-1].version
         else:
             version = (await self._store.load([key], [])).streams[key].version
-        events = [published_event(self._context, entry) for entry in entries]
-        return ReadStreamResponse(events=events, version=version)
+        events = fitting(published_event(self._context, entry) for entry in entries)
+        last = events[-1].version if events else after
+        return ReadStreamResponse(events=events, version=version, more=last < version)
 
     async def _subscribe(self, data: bytes, call: Call) -> None:
         request = read(SubscribeRequest, data)
+        self._unknown.note(request.filter.types, f"a subscription of {call.identity.actor}")
         after = request.after_position
         if request.from_now:
             after = await self._store.position()

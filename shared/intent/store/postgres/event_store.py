@@ -28,7 +28,7 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "load_page"
+_NEWEST: Final = "read_log_0010"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
@@ -69,8 +69,10 @@ class PostgresEventStore:
         self._load = f"{call}.load_page($1, $2, $3, $4, $5, $6, $7)"
         self._keep_snapshot = f"{call}.keep_snapshot($1, $2, $3, $4, $5, $6)"
         self._read_log = f"{call}.read_log_0005($1, $2, $3, $4, $5, $6, $7)"
+        self._read_log_page = f"{call}.read_log_0010($1, $2, $8, $3, $4, $5, $6, $7)"
         self._read_positions = f"{call}.read_positions_0005($1)"
         self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
+        self._read_stream_page = f"{call}.read_stream_0010($1, $2, $3, $4, $5, $6)"
         self._position = f"{call}.log_position()"
 
     @classmethod
@@ -160,20 +162,18 @@ class PostgresEventStore:
                 self._keep_snapshot, *key, snapshot.version, snapshot.state_version, snapshot.state
             )
 
-    async def read_log(self, after: int, limit: int, where: LogFilter | None = None) -> Sequence[LogEntry]:
+    async def read_log(
+        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+    ) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or _EVERYTHING
+        named = (only.aggregate_type or None, only.aggregate_id or None, only.correlation_id or None)
+        arguments = (after, limit, only.tenant, list(only.types) or None, *named)
         with unavailable(), storable():
-            rows = await self.pool.fetch(
-                self._read_log,
-                after,
-                limit,
-                only.tenant,
-                list(only.types) or None,
-                only.aggregate_type or None,
-                only.aggregate_id or None,
-                only.correlation_id or None,
-            )
+            if most_bytes is None:
+                rows = await self.pool.fetch(self._read_log, *arguments)
+            else:
+                rows = await self.pool.fetch(self._read_log_page, *arguments, most_bytes)
         return log_entries(rows)
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
@@ -183,11 +183,20 @@ class PostgresEventStore:
         return log_entries(rows)
 
     async def read_stream(
-        self, key: StreamKey, after_version: int = 0, limit: int = 1000
+        self,
+        key: StreamKey,
+        after_version: int = 0,
+        limit: int = 1000,
+        *,
+        most_bytes: int | None = None,
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_stream`."""
+        arguments = (*key, after_version, limit)
         with unavailable(), storable():
-            rows = await self.pool.fetch(self._read_stream, *key, after_version, limit)
+            if most_bytes is None:
+                rows = await self.pool.fetch(self._read_stream, *arguments)
+            else:
+                rows = await self.pool.fetch(self._read_stream_page, *arguments, most_bytes)
         return log_entries(rows)
 
     async def command(self, key: CommandKey) -> StoredCommand | None:

@@ -1,0 +1,50 @@
+"""Types of events that callers ask for and that no contract here defines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from intent.contracts import Registry
+
+__all__ = ["UnknownEvents"]
+
+_log: Final = logging.getLogger("intent.service")
+_MOST_NOTED: Final = 1_000
+"""How many names are remembered, so that callers cannot fill the memory or the log with them."""
+
+
+class UnknownEvents:
+    """Finds such types, and warns of each once.
+
+    They are accepted: during a rollout a caller may know a contract before this process does.
+
+    Args:
+        registry: The contracts.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._known = registry.events
+        self._noted: set[str] = set()
+
+    def among(self, types: Iterable[str]) -> list[str]:
+        """Return those of the types that no contract defines."""
+        return [type_ for type_ in types if type_ not in self._known]
+
+    def note(self, types: Iterable[str], who: str) -> None:
+        """Log a warning of those that no contract defines.
+
+        Args:
+            types: Full names of events.
+            who: Who asks for them, for the message.
+        """
+        for type_ in self.among(types):
+            if type_ not in self._noted and len(self._noted) < _MOST_NOTED:
+                self._noted.add(type_)
+                _log.warning(
+                    "%s asks for %s, which no contract here defines: nothing arrives unless a newer release "
+                    "of this context records it",
+                    who,
+                    type_[:200],
+                )
