@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from intent.ids import new_id
 from intent.model import BoundContext, load_context
 from intent.origin import Origin
 from intent.process.assembly import CommandPath, ContextProcess
-from intent.records import CommandKey, Snapshot, StreamKey
+from intent.records import CommandKey, LogEntry, Snapshot, StreamKey
 from intent.settings.config import Settings
 from intent.store import CommandWrite, EventStore, EventWrite, StreamAppend
 from intent.store.memory import MemoryEventStore
@@ -112,11 +112,13 @@ async def test_reading_a_long_stream_is_continued_where_it_broke_off(bound: Boun
     class Breaking(MemoryEventStore):
         pages = 0
 
-        async def read_stream(self, key: StreamKey, after_version: int = 0, limit: int = 1000):  # type: ignore[no-untyped-def]
+        async def read_stream(
+            self, key: StreamKey, after_version: int = 0, limit: int = 1000, *, most_bytes: int | None = None
+        ) -> Sequence[LogEntry]:
             self.pages += 1
             if self.pages == 12:
                 raise ConnectionResetError
-            return await super().read_stream(key, after_version, limit)
+            return await super().read_stream(key, after_version, limit, most_bytes=most_bytes)
 
     store = Breaking()
     await fill(store, "long", 20_000)
