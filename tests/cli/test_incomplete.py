@@ -172,6 +172,8 @@ def test_a_log_that_ends_early_is_named_and_the_others_are_read(run: Run) -> Non
     assert done.code == 6
     assert "OrderPlaced" in done.out
     assert "payments is not shown: PERMISSION_DENIED: " in done.err
+    alone = run(("events",), payments={**EMPTY, "Subscribe": grpc.StatusCode.PERMISSION_DENIED})
+    assert (alone.code, alone.err.startswith("PERMISSION_DENIED: ")) == (1, True)
 
 
 def parked(more: bool) -> ListParkedResponse:

@@ -121,7 +121,7 @@ class _Reading:
     after: int
     limit: int
     _shown: int = 0
-    _answering: list[str] = field(default_factory=list)
+    _answering: set[str] = field(default_factory=set)
     _errors: dict[str, CommandError] = field(default_factory=dict)
 
     async def run(self, caller: CallOptions, places: Mapping[str, str], registry: Registry) -> None:
@@ -173,12 +173,13 @@ class _Reading:
         if isinstance(first, CommandError):
             self._errors[name] = first
             return
-        self._answering.append(name)
         while True:
             event = await answered_by(address, _next(events), _SILENCE)
             if isinstance(event, CommandError):
                 self._errors[name] = event
-            if event is None or isinstance(event, CommandError):
+                return
+            self._answering.add(name)
+            if event is None:
                 return
             yield event
 
