@@ -305,12 +305,12 @@ class ConsumerDatabase:
         return removed
 
     async def _rows(self, function: str, *arguments: Any) -> Sequence[Any]:
-        with unavailable(), storable():
+        with unavailable(), storable(asyncpg.ForeignKeyViolationError):
             rows: Sequence[Any] = await self._pool.fetch(self._call(function, arguments), *arguments)
             return rows
 
     async def _value(self, function: str, *arguments: Any) -> Any:
-        with unavailable(), storable():
+        with unavailable(), storable(asyncpg.ForeignKeyViolationError):
             return await self._pool.fetchval(self._call(function, arguments), *arguments)
 
     def _call(self, function: str, arguments: Sequence[Any]) -> str:

@@ -56,10 +56,19 @@ def _unavailable(error: Exception) -> StoreUnavailable:
 
 
 @contextmanager
-def storable() -> Iterator[None]:
-    """Turn the refusal of a value by the driver or the server into `InvalidCommand`."""
+def storable(*own: type[asyncpg.PostgresError]) -> Iterator[None]:
+    """Turn the refusal of a value by the driver or the server into `InvalidCommand`.
+
+    Args:
+        own: Errors that the caller deals with itself, such as a row that refers to none.
+
+    Raises:
+        InvalidCommand: A value cannot be kept.
+    """
     try:
         yield
+    except own:
+        raise
     except asyncpg.DataError as error:
         # The driver's own message shows the values of the whole batch; its cause says enough.
         raise not_storable(str(error.__cause__ or error)) from error
