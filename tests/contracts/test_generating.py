@@ -1,4 +1,4 @@
-"""The generated code of contracts, made for a throw-away context."""
+"""The generated code of contracts, made for a temporary context."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Alarm:
             self._usable = signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
             if self._usable:
                 signal.signal(signal.SIGALRM, self._ring)
-                # The interpreter takes the handler away at its end, and the signal would then kill.
+                # The interpreter removes the handler at its end, and the signal would then kill.
                 atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         if self._usable:
             self._idle, self._ticking = 0, True
