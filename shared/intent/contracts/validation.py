@@ -81,7 +81,7 @@ def validate(message: Message, *, limit: int = MESSAGE_LIMIT, data: bytes | None
         )
 
 
-def too_large(message: Message, size: int, limit: int) -> InvalidCommand:
+def too_large(message: Message | type[Message], size: int, limit: int) -> InvalidCommand:
     """Return the error for a message of `size` bytes where at most `limit` are allowed."""
     name = message.DESCRIPTOR.full_name
     return InvalidCommand(

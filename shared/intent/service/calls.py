@@ -17,8 +17,8 @@ import grpc
 from google.protobuf.message import Message
 
 from intent.contracts import parse, validate
-from intent.contracts.validation import MESSAGE_LIMIT
-from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, InvalidCommand, Rejected
+from intent.contracts.validation import MESSAGE_LIMIT, too_large
+from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, Rejected
 from intent.guarding import Poison
 from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
 from intent.service.open_calls import OpenCalls
@@ -146,12 +146,7 @@ def read(message: type[Any], data: bytes, limit: int = MESSAGE_LIMIT) -> Any:
         InvalidCommand: It has too many bytes, does not parse or breaks a rule.
     """
     if len(data) > limit:
-        name = message.DESCRIPTOR.full_name
-        raise InvalidCommand(
-            "MESSAGE_TOO_LARGE",
-            f"{name} has {len(data)} bytes, at most {limit} are allowed",
-            metadata={"size": str(len(data)), "limit": str(limit)},
-        )
+        raise too_large(message, len(data), limit)
     parsed = parse(message, data)
     parsed.DiscardUnknownFields()
     validate(parsed, limit=limit, data=data)
