@@ -273,7 +273,7 @@ async def test_a_process_that_stops_never_cancels_a_call() -> None:
             except grpc.aio.AioRpcError as error:
                 codes[error.code()] += 1
 
-    for _ in range(3):
+    for _ in range(10):
         orders = Served(settings=ServiceSettings(listeners=2, shutdown_grace=5.0))
         await orders.start()
         stopped.clear()

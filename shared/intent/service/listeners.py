@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import socket
+import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -17,6 +19,16 @@ from intent.service.threads import patient_threads
 __all__ = ["Listeners", "address"]
 
 _OWN_FILES: Final = "/proc/self/fd"
+_ATTACH_FILTER: Final = 26
+"""Linux' SO_ATTACH_FILTER, which Python's socket module does not name."""
+_DROP_ALL: Final = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+"""A packet filter of one instruction: keep 0 bytes of every packet."""
+_BACKLOG: Final = struct.Struct("24xI")
+"""Where a listening socket's TCP_INFO has the number of connections that wait to be accepted."""
+_ACCEPTING: Final = 0.01
+"""Seconds between two looks at whether gRPC has accepted the connections that were waiting."""
+_LOOKS: Final = 100
+"""How many such looks at most: a stop does not wait for gRPC longer than a second."""
 
 
 class Listeners:
@@ -89,18 +101,35 @@ class Listeners:
             staying: The peers with calls under way, as gRPC writes them; their connections stay.
         """
         ports = {int(peer.rpartition(":")[2]) for peer in staying}
-        for connection in _connections(self._port):
+        for connection in _sockets(self._port, listening=False):
             with connection, suppress(OSError):
                 if connection.getpeername()[1] not in ports:
                     connection.shutdown(socket.SHUT_RDWR)
+
+    async def close_door(self) -> None:
+        """Let no further connection be made, and wait until gRPC has accepted those made before.
+
+        gRPC offers no such thing apart from stopping, which ends with CANCELLED what such a
+        connection has sent. A socket that only listens receives nothing but requests to connect; once
+        it drops them, a client repeats its request a second later and finds the port closed. To shut
+        the socket down would do as well, but gRPC reports that as an error in the log.
+        """
+        for listening in _sockets(self._port, listening=True):
+            with listening, suppress(OSError):
+                program = struct.pack("HP", 1, ctypes.addressof(_DROP_ALL))
+                listening.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+                for _ in range(_LOOKS):
+                    if not _backlog(listening):
+                        break
+                    await asyncio.sleep(_ACCEPTING)
 
     async def wait(self) -> None:
         """Wait until they are stopped."""
         await asyncio.gather(*(server.wait_for_termination() for server in self._servers))
 
 
-def _connections(port: int) -> Iterator[socket.socket]:
-    """Yield a duplicate of each socket of this process to which a client of a port is connected.
+def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
+    """Yield a duplicate of each socket of this process that listens on a port, or is connected by it.
 
     gRPC keeps its sockets to itself; where there is no /proc, none are found.
     """
@@ -109,7 +138,7 @@ def _connections(port: int) -> Iterator[socket.socket]:
         if duplicate is None:
             continue
         internet = duplicate.family in (socket.AF_INET, socket.AF_INET6)
-        if internet and duplicate.getsockname()[1] == port and not _listens(duplicate):
+        if internet and duplicate.getsockname()[1] == port and _listens(duplicate) is listening:
             yield duplicate
         else:
             duplicate.close()
@@ -117,6 +146,11 @@ def _connections(port: int) -> Iterator[socket.socket]:
 
 def _listens(found: socket.socket) -> bool:
     return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _backlog(listening: socket.socket) -> int:
+    information = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG.size)
+    return int(_BACKLOG.unpack(information)[0])
 
 
 def _duplicate(file: str) -> socket.socket | None:

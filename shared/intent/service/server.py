@@ -152,8 +152,7 @@ class ContextServer:
             self._parts.consumers.close()
         await self._finish_calls(server, end)
         await self._open.end()
-        server.hang_up()
-        # Some have connected again meanwhile.
+        await server.close_door()
         server.hang_up()
         await server.stop(None)
         self._parts.router.close()
