@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.message import Message
 from intent.commands import AggregateCache, CommandHandling, Handled
 from intent.commands.aggregates.new_guess import NewAggregateGuess
+from intent.commands.handling import aside
 from intent.contracts import Registry
 from intent.errors import Rejected, StoreUnavailable
 from intent.model import BoundContext, handles
@@ -200,6 +201,35 @@ async def test_commands_on_a_stale_copy_are_decided_again(
     assert shown(handled) == ["ORDER_NOT_OPEN"]
     expecting = await handling.handle([envelope(CancelOrder(order_id="o-1", reason="late"), expected=3)])
     assert shown(expecting) == ["v4"]
+
+
+async def answered(handling: CommandHandling, batch: Sequence[CommandEnvelope]) -> list[bool]:
+    """Return for each command of a batch that a workflow carries whether it is answered, not set apart."""
+    return [outcome.HasField("result") for outcome in (await handling.handle(batch, "w")).outcomes]
+
+
+async def test_a_batch_takes_so_many_events_however_often_they_are_decided(
+    context: BoundContext, handling: CommandHandling, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "_BATCH_EVENTS", 10)
+    other_process = CommandHandling(context, store, AggregateCache())
+    await handling.handle([envelope(place("o-1"))])
+    await other_process.handle([envelope(ChangeLine(order_id="o-1", line_id="1", quantity=2))])
+    changes = [envelope(ChangeLine(order_id="o-1", line_id="1", quantity=n + 3)) for n in range(13)]
+    assert await answered(handling, changes[:8]) == [True] * 8
+    assert store.conflicts
+    # What is recalled counts as well: its positions are in the result. The last one may exceed the limit.
+    assert await answered(handling, changes) == [True] * 11 + [False] * 2
+
+
+async def test_commands_that_are_handled_by_themselves_share_the_events_of_their_batch(
+    handling: CommandHandling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "_BATCH_EVENTS", 10)
+    poisoned = envelope(place("o-x"))
+    poisoned.correlation_id = "a\x00b"
+    batch = [poisoned, *(envelope(place(f"o-{number}")) for number in range(13))]
+    assert await answered(handling, batch) == [False] + [True] * 11 + [False] * 2
 
 
 async def test_commands_that_create_aggregates_soon_skip_loading(

@@ -92,17 +92,18 @@ class Work:
                 },
             )
 
-    def fail(self, error: CommandError) -> None:
-        """Give the command an outcome which says that it had no effect."""
+    def fail(self, error: CommandError) -> CommandOutcome:
+        """Give the command an outcome which says that it had no effect, and return it."""
         self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
+        return self.outcome
 
-    def recall(self, stored: StoredCommand) -> None:
-        """Give a command that was handled before its first outcome."""
+    def recall(self, stored: StoredCommand) -> CommandOutcome:
+        """Give a command that was handled before its first outcome, and return that."""
         if stored.fingerprint != self.fingerprint:
-            self.fail(outcomes.id_reused(self.envelope.command_id))
-            return
+            return self.fail(outcomes.id_reused(self.envelope.command_id))
         self.outcome = outcomes.as_duplicate(outcomes.restored(stored))
         self.recorded = True
+        return self.outcome
 
     def report_undeclared(self, outcome: CommandOutcome, count: Callable[[str, str], None]) -> None:
         """Report a rejection for a reason that the contract lacks: a defect, and yet the caller's answer.

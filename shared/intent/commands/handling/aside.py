@@ -43,24 +43,34 @@ class Aside:
         self.apart = apart
         self.possible = bool(workflow_id) and not apart
         """Whether groups can be set apart."""
-        self._room = 0
+        self._spent = 0
+        self._decided = 0
         self._events = 0
 
     def begin_round(self) -> None:
-        """Note that what was decided has been appended."""
-        self._room = _ROUND_BYTES
+        """Note that nothing is decided yet of what the next append takes."""
+        self._spent = self._decided = 0
 
     def spend(self, events: Sequence[EventWrite]) -> None:
         """Note events that the next append takes."""
-        self._events += len(events)
-        self._room -= sum(len(event.data) for event in events) + _EVENT_BYTES * len(events)
+        self._decided += len(events)
+        self._spent += _size(events)
+
+    def take_back(self, events: Sequence[EventWrite]) -> None:
+        """Note events that the next append does not take after all: they are decided again."""
+        self._decided -= len(events)
+        self._spent -= _size(events)
+
+    def answer(self, outcome: CommandOutcome) -> None:
+        """Note an outcome that is recorded: the positions of its events are in the result of the batch."""
+        self._events += len(outcome.result.events)
 
     def no_room(self, group: Group) -> bool:
         """Return whether to decide no more in this round; set the group apart if not in this batch either."""
-        if self._events > _BATCH_EVENTS and self.workflow_id:
+        if self._events + self._decided > _BATCH_EVENTS and self.workflow_id:
             self.set(group)
             return True
-        return self._room <= 0
+        return self._spent >= _ROUND_BYTES
 
     def set(self, group: Group) -> None:
         """Set apart the commands of a group that have no outcome yet and were not decided in this round."""
@@ -108,3 +118,7 @@ class Aside:
         """Return the id of a workflow; the same again when the batch is repeated."""
         digest = hashlib.blake2b(what.encode(), digest_size=8).hexdigest()
         return f"{self.workflow_id}/{digest}"
+
+
+def _size(events: Sequence[EventWrite]) -> int:
+    return sum(len(event.data) for event in events) + _EVENT_BYTES * len(events)

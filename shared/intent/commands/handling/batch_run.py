@@ -40,8 +40,8 @@ from intent.store.event_store import (
     Conflict,
     EventStore,
     EventWrite,
-    Loaded,
     LoadedStream,
+    StoredCommand,
 )
 
 __all__ = ["BatchRun", "Parts"]
@@ -193,7 +193,8 @@ class BatchRun:
         for group in groups:
             stream = loaded.streams[group.key]
             self._new_guess.observe(group.first_command, new=not stream.version)
-            self._recall(group, loaded)
+            for work in group.waiting:
+                self._recall(work, loaded.commands.get(work.command_key))
             self._condemn(group)
             await self._restore(group, stream)
 
@@ -240,11 +241,9 @@ class BatchRun:
             if error is not None:
                 work.fail(error)
 
-    def _recall(self, group: Group, loaded: Loaded) -> None:
-        for work in group.waiting:
-            stored = loaded.commands.get(work.command_key)
-            if stored is not None:
-                work.recall(stored)
+    def _recall(self, work: Work, stored: StoredCommand | None) -> None:
+        if stored is not None:
+            self._aside.answer(work.recall(stored))
 
     async def _decide_all(self, groups: list[Group]) -> None:
         """Decide the commands of all groups; what a handler does costs its own command only."""
@@ -315,6 +314,8 @@ class BatchRun:
 
         An outcome that the append does not check against the store must not rest on such a copy.
         """
+        for _, write, _ in group.writes:
+            self._aside.take_back(write.events)
         group.reset()
         group.fresh = True
 
@@ -376,6 +377,7 @@ class BatchRun:
         for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
             work.outcome = outcomes.with_position(outcome, position)
             work.recorded = True
+            self._aside.answer(work.outcome)
             # Here and not at the decision: what was decided on a stale copy is decided again.
             work.report_undeclared(outcome, self._undeclared)
         if group.aggregate is not None:
@@ -388,7 +390,5 @@ class BatchRun:
         if not group.base and conflict.version:
             self._new_guess.observe(group.first_command, new=False)
         for work, _, _ in group.writes:
-            stored = conflict.duplicates.get(work.request.origin.command_id)
-            if stored is not None:
-                work.recall(stored)
+            self._recall(work, conflict.duplicates.get(work.request.origin.command_id))
         self._again(group)

@@ -114,16 +114,26 @@ class CommandHandling:
         """
         if again:
             return await self._carefully(batch, Aside(workflow_id, apart=apart))
+        if len(batch) == 1:
+            return await self._by_itself(batch[0], Aside(workflow_id, apart=apart), validated)
         try:
             return await self._handle(batch, Aside(workflow_id, apart=apart), validated)
         except StoreUnavailable:
             raise
-        except Exception as error:
-            if len(batch) == 1:
-                return self._failed(batch[0], error, Aside(workflow_id, apart=apart))
+        except Exception:
             _log.exception("a batch of %d failed as a whole; handling each command by itself", len(batch))
-        parts = [await self.handle([envelope], workflow_id, apart=apart) for envelope in batch]
-        return _joined(parts)
+        aside = Aside(workflow_id, apart=apart)
+        return _joined([await self._by_itself(envelope, aside) for envelope in batch])
+
+    async def _by_itself(
+        self, envelope: CommandEnvelope, aside: Aside, validated: Sequence[CommandRequest] = ()
+    ) -> Handled:
+        try:
+            return await self._handle([envelope], aside, validated)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            return self._failed(envelope, error, aside)
 
     async def _carefully(self, batch: Sequence[CommandEnvelope], aside: Aside) -> Handled:
         """Handle the commands one by one; each that may be the one is noted before it is begun."""
@@ -140,7 +150,7 @@ class CommandHandling:
         doubts = self._guard.doubts
         piece = command_piece(envelope.type, envelope.tenant_id, envelope.command_id)
         if not noted or doubts.condemned(piece):
-            return await self.handle([envelope], aside.workflow_id, apart=aside.apart)
+            return await self._by_itself(envelope, aside)
         await doubts.hesitate([piece])
         note = await doubts.attempt(piece)
         try:
