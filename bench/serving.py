@@ -14,7 +14,7 @@ from types import MappingProxyType
 from intent.cli.app import main
 from intent.contracts import Registry, SagaContract
 from intent.model import BoundContext, Context
-from intent.process import assembly
+from intent.process import command_path
 
 from bench.sagas import MEASURED, FulfilOrder
 from bench.starting import FROM_SOCKET, StartingDelivery
@@ -38,5 +38,5 @@ if __name__ == "__main__":
     Context.bind = _bind_measured  # type: ignore[method-assign]
     Registry.listeners = _from_socket_only  # type: ignore[method-assign]
     if sys.argv[2] == "orders":
-        assembly.EventDelivery = StartingDelivery  # type: ignore[assignment, attr-defined]
+        command_path.EventDelivery = StartingDelivery  # type: ignore[assignment, attr-defined]
     main()
