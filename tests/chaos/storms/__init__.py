@@ -1,0 +1,12 @@
+"""The storms; a further one is a module here and a line in `STORMS`."""
+
+from __future__ import annotations
+
+from .commands import COMMANDS
+from .kind import Kind
+from .orders import ORDERS
+from .sagas import SAGAS
+
+__all__ = ["STORMS"]
+
+STORMS: dict[str, Kind] = {kind.name: kind for kind in (COMMANDS, ORDERS, SAGAS)}
