@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -16,7 +17,9 @@ from intent.dev.services import TemporalServer
 from intent.rollout import WorkerDeployment
 from intent.rollout.waiting import until
 from intent.temporal import Versioning
+from intent.temporal.registration import refusal
 from temporalio import workflow
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -63,12 +66,28 @@ async def versions(temporal: TemporalServer) -> AsyncIterator[WorkerDeployment]:
             await orders.await_workers(build, 1)
         await orders.make_current("1")
         await orders.make_current("2")
-
-        async def busy() -> str:
-            return "" if (await orders.version("1")).status == "drained" else "1 is not drained"
-
-        assert await until(busy, 60, print) == ""
+        await _drained(orders, "1")
         yield orders
+
+
+async def _drained(orders: WorkerDeployment, build: str) -> None:
+    async def busy() -> str:
+        return "" if (await orders.version(build)).status == "drained" else f"{build} is not drained"
+
+    assert await until(busy, 60, print) == ""
+
+
+async def _make_current_without_workers(client: Client, build: str) -> None:
+    assert await refusal(client, "orders", build) == ""
+    await client.workflow_service.set_worker_deployment_current_version(
+        SetWorkerDeploymentCurrentVersionRequest(
+            namespace="default",
+            deployment_name="orders",
+            build_id=build,
+            allow_no_pollers=True,
+            ignore_missing_task_queues=True,
+        )
+    )
 
 
 @pytest.fixture
@@ -148,6 +167,21 @@ async def test_only_what_is_drained_is_scaled_to_zero(
     assert "orders-worker-1 (version 1, drained): stays as it is" in (await _retire(cluster, temporal)).out
     assert "deleted" in (await _retire(cluster, temporal, "--delete")).out
     assert _replicas(cluster).keys() == before.keys() - {"orders-worker-1"}
+
+
+async def test_records_of_drained_versions_without_deployment_are_deleted_where_temporal_allows(
+    cluster: Cluster, temporal: TemporalServer, versions: WorkerDeployment
+) -> None:
+    await _make_current_without_workers(await Client.connect(temporal.address), "0")
+    await versions.make_current("2")
+    await _drained(versions, "0")
+    planned = await _retire(cluster, temporal, "--dry-run")
+    assert "the record of version 0 (drained) in Temporal: would be deleted" in planned.out
+    done = await _retire(cluster, temporal, "--delete")
+    assert done.code == 0, done.err
+    assert "the record of version 0 (drained) in Temporal: deleted" in done.out
+    assert re.search(r"the record of version 1 \(drained\) in Temporal: stays: .*poller", done.out), done.out
+    assert {version.build for version in await versions.versions()} == {"1", "2", "3"}
 
 
 async def test_an_unknown_cluster_is_an_error_that_says_the_fix(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
@@ -11,20 +16,26 @@ import pytest
 import pytest_asyncio
 from intent.client import IntentClient
 from intent.dev.platform import LocalPlatform
+from intent.errors import ConfigurationError
+from intent.process.sockets import free_port
 from intent.rollout import WorkerDeployment
 from intent.rollout.waiting import until
-from intent.temporal import data_converter
+from intent.temporal import Versioning, data_converter
 from intent.temporal.names import command_queue, saga_queue, saga_workflow_id
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import Checkout, PlaceOrder, Receiver
+from temporalio import workflow
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ..chaos.storm import Storm
 from ..service.support import REGISTRY, place
 from .replicas import replicas, versioned
 
 _LONGEST = 120.0
+_VERSIONS = 8
+"""The versions of a context that Temporal keeps here at most."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -33,6 +44,7 @@ async def platform() -> AsyncIterator[LocalPlatform]:
     often = {
         "matching.wv.VersionDrainageStatusRefreshInterval": "1s",
         "matching.wv.VersionDrainageStatusVisibilityGracePeriod": "1s",
+        "matching.maxVersionsInDeployment": _VERSIONS,
     }
     with LocalPlatform(durable=False, dynamic_config=often) as running:
         for context in ("orders", "inventory"):
@@ -204,3 +216,63 @@ async def test_commands_begin_at_once_in_whichever_version_took_them(platform: L
                 assert found.status == WorkflowExecutionStatus.COMPLETED
                 carried[await version_of(handle)] = started.eager_execution_accepted
     assert carried == {f"a-{tenant}": True, f"b-{tenant}": True}
+
+
+def readiness(port: str) -> dict[str, str]:
+    """Return the problems that a process reports, by name."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+            problems: dict[str, str] = json.load(answer)["problems"]
+    except urllib.error.HTTPError as error:
+        problems = json.load(error)["problems"]
+    except OSError:
+        return {"process": "it does not answer"}
+    return problems
+
+
+@workflow.defn(name="Nothing")
+class Nothing:
+    @workflow.run
+    async def run(self) -> None:
+        return None
+
+
+@asynccontextmanager
+async def polling(client: Client, build: str) -> AsyncIterator[None]:
+    """Poll as a version of inventory."""
+    async with Worker(
+        client,
+        task_queue=command_queue("inventory"),
+        workflows=[Nothing],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        deployment_config=Versioning("inventory", build).config,
+    ):
+        yield
+
+
+async def test_a_version_that_temporal_refuses_is_not_ready_and_both_it_and_promote_say_why(
+    platform: LocalPlatform,
+) -> None:
+    port = str(free_port())
+    surplus = versioned(platform, "inventory", "surplus", metrics_port=port)
+    client = await Client.connect(platform.temporal.address)
+    inventory = WorkerDeployment(client, "inventory", [command_queue("inventory")], _LONGEST, print)
+    words = f"cannot add version inventory.surplus since maximum number of versions ({_VERSIONS})"
+
+    async def unsaid() -> str:
+        return "" if words in readiness(port).get("version", "") else "it does not say so"
+
+    async with AsyncExitStack() as stack:
+        for build in map(str, range(_VERSIONS)):
+            await stack.enter_async_context(polling(client, build))
+        await asyncio.gather(*(inventory.await_workers(str(build), 1) for build in range(_VERSIONS)))
+        surplus.process.start()
+        stack.callback(surplus.stop)
+        assert await until(unsaid, _LONGEST, print) == ""
+        assert not surplus.ready()
+        assert words in surplus.process.log.read_text()
+        impatient = WorkerDeployment(client, "inventory", [command_queue("inventory")], 0, print)
+        with pytest.raises(
+            ConfigurationError, match=f"{re.escape(words)}.*; remove .* `intent deploy retire`"
+        ):
+            await impatient.await_workers("surplus", 1)

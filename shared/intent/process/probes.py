@@ -15,6 +15,7 @@ from intent.projections.supervisor import ProjectionSupervisor
 from intent.service import Probe
 from intent.service.servicers.consumers import CONSUMERS
 from intent.temporal.connection import temporal_problem
+from intent.temporal.registration import Registration
 
 __all__ = ["STALLED", "consumers_probe", "probes_of"]
 
@@ -49,7 +50,17 @@ def probes_of(
         Probe("worker", working),
         Probe("projections", projecting),
         Probe("commands", carrying),
+        *_version_probe(client, workers),
     ]
+
+
+def _version_probe(client: Client, workers: Sequence[Worker]) -> list[Probe]:
+    """Return the probe of a process that is a version; while it is refused, a rollout must stop."""
+    configs = [config for worker in workers if (config := worker.config().get("deployment_config"))]
+    if not configs:
+        return []
+    version = configs[0].version
+    return [Probe("version", Registration(client, version.deployment_name, version.build_id).problem)]
 
 
 def consumers_probe(consumers: ConsumerServing) -> Probe:

@@ -12,6 +12,7 @@ from temporalio.api.deployment.v1 import WorkerDeploymentInfo, WorkerDeploymentV
 from temporalio.api.enums.v1 import TaskQueueType, WorkerDeploymentVersionStatus
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    DeleteWorkerDeploymentVersionRequest,
     DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentResponse,
@@ -24,6 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from intent.errors import ConfigurationError
 from intent.rollout.waiting import Report, patiently, until
+from intent.temporal.registration import refusal
 
 __all__ = ["Poller", "Version", "WorkerDeployment"]
 
@@ -31,6 +33,12 @@ T = TypeVar("T")
 
 _RECENT = timedelta(seconds=90)
 """Time since a worker last polled for tasks; a running one polls at least once a minute."""
+_ANSWER = timedelta(seconds=10)
+_START = "find out why the new processes do not start, or give them more time with --wait"
+_RETIRE = (
+    "remove versions on which nothing is left with `intent deploy retire`, or raise "
+    "matching.maxVersionsInDeployment in Temporal"
+)
 _STATUS = "WORKER_DEPLOYMENT_VERSION_STATUS_"
 _WORKFLOWS = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 _KINDS = {_WORKFLOWS: "workflows", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY: "activities"}
@@ -143,23 +151,41 @@ class WorkerDeployment:
         Raises:
             ConfigurationError: They do not in time; names the queues and how many processes are missing.
         """
+        refused = ""
 
         async def missing() -> str:
+            nonlocal refused
             pollers = await self._patiently(lambda: self.pollers(build))
             serving = {
                 queue: len({poller.identity for poller in pollers if poller.queue == queue})
                 for queue in self._queues
             }
             too_few = [f"{queue} has {n} of {processes}" for queue, n in serving.items() if n < processes]
+            refused = await self._patiently(lambda: self._refusal(build)) if too_few else ""
+            if refused:
+                return f"Temporal refuses version {build}: {refused}"
             too_few = too_few or await self._patiently(lambda: self._uncounted(build, missing_queues))
-            return f"workers of version {build}: {', '.join(too_few)}" if too_few else ""
+            return f"too few workers of version {build}: {', '.join(too_few)}" if too_few else ""
 
         lacking = await until(missing, self._wait, self._report)
         if lacking:
-            raise ConfigurationError(
-                f"not promoted, after {self._wait:g} s there are too few {lacking}; find out why the new "
-                "processes do not start, or give them more time with --wait"
-            )
+            fix = _RETIRE if refused else _START
+            raise ConfigurationError(f"not promoted after {self._wait:g} s: {lacking}; {fix}")
+
+    async def forget(self, build: str) -> str:
+        """Delete the record of a version; return Temporal's reason where it refuses, else nothing."""
+        request = DeleteWorkerDeploymentVersionRequest(
+            namespace=self._client.namespace,
+            deployment_version=WorkerDeploymentVersion(deployment_name=self.name, build_id=build),
+            identity=self._client.identity,
+        )
+        try:
+            await self._patiently(lambda: self._service.delete_worker_deployment_version(request))
+        except RPCError as error:
+            if error.status in _INVALID:
+                return error.message
+            raise
+        return ""
 
     async def make_current(self, build: str, *, missing_queues: bool = False) -> bool:
         """Make a version the current one; return whether that was a change.
@@ -247,6 +273,9 @@ class WorkerDeployment:
     async def _describe(self) -> DescribeWorkerDeploymentResponse | None:
         request = DescribeWorkerDeploymentRequest(namespace=self._client.namespace, deployment_name=self.name)
         return await _unless_unknown(self._service.describe_worker_deployment(request))
+
+    async def _refusal(self, build: str) -> str:
+        return await refusal(self._client, self.name, build, _ANSWER) or ""
 
     async def _uncounted(self, build: str, missing_queues: bool) -> list[str]:
         """Return the queues that a version must serve and that Temporal does not count as its own yet."""

@@ -76,8 +76,9 @@ _RETIRE = """Retire the Deployments in Kubernetes of versions on which nothing i
 
 It looks for the Deployments that the chart keeps for old versions (versioning.keepOld), asks
 Temporal which of them are drained, and scales those to zero. Versions that are current, ramping,
-draining or not known to Temporal stay. Run it as often as you like, e.g. from a CronJob; it needs
-the extra intent\\[kubernetes].
+draining or not known to Temporal stay. The records of drained versions that have no Deployment are
+deleted in Temporal, which keeps a limited number; it keeps those whose processes polled in the last
+minutes. Run it as often as you like, e.g. from a CronJob; it needs the extra intent\\[kubernetes].
 
 \b
   intent deploy retire orders --namespace shop --dry-run
@@ -237,8 +238,9 @@ def retire(
     settings = _settings(context, deployment, "")
     kept = KeptDeployments(context, settings.deployment, namespace)
     deployments = kept.found()
-    versions = _with_deployment(settings, wait, lambda known: known.versions()) if deployments else ()
+    versions = _with_deployment(settings, wait, lambda known: known.versions())
     states = {version.build: version.status for version in versions}
+    remaining = set()
     for each in deployments:
         state = states.get(each.build, "not known to Temporal")
         retires = state == "drained" and (delete or each.replicas > 0)
@@ -247,8 +249,25 @@ def retire(
         action = ("deleted" if delete else "scaled to zero") if retires else "stays as it is"
         would_be = "would be " if retires and dry_run else ""
         echo(f"{each.name} (version {each.build}, {state}): {would_be}{action}")
+        if not (retires and delete):
+            remaining.add(each.build)
     if not deployments:
         echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
+    unused = [v.build for v in versions if v.status == "drained" and v.build not in remaining]
+    _forget(settings, unused, wait, dry_run)
+
+
+def _forget(settings: Settings, builds: Sequence[str], wait: float, dry_run: bool) -> None:
+    """Delete the records of versions in Temporal, and say which ones it keeps."""
+
+    async def work(known: WorkerDeployment) -> None:
+        for build in builds:
+            reason = "" if dry_run else await known.forget(build)
+            done = f"stays: {reason}" if reason else "would be deleted" if dry_run else "deleted"
+            echo(f"the record of version {build} (drained) in Temporal: {done}")
+
+    if builds:
+        _with_deployment(settings, wait, work)
 
 
 def _settings(context: str, deployment: str, build: str) -> Settings:
