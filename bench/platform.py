@@ -9,6 +9,8 @@ import psutil
 from intent.dev.platform import ContextService, LocalPlatform
 
 CONTEXT = "orders"
+PRODUCTION = {"INTENT_DEV": "false", "INTENT_IDENTITY_MODE": "dev"}
+"""Settings with which a process does no more than in production, and still identifies callers by metadata."""
 
 
 class Platform(LocalPlatform):
@@ -25,7 +27,7 @@ class Platform(LocalPlatform):
     @contextmanager
     def context(self) -> Iterator[ContextService]:
         """Run a context process for the duration of the context manager."""
-        with self.service(CONTEXT, log_level="warning") as service:
+        with self.service(CONTEXT, environment=PRODUCTION, log_level="warning") as service:
             self.target = service.target
             yield service
 

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from bench.baseline import bare_worker, four_activities
 from bench.load import Load, closed_loop
-from bench.platform import Platform
+from bench.platform import PRODUCTION, Platform
 from bench.report import Figure
 from bench.sagas import MEASURED
 from bench.starting import SOCKET, Starter
@@ -128,7 +128,7 @@ async def _shopper(platform: Platform, module: str) -> AsyncIterator[Shopper]:
         await platform.prepare(context)
     with ExitStack() as stack:
         socket = Path(stack.enter_context(TemporaryDirectory(prefix="intent-bench-"))) / "starts"
-        environment = {**SWIFT, SOCKET: str(socket)}
+        environment = {**PRODUCTION, **SWIFT, SOCKET: str(socket)}
         services = {
             context: stack.enter_context(
                 platform.service(context, module=module, environment=environment, log_level="warning")

@@ -64,6 +64,7 @@ __all__ = [
     "SagaGaveUp",
     "ServerUnavailable",
     "SnapshotUnusable",
+    "StateChanged",
     "StepRejected",
     "StepTimedOut",
     "StoreError",
@@ -311,6 +312,10 @@ class HandlerFailed(CommandError):
     """A handler raised something that is no rejection: a defect."""
 
     kind = FailureKind.FAILURE_KIND_INTERNAL
+
+
+class StateChanged(HandlerFailed):
+    """A handler changed what only events may change, or what it was only given to read."""
 
 
 _BY_KIND: dict[int, type[CommandError]] = {

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import pytest
 from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry
-from intent.model import BoundContext, applies
+from intent.model import BoundContext, applies, handles
 from intent.store.event_store import AppendResult, StreamAppend
 from intent.store.memory import MemoryEventStore
 from intent_contracts.intent.v1 import FailureKind
-from intent_contracts.orders.v1 import ConfirmOrder, OrderPlaced
+from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed, OrderPlaced
 from orders.aggregates import Order
 from orders.context import context as orders
 
@@ -79,3 +79,20 @@ async def test_what_the_platform_fails_at_is_no_outcome_where_no_workflow_carrie
     assert failure.kind == FailureKind.FAILURE_KIND_UNAVAILABLE
     assert "ask again with the same command id" in failure.message
     assert handled.recorded == [False]
+
+
+class _Broken(Order):
+    """An order whose confirmation fails."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        raise ZeroDivisionError("a defect")
+
+
+async def test_many_defects_of_one_aggregate_in_a_batch_are_each_answered() -> None:
+    broken = dataclasses.replace(orders, aggregates=[_Broken]).bind(Registry.load())
+    handling = CommandHandling(broken, MemoryEventStore(), AggregateCache())
+    batch = [envelope(place("o-1")), *(envelope(ConfirmOrder(order_id="o-1")) for _ in range(60))]
+    assert shown(await handling.handle([*batch, envelope(place("o-2"))])) == ["v1", *["INTERNAL"] * 60, "v1"]

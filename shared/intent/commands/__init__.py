@@ -4,7 +4,7 @@ from intent.commands.activities import ContextActivities
 from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.batches import LocalOutcomes
 from intent.commands.carrier import BatchObserver, Carrier, CarrierSettings
-from intent.commands.handling import CommandHandling, Handled
+from intent.commands.handling import ChangedStates, CommandHandling, Handled
 from intent.commands.lane import Lane, LaneLimits
 from intent.commands.process_commands import ProcessCommands
 from intent.commands.reports import CommandReports
@@ -19,6 +19,7 @@ __all__ = [
     "BatchUnderWay",
     "Carrier",
     "CarrierSettings",
+    "ChangedStates",
     "CommandHandling",
     "CommandReport",
     "CommandReports",

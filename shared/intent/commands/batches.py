@@ -22,6 +22,7 @@ class Batch:
         id: The id of its workflow.
         pendings: Its commands.
         published: Gets the outcomes, one per command, once they are known.
+        begun: Whether its handle step has begun in this process.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Batch:
     published: asyncio.Future[Sequence[CommandOutcome]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+    begun: bool = False
 
     def publish(self, outcomes: Sequence[CommandOutcome]) -> None:
         """Publish the outcomes; only the first call counts."""
@@ -51,9 +53,15 @@ class LocalOutcomes:
         self._batches.pop(batch.id, None)
 
     def requests(self, workflow_id: str) -> list[CommandRequest]:
-        """Return the commands of a batch as this process received them; none if it did not."""
+        """Return the commands of a batch as this process received them; none if it did not.
+
+        They are returned once, since handlers may change them: a repeated step reads them anew.
+        """
         batch = self._batches.get(workflow_id)
-        return [pending.request for pending in batch.pendings] if batch is not None else []
+        if batch is None or batch.begun:
+            return []
+        batch.begun = True
+        return [pending.request for pending in batch.pendings]
 
     def publish(self, workflow_id: str, outcomes: Sequence[CommandOutcome]) -> None:
         """Publish the outcomes of a batch, if its callers wait in this process."""

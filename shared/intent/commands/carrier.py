@@ -37,7 +37,7 @@ _LOOK_AGAIN: Final = 1.0
 
 
 class BatchObserver(Protocol):
-    """An observer of every batch, and of rejections that are defects, for metrics and traces."""
+    """An observer of every batch, and of what is a defect of a context, for metrics and traces."""
 
     def batch_sent(self, context: str, commands: int, queued: int) -> None:
         """Observe that a batch was sent while `queued` commands stayed in the queue."""
@@ -49,6 +49,10 @@ class BatchObserver(Protocol):
 
     def rejection_undeclared(self, command: str, reason: str) -> None:
         """Observe that a command was rejected for a reason that its contract does not declare."""
+        ...
+
+    def state_changed(self, command: str) -> None:
+        """Observe that the handler of a command changed the state of its aggregate in place."""
         ...
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
@@ -36,6 +37,7 @@ class Work:
         outcome: Its outcome, once that is known.
         recorded: Whether the store keeps the outcome.
         repeats: Later commands of the batch with the same id.
+        decisions: How often it has been decided.
     """
 
     envelope: CommandEnvelope
@@ -45,6 +47,7 @@ class Work:
     outcome: CommandOutcome | None = None
     recorded: bool = False
     repeats: list[Work] = field(default_factory=list)
+    decisions: int = 0
 
     @classmethod
     def of(cls, envelope: CommandEnvelope, request: CommandRequest) -> Work:
@@ -66,6 +69,12 @@ class Work:
     def piece(self) -> UnderWay:
         """The command, as a piece of work that a process may die of."""
         return command_piece(self.envelope.type, self.key.tenant, self.envelope.command_id)
+
+    def command(self) -> Message:
+        """Return the command for its handler; another copy each time, since a handler may change it."""
+        command = self.request.command
+        self.decisions += 1
+        return command if self.decisions == 1 else type(command).FromString(self.envelope.data)
 
     @property
     def metadata(self) -> CommandMetadata:

@@ -7,9 +7,10 @@ Example::
 """
 
 from intent.model.aggregate import Aggregate
-from intent.model.aggregate_type import AggregateType
 from intent.model.consumer import Consumer, ConsumerHandler, consumes
 from intent.model.context import BoundContext, Context
+from intent.model.deciding.aggregate_type import AggregateType
+from intent.model.deciding.state_watch import StateWatch
 from intent.model.discovery import discover, load_context
 from intent.model.following import Follows, follows
 from intent.model.handlers import applies, handles
@@ -46,6 +47,7 @@ __all__ = [
     "QueryHandler",
     "ReadModelReader",
     "Saga",
+    "StateWatch",
     "Undo",
     "Upcaster",
     "Upcasters",

@@ -67,6 +67,9 @@ class Aggregate(Generic[S]):
         self.version = 0
         self.state = state
         self._command: CommandMetadata | None = None
+        self._size = 0
+        self._unseen = False
+        self._fault = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the state and the methods from the annotations."""

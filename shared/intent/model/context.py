@@ -9,13 +9,13 @@ from typing import Any
 
 from intent.contracts import Problems, Registry
 from intent.model.aggregate import Aggregate
-from intent.model.aggregate_type import AggregateType
 from intent.model.binding.aggregates import bind_aggregates
 from intent.model.binding.consumers import bind_consumers
 from intent.model.binding.reads import check_projections, check_queries
 from intent.model.binding.roles import check_roles
 from intent.model.binding.sagas import bind_sagas, check_ports
 from intent.model.consumer import Consumer
+from intent.model.deciding.aggregate_type import AggregateType
 from intent.model.projection import Projection
 from intent.model.queries import Queries
 from intent.model.upcasters import Upcasters

@@ -12,6 +12,7 @@ from intent.commands import (
     BatchObserver,
     Carrier,
     CarrierSettings,
+    ChangedStates,
     CommandHandling,
     CommandReports,
     ContextActivities,
@@ -21,7 +22,7 @@ from intent.commands import (
     WorkflowRouter,
 )
 from intent.guarding import Guard
-from intent.model import BoundContext
+from intent.model import BoundContext, StateWatch
 from intent.process.guarding import suspicion
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.saga_host import EventDelivery
@@ -96,7 +97,11 @@ def command_path(
     reports = CommandReports(context.name, client, store)
     router = WorkflowRouter(carrier_of, reports, _router(settings), suspicion(guard.doubts))
     undeclared = observer.rejection_undeclared if observer is not None else lambda *_: None
-    handling = CommandHandling(context, store, _cache(settings), undeclared=undeclared, guard=guard)
+    count = observer.state_changed if observer is not None else lambda _: None
+    changed = ChangedStates(StateWatch(strict=settings.dev), count)
+    handling = CommandHandling(
+        context, store, _cache(settings), undeclared=undeclared, changed=changed, guard=guard
+    )
     delivery = EventDelivery(context, client, sagas_start_here)
     activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
     return CommandPath(store, router, activities, guard)

@@ -103,11 +103,16 @@ class EventFailure:
     error: Exception
 
 
-class _Step(NamedTuple):
-    position: int
+@dataclass(slots=True)
+class _Step:
+    entry: LogEntry
     rows: Sequence[RowId]
-    method: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    handler: ProjectionHandler
+    event: Message | None
+
+    @property
+    def position(self) -> int:
+        return self.entry.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,16 +241,10 @@ class Folder:
             handler = self._handlers[kind] = self.projection.handlers.get(type_)
             if handler is None:
                 return None
-        concerned: Sequence[RowId]
         if handler.keys is None:
-            meta = EventMetadata.of_entry(entry, type_) if handler.takes_metadata else None
-            concerned = (self._row(entry.tenant, (entry.aggregate_id,), rows),)
-        else:
-            meta = EventMetadata.of_entry(entry, type_)
-            keys = _keys(handler.keys(event, meta))
-            concerned = [self._row(entry.tenant, key, rows) for key in keys]
-        arguments = (event, meta) if handler.takes_metadata else (event,)
-        return _Step(entry.position, concerned, handler.method, arguments)
+            return _Step(entry, (self._row(entry.tenant, (entry.aggregate_id,), rows),), handler, event)
+        keys = _keys(handler.keys(event, EventMetadata.of_entry(entry, type_)))
+        return _Step(entry, [self._row(entry.tenant, key, rows) for key in keys], handler, None)
 
     def _row(self, tenant: str, key: RowKey, rows: dict[RowId, RowKey]) -> RowId:
         """Return the row with a key, and note that the page needs it."""
@@ -267,9 +266,20 @@ class Folder:
             if slot.row is None:
                 slot.row = self._new_row(keys[id_])
                 slot.created = step.position
-            if step.method(self.projection, slot.row, *step.arguments) is DELETE:
+            if step.handler.method(self.projection, slot.row, *self._arguments(step)) is DELETE:
                 slot.row = None
             slot.updated = step.position
+
+    def _arguments(self, step: _Step) -> tuple[Any, ...]:
+        """Return what a handler takes besides the row; an event of its own, which it may change."""
+        entry, event = step.entry, step.event
+        step.event = None
+        type_ = step.handler.event.DESCRIPTOR.full_name
+        if event is None:
+            type_, event = self.decode(entry.type, entry.schema_version, entry.data)
+        if not step.handler.takes_metadata:
+            return (event,)
+        return event, EventMetadata.of_entry(entry, type_)
 
     def _slot(self, stored: StoredRow | None) -> _Slot[Any]:
         if stored is None:

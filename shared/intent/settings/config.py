@@ -74,7 +74,10 @@ class Settings(BaseSettings):
 
     # The context, and whether this is development.
     context: str = Field("", description="The context that the process serves.")
-    dev: bool = Field(False, description="Development: identity from plain metadata, logs for people.")
+    dev: bool = Field(
+        False,
+        description="Development: identity from plain metadata, logs for people, strict about handlers.",
+    )
 
     # Where the process listens.
     host: str = Field("127.0.0.1", description="Address on which the gRPC server listens.")

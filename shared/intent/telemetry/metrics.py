@@ -7,6 +7,8 @@ Metrics (all begin with ``intent_``):
 - ``batch_commands``, ``batch_seconds``: size of batches and time until their outcomes are known
 - ``undeclared_rejections_total``: rejections for reasons that the command's contract does not declare,
   by command and reason; each is a defect of the context
+- ``changed_states_total``: commands whose handler changed the state of its aggregate in place, by command;
+  each is a defect of the context
 - ``stalled_batch_seconds``: how long the outcomes of a batch have been awaited, by context and workflow;
   only while that is longer than 30 s
 - ``lane_depth``, ``commands_in_flight``: commands that are queued, and that wait for an outcome
@@ -131,6 +133,12 @@ class Metrics:
             ("command", "reason"),
             registry=self.registry,
         )
+        self._changed = Counter(
+            "intent_changed_states",
+            "Commands whose handler changed the state of its aggregate in place.",
+            ("command",),
+            registry=self.registry,
+        )
         # Looking up a child by its labels costs as much as counting; calls are many, labels are few.
         self._call_children: dict[tuple[str, str], Histogram] = {}
 
@@ -166,6 +174,14 @@ class Metrics:
             reason: The reason.
         """
         self._undeclared.labels(command, reason).inc()
+
+    def state_changed(self, command: str) -> None:
+        """Count a command whose handler changed the state of its aggregate in place.
+
+        Args:
+            command: The full name of the command.
+        """
+        self._changed.labels(command).inc()
 
     def watch_commands(self, router: CommandCounts) -> None:
         """Export the number of commands in this process from now on."""

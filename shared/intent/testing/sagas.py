@@ -29,10 +29,10 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.contracts import Registry, SagaContract
+from intent.contracts.differences import difference
 from intent.sagas import Port, Saga, SagaIdentity
 from intent.sagas.host import NEVER
 from intent.testing.declared import assert_declared
-from intent.testing.differences import difference
 from intent.testing.history import installed
 from intent.testing.scripted_host import ScriptedHost
 

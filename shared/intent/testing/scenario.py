@@ -9,7 +9,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from intent.contracts import Problems, Registry, validate
-from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected
+from intent.contracts.differences import difference, shown
+from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected, StateChanged
 from intent.model import (
     Aggregate,
     AggregateType,
@@ -21,7 +22,6 @@ from intent.model import (
 from intent.model.binding.aggregates import bind_aggregate
 from intent.records import StoredEvent
 from intent.testing.declared import assert_declared
-from intent.testing.differences import difference, shown
 from intent.testing.history import COMMAND_ID, RECEIVED_AT, Stored, installed, stored_events
 
 __all__ = ["Outcome", "Scenario", "given"]
@@ -96,12 +96,12 @@ class Scenario:
         __tracebackhide__ = True
         metadata = CommandMetadata(self._tenant, COMMAND_ID, actor, "test", received_at)
         aggregate = self._restored(self._events)
-        before = aggregate.state.SerializeToString(deterministic=True)
         try:
             validate(command)
             decided = self._kind.decide(aggregate, command, metadata)
+        except StateChanged as error:
+            raise AssertionError(error.message) from None
         except CommandError as error:
-            _assert_same(before, aggregate, "the handler changed the state of a command that it refused")
             self._assert_declared(command, error)
             return Outcome(self, aggregate, [], error)
         after = Scenario(self._registry, self._kind, self._tenant, self._id, self._with(decided))

@@ -7,18 +7,15 @@ together. Groups are independent: a conflict sends only its own group through an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 
 from intent.commands import outcomes
-from intent.commands.aggregates.cache import AggregateCache
-from intent.commands.aggregates.new_guess import NewAggregateGuess
-from intent.commands.aggregates.restoring import LongStreamError, Restoring
+from intent.commands.aggregates.restoring import LongStreamError
 from intent.commands.handling.aside import Aside
-from intent.commands.handling.given_up import GivenUp
+from intent.commands.handling.parts import Parts
 from intent.commands.requests import CommandRequest
 from intent.commands.work import Group, Work
 from intent.errors import (
@@ -26,55 +23,29 @@ from intent.errors import (
     NewerReleaseNeeded,
     NotFound,
     Rejected,
+    StateChanged,
     StoreError,
     StoreUnavailable,
     UnknownType,
     VersionConflict,
 )
-from intent.guarding import Guard, Poison, TooSlow, Watch
-from intent.model import BoundContext
+from intent.guarding import Poison, TooSlow, Watch
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import (
     Appended,
     CommandWrite,
     Conflict,
-    EventStore,
     EventWrite,
     LoadedStream,
     StoredCommand,
 )
 
-__all__ = ["BatchRun", "Parts"]
+__all__ = ["BatchRun"]
 
 _log = logging.getLogger(__name__)
 
 _MAX_ROUNDS: Final = 25
-"""In each round that conflicts another process was faster; so many in a row is a defect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What every run of a batch uses.
-
-    Attributes:
-        context: The context, bound to its contracts.
-        store: Its event store.
-        cache: The aggregates that were used last.
-        new_guess: Which commands are expected to create their aggregates.
-        restoring: Restores aggregates.
-        guard: What the code of handlers runs under.
-        given_up: The commands that took too long, by their workflow.
-        undeclared: Called for each rejection that the command's contract does not declare.
-    """
-
-    context: BoundContext
-    store: EventStore
-    cache: AggregateCache
-    new_guess: NewAggregateGuess
-    restoring: Restoring
-    guard: Guard
-    given_up: GivenUp
-    undeclared: Callable[[str, str], None]
+"""In each round without an outcome another process was faster; so many in a row is a defect."""
 
 
 class BatchRun:
@@ -95,6 +66,7 @@ class BatchRun:
         self._guard = parts.guard
         self._given_up = parts.given_up
         self._undeclared = parts.undeclared
+        self._changed = parts.changed
         self._aside = aside
         self._workflow_id = aside.workflow_id
         self._noted = noted
@@ -133,9 +105,9 @@ class BatchRun:
 
     async def _rounds(self, groups: list[Group]) -> None:
         """Run rounds until every command of some groups has its outcome."""
-        for _ in range(_MAX_ROUNDS):
-            if not groups:
-                return
+        fruitless = 0
+        while groups:
+            left = sum(len(group.waiting) for group in groups)
             await self._load([group for group in groups if self._needs_load(group)])
             self._aside.begin_round()
             await self._decide_all(groups)
@@ -143,7 +115,9 @@ class BatchRun:
             for group in groups:
                 group.waiting = [work for work in group.waiting if work.outcome is None]
             groups = [group for group in groups if group.waiting]
-        raise StoreUnavailable(f"{groups[0].key} is written by others faster than commands can be decided")
+            fruitless = fruitless + 1 if sum(len(group.waiting) for group in groups) == left else 0
+            if fruitless == _MAX_ROUNDS:
+                raise StoreUnavailable(f"{groups[0].key} is written by others faster than it can be decided")
 
     def _grouped(
         self, batch: Sequence[CommandEnvelope], validated: Sequence[CommandRequest | None]
@@ -291,6 +265,8 @@ class BatchRun:
                 if not group.fresh:
                     return self._again(group)
                 return self._broken(group, work, error)
+            if self._changed.drop(group, work):
+                return None
         return None
 
     def _poisoned(self, groups: list[Group], error: Poison) -> None:
@@ -301,13 +277,12 @@ class BatchRun:
         """
         assert self._current is not None
         group, work = self._current
-        place = groups.index(group)
-        groups[place] = group = group.copied(without=work)
-        if not group.fresh:
-            return self._again(group)
-        self._broken(group, work, error)
-        self._given_up.note(self._workflow_id, work.command_key, outcomes.defect(str(error)))
-        return None
+        groups[groups.index(group)] = group = group.copied(without=work)
+        if group.fresh:
+            self._broken(group, work, error)
+            self._given_up.note(self._workflow_id, work.command_key, outcomes.defect(str(error)))
+        else:
+            self._again(group)
 
     def _again(self, group: Group) -> None:
         """Decide the group again in the next round on a loaded copy: this one was cached, or a guess.
@@ -321,7 +296,7 @@ class BatchRun:
 
     def _broken(self, group: Group, work: Work, error: Exception) -> None:
         """Give the command of a handler that raised its outcome; the others wait for a clean copy."""
-        defect = outcomes.defect(str(error) if isinstance(error, Poison) else "")
+        defect = outcomes.defect(str(error) if isinstance(error, Poison | StateChanged) else "")
         _log.error(
             "handler of %s failed (error %s): %s",
             work.envelope.type,
@@ -339,7 +314,7 @@ class BatchRun:
         work.expect(aggregate.version)
         before = aggregate.version
         try:
-            decided = group.kind.decide(aggregate, work.request.command, work.metadata)
+            decided = group.kind.decide(aggregate, work.command(), work.metadata, self._changed.watch)
         except CommandError as error:
             if aggregate.version != before:
                 raise RuntimeError("an event applier raised a rejection; only handlers may") from error

@@ -17,8 +17,10 @@ from intent.commands.aggregates.cache import AggregateCache
 from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.commands.aggregates.restoring import Restoring
 from intent.commands.handling.aside import Aside
-from intent.commands.handling.batch_run import BatchRun, Parts
+from intent.commands.handling.batch_run import BatchRun
+from intent.commands.handling.changed_states import ChangedStates
 from intent.commands.handling.given_up import GivenUp
+from intent.commands.handling.parts import Parts
 from intent.commands.requests import CommandRequest
 from intent.errors import CommandError, StoreUnavailable
 from intent.guarding import Guard, Poison, command_piece
@@ -58,6 +60,7 @@ class CommandHandling:
         appended: Called with the log's position after each append.
         undeclared: Called with the command's type and the reason for each rejection that the command's
             contract does not declare.
+        changed: Finds handlers that change the state of their aggregate in place; None: as in production.
         guard: What the code of handlers runs under; None: one that notes nothing.
     """
 
@@ -69,13 +72,21 @@ class CommandHandling:
         *,
         appended: Callable[[int], None] = lambda _: None,
         undeclared: Callable[[str, str], None] = lambda *_: None,
+        changed: ChangedStates | None = None,
         guard: Guard | None = None,
     ) -> None:
         self._store = store
         self._guard = guard or Guard()
-        restoring = Restoring(store, self._guard)
         self._parts = Parts(
-            context, store, cache, NewAggregateGuess(), restoring, self._guard, GivenUp(), undeclared
+            context=context,
+            store=store,
+            cache=cache,
+            new_guess=NewAggregateGuess(),
+            restoring=Restoring(store, self._guard),
+            guard=self._guard,
+            given_up=GivenUp(),
+            undeclared=undeclared,
+            changed=changed or ChangedStates(),
         )
         self._appended = appended
         self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}

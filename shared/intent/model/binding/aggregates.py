@@ -7,7 +7,7 @@ from typing import Any
 
 from intent.contracts import CommandContract, EventContract, Problems, Registry, StateContract
 from intent.model.aggregate import Aggregate
-from intent.model.aggregate_type import AggregateType
+from intent.model.deciding.aggregate_type import AggregateType
 from intent.model.handlers import returned_messages
 from intent.model.upcasters import Upcasters
 

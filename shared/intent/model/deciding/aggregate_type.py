@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -15,14 +15,17 @@ from intent.contracts import (
     StateContract,
     require_recordable,
 )
-from intent.errors import HandlerFailed, Rejected, SnapshotUnusable, StoreError
+from intent.errors import CommandError, HandlerFailed, Rejected, SnapshotUnusable, StoreError
 from intent.model.aggregate import Aggregate
+from intent.model.deciding.state_watch import StateWatch
 from intent.model.handlers import Method
 from intent.model.metadata import CommandMetadata, DecidedEvent
 from intent.model.upcasters import Upcasters
 from intent.records import Snapshot, StoredEvent
 
 __all__ = ["AggregateType"]
+
+_STRICT: Final = StateWatch(strict=True)
 
 
 class _EventType(NamedTuple):
@@ -127,38 +130,80 @@ class AggregateType:
         return next(cls for cls, event in self._events.items() if event.type == type)
 
     def decide(
-        self, aggregate: Aggregate[Any], command: Message, metadata: CommandMetadata
+        self,
+        aggregate: Aggregate[Any],
+        command: Message,
+        metadata: CommandMetadata,
+        watch: StateWatch = _STRICT,
     ) -> list[DecidedEvent]:
         """Run the command's handler, and apply its events to the aggregate.
 
         When the handler raises, nothing is applied.
 
+        Args:
+            aggregate: The aggregate.
+            command: The command.
+            metadata: Who sent it, when and why.
+            watch: Looks whether the handler changes anything.
+
         Raises:
             Rejected: A business rule rejected the command, or it would record too much.
             AggregateNotFound: The command addresses an aggregate that does not exist.
             HandlerFailed: There is no handler, or it returned something other than events of the aggregate.
+            StateChanged: It changed something, and the watch is strict.
         """
         handler = self._handlers.get(type(command))
         if handler is None:
             raise HandlerFailed(
                 "NO_HANDLER", f"{self.name} has no handler for {command.DESCRIPTOR.full_name}"
             )
+        look = watch.before(aggregate, command)
         aggregate._command = metadata
         try:
-            produced = handler(aggregate, command)
+            events, decided = self._produced(handler(aggregate, command))
+        except CommandError as refusal:
+            aggregate._command = None
+            watch.after(look, aggregate, command, refusal)
+            raise
         finally:
             aggregate._command = None
-        if produced is None:
-            return []
-        if isinstance(produced, Message):
-            events: tuple[Message, ...] = (produced,)
-        else:
-            events = tuple(islice(produced, COMMAND_EVENTS_LIMIT + 1))
-        decided = [self.encode(event) for event in events]
-        require_recordable(len(decided), sum(len(event.data) for event in decided))
+        watch.after(look, aggregate, command)
         for event in events:
             self._apply(aggregate, event)
+        if watch.strict:
+            watch.applied(
+                look, aggregate, self._replayed(look.version, look.state or b"", aggregate, decided)
+            )
         return decided
+
+    def _replayed(
+        self, version: int, state: bytes, aggregate: Aggregate[Any], decided: Sequence[DecidedEvent]
+    ) -> Message:
+        """Return what events make of a state, as they are read from the log."""
+        replayed = self.new(aggregate.tenant, aggregate.id)
+        replayed.state, replayed.version = self._state.FromString(state), version
+        for event in decided:
+            self._apply(replayed, self.event_class(event.type).FromString(event.data))
+        after: Message = replayed.state
+        return after
+
+    def _produced(self, produced: Any) -> tuple[Sequence[Message], list[DecidedEvent]]:
+        """Return what a handler returned, to apply and as it is recorded."""
+        if produced is None:
+            return (), []
+        if isinstance(produced, Message):
+            events: list[Message] = [produced]
+            decided = [self.encode(produced)]
+        else:
+            events, decided = [], []
+            seen: set[int] = set()
+            for event in islice(produced, COMMAND_EVENTS_LIMIT + 1):
+                decided.append(self.encode(event))
+                # The same message may come again, and with other contents.
+                events.append(type(event).FromString(decided[-1].data) if id(event) in seen else event)
+                seen.add(id(event))
+        require_recordable(len(decided), sum(len(event.data) for event in decided))
+        return events, decided
 
     def snapshot(self, aggregate: Aggregate[Any]) -> Snapshot:
         """Return a snapshot of the aggregate as it is now."""

@@ -1,0 +1,1 @@
+"""Deciding commands: handlers are run and their events applied, and nothing else changes an aggregate."""
