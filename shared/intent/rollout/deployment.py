@@ -161,10 +161,10 @@ class WorkerDeployment:
                 for queue in self._queues
             }
             too_few = [f"{queue} has {n} of {processes}" for queue, n in serving.items() if n < processes]
+            too_few = too_few or await self._patiently(lambda: self._uncounted(build, missing_queues))
             refused = await self._patiently(lambda: self._refusal(build)) if too_few else ""
             if refused:
                 return f"Temporal refuses version {build}: {refused}"
-            too_few = too_few or await self._patiently(lambda: self._uncounted(build, missing_queues))
             return f"too few workers of version {build}: {', '.join(too_few)}" if too_few else ""
 
         lacking = await until(missing, self._wait, self._report)
