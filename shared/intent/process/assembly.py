@@ -81,7 +81,7 @@ class ContextProcess:
         """Run the process for the duration of the context."""
         async with AsyncExitStack() as stack:
             settings = self._settings
-            stack.callback(self._tracing.close)
+            stack.push_async_callback(asyncio.to_thread, self._tracing.close)
             databases = await stack.enter_async_context(opened_databases(settings, self._context.name))
             store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
             guard = await stack.enter_async_context(guarding(settings, self._context, store))

@@ -302,7 +302,10 @@ class Settings(BaseSettings):
         "json", description="`json`: one object per line; `console`: for people."
     )
     otlp_endpoint: str = _unprefixed(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "Where traces are sent over OTLP/gRPC; empty: no traces."
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "Where traces are sent over OTLP; empty: no traces."
+    )
+    otlp_protocol: Literal["grpc", "http/protobuf"] = _unprefixed(
+        "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "How OTLP is spoken there: `grpc` or `http/protobuf`."
     )
     trace_ratio: float = Field(
         1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -12,7 +13,7 @@ import grpc
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -32,6 +33,9 @@ from intent.telemetry.trace_contexts import context_of, trace_of
 __all__ = ["OtelTracing", "current_traces"]
 
 T = TypeVar("T")
+
+_CLOSE: Final = 2.0
+"""Seconds that the recorded spans may take to be sent when the process stops."""
 
 _FAULTS: Final = {
     grpc.StatusCode.UNKNOWN,
@@ -70,10 +74,16 @@ class OtelTracing:
         self.calls: CallTracer = _Calls(self._tracer)
 
     @classmethod
-    def to_endpoint(cls, endpoint: str, *, service: str, ratio: float) -> OtelTracing:
-        """Return a tracing that sends to an OTLP/gRPC endpoint in the background."""
-        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https"))
-        return cls(BatchSpanProcessor(exporter), service=service, ratio=ratio)
+    def to_endpoint(cls, endpoint: str, *, service: str, ratio: float, http: bool = False) -> OtelTracing:
+        """Return a tracing that sends to an OTLP endpoint in the background.
+
+        Args:
+            endpoint: The URL of the collector.
+            service: The name of the process in traces.
+            ratio: Share of traces to record when the caller has not decided, 0 to 1.
+            http: Whether to speak HTTP with it instead of gRPC.
+        """
+        return cls(BatchSpanProcessor(_exporter(endpoint, http=http)), service=service, ratio=ratio)
 
     def step(
         self,
@@ -116,13 +126,28 @@ class OtelTracing:
         return [TracingInterceptor(self.step, current_traces)]
 
     def close(self) -> None:
-        """Send the recorded spans and shut down."""
-        self._provider.shutdown()
+        """Send the recorded spans and shut down, for two seconds at most.
+
+        A collector that is silent holds an export for ten seconds and more, which nothing can cut short;
+        its thread is left behind.
+        """
+        closing = threading.Thread(target=self._provider.shutdown, name="close tracing", daemon=True)
+        closing.start()
+        closing.join(_CLOSE)
 
 
 def current_traces() -> list[TraceContext]:
     """Return the trace contexts of the spans in which the running task works."""
     return [trace_of(context) for context in _current.get()]
+
+
+def _exporter(endpoint: str, *, http: bool) -> SpanExporter:
+    if not http:
+        return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https"))
+    # Whoever speaks gRPC does not load an HTTP client.
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter
+
+    return trace_exporter.OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
 
 
 def _sampled(traces: Iterable[TraceContext]) -> list[SpanContext]:

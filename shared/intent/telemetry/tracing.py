@@ -64,7 +64,7 @@ class Tracing(Protocol):
         ...
 
     def close(self) -> None:
-        """Send the recorded spans and shut down."""
+        """Send the recorded spans and shut down; blocks for two seconds at most."""
         ...
 
 
@@ -104,5 +104,8 @@ def setup_tracing(settings: Settings) -> Tracing:
     from intent.telemetry.otel import OtelTracing
 
     return OtelTracing.to_endpoint(
-        settings.otlp_endpoint, service=settings.context or "intent", ratio=settings.trace_ratio
+        settings.otlp_endpoint,
+        service=settings.context or "intent",
+        ratio=settings.trace_ratio,
+        http=settings.otlp_protocol == "http/protobuf",
     )
