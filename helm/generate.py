@@ -32,6 +32,7 @@ SET_BY_THE_CHART: Final = frozenset(
         "METRICS_PORT",
         "DATABASE_URL",
         "QUERY_DATABASE_URL",
+        "DATABASE_DIRECT_URL",
         "OWNER_DATABASE_URL",
         "ADMIN_DATABASE_URL",
         "DRAIN_TIMEOUT",

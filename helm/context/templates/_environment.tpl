@@ -127,6 +127,10 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
 - name: INTENT_QUERY_DATABASE_URL_FILE
   value: {{ $folder }}/{{ . }}
 {{- end }}
+{{- with $values.database.keys.direct }}
+- name: INTENT_DATABASE_DIRECT_URL_FILE
+  value: {{ $folder }}/{{ . }}
+{{- end }}
 {{- include "context.databaseTlsEnvironment" .root }}
 {{- if .temporal }}
 {{ include "context.temporalEnvironment" .root }}
@@ -180,6 +184,10 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
       - key: {{ $database.keys.service }}
         path: {{ $database.keys.service }}
       {{- with $database.keys.query }}
+      - key: {{ . }}
+        path: {{ . }}
+      {{- end }}
+      {{- with $database.keys.direct }}
       - key: {{ . }}
         path: {{ . }}
       {{- end }}

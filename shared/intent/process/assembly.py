@@ -149,6 +149,8 @@ class ContextProcess:
             self._context, store, store.pool, rebuilds=databases.rebuilds, guard=guard
         )
         self._metrics.watch_projections(supervisor.counters)
+        # A pooler keeps its callers' connections when the server crashes; the one that listens is direct.
+        store.wake_ups.on_loss(supervisor.distrust)
         await supervisor.start()
         try:
             yield supervisor

@@ -34,7 +34,9 @@ async def redeliver(
         ConfigurationError: PostgreSQL or Temporal does not answer, or is not prepared.
     """
     async with AsyncExitStack() as stack:
-        store = await PostgresEventStore.open(settings.database_url, context.name, connections=1)
+        store = await PostgresEventStore.open(
+            settings.database_url, context.name, connections=1, direct_dsn=settings.database_direct_url
+        )
         stack.push_async_callback(store.close)
         client = await connect_temporal(settings)
         await require_search_attributes(client)

@@ -55,7 +55,7 @@ class ProjectionDatabase:
         """
         with unavailable(*GENERATION_GONE):
             async with self._pool.acquire() as connection:
-                connection.add_termination_listener(self._lost)
+                connection.add_termination_listener(self.lost)
                 rows: Sequence[Any] = await connection.fetch(statement, *arguments)
                 return rows
 
@@ -79,7 +79,7 @@ class ProjectionDatabase:
     async def _within(self, connecting: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
         with unavailable(*GENERATION_GONE):
             async with connecting as connection:
-                connection.add_termination_listener(self._lost)
+                connection.add_termination_listener(self.lost)
                 await connection.execute(self._begin)
                 try:
                     yield connection
@@ -88,7 +88,8 @@ class ProjectionDatabase:
                     await _roll_back(connection)
                     raise
 
-    def _lost(self, _connection: Any) -> None:
+    def lost(self, _connection: Any = None) -> None:
+        """Note that a connection has ended."""
         self.losses += 1
         self._on_loss()
 

@@ -106,6 +106,10 @@ class ProjectionSupervisor:
         """Let rebuilds leave the process to commands while `busy` returns True."""
         self._courtesy.busy = busy
 
+    def distrust(self) -> None:
+        """Read the checkpoints again: the server may have crashed, and lost commits that were not durable."""
+        self._database.lost()
+
     async def reach(
         self, position: int, timeout: float, names: Collection[str] | None = None
     ) -> Sequence[str]:

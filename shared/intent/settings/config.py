@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         "",
         repr=False,
         description="URL of PostgreSQL itself for the role `<context>_service`, where the other URLs lead to "
-        "a pooler in transaction mode (PgBouncer); empty: they do not.",
+        "a pooler such as PgBouncer, in transaction mode or any other; empty: they do not.",
     )
     owner_database_url: str = Field(
         "",

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from alembic import command
@@ -37,6 +37,12 @@ _PLATFORM = "intent_migrations"
 """The table that tracks the platform's revisions."""
 _FIXED_SHAPES = "0004"
 """The first revision whose functions return rows of a fixed shape."""
+_UNNAMED: Final = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""Behind a pooler, names of statements would meet those that another process has left."""
 _ALONE = asyncio.Lock()
 """Alembic keeps its state in global names, so a process migrates one context at a time."""
 
@@ -61,7 +67,7 @@ async def migrate(
         ConfigurationError: The server does not answer, or the schema is not provisioned.
     """
     names = RoleNames.of(context)
-    engine = create_async_engine(_url(owner_dsn), poolclass=NullPool)
+    engine = create_async_engine(_url(owner_dsn), poolclass=NullPool, connect_args=_UNNAMED)
     try:
         async with _ALONE:
             async with _locked(engine, context) as connection:

@@ -53,7 +53,7 @@ async def provision(admin_dsn: str, context: str, passwords: Passwords | None = 
     """
     names, secrets = RoleNames.of(context), passwords or Passwords()
     try:
-        connection = await asyncpg.connect(admin_dsn)
+        connection = await asyncpg.connect(admin_dsn, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         raise ConfigurationError(f"PostgreSQL does not let the administrator in: {error}") from error
     try:

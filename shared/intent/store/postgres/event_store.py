@@ -20,7 +20,7 @@ from intent.store.event_store import (
 from intent.store.postgres.append import append_arguments, append_result, append_statement
 from intent.store.postgres.connections import storable, unavailable
 from intent.store.postgres.loading import load_arguments, loaded, log_entries
-from intent.store.postgres.pools import ConnectionPool, open_pool
+from intent.store.postgres.pools import ConnectionPool, open_pool, require_direct
 from intent.store.postgres.wakeups import WakeUps
 from intent.store.roles import RoleNames, quoted
 from intent.waiting import now
@@ -100,6 +100,8 @@ class PostgresEventStore:
             ConfigurationError: The server refuses the role, or the schema is not migrated.
         """
         names = RoleNames.of(context)
+        if direct_dsn:
+            await require_direct(direct_dsn, statement_timeout)
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout, direct_dsn=direct_dsn)
         try:
             await _require_migrated(pool, names.schema)

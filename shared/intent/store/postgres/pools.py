@@ -18,9 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from intent.errors import ConfigurationError, ServerUnavailable
+from intent.store.postgres.poolers import is_pooled, pooler_in, set_defaults, unknown_pooler
 from intent.waiting import now
 
-__all__ = ["ConnectionPool", "connection_options", "open_pool"]
+__all__ = ["ConnectionPool", "connection_options", "open_pool", "require_direct"]
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ _WRONG: Final = (
     ValueError,
 )
 """What a wrong URL meets, which waiting does not correct."""
+_DOWN: Final = (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError)
+_DIRECT: Final = "INTENT_DATABASE_DIRECT_URL"
 
 
 class ConnectionPool:
@@ -212,18 +215,59 @@ async def open_pool(
             **connection_options(dsn, timeout=timeout, pooler=bool(direct_dsn), read_only=read_only),
         )
         if check:
-            async with pool.acquire(timeout=timeout):
-                pass
+            await _check(pool, timeout, pooler=bool(direct_dsn))
         return ConnectionPool(pool, timeout, direct_dsn or dsn)
     except _WRONG as error:
         raise ConfigurationError(_refusal(error)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
+    except _DOWN as error:
+        if unknown_pooler(error):
+            raise pooler_in("INTENT_DATABASE_URL", error) from error
         raise ServerUnavailable(_refusal(error)) from error
 
 
-def _refusal(error: Exception) -> str:
+async def _check(pool: Any, timeout: float, *, pooler: bool) -> None:
+    """Open a connection of a pool, and see to it that time-outs of the server apply to all.
+
+    Raises:
+        ConfigurationError: It leads to a pooler that the settings do not mention.
+    """
+    async with pool.acquire(timeout=timeout) as connection:
+        if pooler:
+            await set_defaults(connection, _defaults(timeout))
+            return
+        pooled = await is_pooled(connection)
+    if pooled:
+        pool.terminate()
+        raise pooler_in("INTENT_DATABASE_URL")
+
+
+async def require_direct(dsn: str, timeout: float) -> None:
+    """Require that an address leads past all poolers, and prepare the role for those that it leads past.
+
+    Raises:
+        ServerUnavailable: The server does not answer, or not yet.
+        ConfigurationError: The address leads to a pooler, or the address or the role is wrong.
+    """
+    try:
+        connection = await asyncpg.connect(dsn, **connection_options(dsn, timeout=timeout))
+        try:
+            pooled = await is_pooled(connection)
+            await set_defaults(connection, _defaults(timeout))
+        finally:
+            await connection.close(timeout=_CONNECT)
+    except _WRONG as error:
+        raise ConfigurationError(_refusal(error, _DIRECT)) from error
+    except _DOWN as error:
+        if unknown_pooler(error):
+            raise pooler_in(_DIRECT, error) from error
+        raise ServerUnavailable(_refusal(error, _DIRECT)) from error
+    if pooled:
+        raise pooler_in(_DIRECT)
+
+
+def _refusal(error: Exception, variable: str = "INTENT_DATABASE_URL") -> str:
     reason = str(error) or type(error).__name__
-    return f"PostgreSQL does not let the service in: {reason}; check INTENT_DATABASE_URL and that it runs"
+    return f"PostgreSQL does not let the service in: {reason}; check {variable} and that it runs"
 
 
 def connection_options(
@@ -246,16 +290,17 @@ def connection_options(
         # What is prepared on one of the pooler's connections is not known to the next.
         options["statement_cache_size"] = 0
     else:
-        options["server_settings"] |= {"jit": "off", **_time_outs(timeout)}
+        options["server_settings"] |= _defaults(timeout)
     if not read_only and not _says_which_server(dsn):
         options["target_session_attrs"] = "read-write"
     return options
 
 
-def _time_outs(seconds: float) -> dict[str, str]:
-    """Return the server's time-outs, so that it gives up before the client does."""
+def _defaults(seconds: float) -> dict[str, str]:
+    """Return the settings of a session: the server is to give up before the client does."""
     statement = int(seconds * 900)
     return {
+        "jit": "off",
         "statement_timeout": str(statement),
         "lock_timeout": str(statement // 2),
         "idle_in_transaction_session_timeout": str(statement),

@@ -47,6 +47,7 @@ class WakeUps:
         self._notifier: asyncio.Task[None] | None = None
         self._poller: asyncio.Task[None] | None = None
         self._topics: dict[str, Callable[[], None]] = {}
+        self._on_loss: Callable[[], None] | None = None
         self._unsent: set[str] = set()
         self._sender: asyncio.Task[None] | None = None
 
@@ -87,6 +88,10 @@ class WakeUps:
     def on(self, topic: str, call: Callable[[], None]) -> None:
         """Call back whenever a topic is notified; like any wake-up, a notification may be lost."""
         self._topics[topic] = call
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        """Call back whenever the server has closed the connection that listens, as in a crash."""
+        self._on_loss = call
 
     async def wait_beyond(self, position: int, timeout: float) -> int:
         """Wait until a position above `position` is known, at most `timeout` seconds.
@@ -163,6 +168,8 @@ class WakeUps:
             await connection.add_listener(self._channel, self._received)
             self._connection = connection
             await closed.wait()
+            if self._on_loss is not None:
+                self._on_loss()
         finally:
             self._connection = None
             connection.terminate()
