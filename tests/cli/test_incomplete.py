@@ -219,6 +219,24 @@ def test_all_that_is_parked_is_listed_page_by_page(run: Run) -> None:
     assert (replayed.code, replayed.err, len(replayed.out.splitlines())) == (0, "", 30)
 
 
+def test_what_is_parked_for_one_cause_is_listed_as_one(run: Run) -> None:
+    def event(number: int, error: str) -> ParkedEvent:
+        recorded = RecordedEvent(
+            tenant_id="acme", aggregate_type="Order", aggregate_id=f"o-{number}", type="a.Placed", position=7
+        )
+        return ParkedEvent(consumer="c", event=recorded, attempts=1, error=error)
+
+    unopened = [event(n, f"ACCOUNT_NOT_OPEN: there is no account a-{n}") for n in range(30)]
+    answer = ListParkedResponse(parked=[event(99, "ValueError: odd"), *unopened])
+    orders = {**EMPTY, "ListParked": answer}
+    rows = [line.split("│") for line in run(("parked", "list"), orders=orders).out.splitlines()]
+    shown = [[cell.strip() for cell in row[1:-1]] for row in rows if len(row) > 3]
+    assert [row[:4] for row in shown] == [["c", "Placed", "30", "0"], ["c", "Placed", "1", "0"]]
+    assert shown[0][-2:] == ["Order/o-0 of tenant acme", "ACCOUNT_NOT_OPEN: there is no account a-0"]
+    each = run(("parked", "list", "--all"), orders=orders).out
+    assert [f"a-{n} " in each for n in range(30)] == [True] * 30
+
+
 def test_what_was_not_found_may_be_where_nobody_answered(run: Run) -> None:
     for arguments in (
         ("parked", "show", "c", "Order/o-1"),

@@ -10,12 +10,21 @@ from uuid import UUID
 import pytest
 from google.protobuf.message import Message
 from intent.client import ConsumerRunner, IntentClient, RetryPolicy
-from intent.errors import CommandError, PermissionDenied, Rejected, Unavailable
+from intent.errors import (
+    CommandError,
+    CommandIdReused,
+    HandlerFailed,
+    InvalidCommand,
+    PermissionDenied,
+    Rejected,
+    Unavailable,
+)
 from intent.ids import new_id
 from intent.model import Consumer, EventMetadata, IntendedCommand, command_id_of, consumes
 from intent.origin import Origin
 from intent.records import StreamKey
 from intent.store import CommandWrite, EventWrite, StreamAppend
+from intent_contracts.intent.v1 import ParkedEvent
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
@@ -96,12 +105,12 @@ async def test_a_redelivered_event_has_the_same_command_ids(cluster: Cluster, pr
     await cluster.record("o-1", OrderPlaced(customer_id="ann"))
     sent, ids = Sent(), []
 
-    def reject_once(intended: IntendedCommand) -> None:
+    def raise_once(intended: IntendedCommand) -> None:
         ids.append(intended.origin.command_id)
         if len(ids) == 2:
-            raise Rejected("NOT_NOW", "not now")
+            raise HandlerFailed("INTERNAL", "a defect")
 
-    sent.answer = reject_once
+    sent.answer = raise_once
     async with running(process.client(), NoteOrders(), sent) as runner:
         await sent.has(3)
         assert runner.figures.failures == 1
@@ -285,6 +294,121 @@ async def test_returning_commands_without_a_sender_fails_with_a_hint(
     await task
 
 
+class Shipping(Sent):
+    """A context that records its answers under the ids of commands, and rejects while it must."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rejecting = True
+        self.recorded: dict[UUID, tuple[Message, bool]] = {}
+        self.effects: list[Message] = []
+        self.answer = self._decide
+
+    def _decide(self, intended: IntendedCommand) -> None:
+        command, command_id = intended.command, intended.origin.command_id
+        known = self.recorded.get(command_id)
+        if known is not None and known[0] != command:
+            recorded = {"recorded": "rejection"} if known[1] else {}
+            raise CommandIdReused("COMMAND_ID_REUSED", "other contents", metadata=recorded)
+        rejected = known[1] if known else self.rejecting and isinstance(command, NoteOrderStatus)
+        self.recorded[command_id] = command, rejected
+        if rejected:
+            raise Rejected("ORDER_UNKNOWN", "the order is unknown", duplicate=known is not None)
+        if known is None:
+            self.effects.append(command)
+
+
+async def parked_once(client: IntentClient) -> ParkedEvent:
+    found: list[ParkedEvent] = []
+
+    async def is_parked() -> bool:
+        found[:] = (await client.consumers.parked()).parked
+        return len(found) == 1
+
+    await until(is_parked)
+    return found[0]
+
+
+async def test_a_rejected_command_is_decided_anew_when_its_event_is_replayed(
+    cluster: Cluster, process: Process
+) -> None:
+    await cluster.record("o-1", OrderPlaced(customer_id="ann"))
+    sent, client = Shipping(), process.client()
+    async with running(client, NoteOrders(), sent) as runner:
+        event = await parked_once(client)
+        assert (event.attempts, event.error) == (1, "ORDER_UNKNOWN: the order is unknown"), "not retried"
+        assert runner.figures.failures == 1
+        await client.consumers.replay(NAME, "Order", "o-1")
+
+        async def failed_again() -> bool:
+            return runner.figures.failures == 2
+
+        await until(failed_again)
+        assert (await parked_once(client)).attempts == 1
+        sent.rejecting = False
+        await client.consumers.replay(NAME, "Order", "o-1")
+        await sent.has(4)
+        await cluster.record("o-1")
+        await sent.has(5)
+    placed = NoteOrderStatus(order_id="o-1", status="placed")
+    confirmed = NoteOrderStatus(order_id="o-1", status="confirmed")
+    assert sent.effects == [NoteOrder(order_id="o-1", customer_id="ann"), placed, confirmed]
+    rejected = [command_id for command_id, (_, rejected) in sent.recorded.items() if rejected]
+    base = command_id_of(NAME, event.event.event_id, "2")
+    assert rejected == [base, command_id_of(NAME, event.event.event_id, "2", replay=1)]
+
+
+async def test_a_command_that_is_fixed_before_a_replay_is_decided_in_place_of_the_rejected_one(
+    cluster: Cluster, process: Process
+) -> None:
+    class Fixed(NoteOrders):
+        @consumes
+        def placed(self, event: OrderPlaced, meta: EventMetadata) -> Sequence[Message]:
+            note = NoteOrder(order_id=meta.aggregate_id, customer_id=event.customer_id)
+            return [note, NoteOrderStatus(order_id=meta.aggregate_id, status="fixed")]
+
+    await cluster.record("o-1", OrderPlaced(customer_id="ann"))
+    sent, client = Shipping(), process.client()
+    async with running(client, NoteOrders(), sent):
+        await parked_once(client)
+    sent.rejecting = False
+    await client.consumers.replay(NAME, "Order", "o-1")
+    async with running(client, Fixed(), sent):
+        await sent.has(3)
+    assert sent.effects[1:] == [NoteOrderStatus(order_id="o-1", status="fixed")]
+
+
+async def test_a_command_that_took_effect_is_not_sent_in_another_form_by_a_replay(
+    cluster: Cluster, process: Process
+) -> None:
+    class Changed(NoteOrders):
+        @consumes
+        def placed(self, event: OrderPlaced, meta: EventMetadata) -> Sequence[Message]:
+            return [NoteOrder(order_id=meta.aggregate_id, customer_id="bob")]
+
+    await cluster.record("o-1", OrderPlaced(customer_id="ann"))
+    sent, client = Shipping(), process.client()
+    async with running(client, NoteOrders(), sent):
+        await parked_once(client)
+    await client.consumers.replay(NAME, "Order", "o-1")
+    async with running(client, Changed(), sent):
+        assert "COMMAND_ID_REUSED" in (await parked_once(client)).error
+    assert sent.effects == [NoteOrder(order_id="o-1", customer_id="ann")]
+
+
+async def test_a_message_that_breaks_its_contract_is_parked_at_once(
+    cluster: Cluster, process: Process
+) -> None:
+    def refuse(intended: IntendedCommand) -> None:
+        raise InvalidCommand("INVALID", "an id is missing")
+
+    await cluster.record("o-1")
+    sent, client = Sent(), process.client()
+    sent.answer = refuse
+    async with running(client, NoteOrders(), sent):
+        assert (await parked_once(client)).attempts == 1
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "intent.client"]
 
@@ -293,7 +417,7 @@ async def test_equal_failures_are_logged_once_and_counted(
     cluster: Cluster, process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Refused(NoteOrders):
-        attempts = 2
+        attempts = 3
 
     def refuse(intended: IntendedCommand) -> None:
         raise Rejected("ACCOUNT_NOT_OPEN", f"there is no account for {intended.command}")
@@ -305,14 +429,14 @@ async def test_equal_failures_are_logged_once_and_counted(
     with caplog.at_level("WARNING", "intent.client"):
         async with running(process.client(), Refused(), sent) as runner:
 
-            async def refused_as_often_as_tried() -> bool:
-                return runner.figures.failures == 10
+            async def all_refused_once() -> bool:
+                return runner.figures.failures == 5
 
-            await until(refused_as_often_as_tried)
+            await until(all_refused_once)
     first, more = warnings(caplog)
     assert "failed to handle orders.v1.OrderPlaced of Order/o-" in first
     assert more == (
-        f"consumer {NAME} failed to handle orders.v1.OrderPlaced with ACCOUNT_NOT_OPEN: 9 more in 15 s"
+        f"consumer {NAME} failed to handle orders.v1.OrderPlaced with ACCOUNT_NOT_OPEN: 4 more in 15 s"
     )
 
 

@@ -268,6 +268,7 @@ class TestConsumersBoundToATenant:
             "consumer_join_0010($1, 'new', gen_random_uuid(), gen_random_uuid(), 1, false, '{}', 5)",
             "consumer_balance($1, 'watcher', gen_random_uuid())",
             "consumer_aside($1, 'watcher', '{0}')",
+            "consumer_aside_0011($1, 'watcher', '{0}')",
             "consumer_read(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
             "consumer_read_0005(0, 10, 10, nullif($1, '*'), null, 1, '{0}')",
             "consumer_read_0010(0, 10, 10, 100, nullif($1, '*'), null, 1, '{0}')",
@@ -333,8 +334,9 @@ class TestConsumersBoundToATenant:
         ):
             rows = await service.fetch(f"select * from {parked}", ACME)
             assert [row["event"]["tenant"] for row in rows] == [ACME], parked
-        aside = await service.fetch("select * from consumer_aside($1, 'watcher', '{0}')", ACME)
-        assert {row["tenant"] for row in aside} == {ACME}
+        for function in ("consumer_aside", "consumer_aside_0011"):
+            aside = await service.fetch(f"select * from {function}($1, 'watcher', '{{0}}')", ACME)
+            assert {row["tenant"] for row in aside} == {ACME}
         assert not await service.fetchval("select consumer_drop($1, 'watcher', 2, 'why', 'ann')", ACME)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.fetchval("select consumer_replay($1, 'watcher', $2, 'Order', 'o-1')", ACME, GLOBEX)
@@ -347,6 +349,7 @@ class TestConsumersBoundToATenant:
             "consumer_list(null)",
             "consumer_parked(null, null, null, null, null, 10)",
             "consumer_aside('*', 'watcher', '{0}')",
+            "consumer_aside_0011('*', 'watcher', '{0}')",
         ],
     )
     async def test_the_sign_for_all_tenants_binds_to_none(self, filled: Database, call: str) -> None:

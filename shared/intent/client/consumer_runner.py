@@ -17,10 +17,13 @@ from intent.client.repeats import RepeatedWarnings
 from intent.client.retries import platform_error
 from intent.errors import (
     CommandError,
+    CommandIdReused,
     DeadlineExceeded,
     HandlerFailed,
+    InvalidCommand,
     NewerReleaseNeeded,
     Overloaded,
+    Rejected,
     StoreUnavailable,
     Unavailable,
 )
@@ -37,6 +40,8 @@ _log: Final = logging.getLogger("intent.client")
 _METHOD: Final = "/intent.v1.Consumers/Consume"
 _TRANSIENT: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable)
 """Errors to wait out: something is unavailable, and the event is not the cause."""
+_FINAL: Final = (Rejected, InvalidCommand)
+"""Answers to a command that stay the same until somebody fixes the cause."""
 _CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
 """What gRPC raises when something is written to a call that has ended."""
 _LONGEST_ERROR: Final = 2000
@@ -258,8 +263,7 @@ class _Participation:
             except _CallOverError:
                 return
             except Exception as error:
-                self._failed(delivery, error)
-                answer = ConsumeRequest(fail=Fail(position=position, error=_error_text(error)))
+                answer = ConsumeRequest(fail=self._failed(delivery, error))
             else:
                 self._figures.handled += 1
                 answer = ConsumeRequest(acknowledge=Acknowledge(position=position))
@@ -267,7 +271,24 @@ class _Participation:
 
     async def _process(self, delivery: Delivery) -> None:
         for intended in await self._until_available(lambda: self._reacting.react(delivery.event)):
-            await self._until_available(lambda intended=intended: self._send(intended))  # type: ignore[misc]
+            await self._send_once(intended, delivery.replays)
+
+    async def _send_once(self, intended: IntendedCommand, replays: int) -> None:
+        """Send a command so that it has one effect, however often its event is delivered or replayed.
+
+        A rejection is recorded under the id. Each replay has an id of its own, which is used only
+        after the ids before it have been rejected: an effect under one of those is found again.
+        """
+        ids = [intended, *(intended.replayed(replay) for replay in range(1, replays + 1))]
+        for each in ids:
+            try:
+                await self._until_available(lambda each=each: self._send(each))  # type: ignore[misc]
+                return
+            except (Rejected, CommandIdReused) as error:
+                if each is ids[-1] or not _was_rejected(error):
+                    raise _RefusedError(error) from error
+            except _FINAL as error:
+                raise _RefusedError(error) from error
 
     async def _until_available(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Call `work`, again while something that it needs is unavailable."""
@@ -295,9 +316,11 @@ class _Participation:
         async with self._writing:
             await self._call.write(request)
 
-    def _failed(self, delivery: Delivery, error: Exception) -> None:
+    def _failed(self, delivery: Delivery, error: Exception) -> Fail:
         self._figures.failures += 1
-        event = delivery.event
+        event, final = delivery.event, isinstance(error, _RefusedError)
+        if isinstance(error, _RefusedError):
+            error = error.answer
         kind = error.reason if isinstance(error, CommandError) else type(error).__name__
         self._failures.warn(
             f"consumer {self._consumer.name} failed to handle {event.type} with {kind}",
@@ -311,6 +334,19 @@ class _Participation:
             error,
             exc_info=None if isinstance(error, CommandError) else error,
         )
+        return Fail(position=event.position, error=_error_text(error), final=final)
+
+
+class _RefusedError(Exception):
+    """A command was refused, and would be again.
+
+    Attributes:
+        answer: The answer to it.
+    """
+
+    def __init__(self, answer: CommandError) -> None:
+        super().__init__(str(answer))
+        self.answer = answer
 
 
 class _CallOverError(Exception):
@@ -327,6 +363,11 @@ async def _send_nothing(intended: IntendedCommand) -> None:
         f"a consumer returned {intended.command.DESCRIPTOR.full_name}, but nothing sends its commands: "
         "pass `send` when you create its runner"
     )
+
+
+def _was_rejected(error: CommandError) -> bool:
+    """Return whether an earlier command with the id was rejected, so that nothing has come of it."""
+    return error.duplicate or error.metadata.get("recorded") == "rejection"
 
 
 def _call_ended() -> Unavailable:

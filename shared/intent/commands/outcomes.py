@@ -158,12 +158,18 @@ def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:
     return copy
 
 
-def id_reused(command_id: str | UUID) -> CommandIdReused:
-    """Return the error for a command id that belongs to a command with other contents."""
+def id_reused(command_id: str | UUID, recorded: bytes = b"") -> CommandIdReused:
+    """Return the error for a command id that belongs to a command with other contents.
+
+    Args:
+        command_id: The id.
+        recorded: The recorded outcome of that command; empty when it is not known.
+    """
+    rejected = bool(recorded) and CommandOutcome.FromString(recorded).HasField("failure")
     return CommandIdReused(
         "COMMAND_ID_REUSED",
         f"command id {command_id} was used for a command with other contents; use a new id",
-        metadata={"command_id": str(command_id)},
+        metadata={"command_id": str(command_id), **({"recorded": "rejection"} if rejected else {})},
     )
 
 

@@ -109,7 +109,7 @@ class Work:
     def recall(self, stored: StoredCommand) -> CommandOutcome:
         """Give a command that was handled before its first outcome, and return that."""
         if stored.fingerprint != self.fingerprint:
-            return self.fail(outcomes.id_reused(self.envelope.command_id))
+            return self.fail(outcomes.id_reused(self.envelope.command_id, stored.outcome))
         self.outcome = outcomes.as_duplicate(outcomes.restored(stored))
         self.recorded = True
         return self.outcome

@@ -5,9 +5,9 @@ from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedKey, 
 from intent.consumers.keys import EVERY_TENANT, ConsumerKey
 from intent.consumers.operator import ConsumerOperator
 from intent.consumers.serving import ConsumerServing
-from intent.consumers.session import Answer, Instance, Terms
+from intent.consumers.session import Instance, Terms
 from intent.consumers.settings import ConsumerSettings
-from intent.consumers.streams import Delivered
+from intent.consumers.streams import Answer, Delivered
 
 __all__ = [
     "EVERY_TENANT",

@@ -57,6 +57,7 @@ class StreamMark:
         retry_in: Seconds until it may be tried again.
         parked: True when it is not tried again until an operator replays or drops it.
         dropped: Positions of events that an operator dropped.
+        replays: How often an operator replayed it.
     """
 
     partition: int
@@ -68,6 +69,7 @@ class StreamMark:
     retry_in: float = 0.0
     parked: bool = False
     dropped: frozenset[int] = frozenset()
+    replays: int = 0
 
 
 @dataclass(frozen=True, slots=True)

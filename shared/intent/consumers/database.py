@@ -205,7 +205,7 @@ class ConsumerDatabase:
 
     async def set_aside_streams(self, key: ConsumerKey, partitions: Sequence[int]) -> Sequence[StreamMark]:
         """Return the streams of these partitions that were set aside."""
-        rows = await self._rows("consumer_aside", *key, list(partitions))
+        rows = await self._rows("consumer_aside_0011", *key, list(partitions))
         return [
             StreamMark(
                 row["partition"],
@@ -217,6 +217,7 @@ class ConsumerDatabase:
                 row["retry_in"],
                 row["parked"],
                 frozenset(row["dropped"]),
+                row["replays"],
             )
             for row in rows
         ]

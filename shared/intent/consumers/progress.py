@@ -163,7 +163,7 @@ class Progress:
             self.unanswered_bytes += len(entry.data)
             partition.busy += 1
             self._unanswered[entry.position] = stream, now
-            return Delivered(entry, 1 + (stream.checkpoint.attempts if stream.checkpoint is not None else 0))
+            return stream.delivered(entry)
         return None
 
     def wake_at(self) -> float | None:
@@ -186,8 +186,11 @@ class Progress:
         self._schedule(stream)
         return True
 
-    def fail(self, position: int, error: str, now: float) -> bool:
-        """Record that handling an event failed; return False when it was not unanswered."""
+    def fail(self, position: int, error: str, now: float, *, final: bool = False) -> bool:
+        """Record that handling an event failed; return False when it was not unanswered.
+
+        After a final failure, another attempt is futile until an operator replays the event.
+        """
         answered = self._pop_unanswered(position)
         if answered is None:
             return False
@@ -199,7 +202,7 @@ class Progress:
         self.waiting.forget(stream)  # It is read again when it is due.
         checkpoint.known = entry.position - 1
         self._unsaved[stream.key] = stream.partition
-        if checkpoint.attempts >= self._policy.attempts:
+        if final or checkpoint.attempts >= self._policy.attempts:
             checkpoint.parked = True
         else:
             checkpoint.retry_at = now + self._policy.backoff(checkpoint.attempts)

@@ -16,11 +16,11 @@ from intent.consumers.limits import too_many_consumers
 from intent.consumers.log_source import LogSource
 from intent.consumers.progress import Progress
 from intent.consumers.settings import ConsumerSettings
-from intent.consumers.streams import Delivered
+from intent.consumers.streams import Answer, Delivered
 from intent.errors import StoreUnavailable
 from intent.waiting import now, set_within
 
-__all__ = ["Answer", "Instance", "Session", "SessionEndedError", "Terms"]
+__all__ = ["Instance", "Session", "SessionEndedError", "Terms"]
 
 _log: Final = logging.getLogger(__name__)
 _STORE_PAUSE: Final = 0.5
@@ -50,19 +50,6 @@ class Terms:
     in_flight: int
     attempts: int
     partitions: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An instance's answer to a delivery.
-
-    Attributes:
-        position: The event's position.
-        error: Why it could not be handled; None: it was.
-    """
-
-    position: int
-    error: str | None = None
 
 
 class Instance(Protocol):
@@ -248,7 +235,8 @@ class Session:
             if answer.error is None:
                 self._counters.acknowledged += self._progress.acknowledge(answer.position)
             else:
-                self._counters.failures += self._progress.fail(answer.position, answer.error, now())
+                failed = self._progress.fail(answer.position, answer.error, now(), final=answer.final)
+                self._counters.failures += failed
             self._wake.set()
             self._save_soon()
 

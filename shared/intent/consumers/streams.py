@@ -10,7 +10,16 @@ from typing import NamedTuple
 from intent.consumers.changes import StreamMark
 from intent.records import LogEntry, StreamKey
 
-__all__ = ["Delivered", "LogRead", "Partition", "Stream", "StreamCheckpoint", "StreamRead", "Waiting"]
+__all__ = [
+    "Answer",
+    "Delivered",
+    "LogRead",
+    "Partition",
+    "Stream",
+    "StreamCheckpoint",
+    "StreamRead",
+    "Waiting",
+]
 
 
 @dataclass(slots=True)
@@ -27,6 +36,7 @@ class StreamCheckpoint:
         known: All its events up to this position are handled or wait.
         passed: The last position at which reading the log may have skipped an event of it.
         dropped: Positions of events that an operator dropped.
+        replays: How often an operator replayed it.
     """
 
     version: int
@@ -38,6 +48,7 @@ class StreamCheckpoint:
     retry_at: float = 0.0
     parked: bool = False
     dropped: frozenset[int] = frozenset()
+    replays: int = 0
 
     @classmethod
     def of(cls, mark: StreamMark, checkpoint: int, now: float) -> StreamCheckpoint:
@@ -52,6 +63,7 @@ class StreamCheckpoint:
             retry_at=now + mark.retry_in,
             parked=mark.parked,
             dropped=mark.dropped,
+            replays=mark.replays,
         )
 
     def advance(self, entry: LogEntry) -> None:
@@ -89,6 +101,13 @@ class Stream:
     def unhandled(self) -> Sequence[LogEntry]:
         """Its events that are in memory, in order."""
         return [*([self.busy] if self.busy is not None else []), *self.waiting]
+
+    def delivered(self, entry: LogEntry) -> Delivered:
+        """Return its next event as it is delivered."""
+        checkpoint = self.checkpoint
+        if checkpoint is None:
+            return Delivered(entry, 1)
+        return Delivered(entry, 1 + checkpoint.attempts, checkpoint.replays)
 
     def mark(self, now: float) -> StreamMark:
         """Return what is to be saved of a stream that was set aside."""
@@ -209,7 +228,24 @@ class Delivered(NamedTuple):
     Attributes:
         entry: The event.
         attempt: Which attempt this is, from 1 up.
+        replays: How often an operator replayed its stream.
     """
 
     entry: LogEntry
     attempt: int
+    replays: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An instance's answer to a delivery.
+
+    Attributes:
+        position: The event's position.
+        error: Why it could not be handled; None: it was.
+        final: True when another attempt is futile until an operator replays it.
+    """
+
+    position: int
+    error: str | None = None
+    final: bool = False

@@ -32,16 +32,27 @@ class IntendedCommand(NamedTuple):
     command: Message
     origin: Origin
 
+    def replayed(self, replay: int) -> IntendedCommand:
+        """Return it under the id that it has in an operator's replay, from 1 up."""
+        command_id = _of_replay(self.origin.command_id, replay)
+        return IntendedCommand(self.command, self.origin._replace(command_id=command_id))
 
-def command_id_of(consumer: str, event_id: UUID | str, step: str) -> UUID:
+
+def command_id_of(consumer: str, event_id: UUID | str, step: str, replay: int = 0) -> UUID:
     """Return the id of a command that follows from an event: the same on every call.
 
     Args:
         consumer: The consumer's name.
         event_id: The event's id.
         step: Distinguishes the commands that follow from one event.
+        replay: The number of an operator's replay, for a command that was rejected before it; 0: none.
     """
-    return uuid5(UUID(str(event_id)), f"{consumer}/{step}")
+    first = uuid5(UUID(str(event_id)), f"{consumer}/{step}")
+    return _of_replay(first, replay) if replay else first
+
+
+def _of_replay(command_id: UUID, replay: int) -> UUID:
+    return uuid5(command_id, f"replay/{replay}")
 
 
 async def react(consumer: Consumer, event: RecordedEvent) -> Sequence[IntendedCommand]:

@@ -33,12 +33,15 @@ consumer-all, which everybody has in development, it sees all.
 
 \b
   intent parked list
+  intent parked list shipping.known-orders --all
   intent parked show shipping.known-orders Order/o-1
   intent parked replay shipping.known-orders Order/o-1
   intent parked replay shipping.known-orders --all
   intent parked drop shipping.known-orders 1207 --reason "a test order, ticket 88"
 """
-_LIST = """List parked streams: what failed, how often and why, and how many events wait behind it.
+_LIST = """List why streams are parked: each cause once, with its number of streams and of waiting events.
+
+With --all each stream, with the event that failed, how often and why.
 
 Of every context that runs, or of one with --context. Exit code 6 says that a context gave no answer, or
 has more.
@@ -46,7 +49,8 @@ has more.
 _SHOW = """Show the parked events of one stream, decoded: the one that failed, and those that wait."""
 _REPLAY = """Deliver a parked stream again, in order; afterwards it continues as any other.
 
-An event that fails again is parked again, with its stream.
+Commands that were rejected get new ids, so that they are decided again. An event that fails again is
+parked again, with its stream.
 """
 _DROP = """Give up one parked event. Who dropped it, and why, is recorded.
 
@@ -141,6 +145,7 @@ def register(app: typer.Typer) -> None:
 def list_(
     caller: CallOptions,
     consumer: Annotated[str, typer.Argument(help="Only of this consumer.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Each stream, not only each cause.")] = False,
     as_json: AsJson = False,
     context: ContextName = "",
 ) -> None:
@@ -149,7 +154,7 @@ def list_(
 
     registry = Registry.load()
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer))
-    print_parked_json(parked.streams, registry) if as_json else _print_list(parked)
+    print_parked_json(parked.streams, registry) if as_json else _print_list(parked, every)
     parked.require_all()
 
 
@@ -288,32 +293,15 @@ def print_parked_json(streams: Mapping[ParkedStream, list[ParkedEvent]], registr
     echo_json(values)
 
 
-def _print_list(parked: _Parked) -> None:
-    from intent.cli.formatting import format_time
-    from intent.cli.tables import print_table
+def _print_list(parked: _Parked, every: bool) -> None:
+    from intent.cli.tables import print_causes, print_streams
 
-    streams = parked.streams
-    if not streams:
-        if parked.complete:
-            echo("nothing is parked")
-        return
-    headings = ("Consumer", "Tenant", "Stream", "Position", "Event", "Tried", "Behind", "Since", "Error")
-
-    def row(stream: ParkedStream, first: ParkedEvent, behind: int) -> Sequence[str]:
-        return (
-            stream.consumer,
-            stream.tenant,
-            str(stream),
-            str(first.event.position),
-            first.event.type.rpartition(".")[2],
-            str(first.attempts),
-            str(behind),
-            format_time(first.parked_at.ToDatetime()),
-            first.error,
-        )
-
-    rows = (row(stream, events[0], len(events) - 1) for stream, events in streams.items())
-    print_table(headings, rows, numbers=("Position", "Tried", "Behind"))
+    if parked.streams and every:
+        print_streams(parked.streams)
+    elif parked.streams:
+        print_causes(parked.streams)
+    elif parked.complete:
+        echo("nothing is parked")
 
 
 def print_parked(streams: Mapping[ParkedStream, list[ParkedEvent]], registry: Registry) -> None:

@@ -180,7 +180,11 @@ class _RemoteInstance:
         self._context = context
 
     async def deliver(self, delivered: Delivered) -> None:
-        delivery = Delivery(event=published_event(self._context, delivered.entry), attempt=delivered.attempt)
+        delivery = Delivery(
+            event=published_event(self._context, delivered.entry),
+            attempt=delivered.attempt,
+            replays=delivered.replays,
+        )
         await self._rpc.write(ConsumeResponse(delivery=delivery).SerializeToString())
 
     async def assign(self, partitions: Sequence[int], total: int) -> None:
@@ -193,7 +197,8 @@ class _RemoteInstance:
             if request.HasField("acknowledge"):
                 yield Answer(request.acknowledge.position)
             elif request.HasField("fail"):
-                yield Answer(request.fail.position, request.fail.error or "no reason given")
+                fail = request.fail
+                yield Answer(fail.position, fail.error or "no reason given", fail.final)
             else:
                 raise _out_of_turn("only the first message may be join")
 
