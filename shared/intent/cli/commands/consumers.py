@@ -33,6 +33,8 @@ Events that a consumer failed on too often are parked: `intent parked list`.
 _LIST = """List consumers with their lag, their instances, and how many streams they have parked.
 
 Of every context that runs, or of one with --context. Exit code 6 says that one gave no answer.
+Types of events that no contract of the context defines are named below the list; in JSON they are the
+consumer's unknown_types.
 """
 _REMOVE = """Remove a consumer that is no longer used: its progress and its parked events.
 
@@ -121,3 +123,9 @@ def _print(found: Mapping[str, Sequence[ConsumerInfo]], *, complete: bool) -> No
         numbers=numbers,
         unwrapped=("Consumer",),
     )
+    for context, infos in found.items():
+        for info in filter(lambda info: info.unknown_types, infos):
+            echo(
+                f"{info.consumer} waits for {', '.join(info.unknown_types)}, which no contract of {context} "
+                "defines: nothing arrives unless a newer release records it. Are name and context right?"
+            )

@@ -69,7 +69,7 @@ class ConsumersService:
     def __init__(self, context: ServedContext, serving: ConsumerServing) -> None:
         self._context = context
         self._serving = serving
-        self._unknown = UnknownEvents(context.registry)
+        self._unknown = UnknownEvents(context.registry, context.name)
         self._operator = ConsumerOperator(serving.database, serving.changed)
 
     def methods(self) -> Iterator[AnyMethod]:

@@ -46,7 +46,7 @@ class EventsService:
         self._context = context
         self._store = store
         self._settings = settings
-        self._unknown = UnknownEvents(context.registry)
+        self._unknown = UnknownEvents(context.registry, context.name)
 
     def methods(self) -> Iterator[Method | StreamMethod]:
         """Yield the methods of the service."""

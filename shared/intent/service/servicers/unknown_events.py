@@ -1,4 +1,4 @@
-"""Types of events that callers ask for and that no contract here defines."""
+"""Types of events that callers ask for and that the context does not record, as far as it knows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class UnknownEvents:
 
     Args:
         registry: The contracts.
+        context: The context. Events of others are never in its log.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self._known = registry.events
+    def __init__(self, registry: Registry, context: str) -> None:
+        self._known = {event.type for event in registry.events.values() if event.context == context}
         self._noted: set[str] = set()
 
     def among(self, types: Iterable[str]) -> list[str]:
-        """Return those of the types that no contract defines."""
+        """Return those of the types that no contract of the context defines."""
         return [type_ for type_ in types if type_ not in self._known]
 
     def note(self, types: Iterable[str], who: str) -> None:
@@ -43,8 +44,8 @@ class UnknownEvents:
             if type_ not in self._noted and len(self._noted) < _MOST_NOTED:
                 self._noted.add(type_)
                 _log.warning(
-                    "%s asks for %s, which no contract here defines: nothing arrives unless a newer release "
-                    "of this context records it",
+                    "%s asks for %s, which no contract of this context defines: nothing arrives unless "
+                    "a newer release records it",
                     who,
                     type_[:200],
                 )
