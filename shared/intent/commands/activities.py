@@ -9,7 +9,8 @@ workflow history stays small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from intent_contracts.intent.v1 import (
@@ -34,12 +35,11 @@ from intent.commands.applying import apply_decided
 from intent.commands.batches import LocalOutcomes
 from intent.commands.handling import CommandHandling, Handled
 from intent.commands.outcomes import failed, fitting
-from intent.commands.requests import CommandRequest
+from intent.commands.requests import CommandRequest, stream_of
 from intent.commands.router import WorkflowRouter
-from intent.errors import CommandError, NewerReleaseNeeded
+from intent.errors import CommandError, InvalidCommand, NewerReleaseNeeded
 from intent.model import BoundContext
 from intent.read_models.read_side import ReadSide
-from intent.records import StreamKey
 from intent.saga_host.delivery import EventDelivery
 from intent.store.event_store import EventStore
 from intent.temporal import names
@@ -120,7 +120,10 @@ class ContextActivities:
     @activity.defn(name=names.LOAD_AGGREGATE)
     async def load_aggregate(self, request: LoadRequest) -> LoadReply:
         """Return an aggregate's version, and the position of the log."""
-        key = StreamKey(request.tenant_id, request.aggregate_type, request.aggregate_id)
+        with _refusing():
+            key = stream_of(
+                self._context, request, request.tenant_id, request.aggregate_type, request.aggregate_id
+            )
         position = await self._store.position()
         loaded = await self._store.load([key], [])
         return LoadReply(version=loaded.streams[key].version, position=position)
@@ -134,6 +137,7 @@ class ContextActivities:
     async def project_events(self, request: ProjectRequest) -> ProjectReply:
         """Wait until the read models have reached a position; name those that have not in time."""
         self._check(request.context)
+        _require(request.position >= 0, "position must be a whole number from 0 up")
         behind = await self._projections.reach(request.position, _PROJECT_WAIT)
         return ProjectReply(position=request.position, behind=behind)
 
@@ -141,6 +145,7 @@ class ContextActivities:
     async def route_event(self, request: RouteRequest) -> RouteReply:
         """Deliver recorded events to the sagas that listen to them."""
         self._check(request.context)
+        _require(all(position > 0 for position in request.positions), "positions must be numbers from 1 up")
         entries = await self._store.read_positions(list(request.positions))
         return RouteReply(deliveries=await self._delivery.deliver(entries))
 
@@ -167,6 +172,20 @@ class ContextActivities:
                 f"this worker serves {self._context.name}, not {context}; check the task queue",
                 non_retryable=True,
             )
+
+
+def _require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise ApplicationError(rule, type="CONTRACT_VIOLATED", non_retryable=True)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Let an invalid request fail for good: repeated, it would be as invalid."""
+    try:
+        yield
+    except InvalidCommand as error:
+        raise ApplicationError(str(error), type=error.reason, non_retryable=True) from error
 
 
 _DECIDED = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 from intent_contracts.intent.v1 import ApplyRequest, CommandOutcome
 
 from intent.commands import outcomes
+from intent.commands.requests import origin_of, stream_of
 from intent.contracts import parse, require_recordable
 from intent.errors import CommandError, InvalidCommand, VersionConflict
 from intent.model import BoundContext, DecidedEvent
-from intent.origin import Origin
-from intent.records import StreamKey
 from intent.store.event_store import Appended, CommandWrite, EventStore, StreamAppend
 
 __all__ = ["apply_decided"]
@@ -30,13 +29,16 @@ async def apply_decided(context: BoundContext, store: EventStore, request: Apply
 
 async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest) -> CommandOutcome:
     command = request.command
-    key = StreamKey(command.tenant_id, request.aggregate_type, request.aggregate_id)
+    origin = origin_of(command)
+    key = stream_of(context, request, origin.tenant, request.aggregate_type, request.aggregate_id)
+    if request.expected_version < 0:
+        raise InvalidCommand("CONTRACT_VIOLATED", "expected_version must be a whole number from 0 up")
     events = outcomes.event_writes(_checked(context, request))
     version = request.expected_version + len(events)
     outcome = outcomes.applied(context.name, key, command.command_id, version, events)
     digest = outcomes.fingerprint("ApplyRequest", _contents(request))
     write = CommandWrite(
-        origin=Origin.of_envelope(command),
+        origin=origin,
         fingerprint=digest,
         outcome=outcome.SerializeToString(),
         events=events,

@@ -211,7 +211,7 @@ def _joined(parts: Sequence[Handled]) -> Handled:
     return Handled(
         outcomes=[outcome for part in parts for outcome in part.outcomes],
         recorded=[recorded for part in parts for recorded in part.recorded],
-        position=max(part.position for part in parts),
+        position=max((part.position for part in parts), default=0),
         routed_positions=[p for part in parts for p in part.routed_positions],
     )
 
