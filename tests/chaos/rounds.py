@@ -62,7 +62,7 @@ class Rounds:
         first = self.options.seed
         seeds = list(range(first, first + rounds))
         while seeds and len(self.failed) < _MOST_FAILURES:
-            folder = Path(tempfile.mkdtemp(prefix=f"intent-chaos-{self.kind.name}-"))
+            folder = _new_folder(self.kind)
             if await self._until_failure(seeds, folder):
                 shutil.rmtree(folder, ignore_errors=True)
             else:
@@ -106,6 +106,13 @@ class Rounds:
 
     def _print(self, text: str, style: str | None = None, markup: bool = True) -> None:
         self.console.print(text, style=style, markup=markup, highlight=False, soft_wrap=True)
+
+
+def _new_folder(kind: Kind) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"intent-chaos-{kind.name}-"))
+    # PostgreSQL runs as a user of its own under root.
+    folder.chmod(0o755)
+    return folder
 
 
 def _all_of(error: Exception) -> str:

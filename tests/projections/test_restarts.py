@@ -70,6 +70,29 @@ async def test_pages_lost_in_a_crash_are_applied_again_without_new_events(server
         assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [2]
 
 
+async def test_what_a_crash_may_have_lost_counts_as_reached_only_once_it_was_looked_for(
+    server: Postgres,
+) -> None:
+    database = Database.of(server, server.database, CONTEXT)
+    await prepare(database)
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(database, stack)
+        await cluster.open(bound(Counting))
+        projections = await cluster.process(bound(Counting))
+        head = await cluster.record("o-1", placed())
+        await until_at(projections, head)
+
+        await asyncio.to_thread(server.kill)
+        async with asyncio.timeout(30):
+            while projections.position_of(Counting.name) == head:
+                await asyncio.sleep(0.01)
+        assert list(await projections.reach(head, 0, (Counting.name,))) == [Counting.name]
+        await asyncio.to_thread(server.start)
+
+        assert list(await projections.reach(head, 30, (Counting.name,))) == []
+        assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [1]
+
+
 async def record_again(cluster: Cluster) -> int:
     """Append an event, retrying until it succeeds; failed attempts had no effect."""
     for _ in range(100):

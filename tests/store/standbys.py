@@ -55,6 +55,11 @@ class Pair:
         finally:
             await connection.close()
 
+    async def part(self) -> None:
+        """Let the server no longer wait for the standby."""
+        await administer(self.primary.dsn, "alter system reset synchronous_standby_names")
+        await administer(self.primary.dsn, "select pg_reload_conf()")
+
     async def promote(self) -> None:
         """Make the standby the server that writes, after the other one has died."""
         self.primary.kill()
@@ -77,15 +82,24 @@ def replicated() -> Iterator[Pair]:
     """Run a server with a standby; `Pair.synchronise` makes the server wait for it."""
     with tempfile.TemporaryDirectory(prefix="intent-tests-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with Postgres(Path(folder) / "primary", settings=_UNSAFE) as primary:
-            _copy(primary, Path(folder) / "standby")
-            with Postgres(Path(folder) / "standby", settings=_UNSAFE) as standby:
-                pair = Pair(primary, standby)
-                try:
-                    yield pair
-                finally:
-                    if standby.alive:
-                        pair.resume()
+        with (
+            Postgres(Path(folder) / "primary", settings=_UNSAFE) as primary,
+            standby_of(primary, Path(folder) / "standby") as pair,
+        ):
+            yield pair
+
+
+@contextmanager
+def standby_of(primary: Postgres, data: Path) -> Iterator[Pair]:
+    """Run a standby of a server that runs; its data are in a folder that does not exist yet."""
+    _copy(primary, data)
+    with Postgres(data, settings=_UNSAFE) as standby:
+        pair = Pair(primary, standby)
+        try:
+            yield pair
+        finally:
+            if standby.alive:
+                pair.resume()
 
 
 def _copy(primary: Postgres, data: Path) -> None:

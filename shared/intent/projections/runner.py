@@ -40,7 +40,7 @@ class ProjectionRunner:
         rebuild: Called when the projection's rows must be rebuilt, or its rebuild resumed.
 
     Attributes:
-        position: The position that it has reached.
+        position: The position that it has reached, as far as this process knows.
         stuck: True when it will not move soon: an event fails, or only other code may write the rows.
         trouble: What is wrong; empty when nothing is.
     """
@@ -65,12 +65,22 @@ class ProjectionRunner:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._now = asyncio.Event()
         self._outages = 0
+        self._losses = 0
         self._behind_since: float | None = time.monotonic()
 
     @property
     def name(self) -> str:
         """The projection's name."""
         return self.definition.name
+
+    @property
+    def certain_position(self) -> int:
+        """The position that it has certainly reached.
+
+        It is 0 from the loss of a connection until the checkpoint was read again: a server that crashed
+        may have lost the last pages.
+        """
+        return self.position if self._environment.database.losses == self._losses else 0
 
     @property
     def lag(self) -> int:
@@ -129,6 +139,7 @@ class ProjectionRunner:
         losses = database.losses
         state = await read_state(database, self.definition)
         self._outages = 0
+        self._losses = losses
         self._move_to(state.position)
         if state.declared and (state.rebuilding or not state.fits):
             self._rebuild(self.definition)
@@ -215,7 +226,7 @@ class ProjectionRunner:
         for position, future in self._waiters:
             if future.done():
                 continue
-            if self.stuck or self.position >= position:
+            if self.stuck or self.certain_position >= position:
                 future.set_result(None)
             else:
                 waiting.append((position, future))

@@ -127,7 +127,7 @@ class ProjectionSupervisor:
             The names of those that are not there.
         """
         runners = [r for name, r in self._runners.items() if names is None or name in names]
-        behind = [runner for runner in runners if runner.position < position]
+        behind = [runner for runner in runners if runner.certain_position < position]
         if behind and timeout > 0:
             for runner in behind:
                 runner.expect(position)
@@ -135,12 +135,12 @@ class ProjectionSupervisor:
             _, late = await asyncio.wait(waits, timeout=timeout)
             for wait in late:
                 wait.cancel()
-        return [runner.name for runner in behind if runner.position < position]
+        return [runner.name for runner in behind if runner.certain_position < position]
 
     def position_of(self, name: str) -> int:
         """Return a position that a projection has certainly reached; 0 for an unknown name."""
         runner = self._runners.get(name)
-        return runner.position if runner is not None else 0
+        return runner.certain_position if runner is not None else 0
 
     def counters(self) -> Sequence[ProjectionCounters]:
         """Return the counters of each projection, for metrics."""

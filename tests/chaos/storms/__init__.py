@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from .commands import COMMANDS
+from .faults import FAULTS
+from .floods import FLOODS
 from .kind import Kind
 from .orders import ORDERS
 from .sagas import SAGAS
 
 __all__ = ["STORMS"]
 
-STORMS: dict[str, Kind] = {kind.name: kind for kind in (COMMANDS, ORDERS, SAGAS)}
+STORMS: dict[str, Kind] = {kind.name: kind for kind in (COMMANDS, ORDERS, SAGAS, FLOODS, FAULTS)}

@@ -52,7 +52,5 @@ def subfolder(folder: Path, seed: int) -> Iterator[Path]:
     """Return a folder for the machinery of one round; it is kept when the round fails."""
     own = folder / f"seed-{seed}"
     own.mkdir()
-    # PostgreSQL runs as a user of its own under root.
-    folder.chmod(0o755)
     yield own
     shutil.rmtree(own, ignore_errors=True)

@@ -1,0 +1,221 @@
+"""What may go wrong in a round of the storm of faults, by name; details follow from the round's seed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from intent.dev.services import ServiceFailed
+
+from ..support.faults import FAULTS, fault
+from .bed import CONTEXTS, Bed, Process
+
+__all__ = ["MENU", "Trouble"]
+
+_LONG: Final = 0.1
+"""The share of faults that last longer than leases, time-outs and patience inside the processes."""
+_STARTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is about to go wrong.
+
+    Attributes:
+        words: What, for people.
+        happening: Lets it happen for the duration of the block; at its end all is as it was.
+        lasts: How long it should last, in seconds.
+    """
+
+    words: str
+    happening: AbstractAsyncContextManager[None]
+    lasts: float
+
+
+Chooser = Callable[[Bed, random.Random], Trouble]
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """A context's schema, as faults need it."""
+
+    context: str
+    admin: str
+
+
+def _of_postgres(name: str, bed: Bed, chance: random.Random) -> Trouble:
+    # Orders takes most of the load.
+    context = chance.choice(("orders", "orders", *CONTEXTS))
+    lasts = _duration(chance)
+    schema = _Schema(context, bed.platform.postgres.dsn)
+    return Trouble(f"{name} in the PostgreSQL of {context} for {lasts:.1f} s", fault(schema, name), lasts)
+
+
+def _duration(chance: random.Random, shortest: float = 0.3, longest: float = 2.0) -> float:
+    return chance.uniform(9, 13) if chance.random() < _LONG else chance.uniform(shortest, longest)
+
+
+def _silent_process(bed: Bed, chance: random.Random) -> Trouble:
+    process, lasts = chance.choice(bed.processes), _duration(chance)
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        with process.silent():
+            yield
+
+    return Trouble(f"{process.name} is suspended for {lasts:.1f} s", happening(), lasts)
+
+
+def _silent_temporal(bed: Bed, chance: random.Random) -> Trouble:
+    lasts = _duration(chance)
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        pid = bed.platform.temporal.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    return Trouble(f"Temporal is suspended for {lasts:.1f} s", happening(), lasts)
+
+
+def _killed_process(bed: Bed, chance: random.Random) -> Trouble:
+    process = chance.choice(bed.processes)
+    return Trouble(f"{process.name} is killed", _down([process]), _pause(chance))
+
+
+def _killed_context(bed: Bed, chance: random.Random) -> Trouble:
+    context = chance.choice(CONTEXTS)
+    return Trouble(f"every process of {context} is killed", _down(bed.of(context)), _pause(chance))
+
+
+def _pause(chance: random.Random) -> float:
+    return chance.uniform(0.0, 1.0)
+
+
+@asynccontextmanager
+async def _down(processes: list[Process]) -> AsyncIterator[None]:
+    for process in processes:
+        await asyncio.to_thread(process.service.kill)
+    yield
+    await asyncio.gather(*map(_started, processes))
+
+
+async def _started(process: Process) -> None:
+    """Start a process, and again while something else is down too."""
+    for attempt in range(_STARTS):
+        try:
+            await asyncio.to_thread(process.service.start)
+            return
+        except ServiceFailed:
+            if attempt == _STARTS - 1:
+                raise
+            await asyncio.sleep(1)
+
+
+def _restarted_process(bed: Bed, chance: random.Random) -> Trouble:
+    process = chance.choice(bed.processes)
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        await _restarted(process)
+        yield
+
+    return Trouble(f"{process.name} is stopped and started", happening(), 0)
+
+
+async def _restarted(process: Process) -> None:
+    await asyncio.to_thread(process.service.stop)
+    code = process.service.process.exit_code
+    assert code == 0, f"{process.name} ended with {code} when it was asked to stop"
+    await _started(process)
+
+
+def _server(name: str, how: str, bed: Bed, chance: random.Random) -> Trouble:
+    server = bed.platform.postgres if name == "PostgreSQL" else bed.platform.temporal
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        await asyncio.to_thread(server.kill if how == "killed" else server.stop)
+        yield
+        await asyncio.to_thread(server.start)
+
+    return Trouble(f"{name} is {how}", happening(), _pause(chance))
+
+
+def _standby(bed: Bed, chance: random.Random) -> Trouble:
+    lasts = _duration(chance)
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        async with asyncio.timeout(60):
+            await bed.pair.synchronise()
+        try:
+            bed.pair.stall()
+            try:
+                yield
+            finally:
+                bed.pair.resume()
+        finally:
+            await bed.pair.part()
+
+    return Trouble(f"a synchronous standby stalls for {lasts:.1f} s", happening(), lasts)
+
+
+def _mixed_releases(bed: Bed, chance: random.Random) -> Trouble:
+    first, second = chance.sample(bed.orders, 2)
+    bed.releases += 1
+    release = bed.releases
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        first.release.write_text(str(release))
+        await _restarted(first)
+        yield
+        second.release.write_text(str(release))
+        await _restarted(second)
+
+    return Trouble(f"a release that {second.name} cannot read beside it", happening(), _duration(chance))
+
+
+def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
+    names = chance.sample(sorted(set(_SINGLE) - {"mixed-releases"}), 2)
+    troubles = [_SINGLE[name](bed, chance) for name in names]
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for trouble in troubles:
+                await stack.enter_async_context(trouble.happening)
+            yield
+
+    words = ", and ".join(trouble.words for trouble in troubles)
+    return Trouble(words, happening(), max(trouble.lasts for trouble in troubles))
+
+
+_SINGLE: Final[Mapping[str, Chooser]] = {
+    **{name: partial(_of_postgres, name) for name in FAULTS},
+    "silent-process": _silent_process,
+    "silent-temporal": _silent_temporal,
+    "killed-process": _killed_process,
+    "killed-context": _killed_context,
+    "stopped-process": _restarted_process,
+    "killed-postgres": partial(_server, "PostgreSQL", "killed"),
+    "stopped-postgres": partial(_server, "PostgreSQL", "stopped"),
+    "killed-temporal": partial(_server, "Temporal", "killed"),
+    "stopped-temporal": partial(_server, "Temporal", "stopped"),
+    "standby": _standby,
+    "mixed-releases": _mixed_releases,
+}
+MENU: Final[Mapping[str, Chooser]] = {**_SINGLE, "two-at-once": _two_at_once}
+"""Each kind of trouble, by name."""

@@ -1,0 +1,147 @@
+"""Thousands of calls that must fail, of one kind after the other, against a process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from intent.client import IntentClient
+from intent.contracts import Registry
+from intent.dev.platform import ContextService, LocalPlatform
+from intent.process.sockets import free_port
+
+from ..bad_calls import BAD_CALLS, Flood
+from ..storm import _place
+from ..watched import loop_watched, resident
+from .kind import Group, Kind, Round, Say, positive
+
+__all__ = ["FLOODS", "Flooded", "flooded"]
+
+_WARM = 300
+_ONE_BY_ONE = 20
+_GROWTH = 1.10
+"""The resident memory after any flood, in proportion to that before the first."""
+_HELD = 0.1
+"""The longest time, in seconds, for which one call may hold the event loop."""
+_SETTLE = 10.0
+
+
+@dataclass
+class Flooded:
+    """A process that is flooded.
+
+    Attributes:
+        service: The process.
+        metrics_port: The port of its probes.
+        flood: The callers.
+        client: A caller who does nothing wrong.
+        before: Its resident memory before, in bytes.
+    """
+
+    service: ContextService
+    metrics_port: int
+    flood: Flood
+    client: IntentClient
+    before: int = 0
+    good: int = 0
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        pid = self.service.process.pid
+        assert pid is not None, f"the process ended: {self.service.process.last_log_line()}"
+        return pid
+
+    async def warm_up(self, calls: int) -> None:
+        """Make some calls of each kind, and measure the memory after them."""
+        for bad in BAD_CALLS.values():
+            await bad(self.flood, calls)
+        await self._serves()
+        self.before = resident(self.pid)
+
+    async def storm(self, name: str, calls: int) -> str:
+        """Make bad calls of one kind; raise AssertionError when the process does not bear them."""
+        self.flood.codes = Counter()
+        with loop_watched(self.metrics_port, self.pid) as loop:
+            for _ in range(_ONE_BY_ONE):
+                await BAD_CALLS[name](self.flood, 1)
+        began = time.monotonic()
+        await BAD_CALLS[name](self.flood, calls)
+        took = time.monotonic() - began
+        await self._serves()
+        after = await self._settled()
+        codes = ", ".join(f"{number} {code}" for code, number in self.flood.codes.most_common())
+        line = (
+            f"{calls / took:,.0f} calls/s, {codes or 'closed'}; one call holds the loop for "
+            f"{1000 * loop.held:.0f} ms at most; {after / 2**20:.0f} MiB resident, "
+            f"{self.before / 2**20:.0f} before"
+        )
+        assert loop.held < _HELD, line
+        assert after < _GROWTH * self.before, line
+        assert not self.flood.codes.keys() & {"UNKNOWN", "INTERNAL"}, line
+        return line
+
+    async def _serves(self) -> None:
+        """Do something that must succeed."""
+        self.good += 1
+        async with asyncio.timeout(20):
+            await self.client.execute(_place(f"good-{time.monotonic_ns()}"))
+
+    async def _settled(self) -> int:
+        """Return the resident memory, once it is no higher than it may be or does not become so."""
+        end = time.monotonic() + _SETTLE
+        while True:
+            now = resident(self.pid)
+            if now < _GROWTH * self.before or time.monotonic() > end:
+                return now
+            await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def flooded(folder: Path, warm: int = _WARM) -> AsyncIterator[Flooded]:
+    """Run a process, and flood it a little, for the duration of the block."""
+    metrics = free_port()
+    with LocalPlatform(folder=folder, durable=False) as platform:
+        await platform.prepare("orders")
+        environment = {"INTENT_METRICS_PORT": str(metrics)}
+        with platform.service("orders", environment=environment, log_level="error") as service:
+            client = IntentClient.connect(service.target, tenant="good", registry=Registry.load(), timeout=20)
+            async with Flood("127.0.0.1", service.port) as flood, client:
+                under = Flooded(service, metrics, flood, client)
+                await under.warm_up(warm)
+                yield under
+
+
+def _arguments(group: Group) -> None:
+    group.add_argument("--calls", type=positive, default=10_000, help="calls in a round (10000)")
+    group.add_argument("--calls-of", choices=sorted(BAD_CALLS), help="only this kind; default: all in turn")
+
+
+@asynccontextmanager
+async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Round]:
+    names = [options.calls_of] if options.calls_of else list(BAD_CALLS)
+    async with flooded(folder) as under:
+
+        async def round_(seed: int, say: Say) -> str:
+            name = names[seed % len(names)]
+            say(f"{options.calls:,} calls: {name}")
+            return await under.storm(name, options.calls)
+
+        yield round_
+
+
+FLOODS = Kind(
+    name="floods",
+    about="Thousands of calls that must fail, of one kind after the other: too large, malformed, cancelled, "
+    "unknown, endless, half open. No call holds the event loop for more than 100 ms, resident memory stays "
+    "within 10 % of what it was, and whoever does nothing wrong is served.",
+    share=len(BAD_CALLS),
+    arguments=_arguments,
+    open=_opened,
+)
