@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.contracts import MESSAGE_LIMIT, Registry, parse, validate
+from intent.contracts.texts import may_contain_nul, nul_violations
 from intent.contracts.times import time_violations
 from intent.errors import InvalidCommand
 from intent_contracts.orders.v1 import (
@@ -72,6 +73,15 @@ def test_an_aggregates_id_may_be_any_printable_text(order_id: str) -> None:
 def test_text_must_not_contain_nul_anywhere() -> None:
     error = _refused(_place(_line("a"), _line("b\x00")))
     assert [(v.field, v.rule) for v in error.violations] == [("lines[1].line_id", "string.nul")]
+
+
+@given(st.text(alphabet=["\0", "\\", "0", "a", "\n", '"'], min_size=1, max_size=12))
+def test_nul_is_found_whatever_stands_around_it(text: str) -> None:
+    message = OrderView(order_id=text, cancel_reason="\\000")
+    message.total.SetInParent()
+    data = message.SerializeToString() + b"\0"
+    assert may_contain_nul(message, data) == ("\0" in text)
+    assert [v.field for v in nul_violations(message)] == ["order_id"] * ("\0" in text)
 
 
 _YEAR_10_000 = Timestamp(seconds=253_402_300_800)

@@ -10,9 +10,11 @@ from uuid import uuid4
 import pytest
 from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
+from intent.projections.supervisor import ProjectionSupervisor
 from intent_contracts.orders.v1 import OrderSummary
 
 from ..conftest import CONTEXT
+from ..support.command_path import eventually
 from ..support.databases import Database, prepare
 from .cluster import Cluster, bound, changed, placed, until_at
 from .projection_examples import Counting
@@ -83,14 +85,16 @@ async def test_what_a_crash_may_have_lost_counts_as_reached_only_once_it_was_loo
         await until_at(projections, head)
 
         await asyncio.to_thread(server.kill)
-        async with asyncio.timeout(30):
-            while projections.position_of(Counting.name) == head:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: _certain(projections, 0))
         assert list(await projections.reach(head, 0, (Counting.name,))) == [Counting.name]
         await asyncio.to_thread(server.start)
 
         assert list(await projections.reach(head, 30, (Counting.name,))) == []
         assert [OrderSummary.FromString(row["data"]).line_count for row in await cluster.rows()] == [1]
+
+
+async def _certain(projections: ProjectionSupervisor, position: int) -> bool:
+    return projections.position_of(Counting.name) == position
 
 
 async def record_again(cluster: Cluster) -> int:

@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import grpc
 import psutil
 import pytest
+from intent.contracts.validation import MESSAGE_LIMIT
+from intent.errors import InvalidCommand
+from intent.service.calls import read
 from intent_contracts.intent.v1 import ReadStreamRequest, SubscribeRequest
 from intent_contracts.orders.v1 import OrderLine, PlaceOrder
 
@@ -105,6 +108,30 @@ async def test_a_message_of_a_hundred_thousand_broken_elements_is_refused_at_onc
     assert answer.code == grpc.StatusCode.INVALID_ARGUMENT
     assert "lines" in answer.fields
     assert await _result(pause) < 0.5
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b"\x00", b"\x02\x18\x00", b"\x03\x0a\x01\x00"],
+    ids=["empty", "zeros", "nul"],
+)
+def test_no_number_of_elements_takes_more_than_a_tenth_of_a_second(element: bytes) -> None:
+    """Measured by the processor, so that it does not depend on what else the machine does."""
+    order = PlaceOrder(order_id="o-1", customer_id="ann").SerializeToString()
+    data = order + (b"\x1a" + element) * ((MESSAGE_LIMIT - len(order)) // (1 + len(element)))
+    best = min(_processor_time(lambda: _refused(data)) for _ in range(3))
+    assert best < 0.1
+
+
+def _refused(data: bytes) -> None:
+    with pytest.raises(InvalidCommand):
+        read(PlaceOrder, data)
+
+
+def _processor_time(work: Callable[[], None]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 async def test_a_hundred_violations_are_reported_at_most(orders: Served) -> None:
