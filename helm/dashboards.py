@@ -161,7 +161,7 @@ _TEMPORAL: Final = (
                 "Sagas under way",
                 "short",
                 {"{{status}}": "max by (status) (intent_sagas{OF})"},
-                "A stuck saga waits for an operator: intent sagas list --status stuck.",
+                "A stuck saga waits for an operator, a failing one for a fix: intent sagas list.",
             ),
         ),
     ),

@@ -5,18 +5,22 @@ The sagas here are workflows that say of themselves what a test wants to see.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from intent.cli.formatting import problem_text
 from intent.dev.services import TemporalServer
 from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable
 from intent.saga_host import DirectorySettings, SagaDirectory
 from intent.temporal import data_converter
 from intent.temporal.attributes import CONTEXT, CORRELATION_IDS, SAGA_STATUS, SAGA_STEP, TENANTS
+from intent.temporal.backlog import BacklogWatch
 from intent_contracts.intent.v1 import (
     CancelSagaRequest,
     GetSagaResponse,
@@ -38,7 +42,9 @@ FULFIL, REFUND = "orders.v1.FulfilOrder", "orders.v1.RefundOrder"
 QUEUE, NOBODY = "orders-sagas", "orders-sagas-without-workers"
 RUNNING, WAITING, STUCK = (SagaStatus.Value(f"SAGA_STATUS_{n}") for n in ("RUNNING", "WAITING", "STUCK"))
 COMPENSATING, COMPENSATED = (SagaStatus.Value(f"SAGA_STATUS_{n}") for n in ("COMPENSATING", "COMPENSATED"))
-COMPLETED, FAILED = (SagaStatus.Value(f"SAGA_STATUS_{n}") for n in ("COMPLETED", "FAILED"))
+COMPLETED, FAILED, FAILING = (
+    SagaStatus.Value(f"SAGA_STATUS_{n}") for n in ("COMPLETED", "FAILED", "FAILING")
+)
 UNDOING = (STUCK, COMPENSATING)
 
 
@@ -53,6 +59,8 @@ class Saga:
     @workflow.run
     async def run(self, saga_input: SagaInput) -> SagaReport:
         self._report = saga_input.report
+        if saga_input.report.status == FAILING:
+            self.work()
         if saga_input.report.status == FAILED:
             raise ApplicationError("no event came", type="NeverStarted", non_retryable=True)
         if saga_input.report.status not in (COMPLETED, COMPENSATED):
@@ -60,6 +68,9 @@ class Saga:
             self._report.status, self._report.failure_detail = COMPENSATED, self._told
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(word(self._report.status))])
         return self._report
+
+    def work(self) -> float:
+        return 1 / 0
 
     @workflow.signal(name="resume")
     def resume(self, request: ResumeSagaRequest) -> None:
@@ -108,7 +119,7 @@ class Sagas:
             SearchAttributePair(CORRELATION_IDS, [correlation_id or correlation]),
         ]
         if not silent:
-            pairs.append(SearchAttributePair(SAGA_STATUS, word(status)))
+            pairs.append(SearchAttributePair(SAGA_STATUS, word(WAITING if status == FAILING else status)))
             pairs.append(SearchAttributePair(SAGA_STEP, "ReserveStock"))
         return await self.client.start_workflow(
             FULFIL,
@@ -116,6 +127,8 @@ class Sagas:
             id=self.id(correlation),
             task_queue=queue,
             result_type=SagaReport,
+            # Temporal waits for so long between two attempts.
+            task_timeout=timedelta(seconds=1) if status == FAILING else None,
             search_attributes=TypedSearchAttributes(pairs),
         )
 
@@ -242,6 +255,40 @@ async def test_a_saga_that_failed_shows_why(sagas: Sagas) -> None:
     await (await sagas.start("o-2")).terminate("by hand")
     ended = await sagas.get("o-2")
     assert (ended.saga.status, ended.report.failure_reason) == (FAILED, "TERMINATED")
+
+
+async def test_a_saga_whose_code_raises_is_failing_with_the_error_and_its_place(
+    sagas: Sagas, client: Client
+) -> None:
+    await sagas.start("o-1", FAILING)
+    await sagas.start("o-2", WAITING)
+    line = inspect.getsourcelines(Saga.work)[1] + 1
+    place = f"saga_host/test_directory.py:{line}"
+
+    async def shown() -> bool:
+        return (await sagas.get("o-1")).saga.status == FAILING
+
+    await eventually(shown)
+    found = await sagas.get("o-1")
+    problem = found.saga.problem
+    assert (problem.error, problem.place) == ("ZeroDivisionError: division by zero", place)
+    assert problem.attempt > 1
+    assert found.report.status == FAILING
+    assert found.note.startswith("its code fails")
+    assert "ZeroDivisionError: division by zero in " + place in problem_text(problem)
+
+    await sagas.lists("o-1", status=FAILING)
+    await sagas.lists("o-2", status=WAITING)
+    (listed,) = (await sagas.directory.page(sagas.tenant, ListSagasRequest(status=FAILING))).sagas
+    assert (listed.status, listed.problem.place) == (FAILING, place)
+    both = (await sagas.directory.page(sagas.tenant, ListSagasRequest())).sagas
+    assert {(saga.correlation, saga.status) for saga in both} == {("o-1", FAILING), ("o-2", WAITING)}
+    backlog = await BacklogWatch(client, "orders", [QUEUE], sagas=True).ask()
+    assert backlog.sagas["failing"] == 1
+    with pytest.raises(Rejected, match="not stuck"):
+        await sagas.directory.resume(sagas.tenant, ResumeSagaRequest(id=sagas.id("o-1")), "user:ann")
+    await client.get_workflow_handle(sagas.id("o-1")).terminate()
+    await sagas.lists(status=FAILING)
 
 
 async def test_a_stuck_saga_is_resumed_with_the_name_of_the_operator(sagas: Sagas) -> None:

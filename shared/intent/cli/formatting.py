@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import GetSagaResponse, SagaStatus, SagaStep, SagaStepKind, SagaStepStatus
+from intent_contracts.intent.v1 import (
+    GetSagaResponse,
+    SagaProblem,
+    SagaStatus,
+    SagaStep,
+    SagaStepKind,
+    SagaStepStatus,
+)
 from rich.tree import Tree
 
 from intent.cli.output import markup, open_console
@@ -15,6 +22,7 @@ __all__ = [
     "format_duration",
     "format_time",
     "print_tree",
+    "problem_text",
     "saga_line",
     "seconds_between",
     "status_text",
@@ -43,6 +51,7 @@ _COLOURS: Final = {
     "timed out": "yellow",
     "rejected": "red",
     "stuck": "bold red",
+    "failing": "bold red",
     "parked": "bold red",
     "failed": "bold red",
 }
@@ -84,10 +93,18 @@ def status_text(status: SagaStatus.ValueType) -> str:
     return _coloured(SagaStatus.Name(status).removeprefix("SAGA_STATUS_"))
 
 
+def problem_text(problem: SagaProblem) -> str:
+    """Return why a saga's code fails, where, and how often it was tried."""
+    place = f" in {problem.place}" if problem.place else ""
+    return f"{problem.error}{place} (attempt {problem.attempt})"
+
+
 def saga_line(response: GetSagaResponse) -> str:
     """Return a saga in one line: its type and correlation, its status and why it failed."""
     info, report = response.saga, response.report
     why = ": ".join(filter(None, (report.failure_reason, report.failure_detail)))
+    if info.HasField("problem"):
+        why = problem_text(info.problem)
     name = f"[bold magenta]{markup(info.type.rpartition('.')[2])} {markup(info.correlation)}[/bold magenta]"
     return f"{name} {status_text(info.status)}" + (f" [dim]({markup(why)})[/dim]" if why else "")
 

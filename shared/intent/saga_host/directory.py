@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from intent_contracts.intent.v1 import (
     ListSagasResponse,
     ResumeSagaRequest,
     SagaInfo,
+    SagaProblem,
     SagaReport,
     SagaStatus,
 )
@@ -35,8 +36,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable
 from intent.saga_host.failures import reason_of
+from intent.saga_host.problems import problem_of
 from intent.temporal import names
-from intent.temporal.attributes import CONTEXT, CORRELATION_IDS, SAGA_STATUS, SAGA_STEP, TENANTS
+from intent.temporal.attributes import (
+    CONTEXT,
+    CORRELATION_IDS,
+    REPORTED_PROBLEMS,
+    SAGA_STATUS,
+    SAGA_STEP,
+    TENANTS,
+)
 
 __all__ = ["DirectorySettings", "SagaDirectory"]
 
@@ -45,6 +54,13 @@ _RETRY_MS: Final = 1000
 _STATUSES: Final = {names.saga_status(number): number for number in SagaStatus.values()}
 _RUNNING: Final = 'ExecutionStatus = "Running"'
 _FAILED: Final = 'ExecutionStatus IN ("Failed", "Terminated", "Canceled", "TimedOut")'
+_MOST_ASKED: Final = 20
+"""How many failing sagas of a page are asked about for the reason."""
+_FAILS: Final = (
+    "its code fails, so it cannot report its steps; it is retried, loses nothing, and continues "
+    "with a release that does not fail"
+)
+_FAILING: Final = SagaStatus.SAGA_STATUS_FAILING
 _OVER: Final = frozenset({SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED})
 
 
@@ -98,8 +114,14 @@ class SagaDirectory:
             next_page_token=_within(query, request.page_token),
         )
         async with self._asking():
-            await listing.fetch_next_page()
+            if not await _fetched(listing, request.status):
+                return ListSagasResponse()
         sagas = [_info(execution) for execution in listing.current_page or ()]
+        if request.status:
+            # Temporal lists a failing saga under the status before as well.
+            failing = request.status == _FAILING
+            sagas = [saga for saga in sagas if (saga.status == _FAILING) == failing]
+        await self._add_problems(tenant, sagas)
         token = listing.next_page_token
         return ListSagasResponse(sagas=sagas, next_page_token=_mark(query) + token if token else b"")
 
@@ -112,7 +134,12 @@ class SagaDirectory:
         """
         execution = await self._describe(tenant, id_)
         response = GetSagaResponse(saga=_info(execution))
-        if execution.status == WorkflowExecutionStatus.COMPLETED:
+        async with self._asking():
+            problem = await problem_of(self._client, execution, timedelta(seconds=self._settings.temporal))
+        if problem is not None:
+            _show_problem(response.saga, problem)
+            response.note = _FAILS
+        elif execution.status == WorkflowExecutionStatus.COMPLETED:
             async with self._asking():
                 response.report.CopyFrom(await self._handle(id_).result() or SagaReport())
         else:
@@ -164,6 +191,20 @@ class SagaDirectory:
         async with self._asking(id_):
             execution: WorkflowExecutionDescription = await self._handle(id_).describe()
             return execution
+
+    async def _add_problems(self, tenant: str, sagas: Iterable[SagaInfo]) -> None:
+        """Add why sagas fail, for the first few."""
+        failing = [saga for saga in sagas if saga.status == _FAILING][:_MOST_ASKED]
+        limit = timedelta(seconds=self._settings.temporal)
+
+        async def add(saga: SagaInfo) -> None:
+            execution = await self._describe(tenant, saga.id)
+            problem = await problem_of(self._client, execution, limit)
+            if problem is not None:
+                saga.problem.CopyFrom(problem)
+
+        # Without it the list still says that they fail.
+        await asyncio.gather(*map(add, failing), return_exceptions=True)
 
     async def _ask_report(self, id_: str, response: GetSagaResponse) -> None:
         """Ask a worker for the report; if none answers in time, note that."""
@@ -259,8 +300,21 @@ def _within(query: str, token: bytes) -> bytes | None:
     return token.removeprefix(mark) or None
 
 
+async def _fetched(listing: Any, status: SagaStatus.ValueType) -> bool:
+    """Fetch a page; return False when this version of Temporal knows nothing of workflows that fail."""
+    try:
+        await listing.fetch_next_page()
+    except RPCError as error:
+        if status != _FAILING or error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        return False
+    return True
+
+
 def _has_status(status: SagaStatus.ValueType) -> str:
     """Return the part of a query that narrows a list to sagas of a status."""
+    if status == _FAILING:
+        return f"{_RUNNING} AND {REPORTED_PROBLEMS.name} IS NOT NULL"
     if status == SagaStatus.SAGA_STATUS_FAILED:
         return _FAILED
     named = f"{SAGA_STATUS.name} = {_quoted(names.saga_status(status))}"
@@ -296,10 +350,19 @@ def _info(execution: WorkflowExecution) -> SagaInfo:
 def _status(execution: WorkflowExecution) -> SagaStatus.ValueType:
     if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
         return SagaStatus.SAGA_STATUS_FAILED
-    listed = _STATUSES.get(execution.typed_search_attributes.get(SAGA_STATUS) or "")
+    attributes = execution.typed_search_attributes
+    problems: Sequence[str] | None = attributes.get(REPORTED_PROBLEMS)
+    if problems and execution.status == WorkflowExecutionStatus.RUNNING:
+        return _FAILING
+    listed = _STATUSES.get(attributes.get(SAGA_STATUS) or "")
     if execution.status == WorkflowExecutionStatus.COMPLETED:
         return listed if listed in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
     return listed or SagaStatus.SAGA_STATUS_RUNNING
+
+
+def _show_problem(saga: SagaInfo, problem: SagaProblem) -> None:
+    saga.status = _FAILING
+    saga.problem.CopyFrom(problem)
 
 
 def _by(actor: str, reason: str) -> str:

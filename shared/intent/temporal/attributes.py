@@ -20,6 +20,7 @@ __all__ = [
     "COMMAND_TYPES",
     "CONTEXT",
     "CORRELATION_IDS",
+    "REPORTED_PROBLEMS",
     "SAGA_STATUS",
     "SAGA_STEP",
     "SEARCH_ATTRIBUTES",
@@ -41,6 +42,9 @@ SAGA_STATUS = SearchAttributeKey.for_keyword("IntentSagaStatus")
 """The status of a saga: a `SagaStatus` in lower case, without its prefix."""
 SAGA_STEP = SearchAttributeKey.for_keyword("IntentSagaStep")
 """The step that a saga is on."""
+
+REPORTED_PROBLEMS = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
+"""Set by Temporal, from version 1.30 on, where a workflow's task has failed several times in a row."""
 
 SEARCH_ATTRIBUTES = {
     TENANTS.name: "KeywordList",

@@ -17,7 +17,9 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
+
+from intent.temporal.attributes import CONTEXT, REPORTED_PROBLEMS, SAGA_STATUS
 
 __all__ = ["Backlog", "BacklogWatch", "QueueBacklog"]
 
@@ -97,8 +99,7 @@ class BacklogWatch:
             RPCError: Temporal is unavailable, or refuses to answer.
         """
         queues = {name: await self._queue(name) for name in self._queues}
-        sagas = {status: await self._count(status) for status in _STATUSES} if self._sagas else {}
-        return Backlog(queues, sagas)
+        return Backlog(queues, await self._count_sagas() if self._sagas else {})
 
     async def _run(self) -> None:
         while True:
@@ -124,7 +125,20 @@ class BacklogWatch:
             age = max(age, queue.stats.approximate_backlog_age.ToTimedelta().total_seconds())
         return QueueBacklog(tasks, age)
 
-    async def _count(self, status: str) -> int:
-        running = f"IntentContext = '{self._context}' AND ExecutionStatus = 'Running'"
-        query = f"{running} AND IntentSagaStatus = '{status}'"
+    async def _count_sagas(self) -> Mapping[str, int]:
+        """Return the number of running sagas by status; a failing one has no other status."""
+        failing, others = f"{REPORTED_PROBLEMS.name} IS NOT NULL", f"AND {REPORTED_PROBLEMS.name} IS NULL"
+        try:
+            counts = {"failing": await self._count(f"{SAGA_STATUS.name} IS NOT NULL AND {failing}")}
+        except RPCError as error:
+            if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                raise
+            counts, others = {}, ""  # This version of Temporal does not say.
+        for status in _STATUSES:
+            counts[status] = await self._count(f"{SAGA_STATUS.name} = '{status}' {others}")
+        return counts
+
+    async def _count(self, condition: str) -> int:
+        running = f"{CONTEXT.name} = '{self._context}' AND ExecutionStatus = 'Running'"
+        query = f"{running} AND {condition}"
         return (await self._client.count_workflows(query, rpc_timeout=_TIMEOUT)).count

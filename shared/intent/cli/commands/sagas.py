@@ -37,7 +37,7 @@ everybody has both.
 _LIST = """List the sagas of a tenant with the step that each is on, the newest first.
 
 Of every context that runs, or of one with --context. Without a filter it lists those that are not
-over: unstarted, running, waiting, delayed, compensating, stuck.
+over: unstarted, running, waiting, delayed, compensating, stuck, failing.
 
 \b
   intent sagas list                               those that are not over
@@ -70,7 +70,7 @@ _CANCEL = """End a saga at its next step and make it undo what it did.
 \b
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
 """
-_OPEN: Final = ("unstarted", "running", "waiting", "delayed", "compensating", "stuck")
+_OPEN: Final = ("unstarted", "running", "waiting", "delayed", "compensating", "stuck", "failing")
 _DEFAULT_LIMIT: Final = 50
 
 _app = typer.Typer(name="sagas", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -261,7 +261,7 @@ def _print(sagas: list[SagaInfo]) -> None:
 
     from rich.text import Text
 
-    from intent.cli.formatting import format_duration, status_text
+    from intent.cli.formatting import format_duration, problem_text, status_text
     from intent.cli.tables import Cell, print_table
 
     if not sagas:
@@ -272,6 +272,7 @@ def _print(sagas: list[SagaInfo]) -> None:
     def row(saga: SagaInfo) -> Sequence[Cell]:
         end = saga.ended_at.ToDatetime(UTC) if saga.HasField("ended_at") else now
         took = format_duration(max(0.0, (end - saga.started_at.ToDatetime(UTC)).total_seconds()))
-        return saga.id, Text.from_markup(status_text(saga.status)), saga.step, took, saga.correlation_id
+        step = problem_text(saga.problem) if saga.HasField("problem") else saga.step
+        return saga.id, Text.from_markup(status_text(saga.status)), step, took, saga.correlation_id
 
     print_table(("Saga", "Status", "Step", "Took", "Correlation"), map(row, sagas), unwrapped=("Saga",))

@@ -24,6 +24,8 @@ _START_TIMEOUT = 60.0
 # The server's default, a rollback journal, makes it several times slower. Committed data survives
 # a kill all the same; a power cut could lose the last moments.
 _WRITE_AHEAD = ("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal")
+_EARLY = {"system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2}
+"""Lists show workflows that fail after two failed tasks; by default, after five, which take a minute."""
 
 
 class TemporalServer:
@@ -58,7 +60,7 @@ class TemporalServer:
         self.ui_port = (ui_port or free_port()) if ui else None
         self._given = {p: what for p, what in ((port, "Temporal"), (ui_port, "Temporal's UI")) if p}
         self._http_port = free_port()
-        self._dynamic_config = dict(dynamic_config or {})
+        self._dynamic_config = {**_EARLY, **(dynamic_config or {})}
         self._process = ManagedProcess("Temporal", self._command(), log)
 
     @property
