@@ -229,6 +229,19 @@ class ReadContract:
         many = await store.load([key("large"), *(key(f"none-{n}") for n in range(200))], [])
         assert len(many.streams[key("large")].events) == 2
 
+    async def test_a_large_event_among_many_streams_is_loaded_as_any_other(self, store: EventStore) -> None:
+        sizes = {"small": 10, "large": 50_000, "other": 20}
+        for name, size in sizes.items():
+            events = [replace(event(), data=bytes(of)) for of in (size, 5)]
+            await store.append([to(key(name), 0, replace(command(0), events=events))])
+        # The second time the store knows that there are large ones.
+        for _ in range(2):
+            found = (await store.load([key(name) for name in sizes], [])).streams
+            assert {name: [len(e.data) for e in found[key(name)].events] for name in sizes} == {
+                name: [size, 5] for name, size in sizes.items()
+            }
+            assert all((stream.version, stream.complete) == (2, True) for stream in found.values())
+
     async def test_a_snapshot_from_reading_gives_way_to_one_of_a_later_state_or_version(
         self, store: EventStore
     ) -> None:

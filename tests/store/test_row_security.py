@@ -231,15 +231,16 @@ class TestFunctionsBoundToATenant:
         async with connected(filled.admin, filled) as admin:
             command_ids = [await admin.fetchval(id_of, tenant) for tenant in (ACME, GLOBEX)]
 
-        loaded = await service.fetch(
-            "select * from load($1, $2, $3, $4, $5)",
-            [ACME, GLOBEX],
-            ["Order", "Order"],
-            ["o-1", "o-1"],
-            [ACME, GLOBEX],
-            command_ids,
-        )
-        assert {row["i"] for row in loaded} == {1}
+        for function in ("load($1, $2, $3, $4, $5)", "load_0012($1, $2, $3, $4, $5, 500, 100000)"):
+            loaded = await service.fetch(
+                f"select * from {function}",
+                [ACME, GLOBEX],
+                ["Order", "Order"],
+                ["o-1", "o-1"],
+                [ACME, GLOBEX],
+                command_ids,
+            )
+            assert {row["i"] for row in loaded} == {1}
         assert await service.fetch("select * from read_stream($1, $2, $3, 0, 10)", *theirs) == []
         assert await service.fetch("select * from read_stream_0010($1, $2, $3, 0, 10, 100)", *theirs) == []
         read = await service.fetch("select * from read_positions(array[1, 2])")

@@ -28,10 +28,12 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "read_log_0010"
+_NEWEST: Final = "load_0012"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
+_LARGE: Final = 10.0
+"""Seconds for which pages are summed up at once, after a load has met an event that is large."""
 _MAKE_DURABLE: Final = """
 select case when current_setting('synchronous_standby_names') <> ''
     then pg_logical_emit_message(true, 'intent', '') end
@@ -66,7 +68,9 @@ class PostgresEventStore:
         self._append_carefully = append_statement(own)
         self._careful_until = 0.0
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
-        self._load = f"{call}.load_page($1, $2, $3, $4, $5, $6, $7)"
+        self._summed_until = 0.0
+        self._load = f"{call}.load_0012($1, $2, $3, $4, $5, $6, $7)"
+        self._load_page = f"{call}.load_page($1, $2, $3, $4, $5, $6, $7)"
         self._keep_snapshot = f"{call}.keep_snapshot($1, $2, $3, $4, $5, $6)"
         self._read_log = f"{call}.read_log_0005($1, $2, $3, $4, $5, $6, $7)"
         self._read_log_page = f"{call}.read_log_0010($1, $2, $8, $3, $4, $5, $6, $7)"
@@ -151,10 +155,21 @@ class PostgresEventStore:
     async def load(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
         """See `EventStore.load`."""
         with unavailable(), storable():
-            rows = await self.pool.fetch(self._load, *load_arguments(streams, commands))
-            answer = loaded(streams, commands, rows)
+            answer = await self._loaded(streams, commands)
             if answer.commands:
                 await self.pool.commit(_MAKE_DURABLE)
+        return answer
+
+    async def _loaded(self, streams: Sequence[StreamKey], commands: Sequence[CommandKey]) -> Loaded:
+        """Load in the way that suits events as most are, or else as large ones need it."""
+        arguments = load_arguments(streams, commands)
+        if now() >= self._summed_until:
+            rows = await self.pool.fetch(self._load, *arguments)
+            if (answer := loaded(streams, commands, rows)) is not None:
+                return answer
+            self._summed_until = now() + _LARGE
+        answer = loaded(streams, commands, await self.pool.fetch(self._load_page, *arguments))
+        assert answer is not None
         return answer
 
     async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:

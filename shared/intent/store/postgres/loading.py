@@ -26,14 +26,22 @@ def load_arguments(streams: Sequence[StreamKey], commands: Sequence[CommandKey])
     ]
 
 
-def loaded(streams: Sequence[StreamKey], commands: Sequence[CommandKey], rows: Iterable[Any]) -> Loaded:
-    """Return the rows of the load function as streams and commands; a stream without rows does not exist."""
+def loaded(
+    streams: Sequence[StreamKey], commands: Sequence[CommandKey], rows: Iterable[Any]
+) -> Loaded | None:
+    """Return the rows of a load function as streams and commands; a stream without rows does not exist.
+
+    Returns:
+        None when the data of an event is left out, because it is large.
+    """
     snapshots: dict[int, Snapshot] = {}
     events: dict[int, list[StoredEvent]] = {}
     stored: dict[CommandKey, StoredCommand] = {}
     versions: dict[int, int] = {}
     for kind, number, version, type_, schema_version, data, fingerprint, workflow_id, reaches in rows:
         if kind == _EVENT:
+            if data is None:
+                return None
             events.setdefault(number, []).append(StoredEvent(version, type_, schema_version, data))
             versions[number] = reaches or version
         elif kind == _SNAPSHOT:
