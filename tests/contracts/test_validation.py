@@ -57,10 +57,10 @@ def test_each_broken_rule_names_its_field() -> None:
     assert "quantity: must be greater than or equal to 1" in str(error)
 
 
-@pytest.mark.parametrize("order_id", ["o\n1", "o\x001", "o\u202e1", "x" * 256])
-def test_an_aggregates_id_must_be_printable_and_short(order_id: str) -> None:
+@pytest.mark.parametrize("order_id", ["o\n1", "o\x001", "o\u202e1", "x" * 256, "  "])
+def test_an_aggregates_id_must_be_printable_short_and_not_blank(order_id: str) -> None:
     violations = _refused(_place(order_id=order_id)).violations
-    assert ("order_id", "must be 1 to 255 printable characters") in [
+    assert ("order_id", "must be 1 to 255 printable characters, and not blank") in [
         (v.field, v.description) for v in violations
     ]
 

@@ -57,6 +57,7 @@ class _Listened:
 
     bound: BoundContext
     name: str
+    correlated_by: str = ""
 
     @property
     def registry(self) -> _Listened:
@@ -72,7 +73,9 @@ class _Listened:
 
     def listeners(self, event_type: str) -> Sequence[SagaContract]:
         heard = ("orders.v1.OrderPlaced", "orders.v1.OrderConfirmed")
-        saga = SagaContract("test.v1.Listening", OrderConfirmed, "test", heard[:1], heard[1:], "")
+        saga = SagaContract(
+            "test.v1.Listening", OrderConfirmed, "test", heard[:1], heard[1:], self.correlated_by
+        )
         return [saga] if event_type in heard else []
 
 
@@ -126,3 +129,21 @@ async def test_a_saga_starts_in_the_process_that_delivers_its_first_event_if_it_
     history = await handle.fetch_history()
     started = history.events[0].workflow_execution_started_event_attributes
     assert started.eager_execution_accepted is eager
+
+
+async def test_an_event_without_a_correlation_concerns_no_saga_and_the_log_names_one_that_would_start(
+    client: Client,
+    bound: BoundContext,
+    path: CommandPath,
+    request_of: Requests,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    placing = place(uuid4().hex)
+    placing.customer_id = "  "
+    await path.router.handle(request_of(placing))
+    delivery = EventDelivery(_Listened(bound, "test", "customer_id"), client)  # type: ignore[arg-type]
+    placed, *_ = await path.store.read_log(0, 10)
+    assert await delivery.deliver([placed]) == 0
+    (warning,) = [record.getMessage() for record in caplog.records if "starts no saga" in record.getMessage()]
+    assert "(orders.v1.OrderPlaced at position 1) starts no saga test.v1.Listening" in warning
+    assert warning.endswith("its field customer_id is empty or blank")

@@ -176,9 +176,10 @@ def _id_violations(message: Message) -> list[Violation]:
     """Check what every aggregate's id must be, whatever the rules of its field say."""
     name = _id_field(message.DESCRIPTOR)
     value = getattr(message, name) if name else "none"
-    if value and len(value) <= ID_LIMIT and value.isprintable():
+    if value.strip() and len(value) <= ID_LIMIT and value.isprintable():
         return []
-    return [Violation(name, f"must be 1 to {ID_LIMIT} printable characters", "aggregate_id")]
+    rule = f"must be 1 to {ID_LIMIT} printable characters, and not blank"
+    return [Violation(name, rule, "aggregate_id")]
 
 
 @cache

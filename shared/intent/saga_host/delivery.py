@@ -92,9 +92,21 @@ class EventDelivery:
             return []
         event = current_event(self._context, entry)
         _, message = upcasters.event(event.type, event.schema_version, event.data)
-        correlated = [(saga, saga.correlation(message, entry.aggregate_id)) for saga in listeners]
+        found = [_Target(saga, saga.correlation(message, entry.aggregate_id), event) for saga in listeners]
+        for each in found:
+            if each.starts and not each.correlation.strip():
+                _log.warning(
+                    "event %s (%s at position %d) starts no saga %s: its field %s is empty or blank",
+                    *(
+                        event.event_id,
+                        event.type,
+                        event.position,
+                        target.saga.type,
+                        each.saga.correlated_by,
+                    ),
+                )
         # An event without a correlation concerns no saga, such as a cancellation of what never started.
-        return [_Target(saga, correlation, event) for saga, correlation in correlated if correlation]
+        return [each for each in found if each.correlation.strip()]
 
     async def _deliver_in_order(self, targets: Sequence[_Target]) -> None:
         for target in targets:
