@@ -42,6 +42,7 @@ REFUSED = [
         "/server/autoscaling/minReplicas",
     ),
     ({"server.maxSurge": "0"}, "raise one of them"),
+    ({"server.maxSurge": "0%", "server.maxUnavailable": "0%"}, "raise one of them"),
     ({"worker.mode": "threads"}, "/worker/mode"),
     (
         {"worker.mode": "workerDeployment", "worker.autoscaling.mode": "hpa"},

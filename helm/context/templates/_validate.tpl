@@ -1,5 +1,6 @@
 {{/* Refuses invalid values, each with how to fix it. The schema has checked types and names before. */}}
 {{- define "context.validate" -}}
+{{- include "context.defaults" . -}}
 {{- $problems := list -}}
 {{- range list "context.problemsOfContext" "context.problemsOfName" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
 {{- $problems = concat $problems (include . $ | splitList "\n" | compact) -}}
@@ -131,7 +132,7 @@ versioning.buildId {{ include "context.buildId" . | quote }} cannot be a build i
 {{- if and (ne .autoscaling.mode "none") (not (dig "requests" "cpu" "" .resources)) }}
 {{ $name }}.autoscaling.mode {{ .autoscaling.mode }} measures CPU against the request: set {{ $name }}.resources.requests.cpu
 {{- end }}
-{{- if and (eq (toString .maxSurge) "0") (eq (toString .maxUnavailable) "0") }}
+{{- if and (regexMatch "^0+%?$" (toString .maxSurge)) (regexMatch "^0+%?$" (toString .maxUnavailable)) }}
 {{ $name }}.maxSurge and {{ $name }}.maxUnavailable are both 0, so that no rollout could start: raise one of them
 {{- end }}
 {{- end }}
