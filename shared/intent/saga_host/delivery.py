@@ -95,18 +95,17 @@ class EventDelivery:
         found = [_Target(saga, saga.correlation(message, entry.aggregate_id), event) for saga in listeners]
         for each in found:
             if each.starts and not each.correlation.strip():
-                _log.warning(
-                    "event %s (%s at position %d) starts no saga %s: its field %s is empty or blank",
-                    *(
-                        event.event_id,
-                        event.type,
-                        event.position,
-                        target.saga.type,
-                        each.saga.correlated_by,
-                    ),
-                )
+                self._warn_of(each)
         # An event without a correlation concerns no saga, such as a cancellation of what never started.
         return [each for each in found if each.correlation.strip()]
+
+    @staticmethod
+    def _warn_of(uncorrelated: _Target) -> None:
+        saga, _, event = uncorrelated
+        _log.warning(
+            "event %s (%s at position %d) starts no saga %s: its field %s is empty or blank",
+            *(event.event_id, event.type, event.position, saga.type, saga.correlated_by),
+        )
 
     async def _deliver_in_order(self, targets: Sequence[_Target]) -> None:
         for target in targets:
