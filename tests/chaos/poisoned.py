@@ -26,12 +26,21 @@ KINDS: dict[str, Callable[[], object]] = {
     "sleep": lambda: time.sleep(600),
     "regex": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
     "memory": lambda: bytearray(1 << 60),
+    "recursion": lambda: KINDS["recursion"](),
+    "ValueError": lambda: _raise(ValueError("a defect")),
     "SystemExit": lambda: _raise(SystemExit()),
     "KeyboardInterrupt": lambda: _raise(KeyboardInterrupt()),
     "CancelledError": lambda: _raise(asyncio.CancelledError()),
     "GeneratorExit": lambda: _raise(GeneratorExit()),
+    "surrogate": lambda: _raise(ValueError("a lone surrogate: \ud800")),
+    "long": lambda: _raise(ValueError("a long story " * 1_000_000)),
+    "garbage": lambda: "garbage",
+    "many": lambda: [object()] * 1_000_000,
 }
+"""What poison does: end the process, hold it up, raise, or return what nobody can use."""
 DEADLY = ("exit", "kill")
+USELESS = ("garbage", "many")
+"""What a projection may return, since nobody looks at it."""
 
 
 def _loop() -> None:
@@ -43,18 +52,17 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-def harm(part: str, customer: str) -> None:
-    """Do what the name of a customer says, if it is meant for this part."""
+def harm(part: str, customer: str) -> object:
+    """Do what the name of a customer says, if it is meant for this part; return what it returns instead."""
     match = re.fullmatch(rf"poison:{part}:(\w+):\d+", customer)
-    if match:
-        KINDS[match[1]]()
+    return KINDS[match[1]]() if match else None
 
 
 def _poison(part: str, method: Callable[..., Any], customer_of: Callable[..., str]) -> Callable[..., Any]:
     @functools.wraps(method)
     def poisoned(*arguments: Any) -> Any:
-        harm(part, customer_of(*arguments))
-        return method(*arguments)
+        instead = harm(part, customer_of(*arguments))
+        return method(*arguments) if instead is None else instead
 
     return poisoned
 

@@ -7,8 +7,9 @@ from .faults import FAULTS
 from .floods import FLOODS
 from .kind import Kind
 from .orders import ORDERS
+from .poison import POISON
 from .sagas import SAGAS
 
 __all__ = ["STORMS"]
 
-STORMS: dict[str, Kind] = {kind.name: kind for kind in (COMMANDS, ORDERS, SAGAS, FLOODS, FAULTS)}
+STORMS: dict[str, Kind] = {kind.name: kind for kind in (COMMANDS, ORDERS, SAGAS, FLOODS, FAULTS, POISON)}
