@@ -58,7 +58,7 @@ async def test_it_is_named_while_it_stalls_and_no_longer(
 async def _until(url: str, holds: Callable[[str, float], bool]) -> None:
     """Wait until something holds of what health says of commands, and of the longest stall."""
     async with asyncio.timeout(LONGEST):
-        while not holds((await _problems(url)).get("commands", ""), await _stalled(url)):
+        while not holds((await _problems(url)).get("commands", ""), await _stalled(url)):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
 
 
