@@ -256,10 +256,27 @@ async def _task_failed(handle: Handle) -> str:
             await asyncio.sleep(0.05)
 
 
-async def test_the_sandbox_refuses_what_is_not_deterministic(contexts: Contexts) -> None:
+async def test_the_sandbox_refuses_what_is_not_deterministic(
+    contexts: Contexts, caplog: pytest.LogCaptureFixture
+) -> None:
     await contexts.run(saga_examples.Impure)
+    with caplog.at_level("WARNING", "temporalio.worker"):
+        handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
+        failed = await _task_failed(handle)
+    assert "must not use datetime.datetime.now" in failed
+    assert failed.endswith("; use self.now()")
+    await handle.terminate()
+    lines = [record for record in caplog.records if handle.id in record.getMessage()]
+    assert {record.exc_info for record in lines} == {None}
+    assert "sagas/saga_examples.py:" in lines[0].getMessage()
+
+
+async def test_the_sandbox_refuses_what_waits_without_a_step(contexts: Contexts) -> None:
+    await contexts.run(saga_examples.Dozing)
     handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
-    assert "datetime.datetime.now" in await _task_failed(handle)
+    failed = await _task_failed(handle)
+    assert "must not use asyncio.sleep" in failed
+    assert "use self.sleep(…)" in failed
     await handle.terminate()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from datetime import UTC, datetime, timedelta
 
@@ -249,3 +250,12 @@ class LoadsLate(Saga):
     async def run(self, started: CheckoutStarted) -> None:
         importlib.import_module("tests.saga_host.slow_module")
         await self.execute(RESERVE)
+
+
+class Dozing(Saga):
+    """Waits in a way that is no step."""
+
+    name = "FulfilOrder"
+
+    async def run(self, started: CheckoutStarted) -> None:
+        await asyncio.sleep(1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -15,7 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 
-__all__ = ["problem_of"]
+__all__ = ["OneLine", "problem_of"]
 
 _EVENTS: Final = 100
 """How many events of the history to look at, the latest first; those that came in between are signals."""
@@ -77,9 +79,33 @@ def _words(failure: Failure) -> str:
 
 def _place(failure: Failure) -> str:
     """Return the innermost line of the author's code in a stack, else the innermost of all."""
-    frames = _FRAME.findall(failure.stack_trace)
+    return _innermost(_FRAME.findall(failure.stack_trace))
+
+
+def _innermost(frames: Sequence[tuple[str, str]]) -> str:
     own = [frame for frame in frames if not any(part in frame[0] for part in _PLATFORM)]
     if not frames:
         return ""
     file, line = (own or frames)[-1]
     return f"{'/'.join(Path(file).parts[-2:])}:{line}"
+
+
+class OneLine(logging.Filter):
+    """Puts what the SDK logs of a failing workflow, which is mostly its own stack, into one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a record of a failed task, and let every record pass."""
+        if record.__dict__.get("__temporal_error_identifier") != "WorkflowTaskFailure" or not record.exc_info:
+            return True
+        error = record.exc_info[1]
+        frames = [(each.filename, str(each.lineno)) for each in traceback.extract_tb(record.exc_info[2])]
+        workflow = record.__dict__.pop("temporal_workflow", None) or {}
+        record.msg = "the code of %s fails in %s and is retried: %s: %s"
+        record.args = (
+            workflow.get("workflow_id", "a workflow"),
+            _innermost(frames) or "an unknown place",
+            type(error).__name__,
+            error,
+        )
+        record.exc_info = None
+        return True

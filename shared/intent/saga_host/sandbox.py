@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxMatcher, SandboxRestrictions
 from temporalio.workflow import Info, SandboxImportNotificationPolicy
+
+from intent.sagas.forbidden import BESIDE_STEPS
 
 __all__ = ["saga_runner"]
 
@@ -19,12 +22,19 @@ _SHARED = ("google", "intent", "intent_contracts", "protovalidate")
 _IMPORTING = "<frozen importlib._bootstrap>"
 """The file of Python's own code for imports, which holds the locks of modules."""
 
+_BESIDE_STEPS = SandboxMatcher(
+    children={"asyncio": SandboxMatcher(use={name.removeprefix("asyncio.") for name in BESIDE_STEPS})}
+)
+
 _NOWHERE = StorageDriverStoreContext(target=None)
 
 
 def saga_runner() -> SandboxedWorkflowRunner:
     """Return the sandbox of sagas: their own modules are loaded for each workflow, and restricted."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*_SHARED)
+    restrictions = replace(
+        restrictions, invalid_module_members=restrictions.invalid_module_members | _BESIDE_STEPS
+    )
     silent = SandboxImportNotificationPolicy.SILENT
     return _SagaRunner(restrictions.with_import_notification_policy(silent))
 

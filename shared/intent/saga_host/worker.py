@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from intent.model import BoundContext
 from intent.saga_host.ports import AdapterThreads, activity_of
+from intent.saga_host.problems import OneLine
 from intent.saga_host.sandbox import saga_runner
 from intent.saga_host.types import register_sagas
 from intent.saga_host.workflow import SagaWorkflow
@@ -31,6 +33,10 @@ Code that never returns keeps one of them until the SDK interrupts it after two 
 whenever its task is retried; the other threads continue.
 """
 
+_INSTANCES: Final = "temporalio.worker._workflow_instance"
+"""The logger of the SDK for the workflows of a worker."""
+_ONE_LINE: Final = OneLine()
+
 
 def saga_worker(
     client: Client,
@@ -49,6 +55,7 @@ def saga_worker(
     sizes = settings or WorkerSettings()
     park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else NEVER
     register_sagas(context, sizes.versioning, park_after)
+    logging.getLogger(_INSTANCES).addFilter(_ONE_LINE)
     threads = AdapterThreads()
     ports = [activity_of(context.name, one, threads.of(one)) for one in context.ports.values()]
     return Worker(

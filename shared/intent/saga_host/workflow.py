@@ -11,6 +11,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 with workflow.unsafe.imports_passed_through():
     from google.protobuf.message import Message
@@ -30,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from intent.saga_host.failures import reason_of
     from intent.saga_host.types import SagaType, saga_type
     from intent.sagas import NeverStarted, Port, SagaIdentity, SagaRun
+    from intent.sagas.forbidden import forbidden
     from intent.sagas.host import CallEnded, Delayed, Problem
     from intent.temporal import names, policies
     from intent.temporal.attributes import SAGA_STATUS, SAGA_STEP, fair_to, saga_attributes, saga_summary
@@ -71,7 +73,13 @@ class SagaWorkflow:
         Raises:
             ApplicationError: The event that starts it did not come; a later one may still start it.
         """
-        saga_input = _input(args)
+        try:
+            return await self._run_saga(_input(args))
+        except RestrictedWorkflowAccessError as error:
+            # Its own message advises what is wrong for sagas, and its stack is the sandbox's.
+            raise forbidden(error.qualified_name).with_traceback(error.__traceback__) from None
+
+    async def _run_saga(self, saga_input: SagaInput) -> SagaReport:
         type_ = saga_type(workflow.info().workflow_type)
         saga = type_.load()
         identity = SagaIdentity(workflow.info().workflow_id, type_.sends)

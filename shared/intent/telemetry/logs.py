@@ -33,7 +33,13 @@ current_call: ContextVar[LogFields | None] = ContextVar("intent_current_call", d
 """The call that the running task handles, or None."""
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_LIBRARIES: Final = {"temporalio": logging.WARNING, "alembic": logging.WARNING, "grpc": logging.WARNING}
+_LIBRARIES: Final = {
+    "temporalio": logging.WARNING,
+    # What a saga must not use is in the error by which its task fails.
+    "temporalio.worker.workflow_sandbox": logging.ERROR,
+    "alembic": logging.WARNING,
+    "grpc": logging.WARNING,
+}
 
 
 def setup_logging(settings: Settings) -> None:

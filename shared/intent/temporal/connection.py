@@ -10,7 +10,13 @@ from typing import Any
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+)
 from temporalio.service import RPCError, TLSConfig
 
 from intent.errors import ConfigurationError
@@ -87,6 +93,14 @@ async def require_search_attributes(client: Client) -> None:
         )
 
 
+_CORE_LOGS = LoggingConfig(
+    # Workflow tasks that fail are logged by the SDK's Python part as well.
+    filter="temporalio_sdk_core=WARN,temporalio_client=WARN,temporalio_sdk_core::worker::workflow=ERROR,ERROR",
+    forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+)
+"""The SDK's core writes to this process's log, in its format."""
+
+
 def _runtime(metrics_address: str | None) -> Runtime | None:
     if metrics_address is None:
         return None
@@ -96,7 +110,7 @@ def _runtime(metrics_address: str | None) -> Runtime | None:
         unit_suffix=True,
         durations_as_seconds=True,
     )
-    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus, logging=_CORE_LOGS))
 
 
 def _tls(settings: Settings) -> TLSConfig | bool:

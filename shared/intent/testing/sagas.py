@@ -34,6 +34,7 @@ from intent.sagas import Port, Saga, SagaIdentity
 from intent.sagas.host import NEVER
 from intent.testing.declared import assert_declared
 from intent.testing.history import installed
+from intent.testing.restrictions import restricted
 from intent.testing.scripted_host import ScriptedHost
 
 __all__ = ["SagaOutcome", "SagaScript", "scripted"]
@@ -194,7 +195,8 @@ class SagaScript:
             AssertionError: The saga sends a command that breaks its contract.
         """
         self._host.begin(self._started, child=self._contract.child)
-        asyncio.run(self._host.play())
+        with restricted(self._host.package):
+            asyncio.run(self._host.play())
         return SagaOutcome(self._host)
 
     def _check_listens(self, events: Sequence[Message]) -> None:

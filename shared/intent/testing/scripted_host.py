@@ -75,6 +75,7 @@ class ScriptedHost:
         self, saga: type[Saga], identity: SagaIdentity, registry: Registry, aggregate_id: str
     ) -> None:
         self._saga = saga
+        self.package = saga.__module__.partition(".")[0]
         self._registry = registry
         self.identity = identity
         self.aggregate_id = aggregate_id
