@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
@@ -12,14 +13,17 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from intent.contracts import Registry
-from intent.errors import InvalidCommand, NotFound
+from intent.errors import InvalidCommand, NotFound, StoreUnavailable
 from intent.model import Page, QueryContext
 from intent.projections import reader
+from intent.projections.reader import ReadModels
 from intent.read_models.definition import definitions_of
 from intent.read_models.paging import Cursor, listing_digest, parse_token, token
+from intent.store.postgres import open_pool
 from intent_contracts.orders.v1 import GetOrder, ListOrders, OrderList, OrderStatus, OrderSummary, OrderView
 from orders.queries import OrderQueries
 
+from ..support.faults import fault
 from .cluster import ACME, GLOBEX, Cluster, bound, cancelled, confirmed, placed, until_at
 
 OPEN, CONFIRMED = OrderStatus.ORDER_STATUS_OPEN, OrderStatus.ORDER_STATUS_CONFIRMED
@@ -193,6 +197,21 @@ async def test_the_queries_of_a_context_read_the_callers_tenant(cluster: Cluster
         await queries.answer(GetOrder(order_id="g-1"))
     assert missing.value.reason == "ORDER_VIEW_NOT_FOUND"
     assert missing.value.message == "there is no order view g-1"
+
+
+async def test_a_read_over_a_connection_that_fell_silent_is_unavailable_in_time(cluster: Cluster) -> None:
+    await fill(cluster, orders=1)
+    pool = await open_pool(cluster.database.query, connections=1, timeout=1.0, read_only=True)
+    silent = ReadModels(pool, bound())
+    try:
+        assert await silent.get(OrderView, ACME, "o-0")
+        async with fault(cluster.database, "silence"), asyncio.timeout(5):
+            for read in (silent.get(OrderView, ACME, "o-0"), silent.list(OrderSummary, ACME)):
+                with pytest.raises(StoreUnavailable):
+                    await read
+        assert await silent.get(OrderView, ACME, "o-0")
+    finally:
+        pool.terminate()
 
 
 async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(cluster: Cluster) -> None:

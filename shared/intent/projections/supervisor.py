@@ -152,7 +152,9 @@ class ProjectionSupervisor:
         A failing event is no stall: the status shows it, and the process is not the cause.
         """
         stalled = [r for r in self._runners.values() if r.stalled > longest]
-        return "; ".join(f"{r.name} has not moved for {r.stalled:.0f} s: {r.trouble}" for r in stalled)
+        return "; ".join(
+            f"{r.name} has not moved for {r.stalled:.0f} s{r.trouble and f': {r.trouble}'}" for r in stalled
+        )
 
     async def statuses(self) -> Sequence[ProjectionStatus]:
         """Return the status of each projection.
