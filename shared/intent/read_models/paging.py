@@ -83,4 +83,4 @@ def _fits(value: Any, sql_type: str) -> bool:
 
 def _invalid(description: str) -> InvalidCommand:
     violation = Violation("page_token", description, "page_token")
-    return InvalidCommand("INVALID_PAGE_TOKEN", "the page token cannot be used", violations=[violation])
+    return InvalidCommand("PAGE_TOKEN_INVALID", "the page token cannot be used", violations=[violation])
