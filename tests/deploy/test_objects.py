@@ -73,3 +73,12 @@ def test_the_chart_admits_the_versions_that_it_is_checked_against(version: str) 
 def test_the_chart_refuses_older_ones() -> None:
     with pytest.raises(HelmRefused, match="incompatible with Kubernetes"):
         template("orders", [CHART / "ci" / "minimal-values.yaml"], kubernetes="1.31.9")
+
+
+def test_a_large_number_of_a_file_stays_whole(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("temporalSetup: {retentionDays: 3650000}\nsettings: {INTENT_LANE_MAX_BYTES: 67108864}\n")
+    text = template("orders", [CHART / "ci" / "minimal-values.yaml", file])
+    assert '"--retention-days","3650000"' in text
+    assert '"67108864"' in text
+    assert "e+0" not in text
