@@ -16,10 +16,10 @@ import grpc
 from intent_contracts.intent.v1 import ExecuteRequest, SubscribeRequest
 from intent_contracts.orders.v1 import ConfirmOrder, GetOrder, ListOrders, PlaceOrder
 
-__all__ = ["BAD_CALLS", "Flood"]
+__all__ = ["AT_ONCE", "BAD_CALLS", "Flood"]
 
 _KIB: Final = 1024
-_AT_ONCE: Final = 64
+AT_ONCE: Final = 64
 _STREAMS_AT_ONCE: Final = 200
 _CHANNELS: Final = 4
 _PATIENCE: Final = 30.0
@@ -51,11 +51,13 @@ class Flood:
         host: Where the process listens.
         port: Its port.
         codes: How often each status was the answer; those of connections have none.
+        at_once: The most calls at once.
     """
 
     host: str
     port: int
     codes: Counter[str] = field(default_factory=Counter)
+    at_once: int = AT_ONCE
 
     async def __aenter__(self) -> Flood:
         self._channels = [
@@ -85,7 +87,7 @@ class Flood:
             self.codes[error.code().name] += 1
 
     async def times(
-        self, number: int, one: Callable[[int], Awaitable[object]], at_once: int = _AT_ONCE
+        self, number: int, one: Callable[[int], Awaitable[object]], at_once: int = AT_ONCE
     ) -> None:
         """Do something a number of times, many at once."""
         numbers = iter(range(number))
@@ -94,7 +96,7 @@ class Flood:
             for n in numbers:
                 await one(n)
 
-        await asyncio.gather(*(caller() for _ in range(min(at_once, number))))
+        await asyncio.gather(*(caller() for _ in range(min(at_once, self.at_once, number))))
 
     async def raw(self, data: bytes, *, reset: bool = False) -> None:
         """Connect, send bytes, and close; `reset` closes as a host that vanishes does."""
@@ -133,7 +135,7 @@ async def _opened(call: Any, data: bytes, kind: str) -> None:
     try:
         if kind == "stream_stream":
             await call.write(data)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(0.2):
             await call.initial_metadata()
     except (TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 from intent.client import IntentClient
 from intent.contracts import Registry
 from intent.dev.platform import ContextService, LocalPlatform
+from intent.dev.services import ServiceFailed
 from intent.process.sockets import free_port
 
 from ..store.standbys import Pair, standby_of
@@ -23,6 +24,7 @@ __all__ = ["CONTEXTS", "Bed", "Process", "laid"]
 
 CONTEXTS = ("inventory", "orders", "payments", "shipping")
 _PATIENCE = 60.0
+_STARTS = 5
 _ROLES = ("customer", "service", "operator", "consumer", "consumer-all")
 _ENVIRONMENT = {
     "PAYMENTS_PROVIDER_LATENCY_MS": "10",
@@ -54,6 +56,17 @@ class Process:
     def context(self) -> str:
         """Its context."""
         return self.service.context
+
+    async def start(self) -> None:
+        """Start it, and again while something that it needs is down too or the machine is slow."""
+        for attempt in range(_STARTS):
+            try:
+                await asyncio.to_thread(self.service.start)
+                return
+            except ServiceFailed:
+                if attempt == _STARTS - 1:
+                    raise
+                await asyncio.sleep(1)
 
     def problem(self) -> str:
         """Return why it is not ready; empty when it is."""
@@ -119,7 +132,7 @@ async def laid(folder: Path) -> AsyncIterator[Bed]:
         processes = [_process(platform, context) for context in ("orders", *CONTEXTS)]
         for process in processes:
             stack.callback(process.service.kill)
-        await asyncio.gather(*(asyncio.to_thread(process.service.start) for process in processes))
+        await asyncio.gather(*(process.start() for process in processes))
         clients = {context: _client(context, processes) for context in CONTEXTS}
         try:
             yield Bed(platform, pair, processes, clients, folder)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from intent.dev.services import ServiceFailed
-
 from ..support.faults import FAULTS, fault
 from .bed import CONTEXTS, Bed, Process
 
@@ -21,7 +19,6 @@ __all__ = ["MENU", "Trouble"]
 
 _LONG: Final = 0.1
 """The share of faults that last longer than leases, time-outs and patience inside the processes."""
-_STARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +105,7 @@ async def _down(processes: list[Process]) -> AsyncIterator[None]:
     for process in processes:
         await asyncio.to_thread(process.service.kill)
     yield
-    await asyncio.gather(*map(_started, processes))
-
-
-async def _started(process: Process) -> None:
-    """Start a process, and again while something else is down too."""
-    for attempt in range(_STARTS):
-        try:
-            await asyncio.to_thread(process.service.start)
-            return
-        except ServiceFailed:
-            if attempt == _STARTS - 1:
-                raise
-            await asyncio.sleep(1)
+    await asyncio.gather(*(process.start() for process in processes))
 
 
 def _restarted_process(bed: Bed, chance: random.Random) -> Trouble:
@@ -138,7 +123,7 @@ async def _restarted(process: Process) -> None:
     await asyncio.to_thread(process.service.stop)
     code = process.service.process.exit_code
     assert code == 0, f"{process.name} ended with {code} when it was asked to stop"
-    await _started(process)
+    await process.start()
 
 
 def _server(name: str, how: str, bed: Bed, chance: random.Random) -> Trouble:

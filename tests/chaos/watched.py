@@ -1,24 +1,20 @@
 """Memory of a process, and how long it holds its event loop, both as seen from outside.
 
-As a program (PORT PID) it asks for ``/healthz`` every 20 ms until its standard input ends, and prints the
-number of answers and the longest wait for one, in seconds. The time for which the machine let the
-process or the program wait for a processor is left out: that is the noise of other programs.
+As a program (PORT PID) it asks for ``/healthz`` every 20 ms, and answers each line of its standard input
+with the longest wait since the line before, in seconds. The time for which the machine let the process or
+the program wait for a processor is left out: that is the noise of other programs.
 """
 
 from __future__ import annotations
 
-import json
+import select
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 
-__all__ = ["Loop", "loop_watched", "resident"]
+__all__ = ["LoopWatch", "resident"]
 
 _EVERY = 0.02
 _PATIENCE = 30.0
@@ -32,50 +28,45 @@ def resident(pid: int) -> int:
     raise AssertionError(f"process {pid} has ended")
 
 
-@dataclass
-class Loop:
-    """How an event loop was seen.
+class LoopWatch:
+    """A program that watches the event loop of a process.
 
-    Attributes:
-        answers: How many probes it answered.
-        held: The longest time for which it was held, in seconds.
+    Args:
+        port: The port of the process's probes.
+        pid: The process.
     """
 
-    answers: int = 0
-    held: float = 0.0
+    def __init__(self, port: int, pid: int) -> None:
+        command = [sys.executable, "-m", "tests.chaos.watched", str(port), str(pid)]
+        self._program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.longest()
 
+    def longest(self) -> float:
+        """Return for how long the loop was held at the longest since the last call, in seconds."""
+        assert self._program.stdin is not None
+        assert self._program.stdout is not None
+        self._program.stdin.write("\n")
+        self._program.stdin.flush()
+        return float(self._program.stdout.readline())
 
-@contextmanager
-def loop_watched(port: int, pid: int) -> Iterator[Loop]:
-    """Watch the event loop of a process for the duration of the block; then the figures are there."""
-    loop = Loop()
-    command = [sys.executable, "-m", "tests.chaos.watched", str(port), str(pid)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        assert program.stdin is not None
-        program.stdout.readline()
-        yield loop
-        program.stdin.close()
-        found = json.loads(program.stdout.readline())
-    loop.answers, loop.held = found["answers"], found["held"]
+    def close(self) -> None:
+        """End the program."""
+        with self._program:
+            self._program.kill()
 
 
 def _main(port: int, pid: int) -> None:
-    over = Event()
-
-    def until_input_ends() -> None:
-        sys.stdin.read()
-        over.set()
-
-    Thread(target=until_input_ends, daemon=True).start()
-    answers, held = 0, 0.0
-    _asked(port, pid)
-    sys.stdout.write("watching\n")
-    sys.stdout.flush()
-    while not over.wait(_EVERY):
-        held = max(held, _asked(port, pid))
-        answers += 1
-    sys.stdout.write(json.dumps({"answers": answers, "held": held}) + "\n")
+    longest = 0.0
+    while True:
+        longest = max(longest, _asked(port, pid))
+        if select.select([sys.stdin], [], [], _EVERY)[0]:
+            if not sys.stdin.readline():
+                return
+            # What was asked just before is answered first.
+            longest = max(longest, _asked(port, pid))
+            sys.stdout.write(f"{longest}\n")
+            sys.stdout.flush()
+            longest = 0.0
 
 
 def _asked(port: int, pid: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -20,8 +20,7 @@ __all__ = ["FAULTS"]
 
 _ROUNDS_OF_A_BED = 40
 """Rounds after which an installation is laid afresh: its logs, which each round reads, stay short."""
-_BEFORE = 0.5
-_AFTER = 0.5
+_BETWEEN = 0.5
 
 
 def _arguments(group: Group) -> None:
@@ -57,7 +56,7 @@ async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Ro
                 number = rounds // _ROUNDS_OF_A_BED + 1
                 bed, consumed = await stack.enter_async_context(_laid(folder / f"bed-{number}"))
             rounds += 1
-            return await storm(bed, consumed, seed, names[seed % len(names)], say)
+            return await storm(bed, consumed, seed, [names[seed % len(names)]], say)
 
         yield round_
 
@@ -69,20 +68,22 @@ async def _laid(folder: Path) -> AsyncIterator[tuple[Bed, Consumed]]:
         yield bed, consumed
 
 
-async def storm(bed: Bed, consumed: Consumed, seed: int, name: str, say: Say) -> str:
-    """Let one thing of the menu go wrong under load, and check what must hold once it is quiet."""
-    trouble = MENU[name](bed, random.Random(f"fault-{seed}"))
-    say(trouble.words)
+async def storm(bed: Bed, consumed: Consumed, seed: int, names: Sequence[str], say: Say) -> str:
+    """Let things go wrong under load, one after the other, and check what must hold once it is quiet."""
+    chance = random.Random(f"fault-{seed}")
+    troubles = [MENU[name](bed, chance) for name in names]
+    say(", then ".join(trouble.words for trouble in troubles))
     traffic = Traffic(bed, seed)
     await traffic.stock_up()
     client = bed.clients["orders"]
     async with Subscriber.following(client, [*traffic.tenants, traffic.shop]) as subscribers:
         calling = traffic.start()
         try:
-            await asyncio.sleep(_BEFORE)
-            async with trouble.happening:
-                await asyncio.sleep(trouble.lasts)
-            await asyncio.sleep(_AFTER)
+            for trouble in troubles:
+                await asyncio.sleep(_BETWEEN)
+                async with trouble.happening:
+                    await asyncio.sleep(trouble.lasts)
+            await asyncio.sleep(_BETWEEN)
         finally:
             traffic.stop()
             await calling
