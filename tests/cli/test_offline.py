@@ -89,6 +89,13 @@ def test_describe_shows_a_message_with_an_example_to_send() -> None:
         (("query", "GetOrder", '{"order_id": 3}'), "order_id must be a string, not the number 3", 2),
         (("events", "--type", "OrderPlacd"), "did you mean OrderPlaced?", 2),
         (("events", "--stream", "/x"), "names no aggregate", 2),
+        (("events", "--stream", "o-1"), "no aggregate is called o-1; write it like Order/o-1, of: ", 2),
+        (("send", "GetOrder", "{}"), "orders.v1.GetOrder is a query: intent query orders.v1.GetOrder", 2),
+        (
+            ("query", "PlaceOrder", "{}"),
+            "orders.v1.PlaceOrder is a command: intent send orders.v1.PlaceOrder",
+            2,
+        ),
         (("describe", "ordes"), "there is no context or message ordes", 2),
         (("serve", "ordes"), "there is no context 'ordes'; installed are: ", 3),
         (("serve", "orders"), "set INTENT_DATABASE_URL", 3),

@@ -28,22 +28,40 @@ _MOST_LEVELS: Final = 100
 _TOO_DEEP: Final = f"this is nested more than {_MOST_LEVELS} levels deep, which no message may be"
 
 
-def find_type(name: str, known: Mapping[str, C], kind: str) -> C:
+def find_type(
+    name: str,
+    known: Mapping[str, C],
+    kind: str,
+    *,
+    elsewhere: Iterable[str] = (),
+    instead: str = "",
+) -> C:
     """Return what a name stands for: a full name, or a last part that is unique.
+
+    Args:
+        name: The name.
+        known: What there is, by full name.
+        kind: What it is called in messages.
+        elsewhere: Full names of what another command of the command line takes.
+        instead: What such a name is, and that command.
 
     Raises:
         UsageError: Nothing or several things have the name; the message suggests the nearest.
     """
-    if name in known:
-        return known[name]
-    ending = [full for full in known if full.rpartition(".")[2] == name]
-    if len(ending) == 1:
-        return known[ending[0]]
-    if ending:
-        raise UsageError(f"{name} could be {' or '.join(sorted(ending))}; give the full name")
+    found = _named(name, known)
+    if len(found) == 1:
+        return known[found[0]]
+    if found:
+        raise UsageError(f"{name} could be {' or '.join(found)}; give the full name")
+    for full in _named(name, elsewhere):
+        raise UsageError(f"{full} is {instead} {full}")
     near = difflib.get_close_matches(name, _full_and_short(known), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known))}"
     raise UsageError(f"there is no {kind} {name}; {hint}")
+
+
+def _named(name: str, known: Iterable[str]) -> list[str]:
+    return sorted(full for full in known if name in (full, full.rpartition(".")[2]))
 
 
 def _full_and_short(known: Iterable[str]) -> list[str]:

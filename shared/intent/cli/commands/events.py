@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -78,7 +78,7 @@ def events(
     registry = Registry.load()
     contracts = [find_type(name, registry.events, "event") for name in types or ()]
     context = context or next((contract.context for contract in contracts), "")
-    kind, id_ = _parse_stream(stream)
+    kind, id_ = _parse_stream(stream, {event.aggregate for event in registry.events.values()})
     places = caller.places(context)
     if after and len(places) > 1:
         raise UsageError(
@@ -202,15 +202,19 @@ async def _next(events: AsyncIterator[RecordedEvent]) -> RecordedEvent | None:
         return await anext(events, None)
 
 
-def _parse_stream(text: str) -> tuple[str, str]:
+def _parse_stream(text: str, known: Collection[str]) -> tuple[str, str]:
     """Return the type and the id of the aggregate that ``--stream`` names; the id may be empty.
 
     Raises:
-        UsageError: The text has no type.
+        UsageError: The text has no type, or one that no contract knows.
     """
     kind, _, id_ = text.partition("/")
     if text and not kind:
         raise UsageError(f"--stream {text} names no aggregate; write it like Order/o-1")
+    if kind and kind not in known:
+        kinds = ", ".join(sorted(known))
+        fault = f"no aggregate is called {kind}"
+        raise UsageError(f"--stream {text}: {fault}; write it like Order/o-1, of: {kinds}")
     return kind, id_
 
 

@@ -54,7 +54,13 @@ def query(
     from intent.contracts import Registry, validate
 
     registry = Registry.load()
-    contract = find_type(type_, registry.queries, "query")
+    contract = find_type(
+        type_,
+        registry.queries,
+        "query",
+        elsewhere=registry.commands,
+        instead="a command: intent send",
+    )
     text = "{}" if json is None and file is None else read_json(json, file)
     message = message_of(contract.message, text)
     validate(message)

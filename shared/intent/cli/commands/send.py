@@ -70,7 +70,13 @@ def send(
     from intent.contracts import Registry, validate
 
     registry = Registry.load()
-    contract = find_type(type_, registry.commands, "command")
+    contract = find_type(
+        type_,
+        registry.commands,
+        "command",
+        elsewhere=registry.queries,
+        instead="a query: intent query",
+    )
     command = message_of(contract.message, read_json(json, file))
     validate(command)
 
