@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
+import random
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,6 +21,7 @@ from intent_contracts.intent.v1 import (
     ResumeSagaRequest,
     SagaStatus,
 )
+from intent_contracts.orders.v1 import ConfirmOrder, OrderCancelled
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
@@ -240,6 +242,24 @@ async def test_a_long_saga_continues_in_new_runs(contexts: Contexts, skipping: W
     report = await handle.result()
     assert report.status == SagaStatus.SAGA_STATUS_COMPLETED
     assert len({e.command_id for e in contexts.sent}) == len(contexts.sent) == saga_examples.Long.rounds + 1
+    last = skipping.client.get_workflow_handle(handle.id)
+    assert (await last.describe()).run_id != handle.first_execution_run_id
+    await replay(last)
+
+
+async def test_a_saga_that_hears_large_events_goes_on(
+    contexts: Contexts, skipping: WorkflowEnvironment
+) -> None:
+    await contexts.run(saga_examples.Hearing)
+    order, source = correlation(), random.Random(1)
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    for _ in range(20):
+        await contexts.deliver(order, OrderCancelled(reason=source.randbytes(100_000).hex()))
+    await contexts.deliver(order, OrderCancelled(reason="the end"))
+    report = await handle.result()
+    assert report.status == SagaStatus.SAGA_STATUS_COMPLETED
+    (sent,) = contexts.sent
+    assert ConfirmOrder.FromString(sent.data).order_id == f"{order}-4000000"
     last = skipping.client.get_workflow_handle(handle.id)
     assert (await last.describe()).run_id != handle.first_execution_run_id
     await replay(last)

@@ -259,3 +259,16 @@ class Dozing(Saga):
 
     async def run(self, started: CheckoutStarted) -> None:
         await asyncio.sleep(1)
+
+
+class Hearing(Saga):
+    """Hears many events, and says at the end how long their texts were."""
+
+    name = "FulfilOrder"
+    history_limit = 10
+
+    async def run(self, started: CheckoutStarted) -> None:
+        total = 0
+        while (event := await self.wait_for(OrderCancelled)).reason != "the end":
+            total += len(event.reason)
+        await self.execute(ConfirmOrder(order_id=f"{self.correlation}-{total}"))

@@ -83,6 +83,10 @@ def saga_as_tree(response: GetSagaResponse) -> Tree:
         branches[step.path] = branch.add(f"[dim]{since}[/dim] {step_line(step)}{_child(info, step)}")
     if report.untaken:
         tree.add(f"[dim]arrived, but not taken by a step: {markup(', '.join(report.untaken))}[/dim]")
+    if report.omitted:
+        tree.add(f"[dim]{_count(report.omitted, 'step')} in the middle left out[/dim]")
+    if report.warning:
+        tree.add(f"[yellow]{markup(report.warning)}[/yellow]")
     if response.note:
         tree.add(f"[yellow]{markup(response.note)}[/yellow]")
     return tree

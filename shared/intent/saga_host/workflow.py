@@ -89,6 +89,9 @@ class SagaWorkflow:
             signal(self._run)
         report = await self._finished(self._run)
         if report is None:
+            warning = self._run.report().warning
+            if warning:
+                workflow.logger.warning("%s: %s", workflow.info().workflow_id, warning)
             workflow.continue_as_new(self._run.onward(), memo=names.saga_memo())
         return report
 

@@ -22,9 +22,11 @@ class Inbox:
     def __init__(self, events: Iterable[RecordedEvent] = (), taken: Iterable[int] = ()) -> None:
         self._events: list[RecordedEvent] = []
         self._known: set[str] = set()
-        self._taken = set(taken)
+        self._untaken: dict[int, RecordedEvent] = {}
         for event in events:
             self.deliver(event)
+        for number in taken:
+            self._untaken.pop(number, None)
 
     @property
     def events(self) -> list[RecordedEvent]:
@@ -34,7 +36,7 @@ class Inbox:
     @property
     def untaken(self) -> list[str]:
         """The full names of the events that no step has taken, in the order in which they came."""
-        return [event.type for number, event in enumerate(self._events, 1) if number not in self._taken]
+        return [event.type for event in self._untaken.values()]
 
     def deliver(self, event: RecordedEvent) -> bool:
         """Add an event; return False when it came before."""
@@ -42,6 +44,7 @@ class Inbox:
             return False
         self._known.add(event.event_id)
         self._events.append(event)
+        self._untaken[len(self._events)] = event
         return True
 
     def find(self, types: Collection[str], upto: int | None = None) -> int:
@@ -51,12 +54,14 @@ class Inbox:
             types: The full names of the events.
             upto: The number of the last event that counts; None: all count.
         """
-        for number, event in enumerate(self._events[:upto], 1):
-            if event.type in types and number not in self._taken:
+        for number, event in self._untaken.items():
+            if upto is not None and number > upto:
+                break
+            if event.type in types:
                 return number
         return 0
 
     def take(self, number: int) -> RecordedEvent:
         """Mark an event as taken, and return it."""
-        self._taken.add(number)
+        self._untaken.pop(number, None)
         return self._events[number - 1]

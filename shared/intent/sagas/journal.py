@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import (
     Failure,
     FailureKind,
     JournalEntry,
+    RecordedEvent,
+    SagaInput,
     SagaReport,
     SagaStatus,
     SagaStepStatus,
@@ -26,9 +30,15 @@ __all__ = [
     "TIMED_OUT",
     "Journal",
     "may_have_effect",
+    "packed",
     "settle_child",
     "stamp",
+    "unpacked",
 ]
+
+_PLAIN: Final = 512 * 1024
+"""Bytes up to which the input of a run has a form that earlier releases read as well."""
+_LEVEL: Final = 3
 
 RUNNING = SagaStepStatus.SAGA_STEP_STATUS_RUNNING
 DONE = SagaStepStatus.SAGA_STEP_STATUS_DONE
@@ -78,6 +88,37 @@ class Journal:
             entry.status = RUNNING
             entry.deadline.CopyFrom(stamp(fresh))
         return fresh
+
+
+def packed(saga_input: SagaInput) -> SagaInput:
+    """Return the input of a new run in a form that is small, if it is large.
+
+    The code runs again and gets what its steps returned before, so the data of their events stays. All
+    else that is known of an event, which is more, goes; only that of the first one is used again.
+
+    A process of an earlier release, which knows nothing of this form, fails on it and leaves the saga to
+    others: it misses the event that the journal names.
+    """
+    if saga_input.ByteSize() <= _PLAIN:
+        return saga_input
+    start = next((entry.event for entry in saga_input.journal if entry.path == "start"), 0)
+    small = SagaInput()
+    small.CopyFrom(saga_input)
+    if start or saga_input.HasField("child"):
+        for number, event in enumerate(small.events, 1):
+            if number != start:
+                kept = RecordedEvent(event_id=event.event_id, type=event.type, data=event.data)
+                event.CopyFrom(kept)
+    contents = small.SerializeToString(deterministic=True)
+    missing = JournalEntry(path="start", event=max(1, start))
+    return SagaInput(packed=zlib.compress(contents, _LEVEL), journal=[missing])
+
+
+def unpacked(saga_input: SagaInput) -> SagaInput:
+    """Return the input of a run in its plain form."""
+    if not saga_input.packed:
+        return saga_input
+    return SagaInput.FromString(zlib.decompress(saga_input.packed))
 
 
 def stamp(moment: datetime) -> Timestamp:

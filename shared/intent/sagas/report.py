@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from intent_contracts.intent.v1 import (
     SagaReport,
@@ -38,6 +39,8 @@ COMPENSATED = SagaStatus.SAGA_STATUS_COMPENSATED
 HELD_UP = {STUCK, SagaStatus.SAGA_STATUS_DELAYED}
 """The statuses of a saga that something unavailable, a defect or an operator holds up."""
 
+_SHOWN_AT_ENDS: Final = 200
+"""How many of the first and of the last steps are shown."""
 _UNDER_WAY = {RUNNING, DELAYED, PARKED}
 _WAITS = {SagaStepKind.SAGA_STEP_KIND_EVENT, SagaStepKind.SAGA_STEP_KIND_SLEEP}
 
@@ -55,11 +58,24 @@ class Report:
         self._now = now
         self._steps = {step.path: step for step in report.steps}
 
-    def begin(self, path: str, kind: SagaStepKind.ValueType, name: str, *, compensates: str = "") -> SagaStep:
-        """Record the start of a step; return the line of an earlier run unchanged."""
+    def begin(
+        self,
+        path: str,
+        kind: SagaStepKind.ValueType,
+        name: str,
+        *,
+        compensates: str = "",
+        settled: bool = False,
+    ) -> SagaStep:
+        """Record the start of a step; return the line of an earlier run unchanged.
+
+        Of a step that an earlier run settled, the line may have been left out since; it stays out.
+        """
         known = self._steps.get(path)
         if known is not None:
             return known
+        if settled:
+            return SagaStep(path=path, kind=kind, name=name, ended_at=stamp(self._now()))
         step = self._report.steps.add(
             path=path,
             kind=kind,
@@ -78,6 +94,22 @@ class Report:
         """Record the outcome of a step."""
         step.status, step.reason, step.detail = status, reason, detail
         step.ended_at.CopyFrom(stamp(self._now()))
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave out steps in the middle that are over, once there are many."""
+        steps, index = self._report.steps, _SHOWN_AT_ENDS
+        while len(steps) > 2 * _SHOWN_AT_ENDS and index <= len(steps) - _SHOWN_AT_ENDS:
+            if not steps[index].HasField("ended_at"):
+                index += 1
+                continue
+            del self._steps[steps[index].path]
+            del steps[index]
+            self._report.omitted += 1
+
+    def warn(self, warning: str) -> None:
+        """Record what an operator should know."""
+        self._report.warning = warning
 
     def enter(self, status: SagaStatus.ValueType) -> None:
         """Record where the saga has got to."""
@@ -115,7 +147,7 @@ class Report:
         """
         message = SagaReport()
         message.CopyFrom(self._report)
-        message.untaken.extend(untaken)
+        message.untaken.extend(untaken[:_SHOWN_AT_ENDS])
         message.status = self.status
         running = self._running()
         if message.status == ONGOING and running and all(step.kind in _WAITS for step in running):

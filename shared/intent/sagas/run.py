@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import RecordedEvent, ResumeSagaRequest, SagaInput, SagaReport
@@ -12,14 +13,19 @@ from intent.sagas.attempts import Attempts
 from intent.sagas.compensator import Compensator
 from intent.sagas.host import SagaHost
 from intent.sagas.inbox import Inbox
-from intent.sagas.journal import Journal
+from intent.sagas.journal import Journal, packed, unpacked
 from intent.sagas.outbox import Outbox, SagaIdentity
 from intent.sagas.report import COMPENSATED, COMPENSATING, COMPLETED, ONGOING, UNSTARTED, Report
 from intent.sagas.saga import Saga, start_types
 from intent.sagas.scope import Scope, entered
 from intent.sagas.steps import Steps
 
-__all__ = ["NeverStarted", "SagaRun"]
+__all__ = ["MOST_CARRIED", "NeverStarted", "SagaRun"]
+
+MOST_CARRIED: Final = 3 * 2**19
+"""Bytes of the input of a new run; Temporal refuses 2 MiB, and events arrive until the run has begun."""
+_MUCH: Final = 2**20
+_GROWTH: Final = 50
 
 
 class NeverStarted(Exception):
@@ -39,9 +45,11 @@ class SagaRun:
     def __init__(
         self, saga: type[Saga], identity: SagaIdentity, host: SagaHost, saga_input: SagaInput
     ) -> None:
+        saga_input = unpacked(saga_input)
         self._saga = saga
         self._host = host
         self._input = saga_input
+        self._weigh_at, self._fits = 0, True
         self._journal = Journal(saga_input.journal)
         self._inbox = Inbox(saga_input.events, self._journal.taken)
         report = SagaReport()
@@ -54,6 +62,7 @@ class SagaRun:
         self._steps = Steps(
             identity, host, self._inbox, self._journal, self._report, self._outbox, self._attempts
         )
+        self._steps.full = self._is_full
         self._steps.cancelled = saga_input.cancelled
         if saga_input.HasField("cancelled_after"):
             self._steps.cancelled_after = saga_input.cancelled_after
@@ -80,6 +89,9 @@ class SagaRun:
 
     def onward(self) -> SagaInput:
         """Return the input of the next run."""
+        return packed(self._onward())
+
+    def _onward(self) -> SagaInput:
         saga_input = SagaInput(
             events=self._inbox.events,
             journal=self._journal.entries,
@@ -152,7 +164,32 @@ class SagaRun:
     @property
     def _continues(self) -> bool:
         """True when this run is full and nothing is under way that the next one could not take over."""
-        return self._host.full and self._steps.busy == 0
+        return self._steps.busy == 0 and self._is_full()
+
+    def _is_full(self) -> bool:
+        """Return whether it is to continue in a new run, and what it knows fits into the input of that.
+
+        Otherwise it continues in this one, up to the limits that Temporal sets to a history. What it knows
+        is not weighed at each turn, but whenever it has grown.
+        """
+        if not self._host.full:
+            return False
+        size = len(self._inbox.events) + len(self._journal.entries)
+        if size >= self._weigh_at:
+            self._weigh_at = size + max(_GROWTH, size // 10)
+            self._fits = self._weigh(self.onward().ByteSize())
+        return self._fits
+
+    def _weigh(self, carried: int) -> bool:
+        fits = carried <= MOST_CARRIED
+        if carried > _MUCH:
+            told = "it continues in this run, which Temporal ends at 50 MiB or 50,000 events of history"
+            self._report.warn(
+                f"what the saga has heard and done comes to {carried / 2**20:.1f} MiB, compressed, of the "
+                f"{MOST_CARRIED / 2**20:.1f} MiB that it can take into a new run"
+                + ("" if fits else f"; {told}: let it come to its end, or cancel it")
+            )
+        return fits
 
     async def _undo(self, failure: SagaFailure) -> None:
         self._report.failed(failure.reason, failure.message)

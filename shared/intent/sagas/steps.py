@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -97,6 +97,7 @@ class Steps:
         cancelled: Why an operator cancelled it; empty: no operator did.
         cancelled_after: How many events had come before.
         busy: How many steps are under way that a new run could not take over.
+        full: Returns whether further steps begin in a new run.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Steps:
         self.cancelled = ""
         self.cancelled_after = -1
         self.busy = 0
+        self.full: Callable[[], bool] = lambda: host.full
         self._inbox = inbox
         self._journal = journal
         self._report = report
@@ -291,9 +293,9 @@ class Steps:
         """Begin the next step; when this run is full, it begins in the next one."""
         path = scope().next_path()
         settled = self._journal.settled(path)
-        if settled is None and self.host.full:
+        if settled is None and self.full():
             await self.host.wait(lambda: False, None)
-        info = self._report.begin(path, kind, name)
+        info = self._report.begin(path, kind, name, settled=settled is not None)
         entry = settled or self._journal.entry(path)
         return _Step(info, entry, settled is None, scope(), interrupts())
 
