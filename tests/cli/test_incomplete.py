@@ -262,7 +262,7 @@ def test_all_sagas_are_listed_and_a_default_limit_says_that_there_are_more(run: 
 @contextmanager
 def ready(problems: Mapping[str, str]) -> Iterator[str]:
     """Serve the probes of a process, and yield the address of its metrics."""
-    endpoint = MetricsEndpoint(lambda: b"", lambda: problems, host="127.0.0.1", port=0)
+    endpoint = MetricsEndpoint(lambda: b"", lambda: (False, problems), host="127.0.0.1", port=0)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

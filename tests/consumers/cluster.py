@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.message import Message
+from intent.background import stop_all
 from intent.client import IntentClient
 from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
 from intent.errors import CommandError
@@ -88,8 +89,7 @@ class Process:
         """End as on SIGKILL: nothing more reaches the database, and its connections break."""
         self.over = True
         await self.store.close()
-        for task in self.host._tasks:
-            task.cancel()
+        await stop_all(self.host._tasks)
         await self.served.server._server.stop(None)  # type: ignore[union-attr]
         await self.served.close()
 

@@ -64,16 +64,42 @@ class Flag:
 @pytest.mark.parametrize("problem", ["has not polled for 30 s", "raise", "hang"])
 async def test_without_progress_it_is_not_ready_and_recovers(problem: str) -> None:
     flag = Flag()
-    worker = Probe("worker", flag.check, {"orders.v1.Orders", "intent.v1.Commands"})
+    worker = Probe("worker", flag.check)
     settings = ServiceSettings(health_interval=0.01, health_timeout=0.05)
     async with served(probes=[worker], settings=settings) as orders:
         flag.problem = problem
         await until_health(orders, NOT_SERVING)
         assert "worker" in orders.server.health.problems
         assert await health(orders, "orders.v1.Orders") == NOT_SERVING
-        assert await health(orders, "intent.v1.Events") == SERVING
         flag.problem = ""
         await until_health(orders, SERVING)
+
+
+async def test_what_only_some_services_need_takes_the_others_out_of_service_not() -> None:
+    flag = Flag("Temporal is unavailable")
+    async with served(probes=[Probe("temporal", flag.check, {"intent.v1.Commands"})]) as orders:
+        assert await health(orders, "intent.v1.Commands") == NOT_SERVING
+        assert await health(orders, "orders.v1.Orders") == SERVING
+        assert await health(orders) == SERVING
+        assert orders.server.health.ready
+        assert orders.server.health.problems == {"temporal": "Temporal is unavailable"}
+
+
+async def test_one_failed_answer_is_no_outage() -> None:
+    answers = ["", "operation was canceled", "", "", "slow"]
+
+    async def check() -> str:
+        answer = answers.pop(0) if answers else ""
+        if answer == "slow":
+            await asyncio.Event().wait()
+        return answer
+
+    settings = ServiceSettings(health_interval=3600, health_timeout=0.05)
+    async with served(probes=[Probe("temporal", check)], settings=settings) as orders:
+        for _ in range(3):
+            await orders.server.health.check()
+            assert await health(orders) == SERVING
+    assert not answers
 
 
 async def test_an_unavailable_store_makes_every_service_not_ready(orders: Served) -> None:

@@ -71,9 +71,10 @@ async def test_during_an_outage_every_call_says_so_and_afterwards_the_first_succ
 
 
 async def test_readers_are_woken_by_other_processes_again_after_a_restart(
-    server: Postgres, own: Database, store: PostgresEventStore
+    server: Postgres, own: Database, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wake_ups = WakeUps(own.service, f"intent_{own.context}", asyncio.Event().wait)
+    monkeypatch.setattr("intent.store.postgres.wakeups._POLL_INTERVAL", 3600.0)
+    wake_ups = WakeUps(own.service, f"intent_{own.context}", store.position)
     wake_ups.start()
     await asyncio.to_thread(server.restart)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:

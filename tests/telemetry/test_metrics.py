@@ -50,6 +50,10 @@ async def _get(port: int, path: str) -> tuple[int, str]:
     return await asyncio.to_thread(get)
 
 
+def _ready() -> tuple[bool, dict[str, str]]:
+    return True, {}
+
+
 @pytest.fixture
 def problems() -> dict[str, str]:
     return {}
@@ -62,7 +66,9 @@ def metrics() -> Metrics:
 
 @pytest_asyncio.fixture
 async def endpoint(metrics: Metrics, problems: dict[str, str]) -> AsyncIterator[MetricsEndpoint]:
-    served = MetricsEndpoint(metrics.text, lambda: problems, host="127.0.0.1", port=0)
+    served = MetricsEndpoint(
+        metrics.text, lambda: ("store" not in problems, problems), host="127.0.0.1", port=0
+    )
     await served.start()
     yield served
     await served.stop()
@@ -112,9 +118,9 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
 
 
 async def test_the_metrics_of_temporals_sdk_are_served_too(metrics: Metrics) -> None:
-    other = MetricsEndpoint(lambda: b"temporal_request_total 5\n", dict, host="127.0.0.1", port=0)
+    other = MetricsEndpoint(lambda: b"temporal_request_total 5\n", _ready, host="127.0.0.1", port=0)
     await other.start()
-    both = MetricsEndpoint(metrics.text, dict, host="127.0.0.1", port=0, temporal=f"127.0.0.1:{other.port}")
+    both = MetricsEndpoint(metrics.text, _ready, host="127.0.0.1", port=0, temporal=f"127.0.0.1:{other.port}")
     await both.start()
     assert _samples((await _get(both.port, "/metrics"))[1])["temporal_request_total",] == 5
     await other.stop()
@@ -126,10 +132,13 @@ async def test_the_metrics_of_temporals_sdk_are_served_too(metrics: Metrics) -> 
 
 async def test_readiness_says_what_is_wrong(endpoint: MetricsEndpoint, problems: dict[str, str]) -> None:
     assert await _get(endpoint.port, "/readyz") == (200, '{"ready": true, "problems": {}}\n')
+    problems["temporal"] = "unavailable"
+    degraded = (200, '{"ready": true, "problems": {"temporal": "unavailable"}}\n')
+    assert await _get(endpoint.port, "/readyz") == degraded
     problems["store"] = "unavailable"
     status, text = await _get(endpoint.port, "/readyz")
     assert status == 503
-    assert json.loads(text)["problems"] == {"store": "unavailable"}
+    assert json.loads(text)["problems"] == {"temporal": "unavailable", "store": "unavailable"}
     assert (await _get(endpoint.port, "/healthz"))[0] == 200
 
 
@@ -152,4 +161,4 @@ async def test_a_taken_port_is_an_error_that_says_the_fix() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigurationError, match="INTENT_METRICS_PORT"):
-            await MetricsEndpoint(bytes, dict, host="127.0.0.1", port=port).start()
+            await MetricsEndpoint(bytes, _ready, host="127.0.0.1", port=port).start()

@@ -106,12 +106,12 @@ securityContext:
   {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end -}}
 
-{{/* A server's readiness is that of grpc.health.v1, a worker's that of /readyz; both are live while their event loop runs. */}}
+{{/* A server's readiness is that of grpc.health.v1, a worker's that of /readyz; both have started and are live while their event loop runs: one that waits for PostgreSQL or Temporal is not restarted. */}}
 {{- define "context.probes" -}}
 {{- $values := .root.Values -}}
 {{- range $probe := list "startup" "readiness" "liveness" }}
 {{ $probe }}Probe:
-  {{- if eq $probe "liveness" }}
+  {{- if ne $probe "readiness" }}
   httpGet:
     path: /healthz
     port: metrics

@@ -85,11 +85,11 @@ def problems_at(address: str) -> str:
         return ""
     url = metrics.rpartition("/")[0] + "/readyz"
     try:
-        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT):  # noqa: S310 - http, by the check above
-            return ""
-    except urllib.error.HTTPError as answer:
-        with answer:
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT) as answer:  # noqa: S310 - http, see above
             return _problems(answer.read())
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return _problems(refusal.read())
     except TimeoutError:
         return f"{url} does not answer either: the process hangs"
     except (OSError, ValueError):
@@ -97,9 +97,13 @@ def problems_at(address: str) -> str:
 
 
 def _problems(body: bytes) -> str:
-    """Return the problems that an answer of ``/readyz`` names, in a line."""
+    """Return the problems that an answer of ``/readyz`` names, in a line; empty when there are none."""
     try:
-        problems = json.loads(body)["problems"].items()
+        answer = json.loads(body)
+        ready, problems = answer["ready"], answer["problems"].items()
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
-    return "it is not ready: " + "; ".join(f"{name}: {problem}" for name, problem in problems)
+    if not problems:
+        return ""
+    state = "it is ready, but" if ready else "it is not ready:"
+    return f"{state} " + "; ".join(f"{name}: {problem}" for name, problem in problems)

@@ -13,6 +13,7 @@ from zlib import crc32
 from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandResult
 
+from intent.background import Background, BackgroundTask
 from intent.commands import outcomes
 from intent.commands.carrier import Carrier
 from intent.commands.lane import Lane, LaneLimits
@@ -53,6 +54,7 @@ class WorkflowRouter:
         reports: Finds the outcomes of commands of this context.
         settings: Lanes and times.
         suspected: Returns whether a process may have died of a command; such commands share no batch.
+        background: Looks after the callers that wait.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class WorkflowRouter:
         reports: CommandReports,
         settings: RouterSettings | None = None,
         suspected: Callable[[CommandRequest], bool] = lambda _: False,
+        background: Background | None = None,
     ) -> None:
         self._carrier_of = carrier_of
         self._reports = reports
@@ -69,7 +72,8 @@ class WorkflowRouter:
         self._lanes: dict[str, list[Lane]] = {}
         self._carriers: dict[str, Carrier] = {}
         self._in_flight: dict[CommandKey, Pending] = {}
-        self._sweeper: asyncio.Task[None] | None = None
+        self._background = background or Background()
+        self._sweeper: BackgroundTask | None = None
         self._closed = False
 
     async def handle(self, request: CommandRequest) -> CommandResult:
@@ -168,8 +172,8 @@ class WorkflowRouter:
         pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
         self._lane(request).offer(pending)
         self._in_flight[key] = pending
-        if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="router-sweep")
+        if self._sweeper is None or self._sweeper.over:
+            self._sweeper = self._background.start("router-sweep", self._sweep)
         return pending
 
     def _wait(self, pending: Pending, applied_only: bool) -> Waiter:
@@ -223,7 +227,6 @@ class WorkflowRouter:
             for pending in list(self._in_flight.values()):
                 if pending.dropped:
                     self._forget(pending)
-        self._sweeper = None
 
     def _forget(self, pending: Pending) -> None:
         if self._in_flight.get(pending.key) is pending:

@@ -9,7 +9,7 @@ from typing import Final
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import EVERY_TENANT, ConsumerKey
 from intent.consumers.settings import ConsumerSettings
-from intent.errors import Overloaded, StoreUnavailable
+from intent.errors import Overloaded
 
 __all__ = ["forget_unused", "too_many_consumers"]
 
@@ -20,11 +20,8 @@ _RETRY_MS: Final = 60_000
 async def forget_unused(database: ConsumerDatabase, settings: ConsumerSettings) -> None:
     """Remove, from time to time, the consumers that have had no instance for long and nothing parked."""
     while True:
-        try:
-            for key in await database.forget(settings.days_kept):
-                _log.warning("consumer %s is forgotten: no instance for %d days", key, settings.days_kept)
-        except StoreUnavailable as error:
-            _log.debug("unused consumers could not be looked for, trying again: %s", error)
+        for key in await database.forget(settings.days_kept):
+            _log.warning("consumer %s is forgotten: no instance for %d days", key, settings.days_kept)
         await asyncio.sleep(settings.forget_every)
 
 

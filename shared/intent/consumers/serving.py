@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
+from intent.background import Background, BackgroundTask, stop_all
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
@@ -46,6 +48,7 @@ class ConsumerServing:
         database: Stores the consumers.
         settings: The limits.
         notify: Notifies other processes that something has changed; they check periodically anyway.
+        background: Runs what is done in the background.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class ConsumerServing:
         database: ConsumerDatabase,
         settings: ConsumerSettings | None = None,
         notify: Callable[[], None] = lambda: None,
+        background: Background | None = None,
     ) -> None:
         self.settings = settings or ConsumerSettings()
         self.database = database
         self._store = store
         self._notify = notify
+        self._background = background or Background()
         self._feed = LogFeed(store, self.settings.page_bytes)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: UUID
@@ -70,31 +75,34 @@ class ConsumerServing:
         self._member_left = False
         self._closed = False
         self._failing_since: float | None = None
-        self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._tasks: Sequence[BackgroundTask] = ()
         self._leaving: set[asyncio.Task[None]] = set()
         self._all_left = asyncio.Event()
         self._all_left.set()
 
     async def start(self) -> None:
         """Start serving."""
-        parts = {
-            "feed": self._feed.run(),
-            "wake": self._wake_sessions(),
-            "lease": self._keep_lease(),
-            "metrics": self._keep_metrics(),
-            "forget": forget_unused(self.database, self.settings),
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "wake": self._wake_sessions,
+            "lease": self._keep_lease,
+            "metrics": self._keep_metrics,
+            "forget": partial(forget_unused, self.database, self.settings),
         }
-        self._tasks = [asyncio.create_task(part, name=f"consumers: {what}") for what, part in parts.items()]
+        self._tasks = [
+            self._feed.start("consumers: feed", self._background),
+            *(
+                self._background.start(f"consumers: {what}", part, outages=(StoreUnavailable,))
+                for what, part in parts.items()
+            ),
+        ]
 
     async def stop(self) -> None:
         """End all sessions, save their progress and release their partitions."""
         self.close()
         await set_within(self._all_left, self.settings.drain + self.settings.lease)
         await self._try_heartbeat()
-        for task in self._tasks:
-            task.cancel()
+        await stop_all(self._tasks)
         self._feed.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
         """Accept no more instances, and end the sessions soon."""
@@ -234,9 +242,10 @@ class ConsumerServing:
         try:
             async with asyncio.timeout(self.settings.lease / 2):
                 await self._heartbeat()
-        except (StoreUnavailable, TimeoutError) as error:
+        except Exception as error:
             self._failing_since = self._failing_since or now()
-            _log.debug("the lease of consumers was not renewed, trying again: %s", error)
+            level = logging.DEBUG if isinstance(error, (StoreUnavailable, TimeoutError)) else logging.ERROR
+            _log.log(level, "the lease of consumers was not renewed, trying again: %s", error)
         else:
             self._failing_since = None
 
@@ -271,10 +280,7 @@ class ConsumerServing:
 
     async def _keep_metrics(self) -> None:
         while True:
-            try:
-                await self._read_metrics()
-            except StoreUnavailable as error:
-                _log.debug("the metrics of consumers could not be read, trying again: %s", error)
+            await self._read_metrics()
             await asyncio.sleep(self.settings.metrics_every)
 
     async def _read_metrics(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from temporalio.client import Client
 
+from intent.background import Background
 from intent.commands import (
     AggregateCache,
     BatchObserver,
@@ -60,6 +61,7 @@ def command_path(
     guard: Guard | None = None,
     work: bool = True,
     sagas_start_here: Callable[[], bool] = lambda: False,
+    background: Background | None = None,
 ) -> CommandPath:
     """Connect router, lanes, carriers and activities of one context.
 
@@ -76,6 +78,7 @@ def command_path(
         guard: What the code of the context runs under; None: one that notes nothing.
         work: Whether this process has a worker.
         sagas_start_here: Returns whether sagas of the context may currently start in this process.
+        background: Runs what is done in the background.
     """
     local_outcomes = LocalOutcomes()
     guard = guard or Guard(settings.handler_timeout)
@@ -95,7 +98,7 @@ def command_path(
         )
 
     reports = CommandReports(context.name, client, store)
-    router = WorkflowRouter(carrier_of, reports, _router(settings), suspicion(guard.doubts))
+    router = WorkflowRouter(carrier_of, reports, _router(settings), suspicion(guard.doubts), background)
     undeclared = observer.rejection_undeclared if observer is not None else lambda *_: None
     count = observer.state_changed if observer is not None else lambda _: None
     changed = ChangedStates(StateWatch(strict=settings.dev), count)

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
+from intent.background import Background, BackgroundTask, stop_all
 from intent.client import ConsumerRunner, IntentClient, SendCommand
 from intent.commands import CommandRequest, WorkflowRouter
 from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
@@ -31,14 +33,20 @@ _CONSUMERS_CHANGED: Final = "consumers"
 
 @asynccontextmanager
 async def serving_consumers(
-    store: PostgresEventStore, context: str, settings: Settings, metrics: Metrics
+    store: PostgresEventStore, context: str, settings: Settings, metrics: Metrics, background: Background
 ) -> AsyncIterator[ConsumerServing]:
     """Serve consumers for the duration of the context."""
     database = ConsumerDatabase(store.pool, context)
     limits = ConsumerSettings(
         most_per_tenant=settings.max_consumers_per_tenant, days_kept=settings.consumer_days
     )
-    host = ConsumerServing(store, database, limits, notify=lambda: store.wake_ups.tell(_CONSUMERS_CHANGED))
+    host = ConsumerServing(
+        store,
+        database,
+        limits,
+        notify=lambda: store.wake_ups.tell(_CONSUMERS_CHANGED),
+        background=background,
+    )
     store.wake_ups.on(_CONSUMERS_CHANGED, host.refresh)
     metrics.watch_consumers(host.counters)
     await host.start()
@@ -50,7 +58,12 @@ async def serving_consumers(
 
 @asynccontextmanager
 async def running_consumers(
-    context: BoundContext, settings: Settings, router: WorkflowRouter, metrics: Metrics, guard: Guard
+    context: BoundContext,
+    settings: Settings,
+    router: WorkflowRouter,
+    metrics: Metrics,
+    guard: Guard,
+    background: Background,
 ) -> AsyncIterator[None]:
     """Run the consumers that a context declares, for the duration of the context manager.
 
@@ -70,7 +83,8 @@ async def running_consumers(
             )
         metrics.watch_consuming(lambda: [runner.figures for runner in runners])
         tasks = [
-            asyncio.create_task(_run_persistently(runner), name=runner.figures.name) for runner in runners
+            background.start(f"consumer {runner.figures.name}", partial(_run_persistently, runner))
+            for runner in runners
         ]
         try:
             yield
@@ -113,11 +127,7 @@ async def _run_persistently(runner: ConsumerRunner) -> None:
         await asyncio.sleep(_RETRY_AFTER)
 
 
-async def _stop(runners: list[ConsumerRunner], tasks: list[asyncio.Task[None]], patience: float) -> None:
+async def _stop(runners: list[ConsumerRunner], tasks: list[BackgroundTask], patience: float) -> None:
     for runner in runners:
         runner.stop()
-    if tasks:
-        await asyncio.wait(tasks, timeout=patience)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await stop_all(tasks, patience)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from intent.background import Background
 from intent.projections.environment import RebuildAccess
 from intent.settings.config import Settings
 from intent.store.postgres import ConnectionPool, PostgresEventStore, open_pool
@@ -34,18 +35,21 @@ class Databases:
 
 
 @asynccontextmanager
-async def opened_databases(settings: Settings, context: str) -> AsyncIterator[Databases]:
+async def opened_databases(
+    settings: Settings, context: str, background: Background
+) -> AsyncIterator[Databases]:
     """Connect as the service role for the duration of the context manager.
 
     Raises:
-        ServerUnavailable: PostgreSQL does not answer, or not yet.
-        ConfigurationError: PostgreSQL refuses the role, or the schema is not migrated.
+        ServerUnavailable: PostgreSQL does not answer, or refuses the role.
+        ConfigurationError: The schema is not migrated.
     """
     store = await PostgresEventStore.open(
         settings.database_url,
         context,
         connections=settings.database_connections,
         direct_dsn=settings.database_direct_url,
+        background=background,
     )
     try:
         with ExitStack() as stack:

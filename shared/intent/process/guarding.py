@@ -9,13 +9,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from intent.background import Background
 from intent.commands import CommandRequest
 from intent.errors import ConfigurationError, StoreUnavailable
 from intent.guarding import Doubts, Guard, Journal, command_piece, read_leftovers
@@ -32,16 +34,25 @@ _DOUBTS_CHANGED: Final = "doubts"
 _LOOP_STUCK: Final = 10.0
 """After so many seconds in which the event loop did not run at all, the process ends."""
 _TICK: Final = 1.0
+_PAUSE: Final = 0.1
 
 
 @asynccontextmanager
 async def guarding(
-    settings: Settings, context: BoundContext, store: PostgresEventStore
+    settings: Settings,
+    context: BoundContext,
+    store: PostgresEventStore,
+    background: Background,
+    available: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
 ) -> AsyncIterator[Guard]:
     """Guard the code of a context for the duration of the context manager.
 
-    Raises:
-        StoreUnavailable: What processes have died of could not be noted.
+    Args:
+        settings: The settings of the process.
+        context: The context.
+        store: Its event store.
+        background: Keeps what is known of lost processes up to date.
+        available: Calls a function, again while the store is unavailable.
     """
     folder = Path(settings.crash_folder or _default_folder())
     name = f"{context.name}-{_digest(_database(settings.database_url))}"
@@ -50,26 +61,24 @@ async def guarding(
         PostgresDoubts(store.pool, context.name, code), lambda: store.wake_ups.tell(_DOUBTS_CHANGED)
     )
     with read_leftovers(folder, name) as notes:
-        await doubts.lost(notes)
-    await doubts.refresh()
-    refreshing: set[asyncio.Task[None]] = set()
-
-    def refresh() -> None:
-        if not refreshing:
-            task = asyncio.create_task(_refresh(doubts), name="doubts")
-            refreshing.add(task)
-            task.add_done_callback(refreshing.discard)
-
-    store.wake_ups.on(_DOUBTS_CHANGED, refresh)
+        for note in notes:
+            await available(partial(doubts.lost, [note]))
+    await available(doubts.refresh)
+    changed = asyncio.Event()
+    store.wake_ups.on(_DOUBTS_CHANGED, changed.set)
+    refreshing = background.start("doubts", partial(_refresh, doubts, changed), outages=(StoreUnavailable,))
     journal = _journal(folder, name)
     try:
         yield Guard(settings.handler_timeout, journal, doubts)
     finally:
         journal.close()
+        await refreshing.stop()
 
 
 @asynccontextmanager
-async def ended_when_stuck(problem: Callable[[], str], stop: asyncio.Event) -> AsyncIterator[None]:
+async def ended_when_stuck(
+    problem: Callable[[], str], stop: asyncio.Event, background: Background
+) -> AsyncIterator[None]:
     """Let the process end when its event loop stands still, or when there is a problem that only that solves.
 
     Code that neither returns nor lets another thread run cannot be interrupted from within. After ten
@@ -79,12 +88,13 @@ async def ended_when_stuck(problem: Callable[[], str], stop: asyncio.Event) -> A
     Args:
         problem: Returns why the process should be replaced; empty when it should not.
         stop: Set to let the process end gracefully.
+        background: Runs the watch.
     """
-    ticking = asyncio.create_task(_tick(problem, stop), name="watchdog")
+    ticking = background.start("watchdog", partial(_tick, problem, stop))
     try:
         yield
     finally:
-        ticking.cancel()
+        await ticking.stop()
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -110,9 +120,17 @@ async def _tick(problem: Callable[[], str], stop: asyncio.Event) -> None:
         await asyncio.sleep(_TICK)
 
 
-async def _refresh(doubts: Doubts) -> None:
-    with contextlib.suppress(StoreUnavailable):
-        await doubts.refresh()
+async def _refresh(doubts: Doubts, changed: asyncio.Event) -> None:
+    """Read again what all processes know whenever it has changed."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        try:
+            await doubts.refresh()
+        except BaseException:
+            changed.set()
+            raise
+        await asyncio.sleep(_PAUSE)
 
 
 def _journal(folder: Path, name: str) -> Journal:

@@ -1,19 +1,21 @@
-"""The probes of a context process: what must make progress for it to be ready."""
+"""The probes of a context process: what must make progress, and for which services."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 from intent.commands import WorkflowRouter
 from intent.consumers import ConsumerServing
+from intent.process.workers import Workers
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.service import Probe
+from intent.service.servicers.commands import COMMANDS
 from intent.service.servicers.consumers import CONSUMERS
+from intent.service.servicers.sagas import SAGAS
 from intent.temporal.connection import temporal_problem
 from intent.temporal.registration import Registration
 
@@ -24,18 +26,38 @@ STALLED: Final = 30.0
 
 
 def probes_of(
-    client: Client, workers: Sequence[Worker], projections: ProjectionSupervisor, router: WorkflowRouter
+    client: Client,
+    workers: Workers | None,
+    projections: ProjectionSupervisor,
+    router: WorkflowRouter,
+    *,
+    serve: bool,
+    version: tuple[str, str] | None = None,
 ) -> list[Probe]:
-    """Return the probes that every process has."""
+    """Return the probes that every process has.
+
+    A process that serves answers queries from PostgreSQL alone; one that does not is there for Temporal.
+    A projection or a batch that is stuck is stuck in every process of the context, and takes none of
+    them out of service.
+
+    Args:
+        client: A client of Temporal.
+        workers: The workers; None: the process has none.
+        projections: Runs the projections.
+        router: Carries the commands.
+        serve: Whether the process serves.
+        version: The deployment and the build id of a process that works as a version.
+    """
+    needing_temporal: Collection[str] | None = (COMMANDS, SAGAS) if serve else None
 
     async def temporal() -> str:
         return await temporal_problem(client)
 
     async def working() -> str:
-        stopped = [worker.task_queue for worker in workers if not worker.is_running]
-        return f"the worker of {', '.join(stopped)} has stopped" if stopped else ""
+        return workers.problem() if workers is not None else ""
 
     async def projecting() -> str:
+        await projections.measure()
         return projections.stalled(STALLED)
 
     async def carrying() -> str:
@@ -46,21 +68,17 @@ def probes_of(
         )
 
     return [
-        Probe("temporal", temporal),
-        Probe("worker", working),
-        Probe("projections", projecting),
-        Probe("commands", carrying),
-        *_version_probe(client, workers),
+        Probe("temporal", temporal, needing_temporal),
+        Probe("worker", working, () if serve else None),
+        Probe("projections", projecting, ()),
+        Probe("commands", carrying, ()),
+        *_version_probe(client, version),
     ]
 
 
-def _version_probe(client: Client, workers: Sequence[Worker]) -> list[Probe]:
+def _version_probe(client: Client, version: tuple[str, str] | None) -> list[Probe]:
     """Return the probe of a process that is a version; while it is refused, a rollout must stop."""
-    configs = [config for worker in workers if (config := worker.config().get("deployment_config"))]
-    if not configs:
-        return []
-    version = configs[0].version
-    return [Probe("version", Registration(client, version.deployment_name, version.build_id).problem)]
+    return [] if version is None else [Probe("version", Registration(client, *version).problem)]
 
 
 def consumers_probe(consumers: ConsumerServing) -> Probe:

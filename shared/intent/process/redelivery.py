@@ -9,7 +9,7 @@ from intent.model import BoundContext
 from intent.saga_host import EventDelivery
 from intent.settings.config import Settings
 from intent.store.postgres import PostgresEventStore
-from intent.temporal.connection import connect_temporal, require_search_attributes
+from intent.temporal.connection import connect_temporal, require_namespace
 
 __all__ = ["redeliver"]
 
@@ -39,7 +39,7 @@ async def redeliver(
         )
         stack.push_async_callback(store.close)
         client = await connect_temporal(settings)
-        await require_search_attributes(client)
+        await require_namespace(client)
         delivery, last, delivered = EventDelivery(context, client), await store.position(), 0
         while after < last and (entries := await store.read_log(after, _PAGE)):
             delivered += await delivery.deliver(entries)

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 from temporalio.client import Client
 
+from intent.background import Background
 from intent.errors import ConfigurationError
 from intent.model import BoundContext
 from intent.process.command_path import CommandPath
 from intent.process.consumers import serving_consumers
-from intent.process.databases import Databases
 from intent.process.probes import consumers_probe
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSupervisor
@@ -25,18 +25,19 @@ from intent.service import (
     ServiceSettings,
 )
 from intent.settings.config import Settings
-from intent.store.postgres import open_pool
+from intent.store.postgres import ConnectionPool, PostgresEventStore, open_pool
 from intent.telemetry.calls import CallObserver
 from intent.telemetry.metrics import Metrics
 from intent.telemetry.tracing import Tracing
 
-__all__ = ["running_server"]
+__all__ = ["open_queries", "running_server", "service_settings"]
 
 
 @asynccontextmanager
 async def running_server(
     settings: Settings,
-    databases: Databases,
+    consumed: PostgresEventStore,
+    queries: ConnectionPool,
     path: CommandPath,
     projections: ProjectionSupervisor,
     client: Client,
@@ -45,21 +46,32 @@ async def running_server(
     context: BoundContext,
     metrics: Metrics,
     tracing: Tracing,
+    background: Background,
 ) -> AsyncIterator[ContextServer]:
     """Serve a context over gRPC for the duration of the context manager.
 
+    Args:
+        settings: The settings of the process.
+        consumed: The event store, over the connections for consumers.
+        queries: The connections for queries.
+        path: The command path.
+        projections: Runs the context's projections.
+        client: A client of Temporal.
+        probes: What must make progress.
+        context: The context.
+        metrics: Counts what happens.
+        tracing: Traces calls and queries.
+        background: Runs what is done in the background.
+
     Raises:
-        ConfigurationError: The port is taken, or PostgreSQL refuses the query role.
+        ConfigurationError: The port is taken.
     """
-    async with (
-        serving_consumers(databases.consumers, context.name, settings, metrics) as consumers,
-        _reader(settings, context, tracing) as reader,
-    ):
+    async with serving_consumers(consumed, context.name, settings, metrics, background) as consumers:
         parts = ServiceParts(
             context=context,
             router=path.router,
             store=path.store,
-            reader=reader,
+            reader=tracing.watch(ReadModels(queries, context), "postgresql", "get", "list"),
             read_side=projections,
             operator=projections,
             sagas=_sagas(context, client),
@@ -68,8 +80,9 @@ async def running_server(
             probes=[*probes, consumers_probe(consumers)],
             consumers=consumers,
             guard=path.guard,
+            background=background,
         )
-        server = ContextServer(parts, _service(settings))
+        server = ContextServer(parts, service_settings(settings))
         await server.start()
         try:
             yield server
@@ -77,18 +90,19 @@ async def running_server(
             await server.stop()
 
 
-@asynccontextmanager
-async def _reader(settings: Settings, context: BoundContext, tracing: Tracing) -> AsyncIterator[ReadModels]:
-    pool = await open_pool(
+async def open_queries(settings: Settings) -> ConnectionPool:
+    """Open the connections for queries.
+
+    Raises:
+        ServerUnavailable: PostgreSQL does not answer, or refuses the query role.
+        ConfigurationError: The address is wrong.
+    """
+    return await open_pool(
         settings.query_database_url or settings.database_url,
         connections=settings.query_connections,
         direct_dsn=settings.database_direct_url,
         read_only=True,
     )
-    try:
-        yield tracing.watch(ReadModels(pool, context), "postgresql", "get", "list")
-    finally:
-        pool.terminate()
 
 
 def _identities(settings: Settings) -> IdentityProvider:
@@ -106,7 +120,8 @@ def _sagas(context: BoundContext, client: Client) -> SagaDirectory:
     return SagaDirectory(context.name, own, client)
 
 
-def _service(settings: Settings) -> ServiceSettings:
+def service_settings(settings: Settings) -> ServiceSettings:
+    """Return the limits of the gRPC server."""
     return ServiceSettings(
         host=settings.host,
         port=settings.port,

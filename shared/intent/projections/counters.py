@@ -14,7 +14,7 @@ class ProjectionCounters:
     Attributes:
         name: The projection's name.
         position: The position that it has reached.
-        lag: How many events it is behind the log, as far as this process knows.
+        lag: How many events it is behind the log, as the database has last reported its end.
         events: How many events were applied, rebuilds included.
         rows: How many rows were written or removed, rebuilds included.
         failures: How often an event failed.

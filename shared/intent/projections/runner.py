@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 _POLL_INTERVAL: Final = 1.0
 """How often, in seconds, a runner that waits checks whether another process has moved the checkpoint."""
 
+_MOMENT: Final = 0.02
+"""The pause, in seconds, before the next look at a generation that has gone."""
+
 _LONGEST_PAUSE: Final = 5.0
 """The longest pause, in seconds, between two attempts to reach the database."""
 
@@ -66,7 +69,8 @@ class ProjectionRunner:
         self._now = asyncio.Event()
         self._outages = 0
         self._losses = 0
-        self._behind_since: float | None = time.monotonic()
+        self._moved_at = time.monotonic()
+        self._behind_since: float | None = None
 
     @property
     def name(self) -> str:
@@ -84,15 +88,15 @@ class ProjectionRunner:
 
     @property
     def lag(self) -> int:
-        """How many events it is behind the log, as far as this process knows."""
-        return max(0, self._feed.head - self.position)
+        """How many events it is behind the log, as far as the store has reported it."""
+        return max(0, self._feed.end - self.position)
 
     @property
     def stalled(self) -> float:
         """For how many seconds it has had work without progress; 0 while `stuck`, which the status shows."""
         if self._behind_since is None or self.stuck:
             return 0.0
-        return time.monotonic() - self._behind_since
+        return time.monotonic() - max(self._behind_since, self._moved_at)
 
     def reached(self, position: int) -> asyncio.Future[None]:
         """Return a future that is done once the projection is at a position, or is stuck."""
@@ -112,6 +116,13 @@ class ProjectionRunner:
         if self._outages:
             self._now.set()
 
+    def measured(self, head: int) -> None:
+        """Note whether it has work, given the last position of the log."""
+        if self.position >= head:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = time.monotonic()
+
     def current_counters(self) -> ProjectionCounters:
         """Return the counters, brought up to date."""
         self.counters.position = self.position
@@ -125,7 +136,7 @@ class ProjectionRunner:
             try:
                 await self._run()
             except GenerationGoneError:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_MOMENT)
             except StoreUnavailable as error:
                 self._pace.failed()
                 await self._pause_after(error)
@@ -162,9 +173,7 @@ class ProjectionRunner:
         self._mark_running()
         while self._environment.database.losses == losses:
             if self._feed.head <= writer.position:
-                self._behind_since = None
                 await self._feed.wait_beyond(writer.position)
-                self._behind_since = time.monotonic()
                 continue
             entries = await self._feed.page(writer.position, 1 if retry_in else self._pace.size)
             if not entries:
@@ -199,7 +208,6 @@ class ProjectionRunner:
     async def _pause_after(self, error: Exception) -> None:
         self._outages += 1
         self.trouble = str(error)
-        self._behind_since = self._behind_since or time.monotonic()
         await self._pause(min(_LONGEST_PAUSE, backoff(self._outages)))
 
     async def _pause(self, seconds: float) -> bool:
@@ -209,8 +217,7 @@ class ProjectionRunner:
 
     def _move_to(self, position: int) -> None:
         if position != self.position:
-            self.position = position
-            self._behind_since = time.monotonic()
+            self.position, self._moved_at = position, time.monotonic()
         self._wake_waiters()
 
     def _mark_stuck(self, reason: str) -> None:

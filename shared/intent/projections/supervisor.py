@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
+from intent.background import Background, BackgroundTask, stop_all
 from intent.errors import NotFound
 from intent.guarding import Guard
 from intent.model import BoundContext
@@ -57,6 +58,7 @@ class ProjectionSupervisor:
         schema: The schema of the context; by default its name.
         rebuilds: Connections for rebuilds; by default the same.
         guard: What the code of projections runs under; by default one that notes nothing.
+        background: Runs the projections.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class ProjectionSupervisor:
         schema: str | None = None,
         rebuilds: RebuildAccess | None = None,
         guard: Guard | None = None,
+        background: Background | None = None,
     ) -> None:
         guard = guard or Guard()
+        self._background = background or Background()
         self._settings = settings or ProjectionSettings()
         self._store = store
         self._database = ProjectionDatabase(pool, schema or context.name)
@@ -84,23 +88,19 @@ class ProjectionSupervisor:
         self._feed = LogFeed(store)
         self._database.on_loss(self._feed.wake)
         self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
-        self._rebuilds: dict[str, tuple[Rebuild, asyncio.Task[None]]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._rebuilds: dict[str, tuple[Rebuild, BackgroundTask]] = {}
+        self._tasks: list[BackgroundTask] = []
 
     async def start(self) -> None:
         """Start running; do not wait until the projections have reached any position."""
-        self._tasks = [asyncio.create_task(self._feed.run(), name="projections: feed")]
+        self._tasks = [self._feed.start("projections: feed", self._background)]
         for runner in self._runners.values():
-            self._tasks.append(asyncio.create_task(runner.run(), name=f"projection {runner.name}"))
+            self._tasks.append(self._background.start(f"projection {runner.name}", runner.run))
 
     async def stop(self) -> None:
         """Stop all work; the next process to run does again what was not committed."""
-        tasks = [*self._tasks, *(task for _, task in self._rebuilds.values())]
-        for task in tasks:
-            task.cancel()
+        await stop_all([*self._tasks, *(task for _, task in self._rebuilds.values())])
         self._feed.close()
-        if tasks:
-            await asyncio.wait(tasks)
 
     def yield_to(self, busy: Callable[[], bool]) -> None:
         """Let rebuilds leave the process to commands while `busy` returns True."""
@@ -145,6 +145,17 @@ class ProjectionSupervisor:
     def counters(self) -> Sequence[ProjectionCounters]:
         """Return the counters of each projection, for metrics."""
         return [runner.current_counters() for runner in self._runners.values()]
+
+    async def measure(self) -> None:
+        """Measure how far behind the projections are, against the log itself; wake those that are.
+
+        Raises:
+            StoreUnavailable: The database is unavailable.
+        """
+        head = await self._store.position()
+        self._feed.reported(head)
+        for runner in self._runners.values():
+            runner.measured(head)
 
     def stalled(self, longest: float) -> str:
         """Return which projections made no progress for `longest` seconds despite work; empty: none.
@@ -217,7 +228,7 @@ class ProjectionSupervisor:
     def _begin_rebuild(self, definition: Definition) -> Rebuild:
         """Start a rebuild in the background, or return the one that is under way."""
         under_way = self._rebuilds.get(definition.name)
-        if under_way is not None and not under_way[1].done():
+        if under_way is not None and not under_way[1].over:
             return under_way[0]
         runner = self._runners[definition.name]
         rebuild = Rebuild(
@@ -229,12 +240,6 @@ class ProjectionSupervisor:
             runner.counters,
             runner.hurry,
         )
-        task = asyncio.create_task(rebuild.run(), name=f"rebuild {definition.name}")
-        task.add_done_callback(_log_failure)
+        task = self._background.start(f"rebuild {definition.name}", rebuild.run)
         self._rebuilds[definition.name] = (rebuild, task)
         return rebuild
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s ended: %s", task.get_name(), task.exception())

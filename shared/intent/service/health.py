@@ -1,7 +1,8 @@
-"""Health from progress: SERVING only while everything that a service needs makes progress.
+"""Health from usefulness: SERVING while the process, or a service of it, can do something useful.
 
-A running process whose worker has stopped polling or whose store is unavailable is not ready:
-probes check progress, not liveness. Kubernetes and load balancers ask grpc.health.v1.
+Probes check progress, not liveness. What only some services need does not make the process not ready:
+while Temporal is unavailable, queries are still answered. Kubernetes and load balancers ask
+grpc.health.v1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from grpc_health.v1 import health, health_pb2
 
+from intent.background import Background, BackgroundTask
 from intent.store.event_store import EventStore
 
 __all__ = ["HealthMonitor", "Probe", "store_probe"]
@@ -23,6 +25,8 @@ _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 EVERYTHING: Final = ""
 """The name under which grpc.health.v1 reports the health of the whole process."""
+_HEALING: Final = 5.0
+"""Seconds for which a task of the process may fail before that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Probe:
         name: What is checked, e.g. ``worker``.
         check: Returns what is wrong in a few words, or an empty string. An exception counts
             as a problem as well.
-        services: The services that need it, by full name; None: all.
+        services: The services that need it, by full name; None: all, so that the process can do nothing
+            useful without it.
     """
 
     name: str
@@ -59,10 +64,17 @@ class HealthMonitor:
         probes: The checks of what must make progress.
         interval: Seconds between two rounds.
         timeout: Seconds after which a probe counts as failed.
+        background: The tasks of the process; one that has ended makes the process not ready.
     """
 
     def __init__(
-        self, services: Sequence[str], probes: Sequence[Probe], *, interval: float, timeout: float
+        self,
+        services: Sequence[str],
+        probes: Sequence[Probe],
+        *,
+        interval: float,
+        timeout: float,
+        background: Background | None = None,
     ) -> None:
         self.servicer = health.aio.HealthServicer()
         self._services = services
@@ -70,40 +82,56 @@ class HealthMonitor:
         self._interval = interval
         self._timeout = timeout
         self._problems: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._background = background or Background()
+        self._ready = False
+        self._stopping = False
+        self._task: BackgroundTask | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process can do something useful."""
+        return self._ready and not self._stopping and not self._background.ended
 
     @property
     def problems(self) -> dict[str, str]:
-        """What is wrong, by the name of the probe; empty while all probes succeed."""
-        return dict(self._problems)
+        """What is wrong, by the name of the probe or task; the process may be ready all the same."""
+        stopping = {"process": "it is stopping"} if self._stopping else {}
+        return {**self._problems, **self._background.ended, **stopping}
 
     async def start(self) -> None:
         """Run a first round, then continue in the background."""
         await self.check()
-        self._task = asyncio.create_task(self._run(), name="health")
+        self._task = self._background.start("health", self._run)
 
     async def stop(self) -> None:
         """Report NOT_SERVING from now on and end the rounds."""
+        self._stopping = True
         await self.servicer.enter_graceful_shutdown()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await self._task.stop()
 
     async def check(self) -> None:
         """Run one round."""
         results = await asyncio.gather(*(self._problem(probe) for probe in self._probes))
         problems = {probe.name: text for probe, text in zip(self._probes, results, strict=True) if text}
+        failed = [probe for probe in self._probes if probe.name in problems]
+        self._ready = all(probe.services is not None for probe in failed)
+        problems |= self._background.failing(_HEALING)
         self._log_changes(problems)
         self._problems = problems
-        failed = [probe for probe in self._probes if probe.name in problems]
-        await self._set(EVERYTHING, not failed)
+        await self._set(EVERYTHING, self.ready)
         for service in self._services:
-            await self._set(service, not any(_needs(service, probe) for probe in failed))
+            needed = any(_needs(service, probe) for probe in failed)
+            await self._set(service, not needed and not self._background.ended)
 
     async def _set(self, service: str, healthy: bool) -> None:
         await self.servicer.set(service, _SERVING if healthy else _NOT_SERVING)
 
     async def _problem(self, probe: Probe) -> str:
+        """Return what is wrong; ask twice, since one cancelled call or one slow answer is no outage."""
+        return await self._answer(probe) and await self._answer(probe)
+
+    async def _answer(self, probe: Probe) -> str:
         try:
             async with asyncio.timeout(self._timeout):
                 return await probe.check()
@@ -114,7 +142,7 @@ class HealthMonitor:
 
     def _log_changes(self, problems: dict[str, str]) -> None:
         for name in problems.keys() - self._problems.keys():
-            _log.warning("not ready: %s: %s", name, problems[name])
+            _log.warning("%s: %s: %s", "degraded" if self._ready else "not ready", name, problems[name])
         for name in self._problems.keys() - problems.keys():
             _log.info("%s is healthy again", name)
 

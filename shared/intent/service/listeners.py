@@ -100,7 +100,8 @@ class Listeners:
         Args:
             staying: The peers with calls under way, as gRPC writes them; their connections stay.
         """
-        ports = {int(peer.rpartition(":")[2]) for peer in staying}
+        # gRPC knows no peer any more where the connection has been lost.
+        ports = {int(port) for peer in staying if (port := peer.rpartition(":")[2]).isdigit()}
         for connection in _sockets(self._port, listening=False):
             with connection, suppress(OSError):
                 if connection.getpeername()[1] not in ports:

@@ -13,7 +13,7 @@ from intent.errors import CommandError, UnknownType
 from intent.service.calls import AnyMethod, BidiMethod, CallWrapper, Method
 from intent.wire.statuses import code_of, trailers_of
 
-__all__ = ["MethodTable", "UnknownMethods", "service_names"]
+__all__ = ["MethodTable", "UnknownMethods", "refusing", "service_names"]
 
 _SEARCHES: Final = 20
 """How often in a second the nearest method is looked for, which takes half a millisecond."""
@@ -40,10 +40,10 @@ class MethodTable(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no t
         """Return the handler of a method, or None."""
         handler = self._handlers.get(handler_call_details.method)
         refusal = None if handler is None else self._calls.open.refusal()
-        return handler if refusal is None else _refusing(refusal, self._calls.domain)
+        return handler if refusal is None else refusing(refusal, self._calls.domain)
 
 
-def _refusing(error: CommandError, domain: str) -> grpc.RpcMethodHandler:
+def refusing(error: CommandError, domain: str) -> grpc.RpcMethodHandler:
     """Return a handler that refuses, whatever the kind of the call; it receives no message."""
 
     async def refuse(requests: AsyncIterator[bytes], rpc: Any) -> None:
@@ -71,7 +71,7 @@ class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Return a handler that refuses, whatever the kind of the call."""
-        return _refusing(self._error(handler_call_details.method), self._domain)
+        return refusing(self._error(handler_call_details.method), self._domain)
 
     def _error(self, method: str) -> UnknownType:
         shown = method[:200]

@@ -10,6 +10,7 @@ from typing import Final
 
 import grpc
 
+from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.guarding import Guard
 from intent.model import ReadModelReader
@@ -64,6 +65,7 @@ class ServiceParts:
         probes: Checks of what must make progress for the context to be ready, besides the store.
         consumers: Serves the consumers of other services; None: this server does not.
         guard: What the code of queries runs under.
+        background: The tasks of the process.
     """
 
     context: ServedContext
@@ -78,6 +80,7 @@ class ServiceParts:
     probes: Sequence[Probe] = ()
     consumers: ConsumerServing | None = None
     guard: Guard = field(default_factory=Guard)
+    background: Background = field(default_factory=Background)
 
 
 class ContextServer:
@@ -101,6 +104,7 @@ class ContextServer:
             [store_probe(parts.store), *parts.probes],
             interval=settings.health_interval,
             timeout=settings.health_timeout,
+            background=parts.background,
         )
         self._public = PublicServices(
             parts.context.name, self.health.servicer, self.services, settings.anonymous_streams

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Final
 
+from intent.background import Background, BackgroundTask
 from intent.errors import StoreUnavailable
 from intent.records import LogEntry
 from intent.store.event_store import EventStore
 
 __all__ = ["LogFeed"]
-
-_log = logging.getLogger(__name__)
 
 _WAIT: Final = 30.0
 _PAUSE: Final = 0.5
@@ -37,24 +35,32 @@ class LogFeed:
         self._pages: dict[int, asyncio.Task[Sequence[LogEntry]]] = {}
 
     @property
+    def end(self) -> int:
+        """The last position of the log that the store has reported."""
+        return self._seen
+
+    @property
     def head(self) -> int:
-        """The last position of the log, as far as this process knows."""
+        """The last position that the log may have, hints included."""
         return max(self._seen, self._hint)
 
-    async def run(self) -> None:
-        """Follow the log until cancelled; outages of the store are waited out."""
-        while True:
-            try:
-                self._advance(await self._store.wait_beyond(self._seen, _WAIT))
-            except Exception as error:
-                level = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.ERROR
-                _log.log(level, "the log cannot be watched, trying again: %s", error)
-                await asyncio.sleep(_PAUSE)
+    def start(self, name: str, background: Background) -> BackgroundTask:
+        """Follow the log in the background, as a task with this name."""
+        return background.start(name, self._follow, outages=(StoreUnavailable,), longest=_PAUSE)
 
     def hint(self, position: int) -> None:
         """Announce that the log may have this position, ahead of the store's own wake-up."""
         if position > self.head:
             self._hint = position
+            self.wake()
+
+    def reported(self, position: int) -> None:
+        """Note the last position of the log, as the store has just reported it.
+
+        It may be lower than before: a crash may take back what was not durable.
+        """
+        grown, self._seen = position > self._seen, position
+        if grown:
             self.wake()
 
     def wake(self) -> None:
@@ -99,7 +105,6 @@ class LogFeed:
                 self._hint = 0
         return entries
 
-    def _advance(self, position: int) -> None:
-        if position > self._seen:
-            self._seen = position
-            self.wake()
+    async def _follow(self) -> None:
+        while True:
+            self.reported(await self._store.wait_beyond(self._seen, _WAIT))

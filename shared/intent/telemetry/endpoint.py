@@ -29,14 +29,14 @@ class _Answer:
 class MetricsEndpoint:
     """HTTP server of metrics and probes.
 
-    ``/healthz`` answers 200 while the process's event loop runs. ``/readyz`` answers 200 while
-    everything that the process needs is healthy, else 503 with the problems, by name.
+    ``/healthz`` answers 200 while the process's event loop runs. ``/readyz`` answers 200 while the
+    process can do something useful, else 503; it names the problems in either case.
     """
 
     def __init__(
         self,
         text: Callable[[], bytes],
-        problems: Callable[[], Mapping[str, str]],
+        readiness: Callable[[], tuple[bool, Mapping[str, str]]],
         *,
         host: str,
         port: int,
@@ -46,13 +46,13 @@ class MetricsEndpoint:
 
         Args:
             text: Returns the process's own metrics.
-            problems: Returns the problems, by name; empty while the process is ready.
+            readiness: Returns whether the process is ready, and the problems, by name.
             host: The address to listen on.
             port: The port; 0 takes a free one.
             temporal: The address at which the Temporal SDK serves its metrics, ``host:port``, or None.
         """
         self._text = text
-        self._problems = problems
+        self._readiness = readiness
         self._host = host
         self._temporal = temporal
         self._server: asyncio.Server | None = None
@@ -109,9 +109,9 @@ class MetricsEndpoint:
         return _Answer("200 OK", "text/plain", b"ok\n")
 
     async def _readyz(self) -> _Answer:
-        problems = dict(self._problems())
-        body = json.dumps({"ready": not problems, "problems": problems}).encode() + b"\n"
-        return _Answer("503 Service Unavailable" if problems else "200 OK", "application/json", body)
+        ready, problems = self._readiness()
+        body = json.dumps({"ready": ready, "problems": dict(problems)}).encode() + b"\n"
+        return _Answer("200 OK" if ready else "503 Service Unavailable", "application/json", body)
 
     async def _temporal_metrics(self) -> bytes:
         if self._temporal is None:

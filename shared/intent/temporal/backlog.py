@@ -8,7 +8,6 @@ metrics.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,11 +18,10 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from intent.background import Background, BackgroundTask
 from intent.temporal.attributes import CONTEXT, REPORTED_PROBLEMS, SAGA_STATUS
 
 __all__ = ["Backlog", "BacklogWatch", "QueueBacklog"]
-
-_log = logging.getLogger(__name__)
 
 _EVERY = 15.0
 _TIMEOUT = timedelta(seconds=5)
@@ -66,31 +64,39 @@ class BacklogWatch:
         queues: Its task queues.
         sagas: Whether it has sagas.
         every: Seconds between two questions.
+        background: Asks in the background.
 
     Attributes:
         latest: The last answer; empty when Temporal did not answer.
     """
 
     def __init__(
-        self, client: Client, context: str, queues: Sequence[str], *, sagas: bool, every: float = _EVERY
+        self,
+        client: Client,
+        context: str,
+        queues: Sequence[str],
+        *,
+        sagas: bool,
+        every: float = _EVERY,
+        background: Background | None = None,
     ) -> None:
         self._client = client
         self._context = context
         self._queues = tuple(queues)
         self._sagas = sagas
         self._every = every
-        self._task: asyncio.Task[None] | None = None
+        self._background = background or Background()
+        self._task: BackgroundTask | None = None
         self.latest = Backlog()
 
     async def start(self) -> None:
         """Start to ask, in the background."""
-        self._task = asyncio.create_task(self._run(), name="backlog")
+        self._task = self._background.start("backlog", self._run, outages=(RPCError,), longest=self._every)
 
     async def stop(self) -> None:
         """Stop asking."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await self._task.stop()
 
     async def ask(self) -> Backlog:
         """Ask once.
@@ -105,10 +111,10 @@ class BacklogWatch:
         while True:
             try:
                 self.latest = await self.ask()
-            except RPCError as error:
+            except Exception:
                 # The last answer would hide that nobody knows.
                 self.latest = Backlog()
-                _log.debug("Temporal does not say what waits: %s", error.message)
+                raise
             await asyncio.sleep(self._every)
 
     async def _queue(self, name: str) -> QueueBacklog:

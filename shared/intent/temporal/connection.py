@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -17,32 +18,41 @@ from temporalio.runtime import (
     Runtime,
     TelemetryConfig,
 )
-from temporalio.service import RPCError, TLSConfig
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from intent.errors import ConfigurationError
+from intent.errors import ConfigurationError, ServerUnavailable
 from intent.settings.config import Settings
 from intent.temporal.attributes import SEARCH_ATTRIBUTES
 from intent.temporal.converter import data_converter
 
-__all__ = ["connect_temporal", "require_search_attributes", "temporal_problem"]
+__all__ = ["connect_temporal", "require_namespace", "temporal_problem", "temporal_runtime"]
 
 _log = logging.getLogger(__name__)
 
 _CHECK = timedelta(seconds=2)
+_NO_ANSWER = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAUTHENTICATED,
+)
+"""The statuses of calls that may succeed later, with the same settings; an API key may be rotated."""
 
 
 async def connect_temporal(
-    settings: Settings, *, metrics_address: str | None = None, interceptors: Sequence[Any] = ()
+    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Any] = ()
 ) -> Client:
     """Connect to Temporal as the settings say.
 
     Args:
         settings: The settings.
-        metrics_address: Where the SDK serves its own metrics, ``host:port``, or None.
+        runtime: The SDK's runtime, see `temporal_runtime`; None: the default one.
         interceptors: What sees every call; workers of this client have them too.
 
     Raises:
-        ConfigurationError: Temporal does not answer, or refuses.
+        ServerUnavailable: Temporal does not answer, or refuses.
+        ConfigurationError: The address is none, or a file cannot be read.
     """
     try:
         return await Client.connect(
@@ -52,13 +62,14 @@ async def connect_temporal(
             tls=_tls(settings),
             data_converter=data_converter,
             interceptors=list(interceptors),
-            runtime=_runtime(metrics_address),
+            runtime=runtime,
         )
-    except (RPCError, RuntimeError) as error:
+    except ValueError as error:
         raise ConfigurationError(
-            f"Temporal does not answer at {settings.temporal_address}; start it, or set TEMPORAL_ADDRESS "
-            f"({_first_line(error)})"
+            f"{settings.temporal_address} cannot be the address of Temporal ({error}); set TEMPORAL_ADDRESS"
         ) from error
+    except (RPCError, RuntimeError) as error:
+        raise _unavailable(settings.temporal_address, error) from error
 
 
 async def temporal_problem(client: Client) -> str:
@@ -70,17 +81,35 @@ async def temporal_problem(client: Client) -> str:
     return "" if healthy else "Temporal is not healthy"
 
 
-async def require_search_attributes(client: Client) -> None:
-    """Check that the namespace has the platform's search attributes.
+async def require_namespace(client: Client) -> None:
+    """Check that the namespace exists and has the platform's search attributes.
 
     Raises:
-        ConfigurationError: Some are missing; Temporal would refuse every batch.
+        ServerUnavailable: Temporal does not answer.
+        ConfigurationError: It does not, or some are missing; Temporal would refuse every batch.
     """
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    try:
+        await client.workflow_service.describe_namespace(request, timeout=_CHECK)
+    except RPCError as error:
+        if error.status in _NO_ANSWER:
+            raise _unavailable(client.service_client.config.target_host, error) from error
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise ConfigurationError(
+                f"Temporal has no namespace {client.namespace}; create it, or set TEMPORAL_NAMESPACE"
+            ) from error
+        _log.info("the namespace is not checked: %s", error.message)
+    await _require_search_attributes(client)
+
+
+async def _require_search_attributes(client: Client) -> None:
     try:
         known = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace), timeout=_CHECK
         )
     except RPCError as error:
+        if error.status in _NO_ANSWER:
+            raise _unavailable(client.service_client.config.target_host, error) from error
         # Where the service may not ask, as on Temporal Cloud, whoever set up the namespace is responsible.
         _log.info("the search attributes of the namespace are not checked: %s", error.message)
         return
@@ -101,7 +130,8 @@ _CORE_LOGS = LoggingConfig(
 """The SDK's core writes to this process's log, in its format."""
 
 
-def _runtime(metrics_address: str | None) -> Runtime | None:
+def temporal_runtime(metrics_address: str | None) -> Runtime | None:
+    """Return a runtime of the SDK that serves its metrics, ``host:port``; None: the default one."""
     if metrics_address is None:
         return None
     prometheus = PrometheusConfig(
@@ -111,6 +141,12 @@ def _runtime(metrics_address: str | None) -> Runtime | None:
         durations_as_seconds=True,
     )
     return Runtime(telemetry=TelemetryConfig(metrics=prometheus, logging=_CORE_LOGS))
+
+
+def _unavailable(address: str, error: Exception) -> ServerUnavailable:
+    return ServerUnavailable(
+        f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS ({_first_line(error)})"
+    )
 
 
 def _tls(settings: Settings) -> TLSConfig | bool:

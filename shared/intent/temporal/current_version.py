@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,9 +13,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-__all__ = ["CurrentVersion"]
+from intent.background import Background
 
-_log = logging.getLogger(__name__)
+__all__ = ["CurrentVersion"]
 
 _EVERY = 5.0
 _TIMEOUT = timedelta(seconds=5)
@@ -31,16 +30,25 @@ class CurrentVersion:
         deployment: The worker deployment of which this process is a version.
         build: Its version; empty: the process is unversioned, and Temporal is not asked.
         every: Seconds between two questions.
+        background: Asks in the background.
     """
 
     def __init__(
-        self, client: Client, queue: str, deployment: str, build: str, *, every: float = _EVERY
+        self,
+        client: Client,
+        queue: str,
+        deployment: str,
+        build: str,
+        *,
+        every: float = _EVERY,
+        background: Background | None = None,
     ) -> None:
         self._client = client
         self._queue = queue
         self._deployment = deployment
         self._build = build
         self._every = every
+        self._background = background or Background()
         self._is_current = not build
 
     def is_current(self) -> bool:
@@ -53,12 +61,11 @@ class CurrentVersion:
         if not self._build:
             yield
             return
-        task = asyncio.create_task(self._run(), name="current version")
+        task = self._background.start("current version", self._run, outages=(RPCError,), longest=self._every)
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await task.stop()
 
     async def ask(self) -> bool:
         """Ask once.
@@ -84,7 +91,7 @@ class CurrentVersion:
         while True:
             try:
                 self._is_current = await self.ask()
-            except RPCError as error:
+            except Exception:
                 self._is_current = False
-                _log.debug("Temporal does not say which version is current: %s", error.message)
+                raise
             await asyncio.sleep(self._every)

@@ -57,6 +57,7 @@ def _run(
     invocation: typer.Context, name: str, overrides: dict[str, object], *, serve: bool, work: bool
 ) -> None:
     import logging
+    from functools import partial
 
     import uvloop
 
@@ -68,10 +69,12 @@ def _run(
     from intent.settings.variables import unknown_variables
     from intent.telemetry.logs import setup_logging
 
-    settings = load_settings(context=name, **overrides)
+    read = partial(load_settings, context=name, **overrides)
+    settings = read()
     setup_logging(settings)
     known = variables_of(invocation.find_root().command)
     for sentence in unknown_variables(Settings, known=known):
         logging.getLogger("intent").warning(sentence)
-    process = ContextProcess(settings, load_context(name).bind(Registry.load()), serve=serve, work=work)
+    context = load_context(name).bind(Registry.load())
+    process = ContextProcess(settings, context, serve=serve, work=work, read_again=read)
     uvloop.run(process.run())

@@ -82,17 +82,16 @@ class Rebuild:
         self._hurry = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until queries read the rebuilt rows; outages of the database are waited out.
-
-        Raises:
-            Rejected: The last migration declared another version or shape than this code has.
-        """
-        self._counters.rebuilding = True
+        """Run until queries read the rebuilt rows, or a migration declares other code; wait outages out."""
+        self._counters.rebuilding, self._failed = True, None
         try:
             await self._run()
         except asyncio.CancelledError:
             self._failed = Unavailable("PROCESS_STOPS", "this process is stopping; another one continues")
             raise
+        except Rejected as error:
+            self._failed = error
+            _log.error("the rebuild of %s ends: %s", self._definition.name, error)
         except Exception as error:
             self._failed = error
             raise
@@ -104,7 +103,7 @@ class Rebuild:
         """Yield the progress, now and whenever it changes, until the rebuild is done.
 
         Raises:
-            Rejected: See `run`.
+            Rejected: The last migration declared another version or shape than this code has.
         """
         while True:
             changed, progress = self._changed, self._progress

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from intent.background import Background
 from intent.errors import ConfigurationError, ServerUnavailable, StoreUnavailable
 from intent.records import CommandKey, LogEntry, Snapshot, StreamKey
 from intent.store.event_store import (
@@ -54,15 +55,18 @@ class PostgresEventStore:
         pool: Connections of the service role.
         dsn: The address at which to listen for appends of other processes.
         schema: The context's schema.
+        background: Runs what is done in the background.
 
     Attributes:
         pool: The connections, for the other work of the process in the schema.
         wake_ups: Wakes readers, in this process and in others.
     """
 
-    def __init__(self, pool: ConnectionPool, dsn: str, schema: str) -> None:
+    def __init__(
+        self, pool: ConnectionPool, dsn: str, schema: str, background: Background | None = None
+    ) -> None:
         self.pool = pool
-        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position)
+        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position, background)
         own = quoted(schema)
         self._append = append_statement(own, careful=False)
         self._append_carefully = append_statement(own)
@@ -88,6 +92,7 @@ class PostgresEventStore:
         connections: int = 4,
         statement_timeout: float = 10.0,
         direct_dsn: str = "",
+        background: Background | None = None,
     ) -> PostgresEventStore:
         """Connect to the schema of a context.
 
@@ -98,6 +103,7 @@ class PostgresEventStore:
             statement_timeout: Seconds that one call may take.
             direct_dsn: The address of the server itself, to listen there, where `dsn` leads to a pooler
                 that gives each transaction any of its connections; empty: it does not.
+            background: Runs what is done in the background.
 
         Raises:
             ServerUnavailable: The server does not answer, or not yet.
@@ -112,7 +118,7 @@ class PostgresEventStore:
         except BaseException:
             pool.terminate()
             raise
-        store = cls(pool, direct_dsn or dsn, names.schema)
+        store = cls(pool, direct_dsn or dsn, names.schema, background)
         store.wake_ups.start()
         return store
 

@@ -33,7 +33,6 @@ the server applies to a commit."""
 _NEVER: Final = 7 * 24 * 3600.0
 """Seconds; asyncpg cancels when its own time-out passes, so that one must not."""
 _WRONG: Final = (
-    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
     ValueError,
@@ -199,8 +198,8 @@ async def open_pool(
         check: Whether to open a connection at once.
 
     Raises:
-        ServerUnavailable: The server does not answer, or not yet.
-        ConfigurationError: The address or the role is wrong.
+        ServerUnavailable: The server does not answer or refuses the role, which may change.
+        ConfigurationError: The address is wrong, or there is no such database.
     """
     if not dsn:
         raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
@@ -231,14 +230,17 @@ async def _check(pool: Any, timeout: float, *, pooler: bool) -> None:
     Raises:
         ConfigurationError: It leads to a pooler that the settings do not mention.
     """
-    async with pool.acquire(timeout=timeout) as connection:
-        if pooler:
-            await set_defaults(connection, _defaults(timeout))
-            return
-        pooled = await is_pooled(connection)
-    if pooled:
+    try:
+        async with pool.acquire(timeout=timeout) as connection:
+            if pooler:
+                await set_defaults(connection, _defaults(timeout))
+                return
+            pooled = await is_pooled(connection)
+        if pooled:
+            raise pooler_in("INTENT_DATABASE_URL")
+    except BaseException:
         pool.terminate()
-        raise pooler_in("INTENT_DATABASE_URL")
+        raise
 
 
 async def require_direct(dsn: str, timeout: float) -> None:

@@ -1,7 +1,8 @@
 """Wake-ups for readers of the log: at once within the process, by NOTIFY across processes.
 
-A wake-up carries only a position and may be lost, so the log's position is polled while somebody waits.
-Topics are notified in the same way. The append itself does not notify: NOTIFY takes a lock over the
+A notification only wakes: whoever can connect may send one, so the position is always read from the
+log itself. A notification may also be lost, so the position is polled while somebody waits. Topics are
+notified in the same way. The append itself does not notify: NOTIFY takes a lock over the
 whole server at commit, which would serialise the commits of every context.
 """
 
@@ -15,7 +16,9 @@ from typing import Any, Final
 
 import asyncpg
 
+from intent.background import Background, BackgroundTask, stop_all
 from intent.errors import StoreUnavailable
+from intent.waiting import set_within
 
 __all__ = ["WakeUps"]
 
@@ -23,6 +26,16 @@ _log: Final = logging.getLogger(__name__)
 _THROTTLE: Final = 0.02
 _POLL_INTERVAL: Final = 0.5
 _RECONNECT: Final = 1.0
+_ANSWER: Final = 5.0
+_LOOK: Final = 10.0
+"""Seconds between two questions whether the connection that listens still leads to a server."""
+_LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _SETTINGS: Final = {"application_name": "intent listener", "synchronous_commit": "off"}
 """A notification may be lost, so its commit does not wait for the disk."""
 
@@ -34,44 +47,45 @@ class WakeUps:
         dsn: Where to listen and notify.
         channel: The context's channel.
         read_position: Reads the log's position, once for all who wait.
+        background: Runs the work.
     """
 
-    def __init__(self, dsn: str, channel: str, read_position: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        channel: str,
+        read_position: Callable[[], Awaitable[int]],
+        background: Background | None = None,
+    ) -> None:
         self._dsn = dsn
         self._channel = channel
         self._read_position = read_position
         self._position = 0
         self._waiting: set[asyncio.Future[None]] = set()
         self._connection: Any = None
-        self._listener: asyncio.Task[None] | None = None
-        self._notifier: asyncio.Task[None] | None = None
-        self._poller: asyncio.Task[None] | None = None
+        self._background = background or Background()
+        self._running: dict[str, BackgroundTask] = {}
+        self._look = asyncio.Event()
         self._topics: dict[str, Callable[[], None]] = {}
         self._on_loss: Callable[[], None] | None = None
         self._unsent: set[str] = set()
-        self._sender: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start to listen."""
-        self._listener = asyncio.create_task(self._listen(), name="log-listener")
+        self._run("log-listener", self._listen)
 
     async def stop(self) -> None:
         """Stop listening and notifying; whoever waits gets `StoreUnavailable`."""
-        own = (self._listener, self._notifier, self._poller, self._sender)
-        tasks = [task for task in own if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop_all(self._running.values())
         self._fail(StoreUnavailable("the event store is closed"))
 
     def appended(self, position: int) -> None:
         """Wake the readers of this process at once, and those of other processes soon."""
         self.heard(position)
-        if self._notifier is None or self._notifier.done():
-            self._notifier = asyncio.create_task(self._notify(), name="log-notifier")
+        self._run("log-notifier", self._notify)
 
     def heard(self, position: int) -> None:
-        """Record that the log has reached a position, and wake those who wait for it."""
+        """Record a position that the log itself has reported, and wake those who wait for it."""
         if position <= self._position:
             return
         self._position = position
@@ -82,8 +96,7 @@ class WakeUps:
     def tell(self, topic: str) -> None:
         """Notify all processes that listen, this one included, at most once per throttling interval."""
         self._unsent.add(topic)
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_topics(), name="log-sender")
+        self._run("log-sender", self._send_topics)
 
     def on(self, topic: str, call: Callable[[], None]) -> None:
         """Call back whenever a topic is notified; like any wake-up, a notification may be lost."""
@@ -105,7 +118,7 @@ class WakeUps:
         if self._position <= position:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(waiting)
-            self._start_polling()
+            self._run("log-poller", self._poll)
             try:
                 async with asyncio.timeout(timeout):
                     await waiting
@@ -115,18 +128,22 @@ class WakeUps:
                 self._waiting.discard(waiting)
         return self._position
 
-    def _start_polling(self) -> None:
-        if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll(), name="log-poller")
+    def _run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Start a task, unless it runs."""
+        running = self._running.get(name)
+        if running is None or running.over:
+            self._running[name] = self._background.start(name, work, outages=_LOST, longest=_RECONNECT)
 
     async def _poll(self) -> None:
-        """Read the log's position while somebody waits: a notification may have been lost."""
+        """Read the log's position while somebody waits, at intervals and when a notification came."""
         while self._waiting:
+            self._look.clear()
             try:
                 self.heard(await self._read_position())
             except Exception as error:
                 self._fail(error)
-            await asyncio.sleep(_POLL_INTERVAL)
+            await asyncio.sleep(_THROTTLE)
+            await set_within(self._look, _POLL_INTERVAL)
 
     def _fail(self, error: Exception) -> None:
         for waiting in self._waiting:
@@ -149,33 +166,43 @@ class WakeUps:
     async def _send(self, payload: str) -> None:
         if self._connection is None:
             return
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*_LOST):
             await self._connection.execute("select pg_notify($1, $2)", self._channel, payload)
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                await self._listen_once()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.debug("not listening, trying again: %s", error)
-            await asyncio.sleep(_RECONNECT)
+        """Listen until the connection is lost.
 
-    async def _listen_once(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=_SETTINGS)
+        Raises:
+            OSError: It was lost.
+        """
+        connection = await asyncpg.connect(
+            self._dsn, timeout=_ANSWER, command_timeout=_ANSWER, server_settings=_SETTINGS
+        )
         closed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: closed.set())
             await connection.add_listener(self._channel, self._received)
             self._connection = connection
-            await closed.wait()
-            if self._on_loss is not None:
-                self._on_loss()
+            self._missed()
+            while not await set_within(closed, _LOOK):
+                await connection.execute("select 1")
+            raise ConnectionResetError("the connection that listens was closed")
         finally:
+            if self._connection is not None and self._on_loss is not None:
+                self._on_loss()
             self._connection = None
+            # What was heard may be lost by the crash that ended the connection.
+            self._position = 0
             connection.terminate()
 
     def _received(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
-        if isinstance(payload, str) and payload.isdigit():
-            self.heard(int(payload))
-        elif isinstance(payload, str) and payload in self._topics:
-            self._topics[payload]()
+        if payload in self._topics:
+            self._topics[str(payload)]()
+        elif payload != str(self._position):
+            self._look.set()
+
+    def _missed(self) -> None:
+        """Take every notification for one that was sent while nobody listened."""
+        self._look.set()
+        for call in self._topics.values():
+            call()
