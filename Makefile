@@ -53,7 +53,7 @@ test: lint tools ## Everything that a change must pass; JOBS=1 runs one test aft
 bench: install ## Measure, compared with baselines; SCENARIO=name runs one
 	@$(BIN)/python -m bench $(SCENARIO)
 
-chaos: install ## Kill and restart everything under commands and orders; ARGS=--help
+chaos: install ## Let things go wrong under load, in 500 seeded rounds; ARGS=--help
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: install ## Check style, types, import walls and contracts

@@ -8,7 +8,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from intent.dev.services import ServiceFailed
 from intent.process.sockets import free_port
 
 from ..store.standbys import Pair, standby_of
+from ..support.databases import Database
+from ..support.pooler import Pooler, pooler
 
 __all__ = ["CONTEXTS", "Bed", "Process", "laid"]
 
@@ -100,6 +102,7 @@ class Bed:
         platform: PostgreSQL and Temporal.
         pair: PostgreSQL with its standby, which commits do not wait for unless a fault makes them.
         processes: The processes.
+        pooler: PgBouncer between the processes and PostgreSQL, if there is one.
         clients: A client of each context; that of orders calls both of its processes in turn.
         folder: Logs and data.
     """
@@ -107,6 +110,7 @@ class Bed:
     platform: LocalPlatform
     pair: Pair
     processes: list[Process]
+    pooler: Pooler | None
     clients: Mapping[str, IntentClient]
     folder: Path
     releases: int = field(default=0)
@@ -122,31 +126,58 @@ class Bed:
 
 
 @asynccontextmanager
-async def laid(folder: Path) -> AsyncIterator[Bed]:
-    """Run an installation for the duration of the block."""
+async def laid(folder: Path, *, pooled: bool = False) -> AsyncIterator[Bed]:
+    """Run an installation for the duration of the block.
+
+    Args:
+        folder: Logs and data; every user may enter it.
+        pooled: Whether PgBouncer is between the processes and PostgreSQL.
+    """
     with ExitStack() as stack:
         platform = stack.enter_context(LocalPlatform(folder=folder))
         for context in CONTEXTS:
             await platform.prepare(context)
         pair = stack.enter_context(standby_of(platform.postgres, folder / "standby"))
-        processes = [_process(platform, context) for context in ("orders", *CONTEXTS)]
+        between = stack.enter_context(_pooler(platform)) if pooled else None
+        processes = [_process(platform, context, between) for context in ("orders", *CONTEXTS)]
         for process in processes:
             stack.callback(process.service.kill)
         await asyncio.gather(*(process.start() for process in processes))
         clients = {context: _client(context, processes) for context in CONTEXTS}
         try:
-            yield Bed(platform, pair, processes, clients, folder)
+            yield Bed(platform, pair, processes, between, clients, folder)
         finally:
             for client in clients.values():
                 await client.close()
 
 
-def _process(platform: LocalPlatform, context: str) -> Process:
+def _pooler(platform: LocalPlatform) -> AbstractContextManager[Pooler]:
+    folder = platform.folder / "pgbouncer"
+    folder.mkdir()
+    databases = [
+        Database(
+            context,
+            platform.postgres.dsn,
+            *(platform.dsn(context, role) for role in ("owner", "service", "query")),
+        )
+        for context in CONTEXTS
+    ]
+    return pooler(platform.postgres, folder, *databases, size=40)
+
+
+def _process(platform: LocalPlatform, context: str, between: Pooler | None) -> Process:
     metrics = free_port()
     release = platform.folder / f"release-{metrics}"
     release.write_text("0")
     module = "tests.chaos.later_release" if context == "orders" else "intent.cli"
     environment = {**_ENVIRONMENT, "INTENT_METRICS_PORT": str(metrics), "RELEASE_FILE": str(release)}
+    if between is not None:
+        direct = platform.dsn(context, "service")
+        environment |= {
+            "INTENT_DATABASE_URL": between.before(direct),
+            "INTENT_QUERY_DATABASE_URL": between.before(platform.dsn(context, "query")),
+            "INTENT_DATABASE_DIRECT_URL": direct,
+        }
     service = platform.service(context, module=module, environment=environment, log_level="warning")
     return Process(f"{context}:{service.port}", service, metrics, release)
 

@@ -7,12 +7,13 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from ..support.faults import FAULTS, fault
+from ..support.pooler import no_pooler
 from .bed import CONTEXTS, Bed, Process
 
 __all__ = ["MENU", "Trouble"]
@@ -51,8 +52,18 @@ def _of_postgres(name: str, bed: Bed, chance: random.Random) -> Trouble:
     # Orders takes most of the load.
     context = chance.choice(("orders", "orders", *CONTEXTS))
     lasts = _duration(chance)
-    schema = _Schema(context, bed.platform.postgres.dsn)
-    return Trouble(f"{name} in the PostgreSQL of {context} for {lasts:.1f} s", fault(schema, name), lasts)
+    words = f"{name} in the PostgreSQL of {context} for {lasts:.1f} s"
+    return Trouble(words, _faulted(bed, _Schema(context, bed.platform.postgres.dsn), name), lasts)
+
+
+@asynccontextmanager
+async def _faulted(bed: Bed, schema: _Schema, name: str) -> AsyncIterator[None]:
+    async with fault(schema, name):
+        yield
+    if bed.pooler is not None:
+        # PgBouncer keeps its connections, and with them the settings of the role when they were made.
+        async with fault(schema, "reset"):
+            await asyncio.sleep(0.3)
 
 
 def _duration(chance: random.Random, shortest: float = 0.3, longest: float = 2.0) -> float:
@@ -173,6 +184,21 @@ def _mixed_releases(bed: Bed, chance: random.Random) -> Trouble:
     return Trouble(f"a release that {second.name} cannot read beside it", happening(), _duration(chance))
 
 
+def _killed_pooler(bed: Bed, chance: random.Random) -> Trouble:
+    if bed.pooler is None:
+        reason = no_pooler() or "every second installation has one"
+        return Trouble(f"nothing: no PgBouncer is here ({reason})", nullcontext(), 0)
+    process = bed.pooler.process
+
+    @asynccontextmanager
+    async def happening() -> AsyncIterator[None]:
+        await asyncio.to_thread(process.kill)
+        yield
+        await asyncio.to_thread(process.start)
+
+    return Trouble("the pooler is killed", happening(), _pause(chance))
+
+
 def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
     names = chance.sample(sorted(set(_SINGLE) - {"mixed-releases"}), 2)
     troubles = [_SINGLE[name](bed, chance) for name in names]
@@ -199,6 +225,7 @@ _SINGLE: Final[Mapping[str, Chooser]] = {
     "stopped-postgres": partial(_server, "PostgreSQL", "stopped"),
     "killed-temporal": partial(_server, "Temporal", "killed"),
     "stopped-temporal": partial(_server, "Temporal", "stopped"),
+    "killed-pooler": _killed_pooler,
     "standby": _standby,
     "mixed-releases": _mixed_releases,
 }

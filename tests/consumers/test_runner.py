@@ -460,3 +460,21 @@ async def test_a_context_that_is_not_there_yet_is_logged_once(caplog: pytest.Log
     (line,) = warnings(caplog)
     assert line.startswith(f"consumer {NAME} is not connected, trying again: UNAVAILABLE: ")
     await client.close()
+
+
+async def test_a_runner_that_is_stopped_while_the_context_does_not_answer_ends_in_good_order() -> None:
+    connected = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+        target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with IntentClient.connect(target) as client, asyncio.timeout(20):
+            runner = client.consume(NoteOrders(), send=Sent())
+            running = asyncio.create_task(runner.run())
+            await connected.wait()
+            runner.stop()
+            await running

@@ -13,7 +13,7 @@ from intent.dev.services import ManagedProcess, Postgres
 from intent.dev.services.account import service_account
 from intent.process.sockets import free_port
 
-from .databases import PASSWORD, Database
+from .databases import Database
 
 _SETTINGS = """
 [databases]
@@ -70,8 +70,8 @@ def pooler(
         ignored: Start-up parameters that it takes without setting them.
     """
     port, users = free_port(), folder / "users.txt"
-    names = {urlsplit(dsn).username for one in databases for dsn in (one.owner, one.service, one.query)}
-    users.write_text("".join(f'"{name}" "{PASSWORD}"\n' for name in names))
+    urls = {urlsplit(dsn) for one in databases for dsn in (one.owner, one.service, one.query)}
+    users.write_text("".join(f'"{url.username}" "{url.password}"\n' for url in urls))
     path = folder / "pgbouncer.ini"
     path.write_text(
         _SETTINGS.format(server=postgres.port, port=port, users=users, size=size, ignored=ignored)

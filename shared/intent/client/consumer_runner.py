@@ -42,8 +42,8 @@ _TRANSIENT: Final = (Unavailable, Overloaded, DeadlineExceeded, StoreUnavailable
 """Errors to wait out: something is unavailable, and the event is not the cause."""
 _FINAL: Final = (Rejected, InvalidCommand)
 """Answers to a command that stay the same until somebody fixes the cause."""
-_CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.UsageError)
-"""What gRPC raises when something is written to a call that has ended."""
+_CALL_OVER: Final = (asyncio.InvalidStateError, grpc.aio.BaseError)
+"""What gRPC raises when something is written to a call that has ended, or has not begun yet."""
 _LONGEST_ERROR: Final = 2000
 _FIRST_PAUSE: Final = 0.1
 _END_TIMEOUT: Final = 5.0

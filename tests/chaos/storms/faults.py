@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from ...support.pooler import no_pooler
 from ..bed import Bed, laid
 from ..menu import MENU
 from ..quiet import Quiet
@@ -24,6 +25,9 @@ _BETWEEN = 0.5
 
 
 def _arguments(group: Group) -> None:
+    group.add_argument(
+        "--pooled", action="store_true", help="put PgBouncer into every installation; default: every second"
+    )
     group.add_argument(
         "--faults",
         type=_faults,
@@ -47,14 +51,14 @@ async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Ro
     names: list[str] = options.faults
     async with AsyncExitStack() as stack:
         rounds = 0
-        bed, consumed = await stack.enter_async_context(_laid(folder / "bed-1"))
+        bed, consumed = await stack.enter_async_context(_laid(folder, 1, options.pooled))
 
         async def round_(seed: int, say: Say) -> str:
             nonlocal rounds, bed, consumed
             if rounds and rounds % _ROUNDS_OF_A_BED == 0:
                 await stack.aclose()
                 number = rounds // _ROUNDS_OF_A_BED + 1
-                bed, consumed = await stack.enter_async_context(_laid(folder / f"bed-{number}"))
+                bed, consumed = await stack.enter_async_context(_laid(folder, number, options.pooled))
             rounds += 1
             return await storm(bed, consumed, seed, [names[seed % len(names)]], say)
 
@@ -62,9 +66,14 @@ async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Ro
 
 
 @asynccontextmanager
-async def _laid(folder: Path) -> AsyncIterator[tuple[Bed, Consumed]]:
-    await asyncio.to_thread(folder.mkdir)
-    async with laid(folder) as bed, consuming(bed.clients["orders"]) as consumed:
+async def _laid(folder: Path, number: int, pooled: bool) -> AsyncIterator[tuple[Bed, Consumed]]:
+    """Lay a bed; every second one has PgBouncer before PostgreSQL, where that is installed."""
+    own = folder / f"bed-{number}"
+    await asyncio.to_thread(own.mkdir)
+    async with (
+        laid(own, pooled=(pooled or number % 2 == 0) and not no_pooler()) as bed,
+        consuming(bed.clients["orders"]) as consumed,
+    ):
         yield bed, consumed
 
 
@@ -72,7 +81,8 @@ async def storm(bed: Bed, consumed: Consumed, seed: int, names: Sequence[str], s
     """Let things go wrong under load, one after the other, and check what must hold once it is quiet."""
     chance = random.Random(f"fault-{seed}")
     troubles = [MENU[name](bed, chance) for name in names]
-    say(", then ".join(trouble.words for trouble in troubles))
+    through = " through PgBouncer" if bed.pooler else ""
+    say(", then ".join(trouble.words for trouble in troubles) + through)
     traffic = Traffic(bed, seed)
     await traffic.stock_up()
     client = bed.clients["orders"]
