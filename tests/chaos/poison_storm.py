@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from intent.client import IntentClient
 from intent.contracts import Registry
 from intent.dev.platform import ContextService, LocalPlatform
+from intent.dev.services.process import ServiceFailed
 from intent.errors import CommandError, Unavailable
 from intent_contracts.intent.v1 import CommandResult
 from intent_contracts.orders.v1 import ListOrders, Money, OrderLine, OrderList, PlaceOrder
@@ -83,9 +84,19 @@ class Attendant:
                 await asyncio.sleep(_LOOK)
                 if self.service.process.exit_code is not None:
                     self.lost += 1
-                    await asyncio.to_thread(self.service.start)
-                    continue
-                await self._ask(health)
+                    await self._start_again()
+                else:
+                    await self._ask(health)
+
+    async def _start_again(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.service.start)
+            except ServiceFailed as error:
+                # It was too slow on a busy machine, or has met poison at once.
+                self.lost += "did not start" in str(error)
+            else:
+                return
 
     async def _ask(self, health: health_pb2_grpc.HealthStub) -> None:
         began = time.monotonic()
