@@ -30,7 +30,7 @@ __all__ = ["PARTS", "Poison", "PoisonStorm", "drawn", "poisonous"]
 
 PARTS = ("command", "projection", "query", "consumer")
 _LIMIT = 1.0
-_PATIENCE = 240.0
+_PATIENCE = 600.0
 _LOOK = 1.0
 _HEALTH = 5.0
 """Seconds in which a process that runs must have answered for its health; one that is started has longer."""

@@ -88,3 +88,17 @@ def test_a_line_is_one_line_whatever_it_quotes(formatter: logging.Formatter) -> 
 
 def test_an_escaped_line_means_what_was_logged() -> None:
     assert json.loads(JsonFormatter().format(_record(HIDDEN)))["message"] == HIDDEN
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter(colour=False)])
+def test_an_error_of_megabytes_makes_no_line_of_megabytes(formatter: logging.Formatter) -> None:
+    long = "a long story " * 500_000
+    try:
+        raise ValueError(long)
+    except ValueError as error:
+        record = logging.LogRecord("intent.test", logging.ERROR, "f.py", 1, long + "its end", None, None)
+        record.exc_info = (type(error), error, error.__traceback__)
+    line = formatter.format(record)
+    assert len(line) < 50_000
+    assert "its end" in line
+    assert "ValueError: a long story" in line

@@ -26,6 +26,10 @@ _BESIDE_STEPS = SandboxMatcher(
     children={"asyncio": SandboxMatcher(use={name.removeprefix("asyncio.") for name in BESIDE_STEPS})}
 )
 
+_FAILURE_BYTES = 64 * 1024
+"""The most bytes of a failed task; Temporal does not take megabytes, and would try again in silence."""
+_TEXT_LENGTH = 4_000
+
 _NOWHERE = StorageDriverStoreContext(target=None)
 
 
@@ -53,7 +57,7 @@ class _SagaRunner(SandboxedWorkflowRunner):
 
 
 class _SagaInstance(WorkflowInstance):
-    """A sandboxed workflow whose payloads need no context, and that survives an abandoned task.
+    """A sandboxed workflow whose payloads need no context, and whose code does no harm to its worker.
 
     The SDK abandons a task that takes two seconds, the time that it waits for a thread or for other
     threads included: it interrupts the thread, and drops the workflow without waiting for it.
@@ -66,7 +70,14 @@ class _SagaInstance(WorkflowInstance):
     def activate(self, act: Any) -> Any:
         """Continue in the sandbox once an abandoned task has ended: two at once would both hang."""
         with self._activating:
-            return self._sandboxed.activate(act)
+            try:
+                completion = self._sandboxed.activate(act)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # In the worker's event loop they would end the process, and the next one as well.
+                raise RuntimeError(f"its code raised {type(error).__name__}") from error
+        if completion.HasField("failed") and completion.failed.ByteSize() > _FAILURE_BYTES:
+            _shorten(completion.failed.failure)
+        return completion
 
     def get_serialization_context(self, command_info: Any) -> None:
         """Return no context."""
@@ -88,6 +99,13 @@ class _SagaInstance(WorkflowInstance):
         """
         thread = self._sandboxed.get_thread_id()
         return None if thread is None or _imports(thread) else thread
+
+
+def _shorten(failure: Any) -> None:
+    failure.message = failure.message[:_TEXT_LENGTH]
+    failure.stack_trace = failure.stack_trace[:_TEXT_LENGTH]
+    if failure.HasField("cause"):
+        _shorten(failure.cause)
 
 
 def _imports(thread: int) -> bool:

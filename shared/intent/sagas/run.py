@@ -150,6 +150,10 @@ class SagaRun:
         if not steps.done():
             steps.cancel()
             return _Continued()
+        if steps.cancelled() or isinstance(steps.exception(), GeneratorExit):
+            # By these, the end of the code would pass for the end of the workflow's own task.
+            name = "CancelledError" if steps.cancelled() else "GeneratorExit"
+            raise RuntimeError(f"its code raised {name}")
         try:
             await steps
         except SagaFailure as failure:

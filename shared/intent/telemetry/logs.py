@@ -32,6 +32,8 @@ class LogFields(Protocol):
 current_call: ContextVar[LogFields | None] = ContextVar("intent_current_call", default=None)
 """The call that the running task handles, or None."""
 
+_MESSAGE_LENGTH: Final = 8_000
+_STACK_LENGTH: Final = 32_000
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _LIBRARIES: Final = {
     "temporalio": logging.WARNING,
@@ -87,13 +89,13 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _within(record.getMessage(), _MESSAGE_LENGTH),
             **self._fixed,
             **_fields(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            line["stack"] = self.formatException(record.exc_info)
+            line["stack"] = _within(self.formatException(record.exc_info), _STACK_LENGTH)
         return escaped(json.dumps(line, default=str, ensure_ascii=False))
 
 
@@ -115,6 +117,17 @@ class ConsoleFormatter(logging.Formatter):
         colour = self._COLOURS.get(record.levelname)
         if self._colour and colour:
             level = f"\x1b[{colour}m{level}\x1b[0m"
-        said = escaped(record.getMessage() + (f"  [{ids}]" if ids else ""))
-        stack = f"\n{escaped(self.formatException(record.exc_info), lines=True)}" if record.exc_info else ""
-        return f"{time} {level} {said}{stack}"
+        message = _within(record.getMessage(), _MESSAGE_LENGTH)
+        said = escaped(message + (f"  [{ids}]" if ids else ""))
+        if not record.exc_info:
+            return f"{time} {level} {said}"
+        stack = _within(self.formatException(record.exc_info), _STACK_LENGTH)
+        return f"{time} {level} {said}\n{escaped(stack, lines=True)}"
+
+
+def _within(text: str, length: int) -> str:
+    """Return the beginning and the end of a text that is too long: authors' errors may have megabytes."""
+    if len(text) <= length:
+        return text
+    half = length // 2
+    return f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
