@@ -16,6 +16,8 @@ from intent_contracts.intent.v1 import (
     ResumeSagaResponse,
     SagaInfo,
     SagaStatus,
+    TerminateSagaRequest,
+    TerminateSagaResponse,
 )
 
 from intent.client.connection import Connection
@@ -26,9 +28,9 @@ _SAGAS: Final = "/intent.v1.Sagas"
 
 
 class SagasClient:
-    """Lists, resumes and cancels the sagas of a context, of the caller's tenant.
+    """Lists, resumes, cancels and terminates the sagas of a context, of the caller's tenant.
 
-    Reading needs the role ``operator`` or ``service``, resuming and cancelling the role ``operator``.
+    Reading needs the role ``operator`` or ``service``, all else the role ``operator``.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -116,3 +118,17 @@ class SagasClient:
         """
         request = CancelSagaRequest(id=id, reason=reason)
         await self._connection.call(f"{_SAGAS}/CancelSaga", request, CancelSagaResponse)
+
+    async def terminate(self, id: str, reason: str) -> None:  # noqa: A002
+        """End a saga at once, with what it did left as it is; it never begins again.
+
+        Args:
+            id: The saga.
+            reason: Why; recorded.
+
+        Raises:
+            NotFound: There is no such saga.
+            Rejected: It is over.
+        """
+        request = TerminateSagaRequest(id=id, reason=reason)
+        await self._connection.call(f"{_SAGAS}/TerminateSaga", request, TerminateSagaResponse)

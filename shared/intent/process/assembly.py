@@ -21,6 +21,7 @@ from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
 from intent.process.probes import STALLED, probes_of
+from intent.process.sagas import recorded_ends
 from intent.process.serving import open_queries, running_server, service_settings
 from intent.process.sockets import LOOPBACK, free_port
 from intent.process.startup import Startup, StoppedWhileStarting
@@ -123,7 +124,7 @@ class ContextProcess:
             await self._startup.reached()
             projections = await stack.enter_async_context(self._projections(databases, guard))
             path = await stack.enter_async_context(self._path(client, store, projections, guard))
-            workers = await stack.enter_async_context(self._workers(client, path))
+            workers = await stack.enter_async_context(self._workers(client, path, databases.consumers))
             build = self._settings.build_id if self._work else ""
             version = (self._settings.deployment, build) if build else None
             probes = probes_of(client, workers, projections, path.router, serve=self._serve, version=version)
@@ -201,12 +202,17 @@ class ContextProcess:
             yield path
 
     @asynccontextmanager
-    async def _workers(self, client: Client, path: CommandPath) -> AsyncIterator[Workers | None]:
+    async def _workers(
+        self, client: Client, path: CommandPath, store: PostgresEventStore
+    ) -> AsyncIterator[Workers | None]:
         if not self._work:
             yield None
             return
-        working = running_workers(client, self._context, path.activities, self._settings, self.background)
-        async with working as workers:
+        context, background = self._context, self.background
+        async with (
+            recorded_ends(context, client, store, background) as ends,
+            running_workers(client, context, path.activities, self._settings, ends, background) as workers,
+        ):
             yield workers
 
     @asynccontextmanager

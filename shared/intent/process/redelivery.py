@@ -40,7 +40,7 @@ async def redeliver(
         stack.push_async_callback(store.close)
         client = await connect_temporal(settings)
         await require_namespace(client)
-        delivery, last, delivered = EventDelivery(context, client), await store.position(), 0
+        delivery, last, delivered = EventDelivery(context, client, again=True), await store.position(), 0
         while after < last and (entries := await store.read_log(after, _PAGE)):
             delivered += await delivery.deliver(entries)
             after = entries[-1].position

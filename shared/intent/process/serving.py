@@ -13,9 +13,9 @@ from intent.model import BoundContext
 from intent.process.command_path import CommandPath
 from intent.process.consumers import serving_consumers
 from intent.process.probes import consumers_probe
+from intent.process.sagas import saga_directory
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSupervisor
-from intent.saga_host import SagaDirectory
 from intent.service import (
     ContextServer,
     DevIdentityProvider,
@@ -74,7 +74,7 @@ async def running_server(
             reader=tracing.watch(ReadModels(queries, context), "postgresql", "get", "list"),
             read_side=projections,
             operator=projections,
-            sagas=_sagas(context, client),
+            sagas=saga_directory(context, client, consumed),
             identities=_identities(settings),
             tracer=CallObserver(metrics, tracing.calls),
             probes=[*probes, consumers_probe(consumers)],
@@ -113,11 +113,6 @@ def _identities(settings: Settings) -> IdentityProvider:
     raise ConfigurationError(
         "tokens are not supported yet: set INTENT_IDENTITY_MODE=dev where only trusted callers reach the port"
     )
-
-
-def _sagas(context: BoundContext, client: Client) -> SagaDirectory:
-    own = (saga.type for saga in context.registry.sagas.values() if saga.context == context.name)
-    return SagaDirectory(context.name, own, client)
 
 
 def service_settings(settings: Settings) -> ServiceSettings:

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from intent.background import Background, stop_all
 from intent.commands import ContextActivities, command_worker
 from intent.model import BoundContext
-from intent.saga_host import saga_worker
+from intent.saga_host import SagaEnds, saga_worker
 from intent.settings.config import Settings
 from intent.temporal import Versioning, WorkerSettings
 from intent.temporal.names import command_queue, saga_queue
@@ -81,6 +81,7 @@ async def running_workers(
     context: BoundContext,
     activities: ContextActivities,
     settings: Settings,
+    ends: SagaEnds,
     background: Background,
 ) -> AsyncIterator[Workers]:
     """Run the workers for the duration of the context manager.
@@ -94,7 +95,7 @@ async def running_workers(
     }
     if context.sagas:
         makers[saga_queue(context.name)] = partial(
-            saga_worker, client, context, activities.route_command, sizes
+            saga_worker, client, context, activities.route_command, sizes, ends
         )
     workers = Workers(makers, background)
     try:

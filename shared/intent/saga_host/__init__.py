@@ -2,6 +2,7 @@
 
 from intent.saga_host.delivery import EventDelivery
 from intent.saga_host.directory import DirectorySettings, SagaDirectory
+from intent.saga_host.ends import EndRecorder, SagaEnds
 from intent.saga_host.sandbox import saga_runner
 from intent.saga_host.types import register_sagas
 from intent.saga_host.worker import saga_worker
@@ -9,8 +10,10 @@ from intent.saga_host.workflow import SagaWorkflow
 
 __all__ = [
     "DirectorySettings",
+    "EndRecorder",
     "EventDelivery",
     "SagaDirectory",
+    "SagaEnds",
     "SagaWorkflow",
     "register_sagas",
     "saga_runner",

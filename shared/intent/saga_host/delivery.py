@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from intent_contracts.intent.v1 import RecordedEvent, SagaInput, SagaStatus
 from temporalio.client import Client
@@ -17,12 +18,15 @@ from intent.contracts import SagaContract
 from intent.envelopes import current_event
 from intent.model import BoundContext
 from intent.records import LogEntry
+from intent.saga_host.listing import never_started
 from intent.temporal import names
 from intent.temporal.attributes import fair_to, saga_attributes, saga_summary
 
 __all__ = ["EventDelivery"]
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
+_REMEMBERED: Final = timedelta(hours=1)
+"""For how long Temporal surely remembers a saga that has ended: no namespace has a shorter retention."""
 
 
 class _Target(NamedTuple):
@@ -45,9 +49,10 @@ class EventDelivery:
     """The delivery of a context's events, which signals sagas and starts those that do not run yet.
 
     Signal-with-start makes "start, or signal the one that runs" one step of the server, so that a saga
-    exists once per correlation, whichever event comes first. A saga that has ended is not started again:
-    its event came too late to matter. The exception is a saga that failed because the event that starts
-    it never came: a later event starts it after all.
+    exists once per correlation, whichever event comes first. A saga that has ended, by itself or by an
+    operator, is not started again: its event came too late to matter. The exception is a saga that failed
+    because the event that starts it never came: a later event starts it after all. Temporal forgets sagas,
+    so one that is started by an old event asks first whether it has ended before.
 
     When this process runs the sagas of the context itself, a saga that its own events start takes a
     shorter way: it is started eagerly and with its event, so that its first task comes with the reply
@@ -57,14 +62,21 @@ class EventDelivery:
         context: The context whose events these are.
         client: The Temporal client, shared with the worker of the context's sagas if there is one.
         sagas_start_here: Whether sagas of the context may start in this process at the moment.
+        again: Whether the events may have been delivered before, so that what Temporal knows is not enough.
     """
 
     def __init__(
-        self, context: BoundContext, client: Client, sagas_start_here: Callable[[], bool] = lambda: False
+        self,
+        context: BoundContext,
+        client: Client,
+        sagas_start_here: Callable[[], bool] = lambda: False,
+        *,
+        again: bool = False,
     ) -> None:
         self._context = context
         self._client = client
         self._sagas_start_here = sagas_start_here
+        self._again = again
 
     async def deliver(self, entries: Sequence[LogEntry]) -> int:
         """Deliver events, each to every saga that listens; return the number of deliveries.
@@ -118,22 +130,43 @@ class EventDelivery:
     async def _started(self, target: _Target) -> bool:
         """Start a saga with its event; return False when it runs already, or has ended."""
         try:
-            await self._start(target, args=[SagaInput(events=[target.event])], request_eager_start=True)
+            await self._start(
+                target,
+                args=[SagaInput(events=[target.event])],
+                request_eager_start=True,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
         except WorkflowAlreadyStartedError:
             return False
         return True
 
     async def _signal(self, target: _Target) -> None:
+        if await self._signalled(target, WorkflowIDReusePolicy.REJECT_DUPLICATE):
+            return
+        last = await self._client.get_workflow_handle(target.workflow_id).describe()
+        again = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
+        if never_started(last) and await self._signalled(target, again):
+            return
+        saga, correlation, event = target
+        _log.debug("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
+
+    async def _signalled(self, target: _Target, reuse: WorkflowIDReusePolicy) -> bool:
+        """Signal a saga, which starts if it never ran; return False when it has ended."""
         try:
             await self._start(
                 target,
                 start_signal=names.SAGA_SIGNAL,
                 start_signal_args=[target.event],
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=reuse,
             )
         except WorkflowAlreadyStartedError:
-            saga, correlation, event = target
-            _log.debug("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
+            return False
+        return True
+
+    def _is_old(self, event: RecordedEvent) -> bool:
+        """Return whether Temporal may have forgotten a saga that had an event."""
+        return self._again or datetime.now(UTC) - event.recorded_at.ToDatetime(UTC) > _REMEMBERED
 
     async def _start(self, target: _Target, **options: Any) -> None:
         saga, correlation, event = target
@@ -142,11 +175,10 @@ class EventDelivery:
             saga.type,
             id=target.workflow_id,
             task_queue=names.saga_queue(saga.context),
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             task_timeout=names.SAGA_TASK_TIMEOUT,
             search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
             static_summary=saga_summary(saga.type, event.tenant_id, correlation),
-            memo=names.saga_memo(),
+            memo=names.saga_memo(ask=self._is_old(event)),
             priority=fair_to(event.tenant_id),
             **options,
         )

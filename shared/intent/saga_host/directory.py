@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -21,11 +22,11 @@ from intent_contracts.intent.v1 import (
     SagaProblem,
     SagaReport,
     SagaStatus,
+    TerminateSagaRequest,
 )
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     Client,
-    WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -34,24 +35,20 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable
+from intent.errors import InvalidCommand, NotFound, Rejected, StoreUnavailable, Unavailable
+from intent.saga_host.ends import NoEnds, SagaEnds
 from intent.saga_host.failures import reason_of
+from intent.saga_host.listing import OVER, of_context, quoted, saga_info
 from intent.saga_host.problems import problem_of
+from intent.store.postgres import SagaEnd
 from intent.temporal import names
-from intent.temporal.attributes import (
-    CONTEXT,
-    CORRELATION_IDS,
-    REPORTED_PROBLEMS,
-    SAGA_STATUS,
-    SAGA_STEP,
-    TENANTS,
-)
+from intent.temporal.attributes import CORRELATION_IDS, REPORTED_PROBLEMS, SAGA_STATUS, TENANTS
 
 __all__ = ["DirectorySettings", "SagaDirectory"]
 
+_log: Final = logging.getLogger(__name__)
 _PAGE: Final = 50
 _RETRY_MS: Final = 1000
-_STATUSES: Final = {names.saga_status(number): number for number in SagaStatus.values()}
 _RUNNING: Final = 'ExecutionStatus = "Running"'
 _FAILED: Final = 'ExecutionStatus IN ("Failed", "Terminated", "Canceled", "TimedOut")'
 _MOST_ASKED: Final = 20
@@ -61,7 +58,6 @@ _FAILS: Final = (
     "with a release that does not fail"
 )
 _FAILING: Final = SagaStatus.SAGA_STATUS_FAILING
-_OVER: Final = frozenset({SagaStatus.SAGA_STATUS_COMPLETED, SagaStatus.SAGA_STATUS_COMPENSATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +83,21 @@ class SagaDirectory:
         types: The full names of its sagas' messages.
         client: The Temporal client.
         settings: How long to wait.
+        ends: Where the ends of sagas are kept that Temporal has forgotten; None: nowhere.
     """
 
     def __init__(
-        self, context: str, types: Iterable[str], client: Client, settings: DirectorySettings | None = None
+        self,
+        context: str,
+        types: Iterable[str],
+        client: Client,
+        settings: DirectorySettings | None = None,
+        ends: SagaEnds | None = None,
     ) -> None:
         self._context = context
         self._types = tuple(sorted(types))
         self._client = client
+        self._ends: SagaEnds = ends or NoEnds()
         self._settings = settings or DirectorySettings()
 
     async def page(self, tenant: str, request: ListSagasRequest) -> ListSagasResponse:
@@ -116,7 +119,7 @@ class SagaDirectory:
         async with self._asking():
             if not await _fetched(listing, request.status):
                 return ListSagasResponse()
-        sagas = [_info(execution) for execution in listing.current_page or ()]
+        sagas = [saga_info(execution) for execution in listing.current_page or ()]
         if request.status:
             # Temporal lists a failing saga under the status before as well.
             failing = request.status == _FAILING
@@ -132,8 +135,14 @@ class SagaDirectory:
             NotFound: There is no such saga of this tenant in this context.
             Unavailable: Temporal is unavailable.
         """
-        execution = await self._describe(tenant, id_)
-        response = GetSagaResponse(saga=_info(execution))
+        try:
+            execution = await self._describe(tenant, id_)
+        except NotFound:
+            end = await self._ends.end_of(tenant, id_)
+            if end is None:
+                raise
+            return _forgotten(end)
+        response = GetSagaResponse(saga=saga_info(execution))
         async with self._asking():
             problem = await problem_of(self._client, execution, timedelta(seconds=self._settings.temporal))
         if problem is not None:
@@ -177,12 +186,34 @@ class SagaDirectory:
         """
         response = await self.get(tenant, request.id)
         saga = response.saga
-        if saga.HasField("ended_at") or saga.status in _OVER:
-            raise _refused("SAGA_OVER", saga, "over; there is nothing to cancel")
+        if saga.HasField("ended_at") or saga.status in OVER:
+            raise _refused("SAGAOVER", saga, "over; there is nothing to cancel")
         if saga.status == SagaStatus.SAGA_STATUS_COMPENSATING or response.report.failure_reason:
             raise _refused("SAGA_BEING_UNDONE", saga, "being undone already; resume it when it is stuck")
         signal = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
         await self._signal(request.id, names.SAGA_CANCEL, signal)
+
+    async def terminate(self, tenant: str, request: TerminateSagaRequest, actor: str) -> None:
+        """End a saga at once, with what it did left as it is; who decided it is recorded with the reason.
+
+        Raises:
+            NotFound: There is no such saga of this tenant in this context.
+            Rejected: It has ended.
+            Unavailable: Temporal is unavailable.
+        """
+        execution = await self._describe(tenant, request.id)
+        saga = saga_info(execution)
+        if saga.HasField("ended_at"):
+            raise _refused("SAGAOVER", saga, "over; there is nothing to terminate")
+        async with self._asking(request.id):
+            await self._handle(request.id).terminate(reason=_by(actor, request.reason))
+        failed, now = SagaStatus.SAGA_STATUS_FAILED, datetime.now(UTC)
+        end = SagaEnd(tenant, request.id, failed, execution.start_time, now, actor, request.reason)
+        try:
+            await self._ends.record([end])
+        except StoreUnavailable as error:
+            # The end itself is recorded later, from what Temporal knows.
+            _log.warning("%s terminated the saga %s, which is not recorded: %s", actor, request.id, error)
 
     async def _describe(self, tenant: str, id_: str) -> WorkflowExecutionDescription:
         type_, _, rest = id_.partition("/")
@@ -267,14 +298,9 @@ class SagaDirectory:
 
 def _query(context: str, types: Collection[str], tenant: str, request: ListSagasRequest) -> str:
     """Return the visibility query of a list."""
-    parts = [
-        f"{CONTEXT.name} = {_quoted(context)}",
-        f"{TENANTS.name} = {_quoted(tenant)}",
-        f"WorkflowType IN ({', '.join(map(_quoted, types))})",
-        'ExecutionStatus != "ContinuedAsNew"',
-    ]
+    parts = [of_context(context, types), f"{TENANTS.name} = {quoted(tenant)}"]
     if request.correlation_id:
-        parts.append(f"{CORRELATION_IDS.name} = {_quoted(request.correlation_id)}")
+        parts.append(f"{CORRELATION_IDS.name} = {quoted(request.correlation_id)}")
     if request.status:
         parts.append(_has_status(request.status))
     return " AND ".join(parts)
@@ -317,47 +343,25 @@ def _has_status(status: SagaStatus.ValueType) -> str:
         return f"{_RUNNING} AND {REPORTED_PROBLEMS.name} IS NOT NULL"
     if status == SagaStatus.SAGA_STATUS_FAILED:
         return _FAILED
-    named = f"{SAGA_STATUS.name} = {_quoted(names.saga_status(status))}"
+    named = f"{SAGA_STATUS.name} = {quoted(names.saga_status(status))}"
     if status == SagaStatus.SAGA_STATUS_RUNNING:
         # One that has not waited yet has not set its status.
         return f"{_RUNNING} AND ({named} OR {SAGA_STATUS.name} IS NULL)"
-    return named if status in _OVER else f"{_RUNNING} AND {named}"
+    return named if status in OVER else f"{_RUNNING} AND {named}"
 
 
-def _quoted(text: str) -> str:
-    """Return a text as a literal of a visibility query; not every store of Temporal knows escapes."""
-    return '"' + text.replace("\\", "").replace('"', "") + '"'
-
-
-def _info(execution: WorkflowExecution) -> SagaInfo:
-    type_, tenant, correlation = (*execution.id.split("/", 2), "", "")[:3]
-    attributes = execution.typed_search_attributes
-    info = SagaInfo(
-        id=execution.id,
-        type=type_,
-        tenant_id=tenant,
-        correlation=correlation,
-        status=_status(execution),
-        step=(attributes.get(SAGA_STEP) or "").strip("-"),
-        correlation_id=next(iter(attributes.get(CORRELATION_IDS) or ()), ""),
-    )
-    info.started_at.FromDatetime(execution.start_time)
-    if execution.close_time is not None:
-        info.ended_at.FromDatetime(execution.close_time)
-    return info
-
-
-def _status(execution: WorkflowExecution) -> SagaStatus.ValueType:
-    if execution.status not in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
-        return SagaStatus.SAGA_STATUS_FAILED
-    attributes = execution.typed_search_attributes
-    problems: Sequence[str] | None = attributes.get(REPORTED_PROBLEMS)
-    if problems and execution.status == WorkflowExecutionStatus.RUNNING:
-        return _FAILING
-    listed = _STATUSES.get(attributes.get(SAGA_STATUS) or "")
-    if execution.status == WorkflowExecutionStatus.COMPLETED:
-        return listed if listed in _OVER else SagaStatus.SAGA_STATUS_COMPLETED
-    return listed or SagaStatus.SAGA_STATUS_RUNNING
+def _forgotten(end: SagaEnd) -> GetSagaResponse:
+    """Return what is kept of a saga that Temporal has forgotten."""
+    type_, tenant, correlation = end.saga.split("/", 2)
+    status = SagaStatus.ValueType(end.status)
+    saga = SagaInfo(id=end.saga, type=type_, tenant_id=tenant, correlation=correlation, status=status)
+    saga.started_at.FromDatetime(end.started_at)
+    saga.ended_at.FromDatetime(end.ended_at)
+    report = SagaReport(status=status)
+    if end.ended_by:
+        report.failure_reason, report.failure_detail = "TERMINATED", _by(end.ended_by, end.reason)
+    note = "it ended so long ago that Temporal has forgotten its steps"
+    return GetSagaResponse(saga=saga, report=report, note=note)
 
 
 def _show_problem(saga: SagaInfo, problem: SagaProblem) -> None:

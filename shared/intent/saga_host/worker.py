@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from intent.model import BoundContext
+from intent.saga_host.ends import EndActivity, NoEnds, SagaEnds
 from intent.saga_host.ports import AdapterThreads, activity_of
 from intent.saga_host.problems import OneLine
 from intent.saga_host.sandbox import saga_runner
@@ -43,6 +44,7 @@ def saga_worker(
     context: BoundContext,
     route_command: Callable[..., Any],
     settings: WorkerSettings | None = None,
+    ends: SagaEnds | None = None,
 ) -> Worker:
     """Return the worker of a context's saga queue, not yet running.
 
@@ -51,6 +53,8 @@ def saga_worker(
         context: The context.
         route_command: The activity that sends commands to any context.
         settings: The worker's sizes, and the version of the code.
+        ends: Where the ends of sagas are kept; None: nowhere, and a saga may begin anew once Temporal has
+            forgotten it.
     """
     sizes = settings or WorkerSettings()
     park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else NEVER
@@ -62,7 +66,7 @@ def saga_worker(
         client,
         task_queue=names.saga_queue(context.name),
         workflows=[SagaWorkflow],
-        activities=[route_command, *ports],
+        activities=[route_command, EndActivity(ends or NoEnds()).end, *ports],
         workflow_runner=saga_runner(),
         max_concurrent_workflow_tasks=sizes.saga_commands,
         workflow_task_executor=ThreadPoolExecutor(_THREADS, "saga-task"),

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         ChildStart,
         CommandEnvelope,
         CommandOutcome,
+        GetSagaRequest,
         RecordedEvent,
         ResumeSagaRequest,
         SagaInput,
@@ -71,8 +72,12 @@ class SagaWorkflow:
             Its report.
 
         Raises:
-            ApplicationError: The event that starts it did not come; a later one may still start it.
+            ApplicationError: The event that starts it did not come; a later one may still start it. Or it
+                failed before, and Temporal has forgotten that.
         """
+        over = await _over()
+        if over is not None:
+            return over
         try:
             return await self._run_saga(_input(args))
         except RestrictedWorkflowAccessError as error:
@@ -135,6 +140,29 @@ class SagaWorkflow:
             self._early.append(signal)
         else:
             signal(self._run)
+
+
+async def _over() -> SagaReport | None:
+    """Return how the saga ended, when it has ended before and would begin again with an old event.
+
+    Raises:
+        ApplicationError: It failed, or was ended from outside.
+    """
+    if not workflow.memo_value(names.SAGA_ASKS, 0, type_hint=int):
+        return None
+    report: SagaReport = await workflow.execute_local_activity(
+        names.SAGA_END,
+        GetSagaRequest(id=workflow.info().workflow_id),
+        result_type=SagaReport,
+        start_to_close_timeout=policies.ROUTE_TIMEOUT,
+        retry_policy=policies.ROUTE_RETRY,
+    )
+    if not report.status:
+        return None
+    workflow.upsert_search_attributes([SAGA_STATUS.value_set(names.saga_status(report.status))])
+    if report.status == SagaStatus.SAGA_STATUS_FAILED:
+        raise ApplicationError(report.failure_detail, type=report.failure_reason, non_retryable=True)
+    return report
 
 
 def _input(args: Sequence[RawValue]) -> SagaInput:

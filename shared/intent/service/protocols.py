@@ -15,6 +15,7 @@ from intent_contracts.intent.v1 import (
     ProjectionStatus,
     RebuildProjectionResponse,
     ResumeSagaRequest,
+    TerminateSagaRequest,
 )
 
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
@@ -104,7 +105,7 @@ class ProjectionOperator(Protocol):
 
 
 class SagaOperator(Protocol):
-    """Lists, resumes and cancels the sagas of the context, of one tenant at a time.
+    """Lists, resumes, cancels and terminates the sagas of the context, of one tenant at a time.
 
     Each method raises `Unavailable` when Temporal is unavailable.
     """
@@ -123,4 +124,8 @@ class SagaOperator(Protocol):
 
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
         """Cancel a saga at its next step; raise a `CommandError` when it cannot be cancelled."""
+        ...
+
+    async def terminate(self, tenant: str, request: TerminateSagaRequest, actor: str) -> None:
+        """End a saga at once and undo nothing; raise a `CommandError` when it has ended."""
         ...

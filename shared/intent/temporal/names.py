@@ -14,9 +14,11 @@ __all__ = [
     "PROJECT_EVENTS",
     "ROUTE_COMMAND",
     "ROUTE_EVENT",
+    "SAGA_ASKS",
     "SAGA_CANCEL",
     "SAGA_CODE",
     "SAGA_CODE_VERSION",
+    "SAGA_END",
     "SAGA_REPORT",
     "SAGA_RESUME",
     "SAGA_SIGNAL",
@@ -59,6 +61,12 @@ SAGA_CODE = "IntentSagaCode"
 SAGA_CODE_VERSION = 1
 """The version of the platform's code of sagas: 1 shows what delays them and parks it."""
 
+SAGA_ASKS = "IntentSagaAsks"
+"""The key of a saga's memo that makes it ask first whether it has ended before."""
+
+SAGA_END = "saga_end"
+"""The activity that a saga asks that; its argument is a `GetSagaRequest`, its result a `SagaReport`."""
+
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 """How long the server waits for a worker that was killed before it hands its work to another.
 
@@ -84,9 +92,13 @@ def port_activity(context: str, port: str) -> str:
     return f"{context}.{port}"
 
 
-def saga_memo() -> dict[str, int]:
-    """Return the memo of a saga that begins with the code of this process."""
-    return {SAGA_CODE: SAGA_CODE_VERSION}
+def saga_memo(*, ask: bool = False) -> dict[str, int]:
+    """Return the memo of a saga that begins with the code of this process.
+
+    Args:
+        ask: Whether it is to ask first whether it has ended before.
+    """
+    return {SAGA_CODE: SAGA_CODE_VERSION, **({SAGA_ASKS: 1} if ask else {})}
 
 
 def saga_status(status: SagaStatus.ValueType) -> str:

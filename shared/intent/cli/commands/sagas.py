@@ -1,4 +1,4 @@
-"""``intent sagas``: show, resume and cancel sagas."""
+"""``intent sagas``: show, resume, cancel and terminate sagas."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ __all__ = ["register"]
 
 T = TypeVar("T")
 
-HELP = """Show, resume and cancel sagas, which span contexts and undo themselves if they fail.
+HELP = """Show, resume, cancel and terminate sagas, which span contexts and undo themselves if they fail.
 
-Reading needs the role operator or service, resuming and cancelling the role operator; in development
-everybody has both.
+Reading needs the role operator or service, all else the role operator; in development everybody has
+both.
 
 \b
   intent sagas list --status stuck
   intent sagas show orders.v1.FulfilOrder/demo/o-1
   intent sagas resume orders.v1.FulfilOrder/demo/o-1
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called"
+  intent sagas terminate orders.v1.FulfilOrder/demo/o-1 --reason "settled by hand"
 """
 _LIST = """List the sagas of a tenant with the step that each is on, the newest first.
 
@@ -69,6 +70,13 @@ _CANCEL = """End a saga at its next step and make it undo what it did.
 
 \b
   intent sagas cancel orders.v1.FulfilOrder/demo/o-1 --reason "the customer called, ticket 88"
+"""
+_TERMINATE = """End a saga at once, undoing nothing. It never begins again, whichever events come.
+
+Prefer `intent sagas cancel`, which undoes what the saga did. Who terminated it, and why, is recorded.
+
+\b
+  intent sagas terminate orders.v1.FulfilOrder/demo/o-1 --reason "settled by hand, ticket 88"
 """
 _OPEN: Final = ("unstarted", "running", "waiting", "delayed", "compensating", "stuck", "failing")
 _DEFAULT_LIMIT: Final = 50
@@ -193,6 +201,24 @@ def cancel(
 
     _with_client_of(saga, caller, context, work)
     echo(f"{saga} ends at its next step and undoes what it did")
+    echo(f"  intent sagas show {saga}")
+
+
+@_app.command("terminate", help=_TERMINATE)
+@calls_context()
+def terminate(
+    caller: CallOptions,
+    saga: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")],
+    context: ContextName = "",
+) -> None:
+    """Terminate a saga."""
+
+    async def work(client: IntentClient) -> None:
+        await client.sagas.terminate(saga, reason)
+
+    _with_client_of(saga, caller, context, work)
+    echo(f"{saga} has ended; what it did stays as it is")
     echo(f"  intent sagas show {saga}")
 
 

@@ -14,6 +14,8 @@ from intent_contracts.intent.v1 import (
     ListSagasRequest,
     ResumeSagaRequest,
     ResumeSagaResponse,
+    TerminateSagaRequest,
+    TerminateSagaResponse,
 )
 
 from intent.service.calls import Call, Method, read
@@ -26,12 +28,12 @@ SAGAS: Final = "intent.v1.Sagas"
 
 @dataclass(frozen=True, slots=True)
 class SagasService:
-    """Lists, resumes and cancels sagas, only those of the caller's tenant.
+    """Lists, resumes, cancels and terminates sagas, only those of the caller's tenant.
 
     Attributes:
         operator: Performs the operations.
         readers: The roles of which a caller needs one to read.
-        operators: The roles of which a caller needs one to resume or cancel.
+        operators: The roles of which a caller needs one to resume, cancel or terminate.
     """
 
     operator: SagaOperator
@@ -44,6 +46,7 @@ class SagasService:
         yield Method(f"/{SAGAS}/GetSaga", self._get, self.readers)
         yield Method(f"/{SAGAS}/ResumeSaga", self._resume, self.operators)
         yield Method(f"/{SAGAS}/CancelSaga", self._cancel, self.operators)
+        yield Method(f"/{SAGAS}/TerminateSaga", self._terminate, self.operators)
 
     async def _list(self, data: bytes, call: Call) -> Message:
         return await self.operator.page(call.identity.tenant, read(ListSagasRequest, data))
@@ -60,3 +63,8 @@ class SagasService:
         identity = call.identity
         await self.operator.cancel(identity.tenant, read(CancelSagaRequest, data), identity.actor)
         return CancelSagaResponse()
+
+    async def _terminate(self, data: bytes, call: Call) -> Message:
+        identity = call.identity
+        await self.operator.terminate(identity.tenant, read(TerminateSagaRequest, data), identity.actor)
+        return TerminateSagaResponse()
