@@ -145,6 +145,20 @@ def test_a_saga_is_cancelled_and_undoes_what_it_did(shop: Shop) -> None:
     assert again.err.startswith("SAGA_OVER: ")
 
 
+def test_a_terminated_saga_ends_at_once_and_leaves_what_it_did(shop: Shop) -> None:
+    shop.check_out()
+    shop.waits_for("ParcelHandedOver")
+    output = shop.run("sagas", "terminate", shop.saga, "--reason", "ticket 88", "--actor", "user:ann")
+    assert f"{shop.saga} has ended; what it did stays as it is" in output
+    shop.has_status("FAILED")
+    report = shop.show()["report"]
+    assert report["failure_reason"] == "TERMINATED"
+    assert "user:ann: ticket 88" in report["failure_detail"]
+    again = shop.dev.run("sagas", "terminate", shop.saga, "--reason", "again")
+    assert again.code == 1
+    assert again.err.startswith("SAGA_OVER: ")
+
+
 def test_a_stuck_saga_is_listed_retried_and_skipped(shop: Shop) -> None:
     shop.check_out()
     shop.hand_over()

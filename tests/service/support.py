@@ -47,6 +47,7 @@ from intent_contracts.intent.v1 import (
     RecordedEvent,
     ResumeSagaRequest,
     SagaStatus,
+    TerminateSagaRequest,
 )
 from intent_contracts.orders.v1 import Money, OrderLine, PlaceOrder
 from orders.context import context as orders
@@ -280,6 +281,10 @@ class MemorySagas:
     async def cancel(self, tenant: str, request: CancelSagaRequest, actor: str) -> None:
         await self.get(tenant, request.id)
         self.actions.append(("cancel", request.id, actor, request.reason))
+
+    async def terminate(self, tenant: str, request: TerminateSagaRequest, actor: str) -> None:
+        await self.get(tenant, request.id)
+        self.actions.append(("terminate", request.id, actor, request.reason))
 
 
 class Follower:

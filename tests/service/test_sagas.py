@@ -64,29 +64,33 @@ async def test_another_tenant_sees_and_changes_nothing(sagas: Served) -> None:
     assert sagas.sagas.actions == []
 
 
-async def test_operators_resume_skip_and_cancel(sagas: Served) -> None:
+async def test_operators_resume_skip_cancel_and_terminate(sagas: Served) -> None:
     client = sagas.client(actor="user:ann", roles=["operator"])
     stuck = "orders.v1.FulfilOrder/acme/o-stuck"
     await client.sagas.resume(stuck)
     await client.sagas.resume(stuck, skip=True, reason="paid back by hand")
     await client.sagas.cancel("orders.v1.FulfilOrder/acme/o-1", "ticket 88")
+    await client.sagas.terminate(stuck, "settled by hand")
     assert sagas.sagas.actions == [
         ("resume", stuck, "user:ann", ""),
         ("skip", stuck, "user:ann", "paid back by hand"),
         ("cancel", "orders.v1.FulfilOrder/acme/o-1", "user:ann", "ticket 88"),
+        ("terminate", stuck, "user:ann", "settled by hand"),
     ]
     with pytest.raises(Rejected) as refused:
         await client.sagas.resume("orders.v1.FulfilOrder/acme/o-1")
     assert refused.value.reason == "SAGA_NOT_STUCK"
 
 
-async def test_services_may_read_but_not_resume_or_cancel(sagas: Served) -> None:
+async def test_services_may_read_but_change_nothing(sagas: Served) -> None:
     service = sagas.client(roles=["service"])
     assert len([saga async for saga in service.sagas.every()]) == 6
     with pytest.raises(PermissionDenied):
         await service.sagas.resume("orders.v1.FulfilOrder/acme/o-stuck")
     with pytest.raises(PermissionDenied):
         await service.sagas.cancel("orders.v1.FulfilOrder/acme/o-stuck", "no")
+    with pytest.raises(PermissionDenied):
+        await service.sagas.terminate("orders.v1.FulfilOrder/acme/o-stuck", "no")
     customer = sagas.client(roles=["customer"])
     with pytest.raises(PermissionDenied):
         await customer.sagas.page()
@@ -98,6 +102,8 @@ async def test_requests_that_break_the_contract_are_refused(sagas: Served) -> No
     client = sagas.client()
     with pytest.raises(InvalidCommand):
         await client.sagas.cancel("orders.v1.FulfilOrder/acme/o-1", "")
+    with pytest.raises(InvalidCommand):
+        await client.sagas.terminate("orders.v1.FulfilOrder/acme/o-1", "")
     with pytest.raises(InvalidCommand):
         await client.sagas.page(page_size=501)
     with pytest.raises(Unauthenticated):

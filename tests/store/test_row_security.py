@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from intent.projections.tables import ensure_tables
 from intent.records import Snapshot
 from intent.store.migrations import migrate
 from intent.store.migrations.provisioning import Passwords, provision
-from intent.store.postgres import PostgresEventStore
+from intent.store.postgres import PostgresEventStore, PostgresSagaEnds, SagaEnd
 from intent.store.postgres.append import append_arguments, append_statement
 from intent.store.roles import RoleNames
 from intent_contracts.orders.v1 import Money, OrderLine, OrderPlaced
@@ -29,6 +30,7 @@ from ..support.databases import PASSWORD, Database
 from .builders import ACME, GLOBEX, command, event, key, to
 from .transactions import append_on, connected
 
+NOW = datetime.now(UTC)
 LOG = ("events", "commands", "snapshots")
 RELATIONS = """
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -58,6 +60,8 @@ async def filled(database: Database, context: BoundContext) -> Database:
     try:
         for tenant in (ACME, GLOBEX):
             await store.append([to(key("o-1", tenant), 0, command([placed()]), snapshot=Snapshot(1, 1, b""))])
+            ended = SagaEnd(tenant, "a saga", 5, NOW, NOW)
+            await PostgresSagaEnds(store.pool, database.context).record([ended])
             await consume(ConsumerDatabase(store.pool, database.context), tenant, await store.position())
         await projections.start()
         assert await projections.reach(2, 30) == []
