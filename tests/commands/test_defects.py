@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry
+from intent.errors import Rejected, StoreUnavailable
 from intent.model import BoundContext, applies, handles
 from intent.store.event_store import AppendResult, StreamAppend
 from intent.store.memory import MemoryEventStore
@@ -96,3 +97,45 @@ async def test_many_defects_of_one_aggregate_in_a_batch_are_each_answered() -> N
     handling = CommandHandling(broken, MemoryEventStore(), AggregateCache())
     batch = [envelope(place("o-1")), *(envelope(ConfirmOrder(order_id="o-1")) for _ in range(60))]
     assert shown(await handling.handle([*batch, envelope(place("o-2"))])) == ["v1", *["INTERNAL"] * 60, "v1"]
+
+
+class _Flaky(MemoryEventStore):
+    """Commits, then loses the connection before the caller gets the reply, once."""
+
+    lost = False
+
+    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
+        result = await super().append(streams)
+        if not self.lost:
+            self.lost = True
+            raise StoreUnavailable("the connection broke after the commit")
+        return result
+
+
+async def test_a_crash_between_commit_and_acknowledgement_changes_nothing(context: BoundContext) -> None:
+    store = _Flaky()
+    handling = CommandHandling(context, store, AggregateCache())
+    batch = [envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1")), envelope(place("o-2"))]
+    with pytest.raises(StoreUnavailable):
+        await handling.handle(batch)
+    assert shown(await handling.handle(batch)) == ["v1*", "v2*", "v1*"]
+    assert await store.position() == 3
+
+
+class _Verbose(Order):
+    """An order that explains at length why it is not confirmed."""
+
+    name = "Order"
+
+    @handles
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        raise Rejected("ORDER_NOT_OPEN", "because " * 500_000, metadata={"why": "x" * 3_000_000})
+
+
+async def test_a_rejection_at_any_length_leaves_a_small_outcome() -> None:
+    verbose = dataclasses.replace(orders, aggregates=[_Verbose]).bind(Registry.load())
+    handling = CommandHandling(verbose, MemoryEventStore(), AggregateCache())
+    handled = await handling.handle([envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))])
+    assert shown(handled) == ["v1", "ORDER_NOT_OPEN"]
+    assert handled.outcomes[1].failure.message.startswith("because because")
+    assert handled.outcomes[1].ByteSize() < 32 * 1024

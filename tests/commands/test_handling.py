@@ -12,7 +12,6 @@ from intent.commands import AggregateCache, CommandHandling, Handled
 from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.commands.handling import aside
 from intent.contracts import Registry
-from intent.errors import Rejected, StoreUnavailable
 from intent.model import BoundContext, handles
 from intent.records import CommandKey, StreamKey
 from intent.store.event_store import AppendResult, Conflict, Loaded, StreamAppend
@@ -361,29 +360,6 @@ async def test_an_undeclared_reason_is_answered_and_kept_and_reported_once(
     )
 
 
-class _Flaky(MemoryEventStore):
-    """Commits, then loses the connection before the caller gets the reply, once."""
-
-    lost = False
-
-    async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
-        result = await super().append(streams)
-        if not self.lost:
-            self.lost = True
-            raise StoreUnavailable("the connection broke after the commit")
-        return result
-
-
-async def test_a_crash_between_commit_and_acknowledgement_changes_nothing(context: BoundContext) -> None:
-    store = _Flaky()
-    handling = CommandHandling(context, store, AggregateCache())
-    batch = [envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1")), envelope(place("o-2"))]
-    with pytest.raises(StoreUnavailable):
-        await handling.handle(batch)
-    assert shown(await handling.handle(batch)) == ["v1*", "v2*", "v1*"]
-    assert await store.position() == 3
-
-
 async def test_text_that_the_store_cannot_keep_fails_alone(handling: CommandHandling) -> None:
     poisoned = envelope(place("o-2"))
     poisoned.correlation_id = "a\x00b"
@@ -405,22 +381,3 @@ async def test_a_long_stream_is_loaded_from_its_snapshot(
     assert len(loaded.events) == 51
     cold = CommandHandling(context, store, AggregateCache())
     assert shown(await cold.handle([envelope(ConfirmOrder(order_id="o-1"))])) == ["v252"]
-
-
-class _Verbose(Order):
-    """An order that explains at length why it is not confirmed."""
-
-    name = "Order"
-
-    @handles
-    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
-        raise Rejected("ORDER_NOT_OPEN", "because " * 500_000, metadata={"why": "x" * 3_000_000})
-
-
-async def test_a_rejection_at_any_length_leaves_a_small_outcome(store: MemoryEventStore) -> None:
-    verbose = dataclasses.replace(orders, aggregates=[_Verbose]).bind(Registry.load())
-    handling = CommandHandling(verbose, store, AggregateCache())
-    handled = await handling.handle([envelope(place("o-1")), envelope(ConfirmOrder(order_id="o-1"))])
-    assert shown(handled) == ["v1", "ORDER_NOT_OPEN"]
-    assert handled.outcomes[1].failure.message.startswith("because because")
-    assert handled.outcomes[1].ByteSize() < 32 * 1024
