@@ -12,9 +12,9 @@ from rich.console import Console
 
 from bench import report
 from bench.platform import CONTEXT, Platform
-from bench.scenarios import commands, sagas, store
+from bench.scenarios import commands, rebuilds, sagas, store
 
-SCENARIOS = {**commands.SCENARIOS, **sagas.SCENARIOS, **store.SCENARIOS}
+SCENARIOS = {**commands.SCENARIOS, **sagas.SCENARIOS, **store.SCENARIOS, **rebuilds.SCENARIOS}
 
 
 async def run(names: list[str], console: Console) -> dict[str, report.Figure]:

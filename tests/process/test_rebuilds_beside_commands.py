@@ -22,8 +22,12 @@ from ..support.databases import Database
 
 _READ_MODELS = ("OrderViews", "OrderSummaries")
 _SLOW = """
+create table public.built_with (more_processes text);
 create function public.wait_for_the_test() returns event_trigger language plpgsql security definer as
-    'begin perform pg_advisory_xact_lock_shared(7); end';
+    'begin
+        perform pg_advisory_xact_lock_shared(7);
+        insert into public.built_with select current_setting(''max_parallel_maintenance_workers'');
+    end';
 create event trigger slow on ddl_command_start when tag in ('CREATE INDEX')
     execute function public.wait_for_the_test();
 select pg_advisory_lock(7);
@@ -45,6 +49,15 @@ async def slow_indexes(database: Database) -> AsyncIterator[Any]:
 async def process(settings: Settings, bound: BoundContext, **own: object) -> AsyncIterator[CommandPath]:
     async with ContextProcess(settings.model_copy(update=own), bound).started() as path:
         yield path
+
+
+async def more_processes(database: Database) -> set[str]:
+    """Return how many further processes indexes were built with."""
+    connection = await asyncpg.connect(database.admin)
+    try:
+        return {row[0] for row in await connection.fetch("select more_processes from public.built_with")}
+    finally:
+        await connection.close()
 
 
 async def rebuild(client: IntentClient, name: str) -> None:
@@ -79,3 +92,5 @@ async def test_building_indexes_holds_up_neither_commands_nor_skips(
                 with pytest.raises(InvalidCommand, match="has applied all events up to"):
                     await client.projections.skip("OrderViews", 1, reason="a slip")
             assert not any(task.done() for task in rebuilds)
+        await asyncio.gather(*rebuilds)
+        assert await more_processes(database) == {"0"}, "commands need the other cores"

@@ -29,4 +29,6 @@ class IndexBuilds:
             StoreUnavailable: The database is unavailable; whether the indexes are there is unknown.
         """
         async with self._one, self._database.long_transaction() as connection:
+            # Further cores would be missing for commands, and an index has time.
+            await connection.execute("set local max_parallel_maintenance_workers = 0")
             await connection.fetchval(self._statement, projection, generation)
