@@ -16,9 +16,8 @@ pytestmark = pytest.mark.chaos
 
 # Several under the same load: getting quiet takes longest.
 _SHORT = (
-    ("read-only", "password", "grant", "standby"),
-    ("limit", "locked", "reset", "silence"),
-    ("killed-process", "silent-process"),
+    ("read-only", "password", "grant", "standby", "silent-process"),
+    ("login", "limit", "locked", "reset", "silence"),
 )
 
 
