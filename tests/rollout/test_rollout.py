@@ -212,6 +212,17 @@ async def test_missing_workers_are_named(client: Client, name: str) -> None:
         await impatient.make_current("v1")
 
 
+async def test_a_version_that_nobody_runs_leaves_no_record(
+    client: Client, deployment: WorkerDeployment, workers: Workers, name: str
+) -> None:
+    async with workers("v1"):
+        await deployment.await_workers("v1", 1)
+        impatient = WorkerDeployment(client, name, [name], 0, print)
+        with pytest.raises(ConfigurationError, match="too few workers of version mistyped"):
+            await impatient.await_workers("mistyped", 1)
+        assert await states(deployment) == {"v1": "inactive"}
+
+
 async def test_an_old_version_goes_once_what_is_pinned_to_it_has_ended(
     client: Client, deployment: WorkerDeployment, workers: Workers, name: str
 ) -> None:

@@ -151,7 +151,7 @@ class WorkerDeployment:
         Raises:
             ConfigurationError: They do not in time; names the queues and how many processes are missing.
         """
-        refused = ""
+        refused, known = "", {version.build for version in await self.versions()}
 
         async def missing() -> str:
             nonlocal refused
@@ -169,6 +169,9 @@ class WorkerDeployment:
 
         lacking = await until(missing, self._wait, self._report)
         if lacking:
+            if build not in known and not await self._patiently(lambda: self.pollers(build)):
+                # To be asked whether it refuses the version, Temporal was told of it.
+                await self.forget(build)
             fix = _RETIRE if refused else _START
             raise ConfigurationError(f"not promoted after {self._wait:g} s: {lacking}; {fix}")
 
