@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from google.protobuf.message import Message
+from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.saga_host import SagaWorkflow, saga_runner, saga_worker
 from intent.saga_host.types import saga_type
@@ -67,12 +68,18 @@ class Contexts:
         self.answers: dict[str, list[Answer]] = {}
         self._worker: Worker | None = None
 
-    async def run(self, saga: type[Saga], *ports: Adapter, park_after: timedelta = timedelta(days=1)) -> None:
+    async def run(
+        self,
+        saga: type[Saga],
+        *ports: Adapter,
+        park_after: timedelta = timedelta(days=1),
+        guard: Guard | None = None,
+    ) -> None:
         """Start a worker for a saga in place of FulfilOrder."""
         adapters = {adapter.port.name: adapter for adapter in ports}
         bound = dataclasses.replace(self._bound, sagas={TYPE: saga}, ports=adapters)
         settings = WorkerSettings(drain=1, park_after=park_after.total_seconds())
-        self._worker = saga_worker(self._environment.client, bound, self.route_command, settings)
+        self._worker = saga_worker(self._environment.client, bound, self.route_command, settings, guard=guard)
         await self._worker.__aenter__()
 
     async def stop(self) -> None:

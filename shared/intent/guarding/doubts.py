@@ -26,7 +26,7 @@ class UnderWay(NamedTuple):
     """A piece of work, as journals note it.
 
     Attributes:
-        kind: ``command``, ``query``, ``projection`` or ``consumer``.
+        kind: ``command``, ``query``, ``projection``, ``consumer`` or ``saga``.
         what: Whose code runs: the type of the command or query, or the name of the projection or consumer.
         tenant: The tenant; empty when it belongs to none.
         id: Names the piece among those of its kind and tenant.

@@ -6,6 +6,7 @@ its time limit. What does not end there either is interrupted, or left behind wi
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -87,6 +88,7 @@ class Guard:
         self._journal = Journal.anonymous() if journal is None else journal
         self._interrupts = interrupts
         self.loop_watch = Watch(self._journal.slot())
+        self._own = threading.local()
         self._idle: list[_Thread] = []
         self._left_behind: list[Apart] = []
 
@@ -98,6 +100,13 @@ class Guard:
         if hanging < _MOST_LEFT_BEHIND:
             return ""
         return f"{hanging} threads are held by handlers that took longer than they may and do not end"
+
+    def thread_watch(self) -> Watch:
+        """Return what notes the code that runs in the calling thread, which is not one of the guard's."""
+        watch: Watch | None = getattr(self._own, "watch", None)
+        if watch is None:
+            watch = self._own.watch = Watch(self._journal.slot())
+        return watch
 
     async def call(self, work: Callable[[Watch], T], limit: float | None = None) -> T:
         """Run work on the event loop, and again in a thread when it holds the loop for too long.

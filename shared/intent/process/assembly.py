@@ -211,7 +211,9 @@ class ContextProcess:
         context, background = self._context, self.background
         async with (
             recorded_ends(context, client, store, background) as ends,
-            running_workers(client, context, path.activities, self._settings, ends, background) as workers,
+            running_workers(
+                client, context, path.activities, self._settings, ends, background, path.guard
+            ) as workers,
         ):
             yield workers
 

@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 
 from intent.background import Background, stop_all
 from intent.commands import ContextActivities, command_worker
+from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.saga_host import SagaEnds, saga_worker
 from intent.settings.config import Settings
@@ -83,8 +84,9 @@ async def running_workers(
     settings: Settings,
     ends: SagaEnds,
     background: Background,
+    guard: Guard,
 ) -> AsyncIterator[Workers]:
-    """Run the workers for the duration of the context manager.
+    """Run the workers for the duration of the context manager; `guard` notes the sagas under way.
 
     Raises:
         ConfigurationError: A setting names a saga that the context does not have.
@@ -95,7 +97,7 @@ async def running_workers(
     }
     if context.sagas:
         makers[saga_queue(context.name)] = partial(
-            saga_worker, client, context, activities.route_command, sizes, ends
+            saga_worker, client, context, activities.route_command, sizes, ends, guard
         )
     workers = Workers(makers, background)
     try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +15,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxMatcher, SandboxRestrictions
 from temporalio.workflow import Info, SandboxImportNotificationPolicy
 
+from intent.guarding import Guard, Poison, UnderWay
 from intent.sagas.forbidden import BESIDE_STEPS
 
 __all__ = ["saga_runner"]
@@ -33,14 +37,18 @@ _TEXT_LENGTH = 4_000
 _NOWHERE = StorageDriverStoreContext(target=None)
 
 
-def saga_runner() -> SandboxedWorkflowRunner:
-    """Return the sandbox of sagas: their own modules are loaded for each workflow, and restricted."""
+def saga_runner(guard: Guard | None = None) -> SandboxedWorkflowRunner:
+    """Return the sandbox of sagas: their own modules are loaded for each workflow, and restricted.
+
+    Args:
+        guard: Notes which saga is under way; None: nobody does.
+    """
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*_SHARED)
     restrictions = replace(
         restrictions, invalid_module_members=restrictions.invalid_module_members | _BESIDE_STEPS
     )
     silent = SandboxImportNotificationPolicy.SILENT
-    return _SagaRunner(restrictions.with_import_notification_policy(silent))
+    return _SagaRunner(restrictions.with_import_notification_policy(silent), guard or Guard())
 
 
 class _SagaRunner(SandboxedWorkflowRunner):
@@ -51,9 +59,22 @@ class _SagaRunner(SandboxedWorkflowRunner):
     took a fifth of the time of a process that runs sagas.
     """
 
+    def __init__(self, restrictions: SandboxRestrictions, guard: Guard) -> None:
+        super().__init__(restrictions=restrictions)
+        self._guard = guard
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Create a workflow in a sandbox of its own."""
-        return _SagaInstance(super().create_instance(det))
+        piece = UnderWay("saga", det.info.workflow_type, "", det.info.workflow_id)
+        return _SagaInstance(super().create_instance(det), self._guard, piece, self._survived)
+
+    def _survived(self, piece: UnderWay) -> None:
+        """Forget the losses of a saga, from the thread in which its code ran."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._guard.doubts.survived([piece]), self._loop)
 
 
 class _SagaInstance(WorkflowInstance):
@@ -63,18 +84,36 @@ class _SagaInstance(WorkflowInstance):
     threads included: it interrupts the thread, and drops the workflow without waiting for it.
     """
 
-    def __init__(self, sandboxed: WorkflowInstance) -> None:
+    def __init__(
+        self,
+        sandboxed: WorkflowInstance,
+        guard: Guard,
+        piece: UnderWay,
+        survived: Callable[[UnderWay], None],
+    ) -> None:
         self._sandboxed = sandboxed
+        self._guard = guard
+        self._piece = piece
+        self._survived = survived
         self._activating = threading.Lock()
 
     def activate(self, act: Any) -> Any:
         """Continue in the sandbox once an abandoned task has ended: two at once would both hang."""
+        doubts, ends = self._guard.doubts, any(job.HasField("remove_from_cache") for job in act.jobs)
+        if doubts.condemned(self._piece) and not ends:
+            raise RuntimeError(str(Poison.of_losses()))
         with self._activating:
+            watch = self._guard.thread_watch()
+            watch.enter(self._piece.note)
             try:
                 completion = self._sandboxed.activate(act)
             except (SystemExit, KeyboardInterrupt) as error:
                 # In the worker's event loop they would end the process, and the next one as well.
                 raise RuntimeError(f"its code raised {type(error).__name__}") from error
+            finally:
+                watch.leave()
+        if doubts.losses(self._piece) and not ends:
+            self._survived(self._piece)
         if completion.HasField("failed") and completion.failed.ByteSize() > _FAILURE_BYTES:
             _shorten(completion.failed.failure)
         return completion

@@ -11,6 +11,7 @@ from typing import Any, Final
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.saga_host.ends import EndActivity, NoEnds, SagaEnds
 from intent.saga_host.ports import AdapterThreads, activity_of
@@ -45,6 +46,7 @@ def saga_worker(
     route_command: Callable[..., Any],
     settings: WorkerSettings | None = None,
     ends: SagaEnds | None = None,
+    guard: Guard | None = None,
 ) -> Worker:
     """Return the worker of a context's saga queue, not yet running.
 
@@ -55,6 +57,7 @@ def saga_worker(
         settings: The worker's sizes, and the version of the code.
         ends: Where the ends of sagas are kept; None: nowhere, and a saga may begin anew once Temporal has
             forgotten it.
+        guard: Notes which saga is under way; None: nobody does.
     """
     sizes = settings or WorkerSettings()
     park_after = timedelta(seconds=sizes.park_after) if sizes.park_after else NEVER
@@ -67,7 +70,7 @@ def saga_worker(
         task_queue=names.saga_queue(context.name),
         workflows=[SagaWorkflow],
         activities=[route_command, EndActivity(ends or NoEnds()).end, *ports],
-        workflow_runner=saga_runner(),
+        workflow_runner=saga_runner(guard),
         max_concurrent_workflow_tasks=sizes.saga_commands,
         workflow_task_executor=ThreadPoolExecutor(_THREADS, "saga-task"),
         max_concurrent_local_activities=sizes.saga_commands,
