@@ -37,7 +37,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=1, help="seed of the first round; later ones count on (1)"
     )
-    parser.add_argument("--rounds", type=positive, default=500, help="number of rounds in all (500)")
+    parser.add_argument(
+        "--rounds", type=positive, help="number of rounds in all; default: of each storm its share of 500"
+    )
     for kind in STORMS.values():
         about = f"{kind.about} {kind.share} of 500 rounds."
         kind.arguments(parser.add_argument_group(f"the storm of {kind.name}", about))
@@ -47,7 +49,7 @@ def _options() -> argparse.Namespace:
 async def _run(options: argparse.Namespace, kinds: Sequence[Kind]) -> int:
     console = Console()
     storms = [Rounds(kind, options, console) for kind in kinds]
-    numbers = shared_out(options.rounds, kinds)
+    numbers = shared_out(options.rounds or sum(kind.share for kind in kinds), kinds)
     for storm in storms:
         await storm.run(numbers[storm.kind.name])
     for storm in storms:
