@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 _RECENT = timedelta(seconds=90)
 """Time since a worker last polled for tasks; a running one polls at least once a minute."""
-_ANSWER = timedelta(seconds=10)
 _START = "find out why the new processes do not start, or give them more time with --wait"
 _RETIRE = (
     "remove versions on which nothing is left with `intent deploy retire`, or raise "
@@ -278,7 +277,7 @@ class WorkerDeployment:
         return await _unless_unknown(self._service.describe_worker_deployment(request))
 
     async def _refusal(self, build: str) -> str:
-        return await refusal(self._client, self.name, build, _ANSWER) or ""
+        return await refusal(self._client, self.name, build) or ""
 
     async def _uncounted(self, build: str, missing_queues: bool) -> list[str]:
         """Return the queues that a version must serve and that Temporal does not count as its own yet."""

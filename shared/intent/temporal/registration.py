@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import Final
 
@@ -19,7 +20,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 __all__ = ["Registration", "refusal"]
 
-_TIMEOUT: Final = timedelta(seconds=1.5)
+_log: Final = logging.getLogger(__name__)
+_TIMEOUT: Final = timedelta(seconds=10)
+_GLANCE: Final = 1.0
+"""Seconds that one look waits for an answer; a probe may take two. A busy Temporal takes longer."""
 _EVERY: Final = 5.0
 _PATIENCE: Final = 30.0
 
@@ -102,20 +106,27 @@ class Registration:
         self._next = 0.0
         self._registered = False
         self._problem = ""
+        self._asking: asyncio.Task[None] | None = None
 
     async def problem(self) -> str:
         """Return why Temporal gives this process no work; empty while nothing is known against it."""
-        now = asyncio.get_running_loop().time()
-        if self._registered or now < self._next:
-            return self._problem
-        self._next = now + self._every
+        if not self._registered:
+            now = asyncio.get_running_loop().time()
+            if (self._asking is None or self._asking.done()) and now >= self._next:
+                self._next = now + self._every
+                self._asking = asyncio.create_task(self._ask(), name="registration of the version")
+            if self._asking is not None:
+                await asyncio.wait([self._asking], timeout=_GLANCE)
+        return self._problem
+
+    async def _ask(self) -> None:
         try:
             reason = await refusal(self._client, self._deployment, self._build)
-        except RPCError:
-            return self._problem
+        except RPCError as error:
+            _log.debug("Temporal does not say whether it takes this version: %s", error.message)
+            return
         self._registered = reason == ""
-        self._problem = self._sentence(reason, now)
-        return self._problem
+        self._problem = self._sentence(reason, asyncio.get_running_loop().time())
 
     def _sentence(self, reason: str | None, now: float) -> str:
         who = f"version {self._build} of the worker deployment {self._deployment}"
