@@ -27,8 +27,9 @@ from intent.telemetry.tracing import setup_tracing
 tracing = setup_tracing(load_settings())
 with tracing.step("handle", [TraceContext("00-" + "a" * 32 + "-" + "1" * 16 + "-01")]):
     pass
-print(time.time(), flush=True)
+started = time.monotonic()
 tracing.close()
+print(time.monotonic() - started)
 """
 # An HTTP/2 server's greeting, its settings, and its acknowledgement of the client's.
 _GREETING = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]) + bytes([0, 0, 0, 4, 1, 0, 0, 0, 0])
@@ -48,8 +49,8 @@ async def _silent(greeting: bytes) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def _seconds_to_stop(port: int, protocol: str) -> float:
-    """Return how long a process with a span to send lives on after it was told to stop."""
+async def _seconds_to_close(port: int, protocol: str) -> float:
+    """Return how long a process with a span to send takes to close its tracing; it must end by itself."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _STOPPING),
         env={
@@ -59,16 +60,14 @@ async def _seconds_to_stop(port: int, protocol: str) -> float:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert process.stdout is not None
-    await process.stdout.readline()
-    started = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(60):
-            assert await process.wait() == 0
+            printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-    return asyncio.get_running_loop().time() - started
+    assert process.returncode == 0
+    return float(printed)
 
 
 async def test_no_collector_that_is_dead_or_silent_delays_a_stop_by_more_than_two_seconds() -> None:
@@ -77,13 +76,13 @@ async def test_no_collector_that_is_dead_or_silent_delays_a_stop_by_more_than_tw
         mute = await stack.enter_async_context(_silent(b""))
         unanswering = await stack.enter_async_context(_silent(_GREETING))
         took = await asyncio.gather(
-            _seconds_to_stop(dead, "grpc"),
-            _seconds_to_stop(mute, "grpc"),
-            _seconds_to_stop(unanswering, "grpc"),
-            _seconds_to_stop(mute, "http/protobuf"),
+            _seconds_to_close(dead, "grpc"),
+            _seconds_to_close(mute, "grpc"),
+            _seconds_to_close(unanswering, "grpc"),
+            _seconds_to_close(mute, "http/protobuf"),
         )
-    # Two seconds, and what the interpreter needs for its own end on a busy machine.
-    assert max(took) < 9, took
+    # Two seconds, and what a busy machine adds.
+    assert max(took) < 6, took
 
 
 class _Collector(HTTPServer):
