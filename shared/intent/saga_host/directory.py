@@ -187,7 +187,7 @@ class SagaDirectory:
         response = await self.get(tenant, request.id)
         saga = response.saga
         if saga.HasField("ended_at") or saga.status in OVER:
-            raise _refused("SAGAOVER", saga, "over; there is nothing to cancel")
+            raise _refused("SAGA_OVER", saga, "over; there is nothing to cancel")
         if saga.status == SagaStatus.SAGA_STATUS_COMPENSATING or response.report.failure_reason:
             raise _refused("SAGA_BEING_UNDONE", saga, "being undone already; resume it when it is stuck")
         signal = CancelSagaRequest(id=request.id, reason=_by(actor, request.reason))
@@ -204,7 +204,7 @@ class SagaDirectory:
         execution = await self._describe(tenant, request.id)
         saga = saga_info(execution)
         if saga.HasField("ended_at"):
-            raise _refused("SAGAOVER", saga, "over; there is nothing to terminate")
+            raise _refused("SAGA_OVER", saga, "over; there is nothing to terminate")
         async with self._asking(request.id):
             await self._handle(request.id).terminate(reason=_by(actor, request.reason))
         failed, now = SagaStatus.SAGA_STATUS_FAILED, datetime.now(UTC)
