@@ -27,7 +27,7 @@ _WARM = 300
 _ONE_BY_ONE = 5
 _TRIES = 5
 _RINSES = 6
-_RINSE = 100
+_RINSE = 300
 _GROWTH = 1.10
 """The resident memory after any flood, in proportion to that before the first."""
 _HELD = 0.1
