@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -195,7 +196,27 @@ def test_a_program_that_uses_the_signal_itself_keeps_it() -> None:
         "asyncio.run(main())\n"
         "signal.raise_signal(signal.SIGALRM)\n"
     )
-    import subprocess
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "mine\n"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4], ids=["in time", "interrupted"])
+def test_a_profiler_works_after_guarded_code(seconds: float) -> None:
+    # CPython 3.11 stood still under one once an interruption had been taken back.
+    program = (
+        "import asyncio, contextlib, sys, time\n"
+        "from intent.guarding import Guard, Poison\n"
+        f"until = time.monotonic() + {seconds}\n"
+        "def work(watch):\n"
+        "    while time.monotonic() < until: pass\n"
+        "async def main():\n"
+        "    with contextlib.suppress(Poison):\n"
+        "        await Guard(0.1, interrupts=False).apart(work)\n"
+        "asyncio.run(main())\n"
+        "sys.setprofile(lambda *_: None)\n"
+        "(lambda: None)()\n"
+        "print('profiled')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, "profiled\n"), done.stderr

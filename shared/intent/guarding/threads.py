@@ -40,7 +40,7 @@ class Apart:
     def __init__(self) -> None:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._working = False
+        self._working = self._interrupted = False
         self._thread = threading.Thread(target=self._run, name="intent guarded code", daemon=True)
         self._thread.start()
 
@@ -72,7 +72,7 @@ class Apart:
             except RuntimeError:
                 return  # The loop is closed, and nobody waits any more.
 
-        self._working = True
+        self._working, self._interrupted = True, False
         self._tasks.put(_Task(work, done))
         try:
             while not (await asyncio.wait([outcome], timeout=_LOOK))[0]:
@@ -100,7 +100,8 @@ class Apart:
     def _raise(self) -> None:
         with self._lock:
             if self._working:
-                _raise_in(self._thread, Overrun)
+                self._interrupted = True
+                _interrupt(self._thread)
 
     def _run(self) -> None:
         running = True
@@ -129,13 +130,25 @@ class Apart:
         return True
 
     def _take_back(self) -> None:
-        """Take back an interruption that was raised too late to reach the work, and allow no other."""
+        """Allow no further interruption, and catch one that came too late to reach the work.
+
+        The interpreter could also drop it, but goes on looking for it for ever: every call is slower
+        from then on, and under a profiler CPython 3.11 never leaves the first line of a function.
+        """
         with self._lock:
             self._working = False
-            _raise_in(self._thread, None)
+        if not self._interrupted:
+            return
+        try:
+            # Whether it was raised is not known; another one takes its place, and surely is.
+            _interrupt(self._thread)
+            while True:
+                pass
+        except Overrun:
+            self._interrupted = False
 
 
-def _raise_in(thread: threading.Thread, error: type[BaseException] | None) -> None:
-    """Raise an exception in a thread at its next instruction; None: take back what was not raised yet."""
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise `Overrun` in a thread at one of its next instructions."""
     ident = ctypes.c_ulong(thread.ident or 0)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(error) if error else None)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Overrun))
