@@ -21,7 +21,7 @@ from ..support.command_path import Requests, place
 
 
 class Meddling(Order):
-    """An order that gives away a line when it is confirmed."""
+    """An order that takes a piece off a line when it is confirmed."""
 
     name = "Order"
 
