@@ -25,8 +25,8 @@ from intent.temporal import names
 __all__ = ["EndActivity", "EndRecorder", "NoEnds", "SagaEnds"]
 
 _EVERY: Final = 60.0
-_OVERLAP: Final = timedelta(minutes=10)
-"""How far back each look reaches before the last: lists lag, and clocks differ."""
+_OVERLAP: Final = timedelta(minutes=2)
+"""How far back each look reaches before the last: lists lag, and clocks differ. It is listed twice."""
 _PAGE: Final = 500
 
 
