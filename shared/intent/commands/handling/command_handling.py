@@ -137,10 +137,14 @@ class CommandHandling:
         return _joined([await self._by_itself(envelope, aside) for envelope in batch])
 
     async def _by_itself(
-        self, envelope: CommandEnvelope, aside: Aside, validated: Sequence[CommandRequest] = ()
+        self,
+        envelope: CommandEnvelope,
+        aside: Aside,
+        validated: Sequence[CommandRequest] = (),
+        noted: bytes = b"",
     ) -> Handled:
         try:
-            return await self._handle([envelope], aside, validated)
+            return await self._handle([envelope], aside, validated, noted)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -165,11 +169,7 @@ class CommandHandling:
         await doubts.hesitate([piece])
         note = await doubts.attempt(piece)
         try:
-            return await self._handle([envelope], aside, (), note)
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            return self._failed(envelope, error, aside)
+            return await self._by_itself(envelope, aside, noted=note)
         finally:
             await doubts.survived([piece])
 
