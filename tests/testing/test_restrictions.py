@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -83,6 +84,21 @@ def test_an_error_that_the_code_catches_is_reported_all_the_same() -> None:
 
     with pytest.raises(ForbiddenError, match=r"time\.time"):
         play(careful)
+
+
+def test_what_a_collection_of_garbage_calls_is_not_done_by_the_saga() -> None:
+    def timed(*_: object) -> None:
+        time.perf_counter()
+
+    def allocates(_: Saga) -> None:
+        assert [[n] for n in range(10_000)]
+
+    gc.callbacks.append(timed)
+    try:
+        play(allocates)
+    finally:
+        gc.callbacks.remove(timed)
+    assert gc.isenabled()
 
 
 def test_what_is_the_same_every_time_is_allowed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import io
 import os
 import random
@@ -138,17 +139,36 @@ def _beside(frame: FrameType) -> str:
 
 
 @contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage, as callbacks and finalizers would seem to be called by the code that runs then."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def _profiled(profile: _Restrictions) -> Iterator[None]:
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+@contextmanager
 def restricted(package: str) -> Iterator[None]:
     """Refuse what the code of a package must not use while it is run as that of a saga.
 
     Raises:
         ForbiddenError: It used something of that, and may have caught the error.
     """
-    restrictions, before = _Restrictions(package), sys.getprofile()
-    sys.setprofile(restrictions)
-    try:
+    restrictions = _Restrictions(package)
+    with _no_collection(), _profiled(restrictions):
         yield
-    finally:
-        sys.setprofile(before)
     if restrictions.refused is not None:
         raise restrictions.refused
