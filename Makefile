@@ -14,6 +14,8 @@ UV := .tools/bin/uv
 # uv uses the Python above, and trusts the same certificate authorities as everything else here.
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= true
+# Each of the many processes of tests would compile all that it imports again, which takes it seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
