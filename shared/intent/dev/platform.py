@@ -111,6 +111,7 @@ class LocalPlatform:
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="intent-", ignore_cleanup_errors=True)
         self.folder = folder or Path(self._temporary.name)
+        self._keeps = folder is not None
         # PostgreSQL does not run as root: its user must be able to enter its folder.
         self.folder.chmod(0o755)
         self._ports: dict[str, int] = {}
@@ -130,7 +131,10 @@ class LocalPlatform:
 
     def __exit__(self, *_: object) -> None:
         """Stop both and remove the temporary folder."""
-        self.temporal.stop()
+        if self._keeps:
+            self.temporal.stop()
+        else:
+            self.temporal.kill()
         self.postgres.stop()
         self._temporary.cleanup()
 

@@ -105,7 +105,11 @@ class TemporalServer:
 
     def stop(self) -> None:
         """Stop the server; with a database, its workflows continue after the next start."""
-        self._process.stop()
+        if self.database is None:
+            # It takes seconds to end gracefully, with nothing to keep.
+            self._process.kill()
+        else:
+            self._process.stop()
 
     def kill(self) -> None:
         """Kill the server, as in a crash."""
