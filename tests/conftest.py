@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -18,6 +20,9 @@ from .support.databases import Database, create_database, drop_database, prepare
 __all__ = ["bound", "path", "request_of", "running", "settings", "temporal"]
 
 CONTEXT = "orders"
+# The many processes of tests keep what they compile, as under make.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class Collector(TraceServiceServicer):
         return ExportTraceServiceResponse()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Return a collector of traces on a free port."""
     collecting = Collector()
@@ -120,7 +120,7 @@ def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev
         process.wait(90)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dev_folder() -> Iterator[Path]:
     """Return a folder that every user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="intent-dev-"))
@@ -129,7 +129,7 @@ def dev_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dev(dev_folder: Path, collector: Collector) -> Iterator[Dev]:
     """Run `intent dev`, which sends traces to the collector, and end it as Ctrl-C does."""
     with running_dev(
@@ -138,5 +138,7 @@ def dev(dev_folder: Path, collector: Collector) -> Iterator[Dev]:
         OTEL_BSP_SCHEDULE_DELAY="200",
         # The tests hand over and deliver parcels themselves, so that nothing depends on speed.
         SHIPPING_CARRIER_REPORTS="0",
+        SHIPPING_CARRIER_LATENCY_MS="0",
+        PAYMENTS_PROVIDER_LATENCY_MS="0",
     ) as running:
         yield running

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from intent.cli.app import main
+import typer
+from intent.cli.app import app, main
 
+COMMAND = typer.main.get_command(app)
+"""Made once: for most commands, to make it takes longer than to run."""
 ORDER: dict[str, Any] = {
     "order_id": "o-1",
     "customer_id": "ann",
@@ -60,6 +63,7 @@ def intent(
     out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
     with (
         mock.patch.dict(os.environ, env or environment(), clear=True),
+        mock.patch("intent.cli.app.app", COMMAND),
         mock.patch.object(sys, "argv", ["intent", *arguments]),
         mock.patch.object(sys, "stdin", io.StringIO(stdin)),
         contextlib.redirect_stdout(out),

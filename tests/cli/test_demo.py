@@ -10,6 +10,14 @@ from .conftest import running_dev
 from .running import environment
 
 ROOT = Path(__file__).parents[2]
+SWIFT = {
+    "PAYMENTS_PROVIDER_LATENCY_MS": "5",
+    "PAYMENTS_PROVIDER_SLOW_MS": "500",
+    "SHIPPING_CARRIER_LATENCY_MS": "5",
+    "SHIPPING_CARRIER_SLOW_MS": "500",
+    "SHIPPING_CARRIER_HAND_OVER_MS": "200",
+    "SHIPPING_CARRIER_ARRIVE_MS": "200",
+}
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,9 +34,9 @@ def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_everything_adds_up_and_again_on_the_same_data(dev_folder: Path) -> None:
     folder = dev_folder / "demo"
     folder.mkdir()
-    with running_dev(folder, SHIPPING_CARRIER_HAND_OVER_MS="200", SHIPPING_CARRIER_ARRIVE_MS="200"):
+    with running_dev(folder, **SWIFT):
         for seed in ("1", "2"):
-            done = _demo(folder, "--orders", "20", "--tenants", "2", "--seed", seed)
+            done = _demo(folder, "--orders", "10", "--tenants", "2", "--seed", seed)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "delivered and paid" in done.stdout
             sums = [line for line in done.stdout.splitlines() if line.startswith("│ shop-")]

@@ -1,0 +1,1 @@
+"""Contexts that depend on partners outside, as processes of their own."""
