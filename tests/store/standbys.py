@@ -60,6 +60,19 @@ class Pair:
         await administer(self.primary.dsn, "alter system reset synchronous_standby_names")
         await administer(self.primary.dsn, "select pg_reload_conf()")
 
+    async def caught_up(self) -> None:
+        """Wait until the standby has applied everything that the server has written."""
+        standby = await asyncpg.connect(self.standby.dsn)
+        server = await asyncpg.connect(self.primary.dsn)
+        try:
+            written = await server.fetchval("select pg_current_wal_lsn()::text")
+            behind = "select pg_last_wal_replay_lsn() < $1::text::pg_lsn"
+            while await standby.fetchval(behind, written):
+                await standby.execute("select pg_sleep(0.02)")
+        finally:
+            await standby.close()
+            await server.close()
+
     async def promote(self) -> None:
         """Make the standby the server that writes, after the other one has died."""
         self.primary.kill()
@@ -100,6 +113,32 @@ def standby_of(primary: Postgres, data: Path) -> Iterator[Pair]:
         finally:
             if standby.alive:
                 pair.resume()
+
+
+@contextmanager
+def set_back(server: Postgres, copy: Path, lsn: str) -> Iterator[Postgres]:
+    """Run what a server was at a point of its WAL, at its address: a backup, and WAL up to the point.
+
+    Args:
+        server: The server; it has ended.
+        copy: A base backup of it from before the point.
+        lsn: The point.
+    """
+    (copy / "standby.signal").unlink()
+    (copy / "recovery.signal").touch()
+    settings = {
+        "restore_command": f"cp {server.data}/pg_wal/%f %p",
+        "recovery_target_lsn": lsn,
+        "recovery_target_action": "promote",
+    }
+    with Postgres(copy, port=server.port, settings={**_UNSAFE, **settings}) as restored:
+        yield restored
+
+
+def copied(primary: Postgres, data: Path) -> Path:
+    """Make a base backup of a server that runs, in a folder that does not exist yet, and return that."""
+    _copy(primary, data)
+    return data
 
 
 def _copy(primary: Postgres, data: Path) -> None:

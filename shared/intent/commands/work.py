@@ -193,11 +193,10 @@ class Group:
         writes = [write for write in self.writes if write[0] is not without]
         return Group(self.key, self.kind, self.waiting, self.fresh, self.base, writes=writes)
 
-    def stream_append(self) -> StreamAppend:
-        """Return what was decided in this round, as one append."""
-        return StreamAppend(
-            self.key, self.base, [write for _, write, _ in self.writes], snapshot=self._snapshot()
-        )
+    def stream_append(self, epoch: str) -> StreamAppend:
+        """Return what was decided in this round in an epoch of the log, as one append."""
+        writes = [write for _, write, _ in self.writes]
+        return StreamAppend(self.key, self.base, writes, self._snapshot(), epoch)
 
     def _snapshot(self) -> Snapshot | None:
         aggregate = self.aggregate

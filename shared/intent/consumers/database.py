@@ -187,8 +187,10 @@ class ConsumerDatabase:
         grants = [Grant(*row[:3]) for row in map(tuple, rows) if row[0] is not None]
         return Share(grants, rows[0]["share"])
 
-    async def save(self, key: ConsumerKey, instance: UUID, changes: Changes) -> None:
-        """Save the progress of an instance, all of it or nothing.
+    async def save(
+        self, key: ConsumerKey, instance: UUID, changes: Changes, incarnation: int | None = None
+    ) -> None:
+        """Save the progress of an instance, all of it or nothing; fail in another incarnation of the log.
 
         Raises:
             NotAMemberError: It no longer owns all of the partitions.
@@ -200,7 +202,8 @@ class ConsumerDatabase:
         ]
         rejoined = [(partition, *stream) for partition, stream in changes.rejoined]
         arrays = [*columns(partitions, 4), *columns(streams, 10), *columns(rejoined, 4)]
-        if not await self._value("consumer_save", *key, instance, *arrays):
+        arguments = (*key, instance, *arrays)
+        if not await self._value("consumer_save", *arguments, only_in=incarnation, first="text"):
             raise NotAMemberError
 
     async def set_aside_streams(self, key: ConsumerKey, partitions: Sequence[int]) -> Sequence[StreamMark]:
@@ -233,14 +236,18 @@ class ConsumerDatabase:
         partitions: Sequence[int],
         *,
         most_bytes: int = _ANY,
+        incarnation: int | None = None,
     ) -> Sequence[LogEntry]:
         """Read at most `limit` events of some partitions after `after` and up to `up_to`.
 
-        The page ends with a number of bytes as one of `EventStore.read_log` does.
+        The page ends with a number of bytes as one of `EventStore.read_log` does. In another incarnation
+        of the log than the given one, it fails.
         """
         only = None if tenant == EVERY_TENANT else tenant
-        where = (only, list(types) or None, total, list(partitions))
-        return log_entries(await self._rows("consumer_read_0010", after, up_to, limit, most_bytes, *where))
+        where = (after, up_to, limit, most_bytes, only, list(types) or None, total, list(partitions))
+        return log_entries(
+            await self._rows("consumer_read_0010", *where, only_in=incarnation, first="bigint")
+        )
 
     async def list(
         self, tenant: str | None, after: ConsumerKey | None = None, limit: int | None = None
@@ -305,15 +312,35 @@ class ConsumerDatabase:
         removed: bool | None = await self._value("consumer_remove", *key)
         return removed
 
-    async def _rows(self, function: str, *arguments: Any) -> Sequence[Any]:
+    async def _rows(
+        self, function: str, *arguments: Any, only_in: int | None = None, first: str = ""
+    ) -> Sequence[Any]:
+        call, given = self._call(function, arguments, only_in, first)
         with unavailable(), storable(asyncpg.ForeignKeyViolationError):
-            rows: Sequence[Any] = await self._pool.fetch(self._call(function, arguments), *arguments)
+            rows: Sequence[Any] = await self._pool.fetch(call, *given)
             return rows
 
-    async def _value(self, function: str, *arguments: Any) -> Any:
+    async def _value(
+        self, function: str, *arguments: Any, only_in: int | None = None, first: str = ""
+    ) -> Any:
+        call, given = self._call(function, arguments, only_in, first)
         with unavailable(), storable(asyncpg.ForeignKeyViolationError):
-            return await self._pool.fetchval(self._call(function, arguments), *arguments)
+            return await self._pool.fetchval(call, *given)
 
-    def _call(self, function: str, arguments: Sequence[Any]) -> str:
-        parameters = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
-        return f"select * from {self._schema}.{function}({parameters})"  # noqa: S608 - a quoted identifier
+    def _call(
+        self, function: str, arguments: Sequence[Any], only_in: int | None, first: str
+    ) -> tuple[str, Sequence[Any]]:
+        """Return a call of a function, and its arguments.
+
+        Args:
+            function: The function.
+            arguments: Its arguments.
+            only_in: The incarnation of the log outside of which it must fail; None: it need not.
+            first: The type of its first argument.
+        """
+        parameters = [f"${n}" for n in range(1, len(arguments) + 1)]
+        if only_in is not None:
+            parameters[0] = f"{self._schema}.in_incarnation(${len(arguments) + 1}, $1::{first})"
+            arguments = [*arguments, only_in]
+        call = f"select * from {self._schema}.{function}({', '.join(parameters)})"  # noqa: S608 - quoted
+        return call, arguments

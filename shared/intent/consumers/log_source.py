@@ -33,6 +33,7 @@ class LogSource:
         types: The events that are wanted; empty: all.
         page: How many events are read at once.
         page_bytes: The number of bytes with which such a page ends.
+        incarnation: The incarnation of the log that is read; None: any.
     """
 
     store: EventStore
@@ -42,6 +43,7 @@ class LogSource:
     types: Sequence[str]
     page: int
     page_bytes: int
+    incarnation: int | None = None
 
     async def read(self, progress: Progress) -> bool:
         """Read what the progress requests next; return False when there is nothing to read.
@@ -86,6 +88,7 @@ class LogSource:
             progress.total,
             request.partition_numbers,
             most_bytes=self.page_bytes,
+            incarnation=self.incarnation,
         )
         progress.take_log(request, entries, entries[-1].position if self._is_full(entries) else up_to)
         return True

@@ -65,6 +65,7 @@ class ConsumerServing:
         self._notify = notify
         self._background = background or Background()
         self._feed = LogFeed(store, self.settings.page_bytes)
+        store.epochs.on_begin(self._forget)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._worker: UUID
         self._lease_ends = _NEVER
@@ -169,6 +170,7 @@ class ConsumerServing:
             tuple(terms.types),
             self.settings.page,
             self.settings.page_bytes,
+            self._store.epochs.incarnation,
         )
         return Session(
             key,
@@ -228,6 +230,11 @@ class ConsumerServing:
         self._lease_ends = _NEVER
         for session in self._sessions.values():
             session.end("the process lost its lease, so others may have taken over")
+
+    def _forget(self) -> None:
+        """End all sessions: the next ones go on from what is saved of the log as it is now."""
+        for session in self._sessions.values():
+            session.forget("the log was restored or a standby promoted")
 
     async def _keep_lease(self) -> None:
         while True:

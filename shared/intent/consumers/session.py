@@ -113,6 +113,8 @@ class Session:
         self._terms = terms
         self._database = database
         self._source = source
+        self._epoch = source.store.epochs.current
+        self._forgotten = False
         self._settings = settings
         self._counters = counters
         self._alive = alive
@@ -184,6 +186,8 @@ class Session:
             await asyncio.gather(self._saving, return_exceptions=True)
         unanswered = self._progress.abandon()
         self.unanswered = None
+        if self._forgotten:
+            return
         try:
             await self._save_while_alive()
         except (NotAMemberError, StoreUnavailable) as error:
@@ -197,7 +201,7 @@ class Session:
                 await self._save()
                 return
             except StoreUnavailable:
-                if not self._alive():
+                if self._forgotten or not self._alive():
                     raise
             await asyncio.sleep(_STORE_PAUSE)
 
@@ -212,6 +216,11 @@ class Session:
         """End at once."""
         self._end = SessionEndedError(why)
         self._due.set()
+
+    def forget(self, why: str) -> None:
+        """End at once without saving anything: the log has gone back behind what was read of it."""
+        self._forgotten = True
+        self.end(why)
 
     def rebalance_if_changed(self, revision: int) -> None:
         """Rebalance the partitions and look for actions of an operator if the revision has changed."""
@@ -277,7 +286,7 @@ class Session:
         """Read on while few events wait; return whether to check at once for more to deliver."""
         waiting, enough = self._progress.waiting, max(self._terms.in_flight, self._source.page)
         full = waiting.count >= enough or waiting.bytes >= self._settings.waiting_bytes
-        if self._closing is not None or full:
+        if self._closing is not None or self._end is not None or full:
             return False
         try:
             return await self._source.read(self._progress)
@@ -377,7 +386,8 @@ class Session:
         if not changes:
             return False
         try:
-            await self._database.save(self.key, self.id, changes)
+            self._source.store.epochs.check(self._epoch)
+            await self._database.save(self.key, self.id, changes, self._source.incarnation)
         except BaseException:
             self._progress.not_saved(changes)
             raise

@@ -26,12 +26,14 @@ def write_statement(schema: str, shape: TableShape, generation: int) -> str:
 
     It takes where the checkpoint is and what it becomes, then `row_arguments`, then the projection,
     the end of the page and the skips that were known when it was folded. It writes nothing, and
-    returns false, when the checkpoint has moved or another event of the page is to be skipped.
+    returns false, when the checkpoint has moved or another event of the page is to be skipped. The last
+    argument is the incarnation of the log that the page was read from; it fails in another.
     """
     own = quoted(schema)
     function = quoted(f"{shape.generation(generation)}_write")
     count = _CHECKPOINT + len(shape.columns) + len(shape.key) + 5
-    allowed = f"{own}.projection_may_write(${count + 1}, {generation}, $1, ${count + 2}, ${count + 3})"
+    projection = f"{own}.in_incarnation(${count + 4}, ${count + 1}::text)"
+    allowed = f"{own}.projection_may_write({projection}, {generation}, $1, ${count + 2}, ${count + 3})"
     return f"select case when {allowed} then {own}.{function}({_placeholders(count)}) else false end"
 
 

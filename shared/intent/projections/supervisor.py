@@ -87,6 +87,7 @@ class ProjectionSupervisor:
         self._courtesy = Courtesy()
         self._feed = LogFeed(store)
         self._database.on_loss(self._feed.wake)
+        store.epochs.on_begin(self._database.lost)
         self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
         self._rebuilds: dict[str, tuple[Rebuild, BackgroundTask]] = {}
         self._tasks: list[BackgroundTask] = []

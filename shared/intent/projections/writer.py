@@ -78,6 +78,8 @@ class GenerationWriter:
         self.generation = generation
         self.position = position
         self._database = environment.database
+        self._epochs = environment.store.epochs
+        self._epoch = self._epochs.current
         self._worker = environment.worker
         self._folder = GuardedFolder(definition, environment.decode, environment.guard)
         where = (self._database.schema, definition.shape, generation)
@@ -95,7 +97,8 @@ class GenerationWriter:
             impatient: True to try a failing event before its retry is due.
 
         Raises:
-            StoreUnavailable: The database is unavailable; nothing was applied, or all of it.
+            StoreUnavailable: The database is unavailable; nothing was applied, or all of it. Or the epoch
+                of the log is over in which this was created; nothing was applied.
             GenerationGoneError: The generation was replaced.
         """
         entries = await self._folder.together(entries)
@@ -144,6 +147,7 @@ class GenerationWriter:
 
     async def _write(self, folded: Folded, checkpoint: Any) -> Applied:
         """Write rows and checkpoint, unless the checkpoint has moved or an event was skipped meanwhile."""
+        self._epochs.check(self._epoch)
         shape, changes = self.definition.shape, folded.changes
         failure = self._failure_columns(folded.failure, checkpoint)
         ((moved,),) = await self._database.fetch(
@@ -156,6 +160,7 @@ class GenerationWriter:
             self.definition.name,
             max(folded.position, failure[0]),
             list(self._skipped),
+            self._epochs.incarnation,
         )
         if not moved:
             return Applied(self.position)

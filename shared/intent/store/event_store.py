@@ -12,6 +12,7 @@ from uuid import UUID
 
 from intent.origin import Origin
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
+from intent.store.epochs import LogEpochs
 
 __all__ = [
     "STREAM_PAGE",
@@ -91,12 +92,14 @@ class StreamAppend:
             exist. It is checked even when no command has events.
         commands: The commands, in the order in which they were decided.
         snapshot: A snapshot to store with them, or None.
+        epoch: The epoch of the log on which the decisions rest; empty: any.
     """
 
     key: StreamKey
     expected_version: int
     commands: Sequence[CommandWrite]
     snapshot: Snapshot | None = None
+    epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,13 @@ class EventStore(Protocol):
     """The log of one context.
 
     Every method raises `StoreUnavailable` when the store is unavailable; the caller may repeat the call.
+
+    Attributes:
+        epochs: The epochs of the log. `read_log` reads in the epoch that is current when it is called, or
+            raises `StoreUnavailable`.
     """
+
+    epochs: LogEpochs
 
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
         """Write a batch in one transaction; each stream succeeds or conflicts on its own.
@@ -227,6 +236,7 @@ class EventStore(Protocol):
         Raises:
             InvalidCommand: A text cannot be kept, because it has a NUL character or is not valid Unicode.
                 Nothing was written. The other methods refuse such text too.
+            StoreUnavailable: Also when the epoch on which the decisions rest is over.
         """
         ...
 
@@ -239,8 +249,12 @@ class EventStore(Protocol):
         """
         ...
 
-    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
-        """Keep a snapshot that reading has led to, unless there is one of a later state or version."""
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot, epoch: str = "") -> None:
+        """Keep a snapshot that reading has led to, unless there is one of a later state or version.
+
+        Raises:
+            StoreUnavailable: Also when the epoch in which the stream was read is over; empty: any.
+        """
         ...
 
     async def read_log(

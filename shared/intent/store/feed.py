@@ -33,6 +33,7 @@ class LogFeed:
         self._hint = 0
         self._grown = asyncio.Event()
         self._pages: dict[int, asyncio.Task[Sequence[LogEntry]]] = {}
+        store.epochs.on_begin(self._forget)
 
     @property
     def end(self) -> int:
@@ -90,6 +91,12 @@ class LogFeed:
             while len(self._pages) > _KEPT_PAGES:
                 del self._pages[next(iter(self._pages))]
         return (await asyncio.shield(task))[:size]
+
+    def _forget(self) -> None:
+        """Forget what was read and heard: the log may have gone back."""
+        self._pages.clear()
+        self._seen = self._hint = 0
+        self.wake()
 
     async def _read(self, after: int, size: int) -> Sequence[LogEntry]:
         hint = self._hint

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from intent.records import CommandKey, LogEntry, Snapshot, StoredEvent, StreamKey
+from intent.store.epochs import Epoch, LogEpochs
 from intent.store.event_store import (
     STREAM_PAGE,
     Appended,
@@ -34,6 +35,7 @@ class MemoryEventStore:
     """A log in memory; implements `intent.store.event_store.EventStore`."""
 
     def __init__(self) -> None:
+        self.epochs = LogEpochs("memory", [Epoch(str(uuid4()))])
         self._log: list[LogEntry] = []
         self._streams: dict[StreamKey, list[LogEntry]] = {}
         self._commands: dict[CommandKey, StoredCommand] = {}
@@ -43,6 +45,8 @@ class MemoryEventStore:
     async def append(self, streams: Sequence[StreamAppend]) -> AppendResult:
         """See `EventStore.append`."""
         require_storable(text for stream in streams for text in _texts(stream))
+        for stream in streams:
+            self.epochs.check(stream.epoch)
         before = len(self._log)
         outcomes = [self._append(stream) for stream in streams]
         if len(self._log) > before:
@@ -58,9 +62,10 @@ class MemoryEventStore:
             {key: self._commands[key] for key in commands if key in self._commands},
         )
 
-    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot, epoch: str = "") -> None:
         """See `EventStore.keep_snapshot`."""
         require_storable(key)
+        self.epochs.check(epoch)
         kept = self._snapshots.get(key)
         if kept is None or (kept.state_version, kept.version) < (snapshot.state_version, snapshot.version):
             self._snapshots[key] = snapshot

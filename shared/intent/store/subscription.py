@@ -51,10 +51,13 @@ async def follow_log(
         pause: Seconds after which a page is yielded although the log has not grown.
 
     Raises:
-        StoreUnavailable: The store is unavailable; resume from the position of the last page.
+        StoreUnavailable: The store is unavailable; resume from the position of the last page. Or another
+            epoch of the log has begun, so that the position may be of an event that is lost.
     """
+    epoch = store.epochs.current
     head = await store.position()
     while True:
+        store.epochs.check(epoch)
         # A page that is not full reaches at least to `head`, which was read before it.
         entries = await store.read_log(after, page_size, where, most_bytes=page_bytes)
         if is_full(entries, page_size, page_bytes):

@@ -46,6 +46,11 @@ class AggregateCache:
         self.size -= entry[1]
         return entry[0]
 
+    def clear(self) -> None:
+        """Drop all aggregates: the log may have gone back behind what they rest on."""
+        self._cached.clear()
+        self.size = 0
+
     def put(self, key: StreamKey, aggregate: Aggregate[Any]) -> None:
         """Cache an aggregate, dropping those that were unused for longest while there is no room."""
         if not self._capacity:

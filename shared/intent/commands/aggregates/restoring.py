@@ -63,6 +63,7 @@ class Restoring:
             Poison: An applier took too long, or raised what is no `Exception`.
             StoreUnavailable: The store is unavailable.
         """
+        epoch = self._store.epochs.current
         page = await self._page(kind, key, stream)
         if page is not None:
             return await self._at_once(kind, key, page, note)
@@ -74,7 +75,7 @@ class Restoring:
             page = await self._page(kind, key, again)
             if page is not None:
                 return await self._at_once(kind, key, page, note)
-            return await self._in_pages(kind, key, again, note)
+            return await self._in_pages(kind, key, again, note, epoch)
 
     async def _page(self, kind: AggregateType, key: StreamKey, stream: LoadedStream) -> LoadedStream | None:
         """Return a page that leads to the stream's version, without an unusable snapshot, if one does."""
@@ -86,7 +87,7 @@ class Restoring:
         return stream if stream.complete else None
 
     async def _in_pages(
-        self, kind: AggregateType, key: StreamKey, stream: LoadedStream, note: bytes
+        self, kind: AggregateType, key: StreamKey, stream: LoadedStream, note: bytes, epoch: str
     ) -> Aggregate[Any]:
         """Restore a long stream, keeping snapshots on the way: a second attempt continues where one ended."""
         usable = stream.snapshot if stream.snapshot and kind.usable(stream.snapshot) else None
@@ -97,10 +98,10 @@ class Restoring:
             await self._guard.apart(_advancing(kind, aggregate, _events(entries), note), self._limit)
             size = _next_size(entries)
             if aggregate.version - kept >= _SNAPSHOT_STEP:
-                await self._store.keep_snapshot(key, kind.snapshot(aggregate))
+                await self._store.keep_snapshot(key, kind.snapshot(aggregate), epoch)
                 kept = aggregate.version
         if aggregate.version > kept:
-            await self._store.keep_snapshot(key, kind.snapshot(aggregate))
+            await self._store.keep_snapshot(key, kind.snapshot(aggregate), epoch)
         return aggregate
 
     async def _at_once(

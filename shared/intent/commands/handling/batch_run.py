@@ -60,6 +60,7 @@ class BatchRun:
     def __init__(self, parts: Parts, aside: Aside, noted: bytes = b"") -> None:
         self._context = parts.context
         self._store = parts.store
+        self._epoch = parts.store.epochs.current
         self._cache = parts.cache
         self._new_guess = parts.new_guess
         self._restoring = parts.restoring
@@ -339,7 +340,7 @@ class BatchRun:
     async def _append(self, groups: Sequence[Group]) -> None:
         if not groups:
             return
-        result = await self._store.append([group.stream_append() for group in groups])
+        result = await self._store.append([group.stream_append(self._epoch) for group in groups])
         for group, outcome in zip(groups, result.outcomes, strict=True):
             if isinstance(outcome, Appended):
                 if any(write.events for _, write, _ in group.writes):
@@ -355,7 +356,7 @@ class BatchRun:
             self._aside.answer(work.outcome)
             # Here and not at the decision: what was decided on a stale copy is decided again.
             work.report_undeclared(outcome, self._undeclared)
-        if group.aggregate is not None:
+        if group.aggregate is not None and self._epoch == self._store.epochs.current:
             self._cache.put(group.key, group.aggregate)
         # What is left of the group is decided on a copy of its own: this one may be taken from the cache.
         group.aggregate, group.writes = None, []

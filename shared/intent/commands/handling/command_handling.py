@@ -88,6 +88,7 @@ class CommandHandling:
             undeclared=undeclared,
             changed=changed or ChangedStates(),
         )
+        store.epochs.on_begin(cache.clear)
         self._appended = appended
         self._listened_to = {event for event in context.registry.events if context.registry.listeners(event)}
 

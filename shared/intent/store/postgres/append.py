@@ -24,17 +24,19 @@ _EVENT_COLUMNS: Final = 6
 _SNAPSHOT_COLUMNS: Final = 4
 
 
-def append_statement(schema: str, *, careful: bool = True) -> str:
+def append_statement(schema: str, *, careful: bool = True, checked: bool = False) -> str:
     """Return the statement that appends.
 
     Args:
         schema: The schema, as an SQL identifier.
         careful: False to assume that nothing was written before; if something was, the statement fails
             with a unique violation and has to be repeated carefully.
+        checked: True to take the incarnation of the log as a further argument, and to fail in another.
     """
     count = _STREAM_COLUMNS + _COMMAND_COLUMNS + _EVENT_COLUMNS + _SNAPSHOT_COLUMNS + 2
     parameters = ", ".join(f"${n}" for n in range(1, count + 1))
-    return f"select * from {schema}.append_0005({parameters}, {careful})"  # noqa: S608 - a quoted identifier
+    last = f"{schema}.in_incarnation(${count + 1}, {careful})" if checked else f"{careful}"
+    return f"select * from {schema}.append_0005({parameters}, {last})"  # noqa: S608 - a quoted identifier
 
 
 def append_arguments(streams: Sequence[StreamAppend]) -> list[Sequence[Any]]:

@@ -11,6 +11,7 @@ import asyncpg
 from intent.background import Background
 from intent.errors import ConfigurationError, ServerUnavailable, StoreUnavailable
 from intent.records import CommandKey, LogEntry, Snapshot, StreamKey
+from intent.store.epochs import Epoch, LogEpochs
 from intent.store.event_store import (
     AppendResult,
     Loaded,
@@ -29,7 +30,7 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
-_NEWEST: Final = "load_0012"
+_NEWEST: Final = "log_epochs"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""
@@ -60,24 +61,30 @@ class PostgresEventStore:
     Attributes:
         pool: The connections, for the other work of the process in the schema.
         wake_ups: Wakes readers, in this process and in others.
+        epochs: The epochs of the log. Each new connection asks for them before anything else, so nothing
+            is read or written in an epoch that the process has not noticed.
     """
 
     def __init__(
         self, pool: ConnectionPool, dsn: str, schema: str, background: Background | None = None
     ) -> None:
         self.pool = pool
-        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position, background)
+        self.epochs = LogEpochs(schema, refresh=self._refresh)
+        self.wake_ups = WakeUps(dsn, f"intent_{schema}", self._read_position, background, self._notice)
+        self.epochs.on_begin(self.wake_ups.forget)
         own = quoted(schema)
-        self._append = append_statement(own, careful=False)
-        self._append_carefully = append_statement(own)
+        self._append = append_statement(own, careful=False, checked=True)
+        self._append_carefully = append_statement(own, checked=True)
         self._careful_until = 0.0
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
         self._summed_until = 0.0
         self._load = f"{call}.load_0012($1, $2, $3, $4, $5, $6, $7)"
         self._load_page = f"{call}.load_page($1, $2, $3, $4, $5, $6, $7)"
-        self._keep_snapshot = f"{call}.keep_snapshot($1, $2, $3, $4, $5, $6)"
-        self._read_log = f"{call}.read_log_0005($1, $2, $3, $4, $5, $6, $7)"
-        self._read_log_page = f"{call}.read_log_0010($1, $2, $8, $3, $4, $5, $6, $7)"
+        first = f"{own}.in_incarnation"
+        self._keep_snapshot = f"{call}.keep_snapshot({first}($7, $1::text), $2, $3, $4, $5, $6)"
+        self._read_log = f"{call}.read_log_0005({first}($8, $1::bigint), $2, $3, $4, $5, $6, $7)"
+        self._read_log_page = f"{call}.read_log_0010({first}($8, $1::bigint), $2, $9, $3, $4, $5, $6, $7)"
+        self._epochs = f"{call}.log_epochs($1, $2)"
         self._read_positions = f"{call}.read_positions_0005($1)"
         self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
         self._read_stream_page = f"{call}.read_stream_0010($1, $2, $3, $4, $5, $6)"
@@ -113,12 +120,14 @@ class PostgresEventStore:
         if direct_dsn:
             await require_direct(direct_dsn, statement_timeout)
         pool = await open_pool(dsn, connections=connections, timeout=statement_timeout, direct_dsn=direct_dsn)
+        store = cls(pool, direct_dsn or dsn, names.schema, background)
         try:
             await _require_migrated(pool, names.schema)
+            await store._refresh()
         except BaseException:
             pool.terminate()
             raise
-        store = cls(pool, direct_dsn or dsn, names.schema, background)
+        pool.on_connect(store._notice)
         store.wake_ups.start()
         return store
 
@@ -126,6 +135,7 @@ class PostgresEventStore:
         """Return the same log, accessed over other connections; closing this store closes both."""
         other = copy.copy(self)
         other.pool = pool
+        pool.on_connect(self._notice)
         return other
 
     async def close(self) -> None:
@@ -137,11 +147,15 @@ class PostgresEventStore:
         """See `EventStore.append`."""
         if not streams:
             return AppendResult([], await self.position())
+        epoch = self.epochs.current
+        for stream in streams:
+            self.epochs.check(stream.epoch)
         with unavailable(), storable():
-            row = await self._written(append_arguments(streams))
+            row = await self._written([*append_arguments(streams), self.epochs.incarnation])
             result = append_result(streams, row)
             if row["d_id"]:
                 await self.pool.commit(_MAKE_DURABLE)
+        self._reported(result.position, epoch)
         if result.position > row["base"]:
             self.wake_ups.appended(result.position)
         return result
@@ -178,12 +192,12 @@ class PostgresEventStore:
         assert answer is not None
         return answer
 
-    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot) -> None:
+    async def keep_snapshot(self, key: StreamKey, snapshot: Snapshot, epoch: str = "") -> None:
         """See `EventStore.keep_snapshot`."""
+        self.epochs.check(epoch)
+        arguments = (*key, snapshot.version, snapshot.state_version, snapshot.state)
         with unavailable(), storable():
-            await self.pool.commit(
-                self._keep_snapshot, *key, snapshot.version, snapshot.state_version, snapshot.state
-            )
+            await self.pool.commit(self._keep_snapshot, *arguments, self.epochs.incarnation)
 
     async def read_log(
         self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
@@ -191,7 +205,8 @@ class PostgresEventStore:
         """See `EventStore.read_log`."""
         only = where or _EVERYTHING
         named = (only.aggregate_type or None, only.aggregate_id or None, only.correlation_id or None)
-        arguments = (after, limit, only.tenant, list(only.types) or None, *named)
+        kind = list(only.types) or None
+        arguments = (after, limit, only.tenant, kind, *named, self.epochs.incarnation)
         with unavailable(), storable():
             if most_bytes is None:
                 rows = await self.pool.fetch(self._read_log, *arguments)
@@ -238,9 +253,33 @@ class PostgresEventStore:
         return known if known > position else await self.position()
 
     async def _read_position(self) -> int:
+        epoch, reported = self.epochs.current, self.epochs.reported
         with unavailable():
             position: int = await self.pool.fetchval(self._position)
+        if position < reported and epoch == self.epochs.current:
+            await self._refresh()
+        self._reported(position, epoch)
         return position
+
+    def _reported(self, position: int, epoch: str) -> None:
+        """Note what the log has reported in an epoch."""
+        if epoch == self.epochs.current:
+            self.epochs.reported = max(position, self.epochs.reported)
+
+    async def _refresh(self) -> None:
+        with unavailable():
+            async with self.pool.acquire() as connection:
+                await self._notice(connection)
+
+    async def _notice(self, connection: Any) -> None:
+        """Ask whether another epoch has begun, before a connection is used for anything else."""
+        while True:
+            begun = self.epochs.begun
+            known = self.epochs.current or None
+            rows = await connection.fetch(self._epochs, known, self.epochs.reported)
+            if begun == self.epochs.begun:
+                break
+        self.epochs.learn([Epoch(str(row[0]), row[1], row[2]) for row in rows])
 
 
 async def _require_migrated(pool: ConnectionPool, schema: str) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -40,6 +40,8 @@ _WRONG: Final = (
 """What a wrong URL meets, which waiting does not correct."""
 _DOWN: Final = (OSError, asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError)
 _DIRECT: Final = "INTENT_DATABASE_DIRECT_URL"
+_OTHER_EPOCH: Final = "IE001"
+"""What the schema answers when a statement rests on an epoch of the log that is over."""
 
 
 class ConnectionPool:
@@ -49,13 +51,19 @@ class ConnectionPool:
         pool: asyncpg's pool.
         timeout: Seconds that one call may take, including the wait for a connection.
         direct_dsn: The address of the server itself.
+        opening: What is done with each connection first.
     """
 
-    def __init__(self, pool: Any, timeout: float, direct_dsn: str) -> None:
+    def __init__(self, pool: Any, timeout: float, direct_dsn: str, opening: _Opening) -> None:
+        self._opening = opening
         self._pool = pool
         self._timeout = timeout
         self._direct_dsn = direct_dsn
         self._left: set[asyncio.Task[Any]] = set()
+
+    def on_connect(self, call: Callable[[Any], Awaitable[None]]) -> None:
+        """Call with each new connection before any statement uses it."""
+        self._opening.call = call
 
     async def fetch(self, statement: str, *arguments: Any) -> Any:
         """Run a statement in a transaction of its own and return its rows."""
@@ -86,7 +94,8 @@ class ConnectionPool:
             TimeoutError: None is free in time.
         """
         async with self._pool.acquire(timeout=self._timeout) as connection:
-            yield connection
+            with _closed_when_of_another(connection):
+                yield connection
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Any]:
@@ -160,12 +169,8 @@ class _Statement:
             if self.unwanted:
                 raise asyncio.CancelledError
             self.connection = connection
-            try:
+            with _closed_when_of_another(connection):
                 return await call(connection)
-            except asyncpg.ReadOnlySQLTransactionError:
-                # Another server may be the one to write to now; a new connection finds it.
-                connection.terminate()
-                raise
 
     def give_up(self, task: asyncio.Task[Any]) -> None:
         """Close the connection, or stop waiting for one."""
@@ -173,6 +178,31 @@ class _Statement:
             task.cancel()
         else:
             self.connection.terminate()
+
+
+@contextmanager
+def _closed_when_of_another(connection: Any) -> Iterator[None]:
+    """Close a connection whose server is not the one to write to, or has another history than was thought.
+
+    A new one finds the right server, and what that one knows.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) or error.sqlstate == _OTHER_EPOCH:
+            connection.terminate()
+        raise
+
+
+class _Opening:
+    """What is done with each connection of a pool first."""
+
+    def __init__(self) -> None:
+        self.call: Callable[[Any], Awaitable[None]] | None = None
+
+    async def __call__(self, connection: Any) -> None:
+        if self.call is not None:
+            await self.call(connection)
 
 
 async def open_pool(
@@ -203,6 +233,7 @@ async def open_pool(
     """
     if not dsn:
         raise ConfigurationError("no database is set; set INTENT_DATABASE_URL")
+    opening = _Opening()
     try:
         pool = await asyncpg.create_pool(
             dsn,
@@ -211,11 +242,12 @@ async def open_pool(
             max_size=connections,
             max_inactive_connection_lifetime=idle,
             reset=_keep,
+            init=opening,
             **connection_options(dsn, timeout=timeout, pooler=bool(direct_dsn), read_only=read_only),
         )
         if check:
             await _check(pool, timeout, pooler=bool(direct_dsn))
-        return ConnectionPool(pool, timeout, direct_dsn or dsn)
+        return ConnectionPool(pool, timeout, direct_dsn or dsn, opening)
     except _WRONG as error:
         raise ConfigurationError(_refusal(error)) from error
     except _DOWN as error:

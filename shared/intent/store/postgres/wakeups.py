@@ -48,6 +48,7 @@ class WakeUps:
         channel: The context's channel.
         read_position: Reads the log's position, once for all who wait.
         background: Runs the work.
+        check: Is called with the connection that listens, when it is new and again at intervals.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class WakeUps:
         channel: str,
         read_position: Callable[[], Awaitable[int]],
         background: Background | None = None,
+        check: Callable[[Any], Awaitable[object]] | None = None,
     ) -> None:
+        self._check = check or _look
         self._dsn = dsn
         self._channel = channel
         self._read_position = read_position
@@ -92,6 +95,11 @@ class WakeUps:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def forget(self) -> None:
+        """Forget the position: the log may have gone back. Whoever waits hears of where it is now."""
+        self._position = 0
+        self._look.set()
 
     def tell(self, topic: str) -> None:
         """Notify all processes that listen, this one included, at most once per throttling interval."""
@@ -181,11 +189,12 @@ class WakeUps:
         closed = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: closed.set())
+            await self._check(connection)
             await connection.add_listener(self._channel, self._received)
             self._connection = connection
             self._missed()
             while not await set_within(closed, _LOOK):
-                await connection.execute("select 1")
+                await self._check(connection)
             raise ConnectionResetError("the connection that listens was closed")
         finally:
             if self._connection is not None and self._on_loss is not None:
@@ -206,3 +215,7 @@ class WakeUps:
         self._look.set()
         for call in self._topics.values():
             call()
+
+
+async def _look(connection: Any) -> None:
+    await connection.execute("select 1")
