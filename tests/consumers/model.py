@@ -17,6 +17,8 @@ from intent.records import LogEntry, StreamKey
 TOTAL = 3
 ATTEMPTS = 2
 WANTED = "orders.v1.Wanted"
+ADDED = "orders.v1.Added"
+"""What only some instances handle."""
 UNWANTED = "orders.v1.Unwanted"
 
 
@@ -111,14 +113,16 @@ class Saved:
 class Instance:
     """One instance, with the deliveries that it has not answered."""
 
-    def __init__(self, number: int, saved: Saved) -> None:
+    def __init__(self, number: int, saved: Saved, wanted: Collection[str]) -> None:
         self.number = number
+        self.wanted = wanted
         self.saved = saved
         self.pending_reads: list[Callable[[], None]] = []
         self.pending_looks: list[Callable[[], None]] = []
         self.acknowledged: set[tuple[int, int]] = set()
         policy = DeliveryPolicy(ATTEMPTS, lambda n: 5.0 * n, slow=8.0, stream_length=3, stream_bytes=4)
-        self.progress = Progress(TOTAL, policy, [WANTED])
+        self.progress = Progress(TOTAL, policy, wanted)
+        self.progress.declare([WANTED, ADDED])
         self.held: dict[int, LogEntry] = {}
 
     def claim(self, partition: int, now: float) -> None:
@@ -150,13 +154,13 @@ class Instance:
             return None
         item = delivered.entry
         assert 1 <= delivered.attempt <= ATTEMPTS
-        assert item.type == WANTED
+        assert item.type in self.wanted
         assert item.position not in self.saved.dropped
         assert self._of_epoch(item) not in self.acknowledged, "an acknowledged event is delivered again"
         assert item.position not in self.saved.settled, "an event is repeated after its partition's release"
         assert all(key_of(e) != key_of(item) for e in self.held.values()), "two of one stream at once"
         behind = [e for e in self.saved.stream(key_of(item), 0) if e.version < item.version]
-        late = [e.position for e in behind if e.type == WANTED and e.position not in self.saved.handled]
+        late = [e.position for e in behind if e.type != UNWANTED and e.position not in self.saved.handled]
         assert late == [], f"{item.position} overtakes {late}"
         self.held[item.position] = item
         return item

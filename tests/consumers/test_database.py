@@ -185,11 +185,13 @@ async def test_a_stream_that_is_set_aside_is_saved_and_removed_with_the_checkpoi
     assert await consumers.set_aside_streams(KEY, [0]) == []
 
 
-async def parked(consumers: ConsumerDatabase, store: PostgresEventStore, on: ConsumerKey) -> Member:
+async def parked(
+    consumers: ConsumerDatabase, store: PostgresEventStore, on: ConsumerKey, types: Sequence[str] = ()
+) -> Member:
     """Return a member whose stream o-1, with the events at 1, 2 and 4, is parked on the first of them."""
     await store.append([to(key("o-1"), 0, command(2)), to(key("o-2"))])
     await store.append([to(key("o-1"), 2, command([event(kind="orders.v1.OrderConfirmed")]))])
-    member = await Member.joined(consumers, on)
+    member = await Member.joined(consumers, on, types=types)
     grants = await member.grants()
     await member.save(*(mark(grant, 4) for grant in grants), streams=[set_aside(0, key("o-1"), 1, True)])
     return member
@@ -245,8 +247,7 @@ async def test_dropping_the_failed_event_lets_the_rest_continue(
 async def test_unwanted_events_of_a_parked_stream_are_not_parked(
     consumers: ConsumerDatabase, postgres_store: PostgresEventStore
 ) -> None:
-    await parked(consumers, postgres_store, KEY)
-    await Member.joined(consumers, types=["orders.v1.OrderPlaced"])
+    await parked(consumers, postgres_store, KEY, ["orders.v1.OrderPlaced"])
     rows = await consumers.parked(ACME, 10, consumer=KEY.name)
     assert [row.entry.position for row in rows] == [1, 2]
     assert not await consumers.drop(KEY, 4, "not wanted", "ann")

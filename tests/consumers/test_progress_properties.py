@@ -9,14 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.records import StreamKey
 
-from .model import TOTAL, UNWANTED, WANTED, Instance, Saved, partitions_of
+from .model import ADDED, TOTAL, UNWANTED, WANTED, Instance, Saved, partitions_of
 
 KEYS = [StreamKey(tenant, "Order", name) for tenant in ("acme", "globex") for name in "ab"]
 LONGEST_PAUSE = 10.0
 
 
 class Consuming:
-    """Two instances share three partitions; each may vanish, leave, fail to save, or hand partitions over."""
+    """Two instances share three partitions; each may vanish, leave, fail to save, or hand partitions over.
+
+    Every second one handles one type of events less than the others.
+    """
 
     def __init__(self) -> None:
         self.saved = Saved()
@@ -32,7 +35,7 @@ class Consuming:
     def append(self, _: Instance, pick: int) -> None:
         for n in range(1 + pick % 3):
             key = KEYS[(pick if pick < 50 else pick + n) % len(KEYS)]
-            self.saved.append(key, UNWANTED if (pick + n) % 3 == 0 else WANTED)
+            self.saved.append(key, (UNWANTED, WANTED, ADDED, WANTED)[(pick + n) % 4])
 
     def claim(self, instance: Instance, pick: int) -> None:
         for partition in partitions_of(self.saved, [None])[: 1 + pick % TOTAL]:
@@ -94,7 +97,13 @@ class Consuming:
         instance.finish_looks()
 
     def settle(self) -> None:
-        """Let everything succeed until nothing is left to do."""
+        """Let everything succeed until nothing is left to do, without the instances that handle less."""
+        for instance in [one for one in self.instances if ADDED not in one.wanted]:
+            instance.progress.abandon()
+            instance.save(self.now)
+            self.instances.remove(instance)
+        if not self.instances:
+            self.instances = [one for one in (self._join(), self._join()) if ADDED in one.wanted]
         for _ in range(500):
             if self._quiet():
                 return
@@ -122,7 +131,8 @@ class Consuming:
 
     def _join(self) -> Instance:
         self.numbers += 1
-        return Instance(self.numbers, self.saved)
+        wanted = [WANTED, ADDED] if self.numbers % 2 else [WANTED]
+        return Instance(self.numbers, self.saved, wanted)
 
 
 WEIGHTS = {

@@ -7,14 +7,14 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from alembic import command as alembic
 from intent.consumers.changes import Changes, PartitionMark, StreamMark
-from intent.consumers.database import ConsumerDatabase
+from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
 from intent.dev.services import Postgres
 from intent.errors import ConfigurationError
@@ -106,17 +106,23 @@ async def after(database: Database) -> AsyncIterator[PostgresEventStore]:
         await store.close()
 
 
+async def member(pool: asyncpg.Pool, types: Sequence[str] = ()) -> tuple[ConsumerKey, UUID, UUID]:
+    """Return a consumer, a process and its instance, which joined as one of the previous release does."""
+    consumer, worker, instance = ConsumerKey(ACME, "watcher"), uuid4(), uuid4()
+    await ConsumerDatabase(pool, "orders").heartbeat(worker, "test", 60, [], new=True)
+    await pool.fetchval(
+        "select orders.consumer_join($1, $2, $3, $4, 1, false, $5)", *consumer, instance, worker, list(types)
+    )
+    return consumer, worker, instance
+
+
 async def park(pool: asyncpg.Pool, position: int) -> ConsumerKey:
     """Leave a consumer with the first event of a stream parked, as the previous release does."""
-    consumer, worker, instance = ConsumerKey(ACME, "watcher"), uuid4(), uuid4()
+    consumer, _, instance = await member(pool)
     consumers = ConsumerDatabase(pool, "orders")
-    await consumers.heartbeat(worker, "test", 60, [], new=True)
-    await pool.fetchval(
-        "select orders.consumer_join($1, $2, $3, $4, 1, false, '{}')", *consumer, instance, worker
-    )
-    (grant,) = (await consumers.balance(consumer, instance)).grants
+    grant = await pool.fetchrow("select * from orders.consumer_balance($1, $2, $3)", *consumer, instance)
     stream = StreamMark(0, key("a"), 1, position, 5, "no", parked=True)
-    await consumers.save(consumer, instance, Changes([PartitionMark(0, grant.epoch, position)], [stream]))
+    await consumers.save(consumer, instance, Changes([PartitionMark(0, grant["epoch"], position)], [stream]))
     return consumer
 
 
@@ -149,6 +155,39 @@ async def test_the_previous_release_lists_and_drops_parked_events(old: Database)
             assert [row.entry for row in await consumers.parked(ACME, 10)] == parked
         assert await ConsumerDatabase(process._pool, "orders").drop(consumer, 1, "a test", "ann")
         assert await process.parked() == []
+
+
+async def test_an_instance_at_the_previous_release_hands_over_to_one_that_handles_more_types(
+    old: Database,
+) -> None:
+    async with before(old) as process:
+        consumer, worker, instance = await member(process._pool, ["orders.v1.Old"])
+        await process._pool.fetchrow("select orders.consumer_balance($1, $2, $3)", *consumer, instance)
+        await migrate(old.owner, "orders")
+        async with after(old) as store:
+            consumers = ConsumerDatabase(store.pool, "orders")
+            (held,) = (await consumers.balance(consumer, instance)).grants
+            newer, types = uuid4(), ["orders.v1.Old", "orders.v1.New"]
+            await consumers.join(consumer, newer, worker, partitions=1, from_now=False, types=types)
+            # The one at the previous release may have passed new events: it saves nothing more.
+            passed = Changes([PartitionMark(0, held.epoch, 7)])
+            with pytest.raises(NotAMemberError):
+                await ConsumerDatabase(process._pool, "orders").save(consumer, instance, passed)
+            await consumers.heartbeat(worker, "test", 60, [newer], new=False)
+            assert [grant.checkpoint for grant in (await consumers.balance(consumer, newer)).grants] == [0]
+
+            again = uuid4()
+            await process._pool.fetchval(
+                "select orders.consumer_join($1, $2, $3, $4, 1, false, $5)",
+                *consumer,
+                again,
+                worker,
+                types[:1],
+            )
+            share = await process._pool.fetchrow(
+                "select * from orders.consumer_balance($1, $2, $3)", *consumer, again
+            )
+            assert (share["partition"], share["share"]) == (None, 0)
 
 
 async def test_a_new_process_asks_for_the_migration(old: Database) -> None:

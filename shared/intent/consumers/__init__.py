@@ -5,8 +5,8 @@ from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedKey, 
 from intent.consumers.keys import EVERY_TENANT, ConsumerKey
 from intent.consumers.operator import ConsumerOperator
 from intent.consumers.serving import ConsumerServing
-from intent.consumers.session import Instance, Terms
-from intent.consumers.settings import ConsumerSettings
+from intent.consumers.session import Instance
+from intent.consumers.settings import ConsumerSettings, Terms
 from intent.consumers.streams import Answer, Delivered
 
 __all__ = [

@@ -36,10 +36,18 @@ class Share:
     Attributes:
         grants: Its partitions.
         size: How many it should have; it releases the others.
+        types: The types that belong to the consumer, whoever wants them; empty: all.
+        types_revision: Changes when types are added.
+        forget_in: Seconds until types that no instance wants are forgotten; None: each is wanted.
+        forgotten: Types that were forgotten with this call; `*` stands for all that are not wanted.
     """
 
     grants: Sequence[Grant]
     size: int
+    types: Sequence[str] = ()
+    types_revision: int = 0
+    forget_in: float | None = None
+    forgotten: Sequence[str] = ()
 
 
 class ConsumerRow(NamedTuple):
@@ -172,20 +180,31 @@ class ConsumerDatabase:
             raise NotAMemberError from error
         return total
 
-    async def balance(self, key: ConsumerKey, instance: UUID) -> Share:
+    async def balance(self, key: ConsumerKey, instance: UUID, types_kept: float = 60.0) -> Share:
         """Give an instance free partitions up to its share.
+
+        An instance that wants fewer types than all instances together has no share while another
+        wants them all. Types that no instance has wanted for `types_kept` seconds are forgotten.
 
         Raises:
             NotAMemberError: The instance is no longer a member.
         """
         try:
-            rows = await self._rows("consumer_balance", *key, instance)
+            rows = await self._rows("consumer_balance_0015", *key, instance, types_kept)
         except asyncpg.ForeignKeyViolationError as error:
             raise NotAMemberError from error
         if not rows:
             raise NotAMemberError
         grants = [Grant(*row[:3]) for row in map(tuple, rows) if row[0] is not None]
-        return Share(grants, rows[0]["share"])
+        first = rows[0]
+        return Share(
+            grants,
+            first["share"],
+            first["types"],
+            first["types_revision"],
+            first["forget_in"],
+            first["forgotten"] or (),
+        )
 
     async def save(
         self, key: ConsumerKey, instance: UUID, changes: Changes, incarnation: int | None = None

@@ -30,7 +30,6 @@ class LogSource:
         feed: Its end, which all instances of the process share.
         database: Reads the parts of the log before that.
         tenant: The consumer's tenant, or `EVERY_TENANT`.
-        types: The events that are wanted; empty: all.
         page: How many events are read at once.
         page_bytes: The number of bytes with which such a page ends.
         incarnation: The incarnation of the log that is read; None: any.
@@ -40,7 +39,6 @@ class LogSource:
     feed: LogFeed
     database: ConsumerDatabase
     tenant: str
-    types: Sequence[str]
     page: int
     page_bytes: int
     incarnation: int | None = None
@@ -84,7 +82,7 @@ class LogSource:
             up_to,
             self.page,
             self.tenant,
-            self.types,
+            progress.types.read,
             progress.total,
             request.partition_numbers,
             most_bytes=self.page_bytes,
@@ -97,4 +95,4 @@ class LogSource:
         return is_full(entries, self.page, self.page_bytes)
 
     def _wants(self, entry: LogEntry) -> bool:
-        return self.tenant in (EVERY_TENANT, entry.tenant) and (not self.types or entry.type in self.types)
+        return self.tenant in (EVERY_TENANT, entry.tenant)

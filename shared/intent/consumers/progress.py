@@ -6,19 +6,18 @@ such an event is above its partition's checkpoint, or in a stream that was set a
 it. So an instance that takes over from what was saved misses nothing. What is saved when a partition
 is released also covers nothing that was acknowledged, so its next owner repeats nothing.
 
-A stream is set aside when an event of it fails, when an answer takes long, or when too many of
-its events wait. From then on the partition's checkpoint moves on without it; its events are read
-from the stream itself until it has caught up with the log.
+A stream is set aside when an event of it fails, when an answer takes long, when too many of its
+events wait, or before an event that only other instances of the consumer handle. From then on the
+partition's checkpoint moves on without it; its events are read from the stream itself until it has
+caught up with the log.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from itertools import count
 
 from intent.consumers.changes import Changes, Grant, PartitionMark, StreamMark
+from intent.consumers.event_types import EventTypes
 from intent.consumers.keys import partition_of
 from intent.consumers.settings import DeliveryPolicy
 from intent.consumers.streams import (
@@ -28,6 +27,7 @@ from intent.consumers.streams import (
     Stream,
     StreamCheckpoint,
     StreamRead,
+    Turns,
     Waiting,
 )
 from intent.records import LogEntry, StreamKey
@@ -47,12 +47,10 @@ class Progress:
     def __init__(self, total: int, policy: DeliveryPolicy, wanted: Collection[str] = ()) -> None:
         self.total = total
         self._policy = policy
-        self._wanted = frozenset(wanted)
+        self.types = EventTypes(wanted)
         self._partitions: dict[int, Partition] = {}
         self._streams: dict[StreamKey, Stream] = {}
-        self._ready: deque[Stream] = deque()
-        self._later: list[tuple[float, int, Stream]] = []
-        self._tie_breaker = count()
+        self._turns = Turns()
         self._unread: dict[StreamKey, Stream] = {}
         self._unanswered: dict[int, tuple[Stream, float]] = {}
         self._unsaved: dict[StreamKey, int] = {}
@@ -75,22 +73,27 @@ class Progress:
         """How many deliveries are unanswered."""
         return len(self._unanswered)
 
-    @property
-    def cursor(self) -> int | None:
-        """The position after which to read the log; None when nothing is to be read."""
-        return min((p.cursor for p in self._partitions.values() if not p.leaving), default=None)
+    def declare(self, types: Collection[str]) -> None:
+        """Note which event types belong to the consumer, empty: all.
+
+        One that is not wanted here holds its stream until another instance takes over.
+        """
+        if not self.types.declare(types):
+            return
+        for stream in list(self._streams.values()):
+            if stream.checkpoint is not None and stream.checkpoint.held:
+                stream.checkpoint.held = False
+                self._schedule(stream)
 
     def log_read(self) -> LogRead | None:
         """Return the next read of the log, to be answered by `take_log`; None: nothing is to be read."""
-        after = self.cursor
-        if after is None:
-            return None
-        return LogRead(after, [p for p in self._partitions.values() if not p.leaving])
+        staying = [p for p in self._partitions.values() if not p.leaving]
+        return LogRead(min(p.cursor for p in staying), staying) if staying else None
 
     @property
     def urgent(self) -> bool:
         """Whether something must be saved at once: a stream was set aside or rejoined, or a release."""
-        return bool(self._unsaved) or any(p.leaving and not p.busy for p in self._partitions.values())
+        return bool(self._unsaved) or any(p.released for p in self._partitions.values())
 
     @property
     def parked(self) -> frozenset[StreamKey]:
@@ -148,14 +151,13 @@ class Progress:
 
     def next(self, now: float) -> Delivered | None:
         """Return the next event to deliver, which then counts as unanswered; None: none is due."""
-        while self._later and self._later[0][0] <= now:
-            stream = heapq.heappop(self._later)[2]
+        for stream in self._turns.due(now):
             if stream.waiting:
-                self._ready.append(stream)
+                self._turns.ready.append(stream)
             elif self._streams.get(stream.key) is stream:
                 self._unread[stream.key] = stream
-        while self._ready:
-            stream = self._ready.popleft()
+        while self._turns.ready:
+            stream = self._turns.ready.popleft()
             partition = self._partitions.get(stream.partition)
             if partition is None or partition.leaving or self._streams.get(stream.key) is not stream:
                 continue
@@ -168,7 +170,7 @@ class Progress:
 
     def wake_at(self) -> float | None:
         """Return when the next retry is due; None when no event waits for one."""
-        return self._later[0][0] if self._later else None
+        return self._turns.next_retry
 
     def acknowledge(self, position: int) -> bool:
         """Record that an event was handled; return False when it was not unanswered."""
@@ -206,7 +208,7 @@ class Progress:
             checkpoint.parked = True
         else:
             checkpoint.retry_at = now + self._policy.backoff(checkpoint.attempts)
-            self._make_ready(stream)
+            self._turns.add(stream)
         return True
 
     def unpark(self, marks: Iterable[StreamMark], parked: Collection[StreamKey], now: float) -> None:
@@ -265,10 +267,17 @@ class Progress:
             return
         # Later events arrive with the log.
         taken = [entry for entry in entries if entry.position <= partition.cursor]
-        last = taken[-1].position if taken else 0
         reached = request.cursor if whole or len(taken) < len(entries) else 0
+        remaining = [e for e in taken if e.position not in checkpoint.dropped]
+        foreign = next(filter(self.types.is_foreign, remaining), None)
+        if foreign is not None:
+            taken, reached = taken[: taken.index(foreign)], 0
+            if not any(map(self.types.wants, taken)):
+                self._hold(stream, checkpoint, foreign)
+                return
+        last = taken[-1].position if taken else 0
         checkpoint.known = max(checkpoint.known, last, reached)
-        wanted = [e for e in taken if self._wants(e) and e.position not in checkpoint.dropped]
+        wanted = [e for e in taken if self.types.wants(e) and e.position not in checkpoint.dropped]
         if taken and not wanted:
             checkpoint.advance(taken[-1])
             self._unsaved[stream.key] = stream.partition
@@ -280,7 +289,7 @@ class Progress:
         """Return what is to be saved; a call of `saved` or `not_saved` must follow."""
         streams, rejoined = [], []
         for partition in self._partitions.values():
-            if partition.leaving and not partition.busy:
+            if partition.released:
                 self._pass_acknowledged(partition)
         for key, number in self._unsaved.items():
             stream = self._streams.get(key)
@@ -291,9 +300,9 @@ class Progress:
         affected = set(self._unsaved.values())
         self._unsaved = {}
         marks = [
-            PartitionMark(p.number, p.epoch, p.checkpoint, p.leaving and not p.busy)
+            PartitionMark(p.number, p.epoch, p.checkpoint, p.released)
             for p in self._partitions.values()
-            if p.checkpoint > p.saved or p.number in affected or (p.leaving and not p.busy)
+            if p.checkpoint > p.saved or p.number in affected or p.released
         ]
         return Changes(marks, streams, rejoined)
 
@@ -321,24 +330,31 @@ class Progress:
         for number, key in changes.rejoined:
             self._unsaved.setdefault(key, number)
 
-    def _wants(self, entry: LogEntry) -> bool:
-        return not self._wanted or entry.type in self._wanted
+    def _hold(self, stream: Stream, checkpoint: StreamCheckpoint, entry: LogEntry) -> None:
+        checkpoint.hold(entry)
+        self._unsaved[stream.key] = stream.partition
 
     def _enqueue(self, key: StreamKey, partition: Partition, entry: LogEntry) -> None:
-        if not self._wants(entry):
+        foreign = self.types.is_foreign(entry)
+        if not foreign and not self.types.wants(entry):
             return
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = Stream(key, partition.number)
-        if stream.checkpoint is None and self._policy.too_long(len(stream.waiting), stream.waiting_bytes):
+        too_long = self._policy.too_long(len(stream.waiting), stream.waiting_bytes)
+        if stream.checkpoint is None and (too_long or (foreign and stream.unhandled)):
             self._set_aside(stream)
         if stream.checkpoint is not None:
             stream.checkpoint.passed = entry.position
             return
+        if foreign:
+            stream.checkpoint = StreamCheckpoint(entry.version, entry.position, 0, 0)
+            self._hold(stream, stream.checkpoint, entry)
+            return
         partition.open[entry.position] = stream
         self.waiting.put(stream, entry)
         if stream.busy is None and len(stream.waiting) == 1:
-            self._ready.append(stream)
+            self._turns.ready.append(stream)
 
     def _pop_unanswered(self, position: int) -> tuple[Stream, LogEntry] | None:
         delivery = self._unanswered.pop(position, None)
@@ -353,17 +369,8 @@ class Progress:
         return stream, entry
 
     def _set_aside(self, stream: Stream, *failed: LogEntry) -> StreamCheckpoint:
-        """Let the partition's checkpoint move on without a stream whose first event is not handled yet."""
-        events = [*failed, *stream.unhandled]
-        partition = self._partitions[stream.partition]
-        for entry in events:
-            partition.open.pop(entry.position, None)
-        first, last = events[0], events[-1]
-        stream.checkpoint = StreamCheckpoint(
-            first.version, first.position, known=last.position, passed=last.position
-        )
         self._unsaved[stream.key] = stream.partition
-        return stream.checkpoint
+        return self._partitions[stream.partition].set_aside(stream, *failed)
 
     def _pass_acknowledged(self, partition: Partition) -> None:
         """Set aside the streams because of which the next owner would repeat what was acknowledged."""
@@ -373,23 +380,16 @@ class Progress:
     def _schedule(self, stream: Stream) -> None:
         """Decide what a stream without an unanswered event needs next: a delivery, a read or nothing."""
         checkpoint = stream.checkpoint
-        if checkpoint is not None and checkpoint.parked:
+        if checkpoint is not None and (checkpoint.parked or checkpoint.held):
             return
         if stream.waiting:
-            self._make_ready(stream)
+            self._turns.add(stream)
         elif checkpoint is not None and not checkpoint.caught_up:
             self._unread[stream.key] = stream
         elif self._streams.get(stream.key) is stream:
             del self._streams[stream.key]
             if checkpoint is not None:
                 self._unsaved[stream.key] = stream.partition
-
-    def _make_ready(self, stream: Stream) -> None:
-        checkpoint = stream.checkpoint
-        if checkpoint is not None and checkpoint.retry_at:
-            heapq.heappush(self._later, (checkpoint.retry_at, next(self._tie_breaker), stream))
-        else:
-            self._ready.append(stream)
 
     def _forget(self, partitions: Collection[int]) -> None:
         for number in partitions:

@@ -17,8 +17,8 @@ from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
 from intent.consumers.limits import forget_unused
 from intent.consumers.log_source import LogSource
-from intent.consumers.session import Instance, Session, SessionEndedError, Terms
-from intent.consumers.settings import ConsumerSettings
+from intent.consumers.session import Instance, Session, SessionEndedError
+from intent.consumers.settings import ConsumerSettings, Terms
 from intent.errors import StoreUnavailable, Unavailable
 from intent.store.event_store import EventStore
 from intent.store.feed import LogFeed
@@ -167,7 +167,6 @@ class ConsumerServing:
             self._feed,
             self.database,
             key.tenant,
-            tuple(terms.types),
             self.settings.page,
             self.settings.page_bytes,
             self._store.epochs.incarnation,

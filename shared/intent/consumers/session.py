@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
 from intent.consumers.counters import ConsumerCounters
-from intent.consumers.database import ConsumerDatabase, NotAMemberError
+from intent.consumers.database import ConsumerDatabase, NotAMemberError, Share
+from intent.consumers.event_types import log_forgotten
 from intent.consumers.keys import ConsumerKey
 from intent.consumers.limits import too_many_consumers
 from intent.consumers.log_source import LogSource
 from intent.consumers.progress import Progress
-from intent.consumers.settings import ConsumerSettings
+from intent.consumers.settings import ConsumerSettings, Terms
 from intent.consumers.streams import Answer, Delivered
 from intent.errors import StoreUnavailable
 from intent.waiting import now, set_within
 
-__all__ = ["Instance", "Session", "SessionEndedError", "Terms"]
+__all__ = ["Instance", "Session", "SessionEndedError"]
 
 _log: Final = logging.getLogger(__name__)
 _STORE_PAUSE: Final = 0.5
@@ -31,25 +31,6 @@ _LULL: Final = 0.1
 
 class SessionEndedError(Exception):
     """The process ends the session, for the reason in the message; the instance is to join again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The terms on which an instance consumes.
-
-    Attributes:
-        types: Full names of the events that it wants; empty: all.
-        from_now: True when a new consumer starts with new events, false for the beginning of the log.
-        in_flight: How many deliveries may be unanswered at once.
-        attempts: How often an event is tried before its stream is parked.
-        partitions: Into how many partitions a new consumer is split.
-    """
-
-    types: Sequence[str]
-    from_now: bool
-    in_flight: int
-    attempts: int
-    partitions: int
 
 
 class Instance(Protocol):
@@ -123,6 +104,8 @@ class Session:
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
         self._rebalance_due = self._assignment_due = True
+        self._types_revision: int | None = None
+        self._forget_at: float | None = None
         self._saved_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[bool] | None = None
@@ -236,6 +219,9 @@ class Session:
     def tick(self) -> None:
         """Handle what time brings: answers that take too long, and progress without deliveries."""
         self._progress.set_slow_streams_aside(now())
+        if self._forget_at is not None and now() >= self._forget_at:
+            self._rebalance_due = True
+            self._due.set()
         if self._progress.urgent or now() - self._saved_at >= self._settings.progress_every:
             self._due.set()
 
@@ -353,9 +339,10 @@ class Session:
 
     async def _adopt_share(self) -> None:
         progress = self._progress
-        share = await self._database.balance(self.key, self.id)
+        share = await self._database.balance(self.key, self.id, self._settings.types_kept)
         if not progress.held <= {grant.partition for grant in share.grants}:
             raise NotAMemberError
+        self._adopt_types(share)
         new = [grant for grant in share.grants if grant.partition not in progress.held]
         parked = progress.parked
         if new or parked:
@@ -370,6 +357,16 @@ class Session:
         if new or surplus:
             self._assignment_due = True
         self._wake.set()
+
+    def _adopt_types(self, share: Share) -> None:
+        progress, before = self._progress, self._types_revision
+        if progress.held and share.types_revision != before and not progress.types.cover(share.types):
+            # It may have passed events of these types, so nothing that it saves now would be right.
+            raise SessionEndedError("an instance that handles more event types has joined")
+        self._types_revision = share.types_revision
+        self._forget_at = None if share.forget_in is None else now() + share.forget_in
+        progress.declare(share.types)
+        log_forgotten(self.key, share, self._settings.types_kept)
 
     async def _save(self) -> bool:
         """Save what has changed; return whether there is more to save at once.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ConsumerSettings", "DeliveryPolicy"]
+__all__ = ["ConsumerSettings", "DeliveryPolicy", "Terms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class ConsumerSettings:
         waiting_bytes: With how many bytes of events that wait nothing more is read.
         unanswered_bytes: With how many bytes of unanswered events nothing more is delivered.
         most_per_tenant: How many consumers one tenant may have.
+        types_kept: How long events of types that no instance wants any more wait for one that does.
         days_kept: For how many days a consumer without instances is kept.
         forget_every: How often consumers that have been without instances for longer are looked for.
         progress_every: How often progress is saved that happens without deliveries.
@@ -50,6 +51,7 @@ class ConsumerSettings:
     waiting_bytes: int = 512 * 1024
     unanswered_bytes: int = 1024 * 1024
     most_per_tenant: int = 50
+    types_kept: float = 60.0
     days_kept: int = 30
     forget_every: float = 3600.0
     progress_every: float = 5.0
@@ -91,3 +93,22 @@ class DeliveryPolicy:
     def too_long(self, events: int, size: int) -> bool:
         """Return whether a stream of which so many events and bytes wait is set aside."""
         return events >= self.stream_length or size >= self.stream_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms on which an instance consumes.
+
+    Attributes:
+        types: Full names of the events that it wants; empty: all.
+        from_now: True when a new consumer starts with new events, false for the beginning of the log.
+        in_flight: How many deliveries may be unanswered at once.
+        attempts: How often an event is tried before its stream is parked.
+        partitions: Into how many partitions a new consumer is split.
+    """
+
+    types: Sequence[str]
+    from_now: bool
+    in_flight: int
+    attempts: int
+    partitions: int

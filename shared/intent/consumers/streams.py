@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from intent.consumers.changes import StreamMark
@@ -18,6 +20,7 @@ __all__ = [
     "Stream",
     "StreamCheckpoint",
     "StreamRead",
+    "Turns",
     "Waiting",
 ]
 
@@ -37,6 +40,7 @@ class StreamCheckpoint:
         passed: The last position at which reading the log may have skipped an event of it.
         dropped: Positions of events that an operator dropped.
         replays: How often an operator replayed it.
+        held: True when its next event is one that only other instances of the consumer handle.
     """
 
     version: int
@@ -49,6 +53,7 @@ class StreamCheckpoint:
     parked: bool = False
     dropped: frozenset[int] = frozenset()
     replays: int = 0
+    held: bool = False
 
     @classmethod
     def of(cls, mark: StreamMark, checkpoint: int, now: float) -> StreamCheckpoint:
@@ -70,6 +75,16 @@ class StreamCheckpoint:
         """Move past an event that was handled."""
         self.version, self.position = entry.version + 1, entry.position + 1
         self.attempts, self.error, self.retry_at = 0, "", 0.0
+
+    def hold(self, entry: LogEntry) -> None:
+        """Stop before an event that is not this instance's to handle."""
+        self.version, self.position, self.known, self.held = (
+            entry.version,
+            entry.position,
+            entry.position - 1,
+            True,
+        )
+        self.passed = max(self.passed, entry.position)
 
     @property
     def caught_up(self) -> bool:
@@ -123,6 +138,37 @@ class Stream:
             max(0.0, checkpoint.retry_at - now),
             checkpoint.parked,
         )
+
+
+class Turns:
+    """The streams with an event to deliver, at once or after a pause.
+
+    Attributes:
+        ready: Those whose turn it is, in order.
+    """
+
+    def __init__(self) -> None:
+        self.ready: deque[Stream] = deque()
+        self._later: list[tuple[float, int, Stream]] = []
+        self._tie_breaker = count()
+
+    @property
+    def next_retry(self) -> float | None:
+        """When the next retry is due; None when no event waits for one."""
+        return self._later[0][0] if self._later else None
+
+    def add(self, stream: Stream) -> None:
+        """Let a stream wait for its turn, or for its retry first."""
+        checkpoint = stream.checkpoint
+        if checkpoint is not None and checkpoint.retry_at:
+            heapq.heappush(self._later, (checkpoint.retry_at, next(self._tie_breaker), stream))
+        else:
+            self.ready.append(stream)
+
+    def due(self, now: float) -> Iterator[Stream]:
+        """Remove and yield the streams whose retry is due."""
+        while self._later and self._later[0][0] <= now:
+            yield heapq.heappop(self._later)[2]
 
 
 @dataclass(slots=True)
@@ -187,6 +233,23 @@ class Partition:
     def checkpoint(self) -> int:
         """The position up to which all events are handled, or belong to a stream that was set aside."""
         return next(iter(self.open)) - 1 if self.open else self.cursor
+
+    @property
+    def released(self) -> bool:
+        """Whether it is given up with the next save."""
+        return self.leaving and not self.busy
+
+    def set_aside(self, stream: Stream, *failed: LogEntry) -> StreamCheckpoint:
+        """Let the checkpoint move on without a stream whose first event is not handled yet."""
+        events = [*failed, *stream.unhandled]
+        for entry in events:
+            self.open.pop(entry.position, None)
+        first, last = events[0], events[-1]
+        checkpoint = StreamCheckpoint(
+            first.version, first.position, known=last.position, passed=last.position
+        )
+        stream.checkpoint = checkpoint
+        return checkpoint
 
 
 @dataclass(frozen=True, slots=True)
