@@ -213,7 +213,7 @@ class MemoryRouter:
         stored = await self._store.command(CommandKey(tenant, command_id))
         if stored is None:
             raise NotFound("COMMAND_NOT_FOUND", f"command {command_id} is not known here")
-        outcome = restored(stored)
+        outcome = restored(stored, self._store.epochs.current)
         failed = outcome.HasField("failure")
         status = CommandStatus.COMMAND_STATUS_FAILED if failed else CommandStatus.COMMAND_STATUS_APPLIED
         return CommandReport(status, outcome)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import Message
 
+from intent.client.positions import HandedPositions
 from intent.errors import ConfigurationError
 
 __all__ = ["Channel"]
@@ -36,9 +37,13 @@ class Channel:
         target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by
             ``dns:///orders-headless:7400`` or ``ipv4:127.0.0.1:7401,127.0.0.1:7434``.
         credentials: For TLS; None speaks plain text.
+
+    Attributes:
+        handed: The positions that came over it.
     """
 
     def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        self.handed = HandedPositions()
         self._target = target
         self._credentials = credentials
         self._opened: grpc.aio.Channel | None = None

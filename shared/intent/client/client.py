@@ -249,6 +249,8 @@ class IntentClient:
         if not contract.method:
             raise UnknownType("NO_METHOD", f"no service has a method that takes {contract.type}")
         pairs: Pairs = ((keys.MIN_POSITION, str(min_position)),) if min_position else ()
+        if epoch := self._connection.channel.handed.epoch_of(min_position):
+            pairs += ((keys.EPOCH, epoch),)
         return await self._connection.call(
             contract.method, query, returns or contract.response, metadata=pairs, timeout=timeout
         )
@@ -257,6 +259,7 @@ class IntentClient:
         self,
         *,
         after: int = 0,
+        epoch: str = "",
         follow: bool = True,
         from_now: bool = False,
         types: Sequence[str] = (),
@@ -268,6 +271,7 @@ class IntentClient:
 
         Args:
             after: The position after which to start; 0: the beginning of the log.
+            epoch: The epoch of the event with that position; empty: as far as the client knows.
             follow: True to continue with new events, false to end at the head of the log.
             from_now: True to start at the head of the log.
             types: Only these events, by the full names of their messages.
@@ -285,6 +289,7 @@ class IntentClient:
             lambda request: self._connection.stream(f"{_EVENTS}/Subscribe", request, SubscribeResponse),
             self._connection.policy,
             after=after,
+            epoch=epoch or self._connection.channel.handed.epoch_of(after),
             follow=follow,
             from_now=from_now,
             where=where,
@@ -368,10 +373,13 @@ class IntentClient:
         timeout: float | None,
     ) -> Response:
         try:
-            return await self._connection.call(method, request, response, metadata=pairs, timeout=timeout)
+            answer = await self._connection.call(method, request, response, metadata=pairs, timeout=timeout)
         except CommandError as error:
             error.metadata.setdefault("command_id", own_id)
             raise
+        if isinstance(answer, CommandResult) and answer.epoch:
+            self._connection.channel.handed.note(answer.position, answer.epoch)
+        return answer
 
 
 def _command_pairs(

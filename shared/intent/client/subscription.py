@@ -22,6 +22,7 @@ async def subscribe(
     policy: RetryPolicy,
     *,
     after: int,
+    epoch: str,
     follow: bool,
     from_now: bool,
     where: EventFilter | None,
@@ -32,20 +33,25 @@ async def subscribe(
         open_stream: Opens the stream of one subscription.
         policy: When to retry; a lost connection is retried forever.
         after: The position after which to start.
+        epoch: The epoch to which it belongs; empty: not known.
         follow: True to continue with new events, false to end at the head of the log.
         from_now: True to start at the head of the log.
         where: Which events; None: all of the tenant.
 
     Raises:
-        CommandError: An error that a retry would not change.
+        CommandError: An error that a retry would not change. `Rejected` with the reason POSITION_LOST: the
+            log was restored or a standby promoted, and has lost events that were yielded.
     """
     position, failures = after, 0
     while True:
-        request = SubscribeRequest(after_position=position, follow=follow, filter=where, from_now=from_now)
+        request = SubscribeRequest(
+            after_position=position, after_epoch=epoch, follow=follow, filter=where, from_now=from_now
+        )
         try:
             async for response in _responses(open_stream(request)):
                 # The first message contains the position of "now"; a resumption starts there.
                 failures, from_now = 0, False
+                epoch = response.event.epoch or response.epoch
                 if response.position > position:
                     position = response.position
                     if response.HasField("event"):

@@ -43,10 +43,12 @@ async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest
         outcome=outcome.SerializeToString(),
         events=events,
     )
-    result = await store.append([StreamAppend(key, request.expected_version, [write])])
+    epoch = store.epochs.current
+    append = StreamAppend(key, request.expected_version, [write], epoch=epoch)
+    result = await store.append([append])
     appended = result.outcomes[0]
     if isinstance(appended, Appended):
-        return outcomes.with_position(outcome, appended.positions[0])
+        return outcomes.with_position(outcome, appended.positions[0], epoch)
     stored = appended.duplicates.get(write.origin.command_id)
     if stored is None:
         raise VersionConflict(
@@ -56,7 +58,7 @@ async def _apply(context: BoundContext, store: EventStore, request: ApplyRequest
         )
     if stored.fingerprint != digest:
         raise outcomes.id_reused(command.command_id)
-    return outcomes.as_duplicate(outcomes.restored(stored))
+    return outcomes.as_duplicate(outcomes.restored(stored, epoch))
 
 
 def _checked(context: BoundContext, request: ApplyRequest) -> list[DecidedEvent]:

@@ -287,17 +287,18 @@ class Carrier:
         return collected
 
     async def _stored(self, key: CommandKey, pending: Pending) -> CommandOutcome:
+        store = self._store
         try:
-            stored = await self._store.command(key) if self._store is not None else None
+            stored = await store.command(key) if store is not None else None
         except StoreError as error:
             return pending.fail(
                 Unavailable("STORE_UNAVAILABLE", f"{error}; ask again with the same command id")
             )
-        if stored is None:
+        if store is None or stored is None:
             return pending.fail(
                 Unavailable("OUTCOME_UNKNOWN", "the outcome is not known; ask again with the same command id")
             )
-        return outcomes.restored(stored)
+        return outcomes.restored(stored, store.epochs.current)
 
     def _answer(self, settled: Iterable[tuple[Pending, CommandOutcome]]) -> None:
         """Answer the callers that do not wait for the read models; answer the others once these are there."""

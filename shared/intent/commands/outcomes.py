@@ -120,11 +120,11 @@ def _shorten(failure: Failure) -> None:
         failure.metadata.clear()
 
 
-def with_position(outcome: CommandOutcome, position: int) -> CommandOutcome:
-    """Set the positions of a result whose last event has `position`, and return the outcome."""
+def with_position(outcome: CommandOutcome, position: int, epoch: str) -> CommandOutcome:
+    """Set the positions of a result whose last event has `position` in an epoch, and return the outcome."""
     if outcome.HasField("result"):
         result = outcome.result
-        result.position = position
+        result.position, result.epoch = position, epoch
         first = position - len(result.events) + 1
         for index, event in enumerate(result.events):
             event.position = first + index
@@ -142,9 +142,9 @@ def positions(outcomes: Sequence[CommandOutcome], types: Collection[str]) -> lis
     return [event.position for outcome in outcomes for event in outcome.result.events if event.type in types]
 
 
-def restored(stored: StoredCommand) -> CommandOutcome:
-    """Return the outcome that the store has kept."""
-    return with_position(CommandOutcome.FromString(stored.outcome), stored.position)
+def restored(stored: StoredCommand, epoch: str) -> CommandOutcome:
+    """Return the outcome that the store has kept, as of an epoch."""
+    return with_position(CommandOutcome.FromString(stored.outcome), stored.position, epoch)
 
 
 def as_duplicate(outcome: CommandOutcome) -> CommandOutcome:

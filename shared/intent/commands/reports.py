@@ -46,7 +46,7 @@ class CommandReports:
         """
         stored = await self._store.command(key)
         if stored is not None:
-            return _finished(outcomes.restored(stored))
+            return _finished(outcomes.restored(stored, self._store.epochs.current))
         if in_flight:
             return _PENDING
         if handle.startswith(names.batch_workflow_prefix(self._context)):
@@ -83,13 +83,13 @@ class CommandReports:
         stored = await self._store.command(key)
         if stored is None:
             raise _unknown(key)
-        return _finished(outcomes.restored(stored))
+        return _finished(outcomes.restored(stored, self._store.epochs.current))
 
     async def _ended(self, key: CommandKey, error: CommandError) -> CommandReport:
         """Report a command whose batch ended early: as recorded in the meantime, or else with the error."""
         stored = await self._store.command(key)
         if stored is not None:
-            return _finished(outcomes.restored(stored))
+            return _finished(outcomes.restored(stored, self._store.epochs.current))
         return _finished(outcomes.failed(key.tenant, str(key.command_id), error))
 
 

@@ -106,11 +106,11 @@ class Work:
         self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
         return self.outcome
 
-    def recall(self, stored: StoredCommand) -> CommandOutcome:
-        """Give a command that was handled before its first outcome, and return that."""
+    def recall(self, stored: StoredCommand, epoch: str) -> CommandOutcome:
+        """Give a command that was handled before its first outcome, as of an epoch, and return that."""
         if stored.fingerprint != self.fingerprint:
             return self.fail(outcomes.id_reused(self.envelope.command_id, stored.outcome))
-        self.outcome = outcomes.as_duplicate(outcomes.restored(stored))
+        self.outcome = outcomes.as_duplicate(outcomes.restored(stored, epoch))
         self.recorded = True
         return self.outcome
 

@@ -172,7 +172,14 @@ class ContextServer:
         parts, settings = self._parts, self._settings
         head = parts.store.position
         yield from TypedMethods(
-            parts.context, parts.router, parts.reader, parts.read_side, head, settings, parts.guard
+            parts.context,
+            parts.router,
+            parts.reader,
+            parts.read_side,
+            head,
+            parts.store.epochs,
+            settings,
+            parts.guard,
         ).methods()
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from EventsService(parts.context, parts.store, settings).methods()

@@ -19,7 +19,8 @@ from intent.service.consistency import ConsistentReader
 from intent.service.protocols import CommandRouter, ServedContext
 from intent.service.requests import command_request
 from intent.service.settings import ServiceSettings
-from intent.wire.metadata import MIN_POSITION, POSITION, number
+from intent.store.epochs import LogEpochs
+from intent.wire.metadata import EPOCH, MIN_POSITION, POSITION, label, number
 
 __all__ = ["TypedMethods"]
 
@@ -34,6 +35,7 @@ class TypedMethods:
         reader: Reads the read models.
         read_side: Knows the positions of the projections.
         head: Returns the position of the log.
+        epochs: Its epochs.
         settings: The limits.
         guard: What the code of queries runs under.
     """
@@ -43,6 +45,7 @@ class TypedMethods:
     reader: ReadModelReader
     read_side: ReadSide
     head: Callable[[], Awaitable[int]]
+    epochs: LogEpochs
     settings: ServiceSettings
     guard: Guard
 
@@ -90,12 +93,14 @@ class TypedMethods:
 
         async def answer(data: bytes, call: Call) -> Message:
             query = read(message, data, limit)
+            wanted = number(call.metadata, MIN_POSITION) or 0
+            await self.epochs.require(wanted, label(call.metadata, EPOCH, ""))
             reader = ConsistentReader(
                 self.reader,
                 self.read_side,
                 writers,
                 self.head,
-                wanted=number(call.metadata, MIN_POSITION) or 0,
+                wanted=wanted,
                 wait=self._longest_wait(call),
             )
             context = QueryContext(call.identity.tenant, call.identity.actor, reader)
@@ -106,7 +111,7 @@ class TypedMethods:
             if doubts:
                 await doubts.survived([piece])
             if reader.position is not None:
-                call.trailers = ((POSITION, str(reader.position)),)
+                call.trailers = ((POSITION, str(reader.position)), (EPOCH, self.epochs.current))
             return response
 
         return answer

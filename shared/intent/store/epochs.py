@@ -107,7 +107,7 @@ class LogEpochs:
             Rejected: The log has gone back behind it since, or never had the epoch.
             StoreUnavailable: The store is unavailable.
         """
-        if not epoch or epoch == self.current:
+        if not position or epoch in ("", self.current):
             return
         if self._refresh is not None and all(known.id != epoch for known in self._known):
             # Another process may have noticed first that an epoch has begun.

@@ -36,6 +36,7 @@ async def follow_log(
     page_size: int = 200,
     page_bytes: int = PAGE_BYTES,
     pause: float = 30.0,
+    epoch: str = "",
 ) -> AsyncIterator[LogPage]:
     """Yield the log page by page, each entry once and in order.
 
@@ -49,12 +50,13 @@ async def follow_log(
         page_size: How many entries a page has at most.
         page_bytes: The number of bytes with which a page ends.
         pause: Seconds after which a page is yielded although the log has not grown.
+        epoch: The epoch to which `after` belongs; empty: the current one.
 
     Raises:
         StoreUnavailable: The store is unavailable; resume from the position of the last page. Or another
             epoch of the log has begun, so that the position may be of an event that is lost.
     """
-    epoch = store.epochs.current
+    epoch = epoch or store.epochs.current
     head = await store.position()
     while True:
         store.epochs.check(epoch)

@@ -17,6 +17,7 @@ __all__ = [
     "COMMAND_ID",
     "CONSISTENCY",
     "CORRELATION_ID",
+    "EPOCH",
     "EXPECTED_VERSION",
     "MIN_POSITION",
     "POSITION",
@@ -36,6 +37,8 @@ CORRELATION_ID: Final = "x-correlation-id"
 CAUSATION_ID: Final = "x-causation-id"
 EXPECTED_VERSION: Final = "x-expected-version"
 MIN_POSITION: Final = "x-min-position"
+EPOCH: Final = "x-epoch"
+"""The epoch to which a position belongs: that of `MIN_POSITION`, or in the trailers that of `POSITION`."""
 CONSISTENCY: Final = "x-consistency"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
@@ -67,6 +70,7 @@ _SINGLE: Final = frozenset(
         COMMAND_ID,
         CONSISTENCY,
         CORRELATION_ID,
+        EPOCH,
         EXPECTED_VERSION,
         MIN_POSITION,
     }

@@ -218,7 +218,7 @@ class BatchRun:
 
     def _recall(self, work: Work, stored: StoredCommand | None) -> None:
         if stored is not None:
-            self._aside.answer(work.recall(stored))
+            self._aside.answer(work.recall(stored, self._epoch))
 
     async def _decide_all(self, groups: list[Group]) -> None:
         """Decide the commands of all groups; what a handler does costs its own command only."""
@@ -351,7 +351,7 @@ class BatchRun:
 
     def _settle(self, group: Group, appended: Appended) -> None:
         for (work, _, outcome), position in zip(group.writes, appended.positions, strict=True):
-            work.outcome = outcomes.with_position(outcome, position)
+            work.outcome = outcomes.with_position(outcome, position, self._epoch)
             work.recorded = True
             self._aside.answer(work.outcome)
             # Here and not at the decision: what was decided on a stale copy is decided again.

@@ -71,30 +71,36 @@ class EventsService:
     async def _subscribe(self, data: bytes, call: Call) -> None:
         request = read(SubscribeRequest, data)
         self._unknown.note(request.filter.types, f"a subscription of {call.identity.actor}")
-        after = request.after_position
+        after, epochs = request.after_position, self._store.epochs
+        await epochs.require(after, request.after_epoch)
+        epoch = epochs.current
         if request.from_now:
             after = await self._store.position()
-            await call.rpc.write(SubscribeResponse(position=after).SerializeToString())
-        await self._send(call, after, request.follow, log_filter(call.identity.tenant, request.filter))
+            await call.rpc.write(SubscribeResponse(position=after, epoch=epoch).SerializeToString())
+        await self._send(call, after, epoch, request.follow, log_filter(call.identity.tenant, request.filter))
 
-    async def _send(self, call: Call, after: int, follow: bool, where: LogFilter) -> None:
+    async def _send(self, call: Call, after: int, epoch: str, follow: bool, where: LogFilter) -> None:
         """Send page by page; `write` waits for a slow reader, so at most one page is in memory."""
         clock = asyncio.get_running_loop().time
         every = self._settings.progress_every
         reached = sent = after
         reported_at = clock()
-        async for page in follow_log(self._store, after, where, follow=follow, page_size=_PAGE, pause=every):
+        pages = follow_log(
+            self._store, after, where, follow=follow, page_size=_PAGE, pause=every, epoch=epoch
+        )
+        async for page in pages:
             reached = page.position
             for entry in page.entries:
                 event = published_event(self._context, entry)
+                event.epoch = epoch
                 response = SubscribeResponse(event=event, position=entry.position)
                 await call.rpc.write(response.SerializeToString())
                 sent = entry.position
             if reached > sent and clock() - reported_at >= every:
-                await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
+                await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
                 sent, reported_at = reached, clock()
         if reached > sent:
-            await call.rpc.write(SubscribeResponse(position=reached).SerializeToString())
+            await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
 
 
 def log_filter(tenant: str, requested: EventFilter) -> LogFilter:
