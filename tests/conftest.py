@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from intent.store.postgres import PostgresEventStore
 
 from .support.command_path import bound, path, request_of, running, settings, temporal
 from .support.databases import Database, create_database, drop_database, prepare
+from .support.in_memory import temporary_files_in_memory
 
 __all__ = ["bound", "path", "request_of", "running", "settings", "temporal"]
 
@@ -23,6 +25,17 @@ CONTEXT = "orders"
 # The many processes of tests keep what they compile, as under make.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+_RUN = ExitStack()
+
+
+def pytest_configure() -> None:
+    """Keep the data of servers in memory; processes of this run inherit that."""
+    _RUN.enter_context(temporary_files_in_memory())
+
+
+def pytest_unconfigure() -> None:
+    """Remove the data of servers."""
+    _RUN.close()
 
 
 @pytest.fixture(scope="session")

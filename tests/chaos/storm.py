@@ -23,6 +23,7 @@ from .logs import check_log, check_read_models
 TENANTS = ("acme", "globex", "initech")
 ROLES = ("customer", "service", "operator")
 PATIENCE = 120.0
+_AT_ONCE = 24
 
 
 @dataclass(slots=True)
@@ -64,12 +65,14 @@ class Storm:
         service: The context process, or several.
         seed: The seed of the random choices; repeats a storm as far as the machine allows.
         callers: The number of callers.
+        rest: Seconds for which each rests after a command, on average.
     """
 
     platform: LocalPlatform
     service: Target
     seed: int
     callers: int = 24
+    rest: float = 0.0
     sent: list[Sent] = field(default_factory=list)
     restarts: list[tuple[float, float]] = field(default_factory=list)
 
@@ -134,6 +137,7 @@ class Storm:
             order_id = f"order-{number}-{orders}"
             await self.send(tenant, _place(order_id))
             for _ in range(own.randint(0, 5)):
+                await asyncio.sleep(own.uniform(0, 2 * self.rest))
                 await self.send(tenant, _step(own, order_id))
 
     def _new_id(self) -> UUID:
@@ -163,7 +167,7 @@ class Storm:
         )
 
     async def _repeats_change_nothing(self) -> None:
-        gate = asyncio.Semaphore(self.callers)
+        gate = asyncio.Semaphore(_AT_ONCE)
 
         async def repeat(first: Sent) -> None:
             async with gate:

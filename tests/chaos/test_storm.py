@@ -24,14 +24,14 @@ async def platform() -> AsyncIterator[LocalPlatform]:
 
 async def test_kills_and_restarts_under_load_lose_nothing(platform: LocalPlatform) -> None:
     with platform.service("orders", log_level="warning") as service:
-        storm = Storm(platform, service, seed=7, callers=12)
+        storm = Storm(platform, service, seed=7, callers=12, rest=0.1)
         disruptions = [
             service.kill_and_start,
             storm.restart_postgres,
             storm.restart_temporal,
             service.kill_and_start,
         ]
-        await storm.blow(disruptions, pause=2.0)
+        await storm.blow(disruptions, pause=1.5)
         await storm.check()
         assert sum(isinstance(sent.answer, CommandResult) for sent in storm.sent) > 50
         assert storm.slowest_after_restart() < 15

@@ -74,7 +74,7 @@ async def test_a_rolling_restart_under_load_loses_nothing_and_fails_no_call() ->
     with LocalPlatform() as platform:
         await platform.prepare("orders")
         with replicas(platform, "orders", "", "") as both:
-            storm = Storm(platform, both, seed=3, callers=8)
+            storm = Storm(platform, both, seed=3, callers=6, rest=0.2)
             await storm.blow([both.restart_in_turn], pause=0.2)
             assert len(storm.sent) > 50
             await storm.check()
