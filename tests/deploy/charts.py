@@ -22,6 +22,8 @@ WITH = VALUES / "with"
 ENVIRONMENTS = ("dev", "staging", "prod")
 CONTEXTS = tuple(sorted(path.name for path in VALUES.iterdir() if (path / "prod.yaml").exists()))
 OVERLAYS = tuple(sorted(path.stem for path in WITH.glob("*.yaml")))
+# The one in C is ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Manifest = dict[str, Any]
 
@@ -91,7 +93,7 @@ def template(
 
 def objects(text: str) -> list[Manifest]:
     """Return the objects of a render."""
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return [manifest for manifest in yaml.load_all(text, Loader=_LOADER) if manifest]
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import jsonschema
 import kubernetes_validate
+from kubernetes_validate import utils
 
 from .charts import Manifest
 
@@ -26,6 +27,9 @@ _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _KEY: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _QUANTITY: Final = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+
+# Large files; without this, each is read again for every object.
+utils.schema_contents = cache(utils.schema_contents)
 
 
 def problems(manifest: Manifest, version: str) -> list[str]:
