@@ -113,14 +113,16 @@ class Cluster:
         self._stack.push_async_callback(worker.vanish)
         return worker
 
-    async def record(self, order: str, *events: Message | str, tenant: str = ACME) -> int:
+    async def record(
+        self, order: str, *events: Message | str, tenant: str = ACME, schema_version: int = 2
+    ) -> int:
         """Record events of one order; a string stands for an empty event of that type."""
         stream = key(order, tenant)
         version = self._versions.get(stream, 0)
         writes = [
             EventWrite(uuid4(), event, 1, b"")
             if isinstance(event, str)
-            else EventWrite(uuid4(), event.DESCRIPTOR.full_name, 2, event.SerializeToString())
+            else EventWrite(uuid4(), event.DESCRIPTOR.full_name, schema_version, event.SerializeToString())
             for event in events or ("orders.v1.OrderConfirmed",)
         ]
         origin = Origin(tenant, uuid4(), "correlation-1", actor="user:ann", trace=TRACE)

@@ -2,81 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from intent.contracts import EventContract, SagaContract
 from intent.dev.services import TemporalServer
-from intent.model import BoundContext, Upcasters
+from intent.model import BoundContext
 from intent.process.assembly import CommandPath
 from intent.records import LogEntry
 from intent.saga_host import EventDelivery
-from intent.temporal import data_converter, names
-from intent_contracts.intent.v1 import (
-    RecordedEvent,
-    SagaInput,
-)
-from intent_contracts.orders.v1 import ConfirmOrder, OrderConfirmed
-from temporalio import workflow
+from intent.temporal import data_converter
+from intent_contracts.orders.v1 import ConfirmOrder
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ..support.command_path import Requests, place
+from .listening import Listened, Listening
 
 
 @pytest_asyncio.fixture
 async def client(temporal: TemporalServer) -> AsyncIterator[Client]:
     yield await Client.connect(temporal.address, data_converter=data_converter)
-
-
-@workflow.defn(name="test.v1.Listening")
-class Listening:
-    """A saga that takes two events, each once, and ends."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, str] = {}
-
-    @workflow.run
-    async def run(self, saga_input: SagaInput | None = None) -> list[str]:
-        for event in saga_input.events if saga_input is not None else ():
-            self.deliver(event)
-        await workflow.wait_condition(lambda: len(self.seen) == 2)
-        return list(self.seen.values())
-
-    @workflow.signal(name=names.SAGA_SIGNAL)
-    def deliver(self, event: RecordedEvent) -> None:
-        self.seen.setdefault(event.event_id, f"{event.type} v{event.version}")
-
-
-@dataclass(frozen=True)
-class _Listened:
-    """The orders context, to whose events a saga listens; under a name of its own."""
-
-    bound: BoundContext
-    name: str
-    correlated_by: str = ""
-
-    @property
-    def registry(self) -> _Listened:
-        return self
-
-    @property
-    def events(self) -> Mapping[str, EventContract]:
-        return self.bound.registry.events
-
-    @property
-    def upcasters(self) -> Upcasters:
-        return self.bound.upcasters
-
-    def listeners(self, event_type: str) -> Sequence[SagaContract]:
-        heard = ("orders.v1.OrderPlaced", "orders.v1.OrderConfirmed")
-        saga = SagaContract(
-            "test.v1.Listening", OrderConfirmed, "test", heard[:1], heard[1:], self.correlated_by
-        )
-        return [saga] if event_type in heard else []
 
 
 @pytest.fixture
@@ -103,7 +50,7 @@ async def listening(client: Client) -> AsyncIterator[None]:
 async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are_delivered(
     client: Client, bound: BoundContext, entries: Sequence[LogEntry], here: bool, late: bool
 ) -> None:
-    delivery = EventDelivery(_Listened(bound, "test"), client, lambda: here)  # type: ignore[arg-type]
+    delivery = EventDelivery(Listened(bound, "test"), client, lambda: here)  # type: ignore[arg-type]
     for entry in (*(reversed(entries) if late else entries), *entries):
         assert await delivery.deliver([entry]) == 1
     handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
@@ -122,7 +69,7 @@ async def test_events_start_a_saga_once_and_reach_it_once_however_often_they_are
 async def test_a_saga_starts_in_the_process_that_delivers_its_first_event_if_it_may(
     client: Client, bound: BoundContext, entries: Sequence[LogEntry], name: str, here: bool, eager: bool
 ) -> None:
-    delivery = EventDelivery(_Listened(bound, name), client, lambda: here)  # type: ignore[arg-type]
+    delivery = EventDelivery(Listened(bound, name), client, lambda: here)  # type: ignore[arg-type]
     await delivery.deliver(entries)
     handle = client.get_workflow_handle(f"test.v1.Listening/acme/{entries[0].aggregate_id}")
     await handle.result()
@@ -141,7 +88,7 @@ async def test_an_event_without_a_correlation_concerns_no_saga_and_the_log_names
     placing = place(uuid4().hex)
     placing.customer_id = "  "
     await path.router.handle(request_of(placing))
-    delivery = EventDelivery(_Listened(bound, "test", "customer_id"), client)  # type: ignore[arg-type]
+    delivery = EventDelivery(Listened(bound, "test", "customer_id"), client)  # type: ignore[arg-type]
     placed, *_ = await path.store.read_log(0, 10)
     assert await delivery.deliver([placed]) == 0
     (warning,) = [record.getMessage() for record in caplog.records if "starts no saga" in record.getMessage()]

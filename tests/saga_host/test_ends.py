@@ -101,8 +101,8 @@ async def test_a_saga_that_temporal_has_forgotten_does_not_begin_again(
 
     earlier = timedelta(hours=2 if how == "old" else 0)
     events = [e._replace(aggregate_id=order_id, recorded_at=e.recorded_at - earlier) for e in entries]
-    delivery = EventDelivery(bound, client, again=how == "redelivered")
-    await delivery.deliver(events)
+    delivery, again = EventDelivery(bound, client), how == "redelivered"
+    await delivery.deliver(events, again=again)
 
     async def over() -> bool:
         return await runs(client, saga) == [WorkflowExecutionStatus.FAILED]
@@ -111,7 +111,7 @@ async def test_a_saga_that_temporal_has_forgotten_does_not_begin_again(
     shown = await directory.get("acme", saga)
     assert shown.saga.status == FAILED
     assert shown.report.failure_reason == "SAGA_OVER"
-    await delivery.deliver(events)
+    await delivery.deliver(events, again=again)
     assert await runs(client, saga) == [WorkflowExecutionStatus.FAILED]
 
 

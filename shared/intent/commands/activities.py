@@ -40,13 +40,14 @@ from intent.commands.router import WorkflowRouter
 from intent.errors import CommandError, InvalidCommand, NewerReleaseNeeded
 from intent.model import BoundContext
 from intent.read_models.read_side import ReadSide
-from intent.saga_host.delivery import EventDelivery
+from intent.saga_host import SagaFollower
 from intent.store.event_store import EventStore
 from intent.temporal import names
 
 __all__ = ["ContextActivities"]
 
 _PROJECT_WAIT = 5.0
+_ROUTE_WAIT = 1.0
 _RESULT_BYTES = 1024 * 1024
 """The bytes of outcomes in one result; Temporal takes 2 MiB, and positions are part of it as well."""
 
@@ -60,7 +61,7 @@ class ContextActivities:
         handling: Handles its commands.
         projections: Its read models.
         router: Sends commands to any context.
-        delivery: Delivers its events to sagas.
+        follower: Brings its events to sagas.
         local_outcomes: Where callers in this process wait for outcomes.
     """
 
@@ -71,7 +72,7 @@ class ContextActivities:
         handling: CommandHandling,
         projections: ReadSide,
         router: WorkflowRouter,
-        delivery: EventDelivery,
+        follower: SagaFollower,
         local_outcomes: LocalOutcomes,
     ) -> None:
         self._context = context
@@ -79,7 +80,7 @@ class ContextActivities:
         self._handling = handling
         self._projections = projections
         self._router = router
-        self._delivery = delivery
+        self._follower = follower
         self._local_outcomes = local_outcomes
 
     @property
@@ -143,11 +144,14 @@ class ContextActivities:
 
     @activity.defn(name=names.ROUTE_EVENT)
     async def route_event(self, request: RouteRequest) -> RouteReply:
-        """Deliver recorded events to the sagas that listen to them."""
+        """Wait a little until recorded events have reached the sagas that listen to them.
+
+        The follower brings them there, however long that takes, and whether or not anybody waits.
+        """
         self._check(request.context)
         _require(all(position > 0 for position in request.positions), "positions must be numbers from 1 up")
         entries = await self._store.read_positions(list(request.positions))
-        return RouteReply(deliveries=await self._delivery.deliver(entries))
+        return RouteReply(deliveries=await self._follower.reach(entries, _ROUTE_WAIT))
 
     @activity.defn(name=names.ROUTE_COMMAND)
     async def route_command(self, envelope: CommandEnvelope) -> CommandOutcome:

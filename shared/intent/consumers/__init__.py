@@ -2,7 +2,7 @@
 
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedKey, ParkedRow
-from intent.consumers.keys import EVERY_TENANT, ConsumerKey
+from intent.consumers.keys import EVERY_TENANT, RESERVED, ConsumerKey, partition_of
 from intent.consumers.operator import ConsumerOperator
 from intent.consumers.serving import ConsumerServing
 from intent.consumers.session import Instance
@@ -11,6 +11,7 @@ from intent.consumers.streams import Answer, Delivered
 
 __all__ = [
     "EVERY_TENANT",
+    "RESERVED",
     "Answer",
     "ConsumerCounters",
     "ConsumerDatabase",
@@ -24,4 +25,5 @@ __all__ = [
     "ParkedKey",
     "ParkedRow",
     "Terms",
+    "partition_of",
 ]

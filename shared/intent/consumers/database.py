@@ -282,6 +282,10 @@ class ConsumerDatabase:
         rows = await self._rows("consumer_list_0010", tenant, *start, limit)
         return [ConsumerRow._make(row) for row in rows]
 
+    async def own(self) -> Sequence[ConsumerRow]:
+        """Return the consumers of the platform itself, which `list` leaves out."""
+        return [ConsumerRow._make(row) for row in await self._rows("consumer_own")]
+
     async def parked(
         self,
         tenant: str | None,

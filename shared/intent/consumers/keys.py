@@ -7,10 +7,13 @@ from typing import Final, NamedTuple
 
 from intent.records import StreamKey
 
-__all__ = ["EVERY_TENANT", "ConsumerKey", "partition_of"]
+__all__ = ["EVERY_TENANT", "RESERVED", "ConsumerKey", "partition_of"]
 
 EVERY_TENANT: Final = "*"
 """Stands for all tenants in the key of a consumer; no tenant can have this name."""
+
+RESERVED: Final = "intent."
+"""With this begin the names of the platform's own consumers, which no caller joins or removes."""
 
 
 class ConsumerKey(NamedTuple):

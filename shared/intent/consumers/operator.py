@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from intent.consumers.database import ConsumerDatabase
-from intent.consumers.keys import ConsumerKey
+from intent.consumers.keys import RESERVED, ConsumerKey
 from intent.errors import NotFound, Rejected
 from intent.records import StreamKey
 
@@ -54,8 +54,10 @@ class ConsumerOperator:
 
         Raises:
             NotFound: There is no such consumer.
-            Rejected: It has instances.
+            Rejected: It has instances, or is one of the platform's own.
         """
+        if key.name.startswith(RESERVED):
+            raise Rejected("CONSUMER_RESERVED", f"{key} is the platform's own consumer and cannot be removed")
         removed = await self.database.remove(key)
         if removed is None:
             raise NotFound("CONSUMER_NOT_FOUND", f"there is no consumer {key}")

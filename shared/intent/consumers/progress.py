@@ -14,7 +14,7 @@ caught up with the log.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from intent.consumers.changes import Changes, Grant, PartitionMark, StreamMark
 from intent.consumers.event_types import EventTypes
@@ -67,6 +67,11 @@ class Progress:
     def held(self) -> frozenset[int]:
         """The partitions that the instance owns, including those that it is about to release."""
         return frozenset(self._partitions)
+
+    @property
+    def epochs(self) -> Mapping[int, int]:
+        """The epochs in which the instance owns its partitions, by their numbers."""
+        return {number: partition.epoch for number, partition in self._partitions.items()}
 
     @property
     def unanswered(self) -> int:

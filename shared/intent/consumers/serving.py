@@ -290,7 +290,7 @@ class ConsumerServing:
             await asyncio.sleep(self.settings.metrics_every)
 
     async def _read_metrics(self) -> None:
-        rows = await self.database.list(None)
+        rows = [*await self.database.own(), *await self.database.list(None)]
         known = {ConsumerKey(row.tenant, row.name) for row in rows}
         busy = {session.key for session in self._sessions.values()}
         for key in self._counters.keys() - known - busy:

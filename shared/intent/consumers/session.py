@@ -340,8 +340,8 @@ class Session:
     async def _adopt_share(self) -> None:
         progress = self._progress
         share = await self._database.balance(self.key, self.id, self._settings.types_kept)
-        if not progress.held <= {grant.partition for grant in share.grants}:
-            raise NotAMemberError
+        if not progress.epochs.items() <= {grant.partition: grant.epoch for grant in share.grants}.items():
+            raise NotAMemberError  # Others had one of them in between, or an operator moved its checkpoint.
         self._adopt_types(share)
         new = [grant for grant in share.grants if grant.partition not in progress.held]
         parked = progress.parked

@@ -85,6 +85,11 @@ class Upcasters:
         plan = self._plans.get((type, version)) or self._plan(type, version)
         return None if plan is None else SchemaVersion(plan.type, self._current[plan.type])
 
+    def recorded_as(self, type: str) -> frozenset[str]:  # noqa: A002
+        """Return the full names under which an event may be recorded: its own, and those it replaced."""
+        chains = ((source, self.target(source, version)) for source, version in self._steps)
+        return frozenset({type, *(source for source, target in chains if target and target.type == type)})
+
     def knows(self, type: str, version: int) -> bool:  # noqa: A002
         """Return whether a schema version is the current one, or upcasters lead from it to that one."""
         return self._plan(type, version) is not None

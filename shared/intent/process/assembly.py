@@ -12,21 +12,23 @@ from functools import partial
 from temporalio.client import Client
 
 from intent.background import Background
+from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
 from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.process.command_path import CommandPath, command_path
-from intent.process.consumers import running_consumers
+from intent.process.consumers import running_consumers, serving_consumers
 from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
 from intent.process.probes import STALLED, probes_of
-from intent.process.sagas import recorded_ends
+from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings
 from intent.process.sockets import LOOPBACK, free_port
 from intent.process.startup import Startup, StoppedWhileStarting
 from intent.process.workers import Workers, running_workers
 from intent.projections.supervisor import ProjectionSupervisor
+from intent.saga_host import SagaDirectory
 from intent.service import HealthMonitor, Probe, StartingServer, store_probe
 from intent.settings.config import Settings
 from intent.store.postgres import ConnectionPool, PostgresEventStore
@@ -124,11 +126,19 @@ class ContextProcess:
             await self._startup.reached()
             projections = await stack.enter_async_context(self._projections(databases, guard))
             path = await stack.enter_async_context(self._path(client, store, projections, guard))
-            workers = await stack.enter_async_context(self._workers(client, path, databases.consumers))
+            consumers = await stack.enter_async_context(
+                serving_consumers(
+                    databases.consumers, self._context.name, self._settings, self._metrics, self.background
+                )
+            )
+            workers = await stack.enter_async_context(
+                self._workers(client, path, databases.consumers, consumers)
+            )
             build = self._settings.build_id if self._work else ""
             version = (self._settings.deployment, build) if build else None
             probes = probes_of(client, workers, projections, path.router, serve=self._serve, version=version)
-            served = self._server(databases, queries, path, projections, client, probes)
+            sagas = saga_directory(self._context, client, databases.consumers)
+            served = self._server(consumers, queries, path, projections, sagas, probes)
             self._startup.done(await stack.enter_async_context(served))
             if self._work:
                 await stack.enter_async_context(
@@ -203,7 +213,7 @@ class ContextProcess:
 
     @asynccontextmanager
     async def _workers(
-        self, client: Client, path: CommandPath, store: PostgresEventStore
+        self, client: Client, path: CommandPath, store: PostgresEventStore, consumers: ConsumerServing
     ) -> AsyncIterator[Workers | None]:
         if not self._work:
             yield None
@@ -214,17 +224,18 @@ class ContextProcess:
             running_workers(
                 client, context, path.activities, self._settings, ends, background, path.guard
             ) as workers,
+            followed_log(path.follower, consumers, background),
         ):
             yield workers
 
     @asynccontextmanager
     async def _server(
         self,
-        databases: Databases,
+        consumers: ConsumerServing,
         queries: ConnectionPool | None,
         path: CommandPath,
         projections: ProjectionSupervisor,
-        client: Client,
+        sagas: SagaDirectory,
         probes: Sequence[Probe],
     ) -> AsyncIterator[HealthMonitor]:
         """Serve, if this process does; yield what knows whether it is ready."""
@@ -244,11 +255,11 @@ class ContextProcess:
             return
         serving = running_server(
             self._settings,
-            databases.consumers,
+            consumers,
             queries,
             path,
             projections,
-            client,
+            sagas,
             probes,
             context=self._context,
             metrics=self._metrics,

@@ -26,9 +26,9 @@ from intent.guarding import Guard
 from intent.model import BoundContext, StateWatch
 from intent.process.guarding import suspicion
 from intent.projections.supervisor import ProjectionSupervisor
-from intent.saga_host import EventDelivery
+from intent.saga_host import EventDelivery, SagaFollower
 from intent.settings.config import Settings
-from intent.store.postgres import PostgresEventStore
+from intent.store.postgres import PostgresEventStore, PostgresSagaFollower
 
 __all__ = ["CommandPath", "command_path"]
 
@@ -41,12 +41,14 @@ class CommandPath:
         store: The event store.
         router: Accepts the commands.
         activities: The activities that a worker of the context registers.
+        follower: Brings the context's events to sagas.
         guard: What the code of the context runs under.
     """
 
     store: PostgresEventStore
     router: WorkflowRouter
     activities: ContextActivities
+    follower: SagaFollower
     guard: Guard
 
 
@@ -106,8 +108,9 @@ def command_path(
         context, store, _cache(settings), undeclared=undeclared, changed=changed, guard=guard
     )
     delivery = EventDelivery(context, client, sagas_start_here)
-    activities = ContextActivities(context, store, handling, projections, router, delivery, local_outcomes)
-    return CommandPath(store, router, activities, guard)
+    follower = SagaFollower(context, delivery, PostgresSagaFollower(store.pool, context.name))
+    activities = ContextActivities(context, store, handling, projections, router, follower, local_outcomes)
+    return CommandPath(store, router, activities, follower, guard)
 
 
 def _cache(settings: Settings) -> AggregateCache:

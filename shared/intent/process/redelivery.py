@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
-from intent.model import BoundContext
-from intent.saga_host import EventDelivery
+from intent.consumers import ConsumerDatabase
+from intent.saga_host import FOLLOWER
 from intent.settings.config import Settings
-from intent.store.postgres import PostgresEventStore
-from intent.temporal.connection import connect_temporal, require_namespace
+from intent.store.postgres import PostgresEventStore, PostgresSagaFollower
 
 __all__ = ["redeliver"]
 
-_PAGE = 500
+_LOOK_EVERY: Final = 1.0
+_ABSENT: Final = 5
+"""After so many looks without anybody who delivers, nobody does: one that was interrupted is back by then."""
 
 
 async def redeliver(
-    settings: Settings, context: BoundContext, after: int, report: Callable[[int, int], None]
-) -> int:
-    """Deliver a context's events to every saga that listens, in the order of the log.
+    settings: Settings, context: str, after: int, report: Callable[[int, int], None]
+) -> tuple[int, int]:
+    """Have a context's processes deliver its events to sagas again, and watch them do it.
 
     Args:
-        settings: The addresses of PostgreSQL and Temporal.
+        settings: The address of PostgreSQL.
         context: The context whose log is delivered.
         after: The position after which to start.
-        report: Called after each page with the position reached and the last position.
+        report: Called about once a second with the position reached and the last position.
 
     Returns:
-        The number of deliveries.
+        The position reached and the last position; the first is lower when no process of the context runs.
 
     Raises:
-        ConfigurationError: PostgreSQL or Temporal does not answer, or is not prepared.
+        ConfigurationError: PostgreSQL does not answer, or is not prepared.
+        StoreUnavailable: It stopped to answer.
     """
     async with AsyncExitStack() as stack:
         store = await PostgresEventStore.open(
-            settings.database_url, context.name, connections=1, direct_dsn=settings.database_direct_url
+            settings.database_url, context, connections=1, direct_dsn=settings.database_direct_url
         )
         stack.push_async_callback(store.close)
-        client = await connect_temporal(settings)
-        await require_namespace(client)
-        delivery, last, delivered = EventDelivery(context, client, again=True), await store.position(), 0
-        while after < last and (entries := await store.read_log(after, _PAGE)):
-            delivered += await delivery.deliver(entries)
-            after = entries[-1].position
-            report(after, last)
-        return delivered
+        last = await PostgresSagaFollower(store.pool, context).rewind(after)
+        consumers, absent = ConsumerDatabase(store.pool, context), 0
+        while True:
+            position, instances = await _progress(consumers, after)
+            report(position, last)
+            absent = 0 if instances else absent + 1
+            if position >= last or absent >= _ABSENT:
+                return min(position, last), last
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _progress(consumers: ConsumerDatabase, after: int) -> tuple[int, int]:
+    """Return how far the follower is, and how many processes take part; it begins with the first of them."""
+    rows = [row for row in await consumers.own() if row.name == FOLLOWER.name]
+    return (rows[0].position, rows[0].instances) if rows else (after, 0)

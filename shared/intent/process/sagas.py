@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from intent.background import Background
+from intent.consumers import ConsumerServing
 from intent.errors import StoreUnavailable
 from intent.model import BoundContext
-from intent.saga_host import EndRecorder, SagaDirectory
+from intent.saga_host import EndRecorder, SagaDirectory, SagaFollower
 from intent.store.postgres import PostgresEventStore, PostgresSagaEnds
 
-__all__ = ["recorded_ends", "saga_directory"]
+__all__ = ["followed_log", "recorded_ends", "saga_directory"]
 
 _LONGEST: Final = 60.0
 """The longest pause, in seconds, after a failure: nobody waits for the ends of sagas."""
+_REJOIN: Final = 1.0
+"""The longest pause, in seconds, until events go on to sagas after the database was unavailable."""
 
 
 def saga_directory(context: BoundContext, client: Client, store: PostgresEventStore) -> SagaDirectory:
@@ -43,6 +47,22 @@ async def recorded_ends(
         yield ends
     finally:
         await recording.stop()
+
+
+@asynccontextmanager
+async def followed_log(
+    follower: SagaFollower, consumers: ConsumerServing, background: Background
+) -> AsyncIterator[None]:
+    """Bring events of the log to sagas for the duration of the context manager, if any saga listens."""
+    if not follower.types:
+        yield
+        return
+    work = partial(follower.run, consumers)
+    following = background.start("events to sagas", work, outages=(StoreUnavailable,), longest=_REJOIN)
+    try:
+        yield
+    finally:
+        await following.stop()
 
 
 def _types(context: BoundContext) -> list[str]:

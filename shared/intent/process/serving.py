@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from temporalio.client import Client
-
 from intent.background import Background
+from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
 from intent.model import BoundContext
 from intent.process.command_path import CommandPath
-from intent.process.consumers import serving_consumers
 from intent.process.probes import consumers_probe
-from intent.process.sagas import saga_directory
 from intent.projections.reader import ReadModels
 from intent.projections.supervisor import ProjectionSupervisor
+from intent.saga_host import SagaDirectory
 from intent.service import (
     ContextServer,
     DevIdentityProvider,
@@ -25,7 +23,7 @@ from intent.service import (
     ServiceSettings,
 )
 from intent.settings.config import Settings
-from intent.store.postgres import ConnectionPool, PostgresEventStore, open_pool
+from intent.store.postgres import ConnectionPool, open_pool
 from intent.telemetry.calls import CallObserver
 from intent.telemetry.metrics import Metrics
 from intent.telemetry.tracing import Tracing
@@ -36,11 +34,11 @@ __all__ = ["open_queries", "running_server", "service_settings"]
 @asynccontextmanager
 async def running_server(
     settings: Settings,
-    consumed: PostgresEventStore,
+    consumers: ConsumerServing,
     queries: ConnectionPool,
     path: CommandPath,
     projections: ProjectionSupervisor,
-    client: Client,
+    sagas: SagaDirectory,
     probes: Sequence[Probe],
     *,
     context: BoundContext,
@@ -52,11 +50,11 @@ async def running_server(
 
     Args:
         settings: The settings of the process.
-        consumed: The event store, over the connections for consumers.
+        consumers: Serves the consumers of the context.
         queries: The connections for queries.
         path: The command path.
         projections: Runs the context's projections.
-        client: A client of Temporal.
+        sagas: Lists and operates the sagas.
         probes: What must make progress.
         context: The context.
         metrics: Counts what happens.
@@ -66,28 +64,27 @@ async def running_server(
     Raises:
         ConfigurationError: The port is taken.
     """
-    async with serving_consumers(consumed, context.name, settings, metrics, background) as consumers:
-        parts = ServiceParts(
-            context=context,
-            router=path.router,
-            store=path.store,
-            reader=tracing.watch(ReadModels(queries, context), "postgresql", "get", "list"),
-            read_side=projections,
-            operator=projections,
-            sagas=saga_directory(context, client, consumed),
-            identities=_identities(settings),
-            tracer=CallObserver(metrics, tracing.calls),
-            probes=[*probes, consumers_probe(consumers)],
-            consumers=consumers,
-            guard=path.guard,
-            background=background,
-        )
-        server = ContextServer(parts, service_settings(settings))
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.stop()
+    parts = ServiceParts(
+        context=context,
+        router=path.router,
+        store=path.store,
+        reader=tracing.watch(ReadModels(queries, context), "postgresql", "get", "list"),
+        read_side=projections,
+        operator=projections,
+        sagas=sagas,
+        identities=_identities(settings),
+        tracer=CallObserver(metrics, tracing.calls),
+        probes=[*probes, consumers_probe(consumers)],
+        consumers=consumers,
+        guard=path.guard,
+        background=background,
+    )
+    server = ContextServer(parts, service_settings(settings))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 async def open_queries(settings: Settings) -> ConnectionPool:

@@ -30,11 +30,19 @@ _REMEMBERED: Final = timedelta(hours=1)
 
 
 class _Target(NamedTuple):
-    """A saga that an event is for."""
+    """A saga that an event is for.
+
+    Attributes:
+        saga: Its contract.
+        correlation: Which one it is.
+        event: The event.
+        ask: Whether it is to ask first if it is over, as Temporal may have forgotten it.
+    """
 
     saga: SagaContract
     correlation: str
     event: RecordedEvent
+    ask: bool
 
     @property
     def starts(self) -> bool:
@@ -62,7 +70,6 @@ class EventDelivery:
         context: The context whose events these are.
         client: The Temporal client, shared with the worker of the context's sagas if there is one.
         sagas_start_here: Whether sagas of the context may start in this process at the moment.
-        again: Whether the events may have been delivered before, so that what Temporal knows is not enough.
     """
 
     def __init__(
@@ -70,41 +77,53 @@ class EventDelivery:
         context: BoundContext,
         client: Client,
         sagas_start_here: Callable[[], bool] = lambda: False,
-        *,
-        again: bool = False,
     ) -> None:
         self._context = context
         self._client = client
         self._sagas_start_here = sagas_start_here
-        self._again = again
 
-    async def deliver(self, entries: Sequence[LogEntry]) -> int:
+    async def deliver(self, entries: Sequence[LogEntry], *, again: bool = False) -> int:
         """Deliver events, each to every saga that listens; return the number of deliveries.
 
         A saga gets its events in the order of the log. Repeating a delivery is harmless: a saga drops an
         event whose id it has seen.
+
+        Args:
+            entries: The events.
+            again: Whether they may have been delivered before, so that what Temporal knows is not enough.
+
+        Raises:
+            NewerReleaseNeeded: A saga listens, but only a newer release can read an event.
+            StoreError: An event cannot be read.
+            RPCError: Temporal refuses, or is unavailable.
         """
         by_saga: dict[str, list[_Target]] = defaultdict(list)
         for entry in entries:
-            for target in self._targets(entry):
+            for target in self._targets(entry, again):
                 by_saga[target.workflow_id].append(target)
         await asyncio.gather(*(self._deliver_in_order(targets) for targets in by_saga.values()))
         return sum(map(len, by_saga.values()))
 
-    def _targets(self, entry: LogEntry) -> list[_Target]:
+    def listening(self, entry: LogEntry) -> Sequence[SagaContract]:
+        """Return the sagas that listen to an event, in whichever context they live."""
+        target = self._context.upcasters.target(entry.type, entry.schema_version)
+        return self._context.registry.listeners(target.type if target else entry.type)
+
+    def _targets(self, entry: LogEntry, again: bool) -> list[_Target]:
         """Return the sagas that listen to an event, with the event at its current schema version.
 
         Raises:
             NewerReleaseNeeded: A saga listens, but only a newer release can read the event.
         """
-        upcasters = self._context.upcasters
-        target = upcasters.target(entry.type, entry.schema_version)
-        listeners = self._context.registry.listeners(target.type if target else entry.type)
+        listeners = self.listening(entry)
         if not listeners:
             return []
         event = current_event(self._context, entry)
-        _, message = upcasters.event(event.type, event.schema_version, event.data)
-        found = [_Target(saga, saga.correlation(message, entry.aggregate_id), event) for saga in listeners]
+        _, message = self._context.upcasters.event(event.type, event.schema_version, event.data)
+        ask = again or _is_old(event)
+        found = [
+            _Target(saga, saga.correlation(message, entry.aggregate_id), event, ask) for saga in listeners
+        ]
         for each in found:
             if each.starts and not each.correlation.strip():
                 self._warn_of(each)
@@ -113,7 +132,7 @@ class EventDelivery:
 
     @staticmethod
     def _warn_of(uncorrelated: _Target) -> None:
-        saga, _, event = uncorrelated
+        saga, _, event, _ = uncorrelated
         _log.warning(
             "event %s (%s at position %d) starts no saga %s: its field %s is empty or blank",
             *(event.event_id, event.type, event.position, saga.type, saga.correlated_by),
@@ -147,7 +166,7 @@ class EventDelivery:
         again = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
         if never_started(last) and await self._signalled(target, again):
             return
-        saga, correlation, event = target
+        saga, correlation, event, _ = target
         _log.debug("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
 
     async def _signalled(self, target: _Target, reuse: WorkflowIDReusePolicy) -> bool:
@@ -164,12 +183,8 @@ class EventDelivery:
             return False
         return True
 
-    def _is_old(self, event: RecordedEvent) -> bool:
-        """Return whether Temporal may have forgotten a saga that had an event."""
-        return self._again or datetime.now(UTC) - event.recorded_at.ToDatetime(UTC) > _REMEMBERED
-
     async def _start(self, target: _Target, **options: Any) -> None:
-        saga, correlation, event = target
+        saga, correlation, event, ask = target
         status = SagaStatus.SAGA_STATUS_RUNNING if target.starts else SagaStatus.SAGA_STATUS_UNSTARTED
         await self._client.start_workflow(
             saga.type,
@@ -178,7 +193,12 @@ class EventDelivery:
             task_timeout=names.SAGA_TASK_TIMEOUT,
             search_attributes=saga_attributes(saga.context, event.tenant_id, event.correlation_id, status),
             static_summary=saga_summary(saga.type, event.tenant_id, correlation),
-            memo=names.saga_memo(ask=self._is_old(event)),
+            memo=names.saga_memo(ask=ask),
             priority=fair_to(event.tenant_id),
             **options,
         )
+
+
+def _is_old(event: RecordedEvent) -> bool:
+    """Return whether Temporal may have forgotten a saga that had an event."""
+    return datetime.now(UTC) - event.recorded_at.ToDatetime(UTC) > _REMEMBERED

@@ -8,8 +8,8 @@
   process: its workflow starts over for any process, after 2 s to 5 minutes.
 - **project** is tried three times while the store is unavailable; the projection's own loop continues
   by itself. A projection that raises has its own backoff and fails nothing.
-- **route** is retried while Temporal or the store is unavailable, without end, with pauses from 0.1 s
-  doubling to 30 s. A saga that has ended is no error: the event is late, not lost.
+- **route** waits for the follower, which has retries of its own; it is retried while the store is
+  unavailable, with pauses from 0.1 s doubling to 30 s.
 - **route_command** is retried by the workflow that calls it, while the target is unavailable; a
   rejection is its outcome. A saga tries once within its own process, for 7 s, then leaves the retries
   to the server, without end, with pauses from 0.2 s doubling to 30 s.

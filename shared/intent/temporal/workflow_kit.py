@@ -85,7 +85,7 @@ class ContextSteps:
         return reply.behind
 
     async def route_event(self, positions: Sequence[int]) -> int:
-        """Deliver recorded events to the sagas that listen to them; return the number of deliveries."""
+        """Wait a little until events have reached the sagas that listen; return to how many they go."""
         reply: RouteReply = await workflow.execute_activity(
             names.ROUTE_EVENT,
             RouteRequest(context=self.context, positions=positions),

@@ -15,9 +15,10 @@ HELP = """Deliver a context's events again, in the order of its log, to the saga
 Use it when Temporal has lost its data: sagas that Temporal does not know start over. The ids of
 their steps are derived from the saga and the step, so a step that had its effect has no second one,
 and a saga continues where it was. Run it for every context whose events sagas listen to. A saga that
-Temporal still knows does not change, however often you run it.
+Temporal still knows, or that is over, does not change, however often you run it.
 
-Run it where a process of the context runs, with the same settings.
+The context's processes deliver; new events wait until those before them are delivered. This shows
+how far they are, and may be interrupted: they go on. Run it with the settings of such a process.
 
 \b
   intent redeliver orders
@@ -42,16 +43,26 @@ def redeliver(
 
     from intent.contracts import Registry
     from intent.model import load_context
-    from intent.process.redelivery import redeliver as deliver
+    from intent.process.redelivery import redeliver as again
+    from intent.saga_host import followed_types
     from intent.settings.config import load_settings
 
     settings = load_settings(context=context)
     bound = load_context(context).bind(Registry.load())
+    if not followed_types(bound):
+        echo(f"no saga listens to the events of {context}")
+        return
     with Progress(console=open_console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"the log of {context}", total=None)
 
         def report(position: int, last: int) -> None:
             progress.update(task, completed=position - after, total=last - after)
 
-        delivered = asyncio.run(deliver(settings, bound, after, report))
-    echo(f"{delivered} deliveries of events of {context} to sagas")
+        reached, last = asyncio.run(again(settings, bound.name, after, report))
+    if reached < last:
+        echo(
+            f"no process of {context} with a worker runs now; the next ones deliver the events after "
+            f"position {reached}, up to {last}, once more"
+        )
+    else:
+        echo(f"the events of {context} after position {after}, up to {last}, were delivered once more")

@@ -28,6 +28,7 @@ from intent_contracts.intent.v1 import (
 
 from intent.consumers import (
     EVERY_TENANT,
+    RESERVED,
     Answer,
     ConsumerKey,
     ConsumerOperator,
@@ -39,7 +40,7 @@ from intent.consumers import (
     Terms,
 )
 from intent.envelopes import published_event
-from intent.errors import InvalidCommand, Violation
+from intent.errors import InvalidCommand, Rejected, Violation
 from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
 from intent.service.identity import EVERY_ROLE, Identity, authorize, require_tenant
@@ -87,6 +88,11 @@ class ConsumersService:
 
     async def _consume(self, requests: AsyncIterator[bytes], call: Call) -> None:
         join = await _join(requests)
+        if join.consumer.startswith(RESERVED):
+            raise Rejected(
+                "CONSUMER_RESERVED",
+                f"names that begin with {RESERVED} are those of the platform's own consumers",
+            )
         self._unknown.note(join.types, f"consumer {join.consumer} of {call.identity.actor}")
         key = _key(join.consumer, join.all_tenants, call)
         settings = self._serving.settings
