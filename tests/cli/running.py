@@ -17,6 +17,7 @@ from unittest import mock
 import typer
 from intent.cli.app import app, main
 
+ROOT = Path(__file__).parents[2]
 COMMAND = typer.main.get_command(app)
 """Made once: for most commands, to make it takes longer than to run."""
 ORDER: dict[str, Any] = {
@@ -85,6 +86,19 @@ def process(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
         text=True,
         env=env or environment(),
         timeout=120,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def demo(folder: Path, *arguments: str) -> Done:
+    """Run `make demo` on the data of an `intent dev`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--data", str(folder), *arguments],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)

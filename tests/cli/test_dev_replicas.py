@@ -1,4 +1,4 @@
-"""`intent dev --replicas`: a context as several processes on one machine."""
+"""`intent dev --replicas`: a context as several processes on one machine, and `make demo` on that."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from pathlib import Path
 import pytest
 
 from .conftest import Dev, running_dev
-from .running import ORDER, environment, intent, lives, wait_until
+from .running import ORDER, demo, environment, intent, lives, wait_until
+
+SWIFT = {
+    "PAYMENTS_PROVIDER_LATENCY_MS": "5",
+    "PAYMENTS_PROVIDER_SLOW_MS": "500",
+    "SHIPPING_CARRIER_LATENCY_MS": "5",
+    "SHIPPING_CARRIER_SLOW_MS": "500",
+    "SHIPPING_CARRIER_HAND_OVER_MS": "200",
+    "SHIPPING_CARRIER_ARRIVE_MS": "200",
+}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def doubled() -> Iterator[Dev]:
     """Run `intent dev` with two processes of orders, in a folder that every user may enter."""
     with tempfile.TemporaryDirectory(prefix="intent-dev-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with running_dev(Path(folder), "--replicas", "orders=2") as running:
+        with running_dev(Path(folder), "--replicas", "orders=2", **SWIFT) as running:
             yield running
 
 
@@ -42,6 +51,15 @@ def _place(dev: Dev, target: str, order_id: str) -> int:
     return intent(
         "send", "PlaceOrder", order, *options, env=environment(INTENT_DEV_DATA=str(dev.folder))
     ).code
+
+
+def test_everything_of_the_demo_adds_up_and_again_on_the_same_data(doubled: Dev) -> None:
+    for seed in ("1", "2"):
+        done = demo(doubled.folder, "--orders", "10", "--tenants", "2", "--seed", seed)
+        assert done.code == 0, done.out + done.err
+        assert "delivered and paid" in done.out
+        sums = [line for line in done.out.splitlines() if line.startswith("│ shop-")]
+        assert [line.split("│")[-2].strip() for line in sums] == ["yes", "yes"]
 
 
 def test_each_process_has_its_port_its_log_and_its_supervision(doubled: Dev) -> None:

@@ -27,7 +27,7 @@ from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder, LineChanged, Mo
 from ..support.command_path import Requests, Running, eventually, place
 from ..support.releases import reading
 
-LONG = 50_000
+LONG = 25_000
 WORKFLOW = batch_workflow_prefix("orders") + "1"
 
 
