@@ -51,8 +51,11 @@ class Proto:
         return self
 
 
-def text(name: str, **options: bool) -> Field:
-    return field(name, Field.TYPE_STRING, **options)
+def text(name: str, *, max_len: int = 0, **options: bool) -> Field:
+    made = field(name, Field.TYPE_STRING, **options)
+    if max_len:
+        made.options.Extensions[validate_pb2.field].string.max_len = max_len
+    return made
 
 
 def field(name: str, type_: Field.Type.ValueType, *, repeated: bool = False, **options: bool) -> Field:
@@ -72,7 +75,7 @@ def shop() -> Proto:
         .message(
             "Open", text("cart_id", aggregate_id=True), command={"aggregate": "Cart", "roles": ["clerk"]}
         )
-        .message("Opened", text("owner"), event={"aggregate": "Cart", "version": 1})
+        .message("Opened", text("owner", max_len=100), event={"aggregate": "Cart", "version": 1})
         .message("CartView", text("cart_id", key=True), text("owner", indexed=True), read_model={})
         .message("GetCart", text("cart_id"), query={"roles": ["clerk"]})
         .method("Open", "shop.v1.Open", "intent.v1.CommandResult")

@@ -195,6 +195,15 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
         "shop.v1.Fulfil is correlated by cart_id, but shop.v1.Closed has no string field of that name; "
         "add the field to shop.v1.Closed, or change `correlated_by`",
     ),
+    "saga correlated by a field of any length": (
+        lambda: (
+            shop()
+            .message("Closed", text("owner"), event=EVENT)
+            .message("Fulfil", saga={"starts_on": ["shop.v1.Closed"], "correlated_by": "owner"})
+        ),
+        "shop.v1.Fulfil is correlated by owner, which may have any length in shop.v1.Closed; "
+        "give shop.v1.Closed.owner (buf.validate.field).string.max_len, such as 128",
+    ),
 }
 
 

@@ -232,6 +232,21 @@ def test_a_command_that_would_record_too_much_is_refused_before_anything_is_appl
     assert (aggregate.version, aggregate.state) == (0, OrderState())
 
 
+@pytest.mark.parametrize(("order", "refused"), [("a" * 255, False), ("\U0001f375" * 255, True)])
+def test_an_event_whose_saga_would_have_too_long_an_id_is_not_recorded(order: str, refused: bool) -> None:
+    aggregate, kind = order_type().new("acme", order), order_type()
+    placed = place(order)
+    placed.checkout.card_token = "tok"
+    if not refused:
+        assert kind.decide(aggregate, placed, METADATA)
+        return
+    with pytest.raises(
+        Rejected, match="whose id has 1047 bytes, and may have 1000; shorten the id"
+    ) as raised:
+        kind.decide(aggregate, placed, METADATA)
+    assert (raised.value.reason, aggregate.version) == ("SAGA_ID_TOO_LONG", 0)
+
+
 def test_a_command_may_record_a_thousand_events() -> None:
     kind = _bound(Copious)
     assert len(kind.decide(kind.new("acme", "o-1"), CHANGE, METADATA)) == 1000

@@ -6,7 +6,7 @@ from intent_contracts.intent.v1 import ApplyRequest, CommandOutcome
 
 from intent.commands import outcomes
 from intent.commands.requests import origin_of, stream_of
-from intent.contracts import parse, require_recordable
+from intent.contracts import parse, require_recordable, require_saga_ids
 from intent.errors import CommandError, InvalidCommand, VersionConflict
 from intent.model import BoundContext, DecidedEvent
 from intent.store.event_store import Appended, CommandWrite, EventStore, StreamAppend
@@ -72,7 +72,9 @@ def _checked(context: BoundContext, request: ApplyRequest) -> list[DecidedEvent]
                 f"{event.type} is recorded by {contract.context}.{contract.aggregate}, "
                 f"not by {context.name}.{request.aggregate_type}",
             )
-        parse(contract.message, event.data)
+        message = parse(contract.message, event.data)
+        listeners = context.registry.listeners(event.type)
+        require_saga_ids(listeners, message, request.command.tenant_id, request.aggregate_id)
         decided.append(DecidedEvent(event.type, contract.version, event.data))
     require_recordable(len(decided), sum(len(event.data) for event in decided))
     return decided

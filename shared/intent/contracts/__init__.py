@@ -23,6 +23,7 @@ from intent.contracts.validation import (
     MESSAGE_LIMIT,
     parse,
     require_recordable,
+    require_saga_ids,
     validate,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "StateContract",
     "parse",
     "require_recordable",
+    "require_saga_ids",
     "snake_case",
     "validate",
 ]

@@ -13,6 +13,7 @@ from intent.contracts.contract import (
     SagaContract,
     StateContract,
 )
+from intent.contracts.options import limits_length
 from intent.contracts.problems import Problems
 
 __all__ = ["check_contracts"]
@@ -83,6 +84,10 @@ def _check_saga(saga: SagaContract, events: dict[str, EventContract], problems: 
         elif not _correlates(saga, event):
             fault = f"is correlated by {saga.correlated_by}, but {type_} has no string field of that name"
             _problem(saga, fault, f"add the field to {type_}, or change `correlated_by`", problems)
+        elif not _is_bounded(event, saga.correlated_by):
+            fault = f"is correlated by {saga.correlated_by}, which may have any length in {type_}"
+            fix = f"give {type_}.{saga.correlated_by} (buf.validate.field).string.max_len, such as 128"
+            _problem(saga, fault, fix, problems)
 
 
 def _check_sends(saga: SagaContract, commands: Collection[str], problems: Problems) -> None:
@@ -98,6 +103,12 @@ def _correlates(saga: SagaContract, event: EventContract) -> bool:
     field = saga.correlated_by
     in_own_context = event.context == saga.context and field not in event.message.DESCRIPTOR.fields_by_name
     return not field or in_own_context or _has_text(event, field)
+
+
+def _is_bounded(event: EventContract, name: str) -> bool:
+    """Return whether a field, if the event has it, is limited in length: it is part of the saga's id."""
+    field = event.message.DESCRIPTOR.fields_by_name.get(name)
+    return field is None or limits_length(field)
 
 
 def _has_text(event: EventContract, name: str) -> bool:

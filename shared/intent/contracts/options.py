@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
+from intent_contracts.buf.validate import validate_pb2
 from intent_contracts.intent.v1 import options_pb2
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "context_of_package",
     "id_fields",
     "kinds_of",
+    "limits_length",
     "messages_of",
     "option",
     "snake_case",
@@ -30,6 +32,7 @@ KINDS: dict[str, Any] = {
 }
 """The message options by which a contract says what a message is."""
 
+_LIMITS = ("const", "len", "len_bytes", "max_bytes", "max_len", "tuuid", "uuid")
 _PACKAGE = re.compile(r"([a-z][a-z0-9_]*)\.v[0-9]+")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -52,6 +55,12 @@ def kinds_of(message: Descriptor) -> list[str]:
 def option(message: Descriptor, kind: str) -> Any:
     """Return the option of this kind, with defaults when it is not set."""
     return message.GetOptions().Extensions[KINDS[kind]]
+
+
+def limits_length(field: Any) -> bool:
+    """Return whether the rules of a text field limit how long it may be."""
+    rules = field.GetOptions().Extensions[validate_pb2.field].string
+    return bool(getattr(rules, "in")) or any(rules.HasField(rule) for rule in _LIMITS)
 
 
 def id_fields(message: Descriptor) -> list[FieldDescriptor]:

@@ -14,6 +14,7 @@ PLATFORM_REASONS = frozenset(
         "COMMAND_ID_REUSED",
         "CONTRACT_VIOLATED",
         "EVENTS_TOO_LARGE",
+        "SAGA_ID_TOO_LONG",
         "EVENTS_TOO_MANY",
         "EVENT_TOO_LARGE",
         "INTERNAL",

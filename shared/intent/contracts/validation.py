@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar, overload
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 
-from intent.contracts.contract import AnyContract
+from intent.contracts.contract import AnyContract, SagaContract
 from intent.contracts.options import id_fields
 from intent.contracts.texts import may_contain_nul, nul_violations
 from intent.contracts.times import time_violations
@@ -21,9 +21,11 @@ __all__ = [
     "COMMAND_EVENTS_BYTES",
     "COMMAND_EVENTS_LIMIT",
     "MESSAGE_LIMIT",
+    "SAGA_ID_BYTES",
     "VIOLATIONS_LIMIT",
     "parse",
     "require_recordable",
+    "require_saga_ids",
     "too_large",
     "validate",
 ]
@@ -36,6 +38,9 @@ COMMAND_EVENTS_LIMIT = 1000
 
 COMMAND_EVENTS_BYTES = 1024 * 1024
 """The most bytes that the events of one command may have together."""
+
+SAGA_ID_BYTES = 1000
+"""The most bytes that the id of a saga may have, which is that of a workflow of Temporal."""
 
 VIOLATIONS_LIMIT = 100
 """The most violations that are reported of one message."""
@@ -113,6 +118,33 @@ def require_recordable(events: int, size: int) -> None:
             "allowed; let several commands record them",
             metadata={"size": str(size), "limit": str(COMMAND_EVENTS_BYTES)},
         )
+
+
+def require_saga_ids(
+    listeners: Iterable[SagaContract], event: Message, tenant: str, aggregate_id: str
+) -> None:
+    """Check that an event can reach the sagas that listen to it.
+
+    Args:
+        listeners: The sagas.
+        event: The event, which a command would record.
+        tenant: The tenant.
+        aggregate_id: The aggregate's id.
+
+    Raises:
+        Rejected: The id of a saga would be too long in bytes (SAGA_ID_TOO_LONG).
+    """
+    for saga in listeners:
+        correlation = saga.correlation(event, aggregate_id)
+        named = saga.correlated_by if correlation != aggregate_id else "the id of the aggregate"
+        size = len(f"{saga.type}/{tenant}/{correlation}".encode())
+        if size > SAGA_ID_BYTES:
+            raise Rejected(
+                "SAGA_ID_TOO_LONG",
+                f"its event {event.DESCRIPTOR.full_name} would be for a saga {saga.type} whose id has {size} "
+                f"bytes, and may have {SAGA_ID_BYTES}; shorten {named}",
+                metadata={"size": str(size), "limit": str(SAGA_ID_BYTES)},
+            )
 
 
 def _rule_violations(message: Message) -> list[Violation]:

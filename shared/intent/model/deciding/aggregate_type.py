@@ -14,6 +14,7 @@ from intent.contracts import (
     Registry,
     StateContract,
     require_recordable,
+    require_saga_ids,
 )
 from intent.errors import CommandError, HandlerFailed, Rejected, SnapshotUnusable, StoreError
 from intent.model.aggregate import Aggregate
@@ -82,6 +83,8 @@ class AggregateType:
             contract.message: _EventType(contract.type, contract.version, cls.event_appliers[contract.type])
             for contract in map(registry.event, cls.event_appliers)
         }
+
+        self._listeners = {event: registry.listeners(event.DESCRIPTOR.full_name) for event in self._events}
 
     def __repr__(self) -> str:
         return f"AggregateType({self.state_contract.context}.{self.name})"
@@ -161,6 +164,8 @@ class AggregateType:
         aggregate._command = metadata
         try:
             events, decided = self._produced(handler(aggregate, command))
+            for event in events:
+                require_saga_ids(self._listeners[type(event)], event, aggregate.tenant, aggregate.id)
         except CommandError as refusal:
             aggregate._command = None
             watch.after(look, aggregate, command, refusal)
