@@ -119,6 +119,7 @@ class ContextProcess:
             temporal_metrics = await stack.enter_async_context(self._endpoint())
             databases, queries = await self._databases(stack)
             store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
+            self._metrics.watch_epochs(lambda: store.epochs.begun)
             available = partial(self._startup.available, "PostgreSQL")
             guarded = guarding(self._settings, self._context, store, self.background, available)
             guard = await stack.enter_async_context(guarded)

@@ -192,6 +192,15 @@ class Metrics:
         )
         flight.set_function(lambda: router.in_flight)
 
+    def watch_epochs(self, begun: Callable[[], int]) -> None:
+        """Export how many epochs of the log have begun while this process ran."""
+        epochs = Gauge(
+            "intent_log_epochs_begun",
+            "How often the log was restored, or a standby promoted, while this process ran.",
+            registry=self.registry,
+        )
+        epochs.set_function(begun)
+
     def watch_batches(self, rows: Callable[[], Sequence[StalledBatch]]) -> None:
         """Export the batches that make no progress from now on."""
         labels = {"context": lambda row: row.context, "workflow": lambda row: row.workflow}

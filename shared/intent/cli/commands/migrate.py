@@ -21,6 +21,10 @@ administrator (INTENT_ADMIN_DATABASE_URL), and gives the roles the passwords tha
 \b
   intent migrate orders
   intent migrate orders --provision
+
+With --new-epoch, processes and callers take the log for one that has gone back, drop what they remember of
+it, and read it anew. A restore to another server or to a point in time is noticed without; say it after you
+have set the rows of the log back in their place.
 """
 
 
@@ -32,6 +36,9 @@ def register(app: typer.Typer) -> None:
 def migrate(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     provision: Annotated[bool, typer.Option("--provision", help="Create roles and schema first.")] = False,
+    new_epoch: Annotated[
+        bool, typer.Option("--new-epoch", help="Say that the log was set back in its place.")
+    ] = False,
 ) -> None:
     """Bring the schema of a context up to date."""
     import asyncio
@@ -40,6 +47,7 @@ def migrate(
     from intent.model import load_context
     from intent.process.schema import passwords_of, prepare_schema
     from intent.settings.config import load_settings
+    from intent.store.migrations.epochs import begin_epoch
 
     settings = load_settings(context=context)
     if not settings.owner_database_url:
@@ -52,3 +60,6 @@ def migrate(
         prepare_schema(bound, settings.owner_database_url, admin_url=admin, passwords=passwords_of(settings))
     )
     echo(f"the schema of {context} is up to date")
+    if new_epoch:
+        epoch = asyncio.run(begin_epoch(context, settings.owner_database_url))
+        echo(f"the log of {context} has begun the epoch {epoch}")

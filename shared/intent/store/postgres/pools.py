@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -93,9 +93,11 @@ class ConnectionPool:
         Raises:
             TimeoutError: None is free in time.
         """
-        async with self._pool.acquire(timeout=self._timeout) as connection:
-            with _closed_when_of_another(connection):
-                yield connection
+        async with (
+            self._pool.acquire(timeout=self._timeout) as connection,
+            _closed_when_of_another(self._pool, connection),
+        ):
+            yield connection
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Any]:
@@ -169,7 +171,7 @@ class _Statement:
             if self.unwanted:
                 raise asyncio.CancelledError
             self.connection = connection
-            with _closed_when_of_another(connection):
+            async with _closed_when_of_another(self.pool, connection):
                 return await call(connection)
 
     def give_up(self, task: asyncio.Task[Any]) -> None:
@@ -180,17 +182,21 @@ class _Statement:
             self.connection.terminate()
 
 
-@contextmanager
-def _closed_when_of_another(connection: Any) -> Iterator[None]:
+@asynccontextmanager
+async def _closed_when_of_another(pool: Any, connection: Any) -> AsyncIterator[None]:
     """Close a connection whose server is not the one to write to, or has another history than was thought.
 
     A new one finds the right server, and what that one knows.
     """
     try:
         yield
+    except asyncpg.ReadOnlySQLTransactionError:
+        connection.terminate()
+        raise
     except asyncpg.PostgresError as error:
-        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) or error.sqlstate == _OTHER_EPOCH:
-            connection.terminate()
+        if error.sqlstate == _OTHER_EPOCH:
+            # The others lead to the same server.
+            await pool.expire_connections()
         raise
 
 
