@@ -12,9 +12,15 @@ from rich.console import Console
 
 from bench import report
 from bench.platform import CONTEXT, Platform
-from bench.scenarios import commands, rebuilds, sagas, store
+from bench.scenarios import commands, rebuilds, sagas, store, subscriptions
 
-SCENARIOS = {**commands.SCENARIOS, **sagas.SCENARIOS, **store.SCENARIOS, **rebuilds.SCENARIOS}
+SCENARIOS = {
+    **commands.SCENARIOS,
+    **sagas.SCENARIOS,
+    **store.SCENARIOS,
+    **rebuilds.SCENARIOS,
+    **subscriptions.SCENARIOS,
+}
 
 
 async def run(names: list[str], console: Console) -> dict[str, report.Figure]:

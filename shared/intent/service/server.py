@@ -96,7 +96,7 @@ class ContextServer:
         self._settings = settings = settings or ServiceSettings()
         self._open = OpenCalls(settings)
         self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer)
-        self._events = EventsService(parts.context, parts.store, settings)
+        self._events = EventsService(parts.context, parts.store, settings, parts.background)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
         self.health = HealthMonitor(
@@ -156,6 +156,7 @@ class ContextServer:
             self._parts.consumers.close()
         await self._finish_calls(server, end)
         await self._open.end()
+        await self._events.stop()
         await server.close_door()
         server.hang_up()
         await server.stop(None)
@@ -182,7 +183,7 @@ class ContextServer:
             parts.guard,
         ).methods()
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
-        yield from EventsService(parts.context, parts.store, settings).methods()
+        yield from self._events.methods()
         yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
         if parts.consumers is not None:
             yield from ConsumersService(parts.context, parts.consumers).methods()

@@ -14,9 +14,10 @@ from intent.store.event_store import (
     StreamAppend,
     StreamOutcome,
 )
+from intent.store.log_tail import LogTail
 from intent.store.memory import MemoryEventStore
 from intent.store.roles import RoleNames
-from intent.store.subscription import LogPage, follow_log
+from intent.store.subscription import LogFollower, LogPage, follow_log
 
 __all__ = [
     "AppendResult",
@@ -28,7 +29,9 @@ __all__ = [
     "Loaded",
     "LoadedStream",
     "LogFilter",
+    "LogFollower",
     "LogPage",
+    "LogTail",
     "MemoryEventStore",
     "RoleNames",
     "StoredCommand",

@@ -214,6 +214,16 @@ class LogFilter:
     aggregate_id: str | None = None
     correlation_id: str | None = None
 
+    def passes(self, entry: LogEntry) -> bool:
+        """Return whether an entry passes the filter."""
+        return (
+            (self.tenant is None or entry.tenant == self.tenant)
+            and (not self.types or entry.type in self.types)
+            and (not self.aggregate_type or entry.aggregate_type == self.aggregate_type)
+            and (not self.aggregate_id or entry.aggregate_id == self.aggregate_id)
+            and (not self.correlation_id or entry.correlation_id == self.correlation_id)
+        )
+
 
 class EventStore(Protocol):
     """The log of one context.
@@ -258,7 +268,13 @@ class EventStore(Protocol):
         ...
 
     async def read_log(
-        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+        self,
+        after: int,
+        limit: int,
+        where: LogFilter | None = None,
+        *,
+        most_bytes: int | None = None,
+        last: int | None = None,
     ) -> Sequence[LogEntry]:
         """Read entries with a position above `after`, by position.
 
@@ -268,6 +284,8 @@ class EventStore(Protocol):
             where: Which entries.
             most_bytes: The number of bytes with which the page ends: the entry with which its events
                 reach it is the last, so that there is one at least; None: any number.
+            last: The last position that is looked at, so that a filter which little passes has a bound;
+                None: the end of the log. A filter by correlation needs none.
         """
         ...
 

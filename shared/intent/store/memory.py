@@ -71,13 +71,19 @@ class MemoryEventStore:
             self._snapshots[key] = snapshot
 
     async def read_log(
-        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+        self,
+        after: int,
+        limit: int,
+        where: LogFilter | None = None,
+        *,
+        most_bytes: int | None = None,
+        last: int | None = None,
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or LogFilter()
         named = (only.tenant, only.aggregate_type, only.aggregate_id, only.correlation_id)
         require_storable([*only.types, *(text for text in named if text is not None)])
-        passing = (entry for entry in self._log[after:] if _passes(entry, only))
+        passing = (entry for entry in self._log[after:last] if only.passes(entry))
         return first_bytes(islice(passing, limit), most_bytes)
 
     async def read_positions(self, positions: Sequence[int]) -> Sequence[LogEntry]:
@@ -185,13 +191,3 @@ def _texts(stream: StreamAppend) -> Iterator[str]:
 
 def _stored(entry: LogEntry) -> StoredEvent:
     return StoredEvent(entry.version, entry.type, entry.schema_version, entry.data)
-
-
-def _passes(entry: LogEntry, only: LogFilter) -> bool:
-    return (
-        (only.tenant is None or entry.tenant == only.tenant)
-        and (not only.types or entry.type in only.types)
-        and (not only.aggregate_type or entry.aggregate_type == only.aggregate_type)
-        and (not only.aggregate_id or entry.aggregate_id == only.aggregate_id)
-        and (not only.correlation_id or entry.correlation_id == only.correlation_id)
-    )

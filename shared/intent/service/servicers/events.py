@@ -15,22 +15,27 @@ from intent_contracts.intent.v1 import (
     SubscribeResponse,
 )
 
+from intent.background import Background
 from intent.envelopes import published_event
-from intent.records import StreamKey
+from intent.records import LogEntry, StreamKey
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.protocols import ServedContext
+from intent.service.servicers.held_pages import HeldPages
 from intent.service.servicers.pages import PAGE_BYTES, fitting
 from intent.service.servicers.unknown_events import UnknownEvents
 from intent.service.settings import ServiceSettings
 from intent.store.event_store import EventStore, LogFilter
+from intent.store.log_tail import LogTail
 from intent.store.pages import is_full
-from intent.store.subscription import follow_log
+from intent.store.subscription import LogFollower
 
 __all__ = ["EVENTS", "EventsService", "log_filter"]
 
 EVENTS: Final = "intent.v1.Events"
 _PAGE: Final = 200
 _MAX_LIMIT: Final = 1000
+_HELD_BYTES: Final = 64 * 1024 * 1024
+"""What all subscriptions together hold for readers that are slow."""
 
 
 class EventsService:
@@ -40,12 +45,17 @@ class EventsService:
         context: The context.
         store: Its event store.
         settings: Roles and intervals.
+        background: Runs what all subscriptions share.
     """
 
-    def __init__(self, context: ServedContext, store: EventStore, settings: ServiceSettings) -> None:
+    def __init__(
+        self, context: ServedContext, store: EventStore, settings: ServiceSettings, background: Background
+    ) -> None:
         self._context = context
         self._store = store
         self._settings = settings
+        self._tail = LogTail(store, background)
+        self._held = HeldPages(_HELD_BYTES)
         self._unknown = UnknownEvents(context.registry, context.name)
 
     def methods(self) -> Iterator[Method | StreamMethod]:
@@ -53,6 +63,10 @@ class EventsService:
         roles = self._settings.event_roles
         yield StreamMethod(f"/{EVENTS}/Subscribe", self._subscribe, roles)
         yield Method(f"/{EVENTS}/ReadStream", self._read_stream, roles)
+
+    async def stop(self) -> None:
+        """Stop what all subscriptions share."""
+        await self._tail.stop()
 
     async def _read_stream(self, data: bytes, call: Call) -> Message:
         request = read(ReadStreamRequest, data)
@@ -77,30 +91,50 @@ class EventsService:
         if request.from_now:
             after = await self._store.position()
             await call.rpc.write(SubscribeResponse(position=after, epoch=epoch).SerializeToString())
-        await self._send(call, after, epoch, request.follow, log_filter(call.identity.tenant, request.filter))
+        where = log_filter(call.identity.tenant, request.filter)
+        follower = LogFollower(
+            self._store,
+            after,
+            where,
+            follow=request.follow,
+            tail=self._tail,
+            page_size=_PAGE,
+            pause=self._settings.progress_every,
+            epoch=epoch,
+        )
+        if request.follow:
+            async with self._tail.followed():
+                await self._send(call, follower, after, epoch)
+        else:
+            await self._send(call, follower, after, epoch)
 
-    async def _send(self, call: Call, after: int, epoch: str, follow: bool, where: LogFilter) -> None:
+    async def _send(self, call: Call, follower: LogFollower, after: int, epoch: str) -> None:
         """Send page by page; `write` waits for a slow reader, so at most one page is in memory."""
         clock = asyncio.get_running_loop().time
-        every = self._settings.progress_every
         reached = sent = after
         reported_at = clock()
-        pages = follow_log(
-            self._store, after, where, follow=follow, page_size=_PAGE, pause=every, epoch=epoch
-        )
-        async for page in pages:
-            reached = page.position
-            for entry in page.entries:
-                event = published_event(self._context, entry)
-                event.epoch = epoch
-                response = SubscribeResponse(event=event, position=entry.position)
-                await call.rpc.write(response.SerializeToString())
-                sent = entry.position
-            if reached > sent and clock() - reported_at >= every:
+        while (page := await follower.next()) is not None:
+            held, reached = self._held.hold(page.entries), page.position
+            del page
+            try:
+                while (entry := held.take()) is not None:
+                    await self._send_event(call, entry, epoch)
+                    sent = entry.position
+            finally:
+                held.release()
+            if held.lost:
+                reached = sent
+                follower.rewind(sent)
+            if reached > sent and clock() - reported_at >= self._settings.progress_every:
                 await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
                 sent, reported_at = reached, clock()
         if reached > sent:
             await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
+
+    async def _send_event(self, call: Call, entry: LogEntry, epoch: str) -> None:
+        event = published_event(self._context, entry)
+        event.epoch = epoch
+        await call.rpc.write(SubscribeResponse(event=event, position=entry.position).SerializeToString())
 
 
 def log_filter(tenant: str, requested: EventFilter) -> LogFilter:

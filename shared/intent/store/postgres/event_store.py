@@ -30,6 +30,8 @@ from intent.waiting import now
 __all__ = ["PostgresEventStore"]
 
 _EVERYTHING: Final = LogFilter()
+_ANY_BYTES: Final = 1 << 62
+"""More bytes than a page can have."""
 _NEWEST: Final = "log_epochs"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
@@ -84,6 +86,7 @@ class PostgresEventStore:
         self._keep_snapshot = f"{call}.keep_snapshot({first}($7, $1::text), $2, $3, $4, $5, $6)"
         self._read_log = f"{call}.read_log_0005({first}($8, $1::bigint), $2, $3, $4, $5, $6, $7)"
         self._read_log_page = f"{call}.read_log_0010({first}($8, $1::bigint), $2, $9, $3, $4, $5, $6, $7)"
+        self._read_span = f"{call}.read_span_0017({first}($9, $1::bigint), $2, $3, $4, $5, $6, $7, $8)"
         self._epochs = f"{call}.log_epochs($1, $2)"
         self._read_positions = f"{call}.read_positions_0005($1)"
         self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
@@ -200,7 +203,13 @@ class PostgresEventStore:
             await self.pool.commit(self._keep_snapshot, *arguments, self.epochs.incarnation)
 
     async def read_log(
-        self, after: int, limit: int, where: LogFilter | None = None, *, most_bytes: int | None = None
+        self,
+        after: int,
+        limit: int,
+        where: LogFilter | None = None,
+        *,
+        most_bytes: int | None = None,
+        last: int | None = None,
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_log`."""
         only = where or _EVERYTHING
@@ -208,7 +217,10 @@ class PostgresEventStore:
         kind = list(only.types) or None
         arguments = (after, limit, only.tenant, kind, *named, self.epochs.incarnation)
         with unavailable(), storable():
-            if most_bytes is None:
+            if last is not None and not only.correlation_id:
+                span = (after, last, limit, most_bytes or _ANY_BYTES, only.tenant, kind, *named[:2])
+                rows = await self.pool.fetch(self._read_span, *span, self.epochs.incarnation)
+            elif most_bytes is None:
                 rows = await self.pool.fetch(self._read_log, *arguments)
             else:
                 rows = await self.pool.fetch(self._read_log_page, *arguments, most_bytes)
