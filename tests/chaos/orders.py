@@ -22,6 +22,7 @@ from demo.plan import SHARES, Fate, Plan, planned
 from demo.run import Run
 from demo.world import CONTEXTS, World
 
+from .heard import followers_behind, misheard
 from .logs import Log, check_log, check_read_models
 from .outages import Outage, Outages, Victim, outages_planned, victims
 from .verdict import Verdict
@@ -231,8 +232,12 @@ class OrderStorm:
                 broken.append(str(problem))
         ledger = ProviderLedger(self.platform.folder / "payments-provider.sqlite3")
         verdict = Verdict(books, sagas, ledger.charges(), logs)
+        self.report("comparing what sagas heard with the logs")
+        heard = await misheard(self.platform.temporal.address, logs, [saga.id for saga in sagas])
+        unfollowed = await self._quiet_of("followers", self._followers_behind, len)
+        problems = [*verdict.problems(), *heard, *unfollowed, *await self._workflows_left()]
         return Result(
-            problems=[*verdict.problems(), *await self._workflows_left(), *broken, *self._not_running()],
+            problems=[*problems, *broken, *self._not_running()],
             outcomes=sum((one.outcomes() for one in books), Counter[Outcome]()),
             kills=outages.kills,
             starts_failed=outages.starts_failed,
@@ -240,6 +245,9 @@ class OrderStorm:
             events=sum(map(len, logs)),
             quiet_after=quiet_after,
         )
+
+    async def _followers_behind(self) -> list[str]:
+        return await followers_behind(self.platform.postgres.dsn, CONTEXTS)
 
     def _not_running(self) -> list[str]:
         gone = [service for service in self.services.values() if not service.process.alive]

@@ -13,6 +13,7 @@ from intent_contracts.orders.v1 import FulfilOrder
 from temporalio.client import Client
 
 from .bed import CONTEXTS, Bed
+from .heard import followers_behind, misheard
 from .logs import Log, check_log, check_read_models, fetched
 from .traffic import Traffic
 from .verdict import saga_of
@@ -54,13 +55,14 @@ class Quiet:
             await traffic.collect()
         await traffic.repeat()
         dsn = self._bed.platform.postgres.dsn
-        for context in CONTEXTS:
-            log = await check_log(dsn, context)
-            if context == "orders":
-                self.log = [row for row in log if row["tenant"] in self._tenants]
-        problems = [*traffic.problems, *self._against_answers(), *self._of_orders_of_sagas()]
+        logs = {context: await check_log(dsn, context) for context in CONTEXTS}
+        self.log = [row for row in logs["orders"] if row["tenant"] in self._tenants]
+        sagas = [saga_of(traffic.shop, order) for order in traffic.checked_out]
+        heard = await misheard(self._bed.platform.temporal.address, logs.values(), sagas)
+        problems = [*traffic.problems, *self._against_answers(), *self._of_orders_of_sagas(), *heard]
         assert not problems, "\n".join(problems[:40])
         await self._until("subscribers do not have the log", self._subscribers_behind)
+        await self._until("sagas do not have the log", self._followers_behind)
         await self._until("consumers are behind", self._consumers_behind)
         await self._until("shipping does not know all orders", self._unknown_orders)
         wrong = self._consumed.out_of_order(self._tenants)
@@ -100,6 +102,9 @@ class Quiet:
             f"workflow {found.id} is {'unknown' if found.status is None else found.status.name.lower()}"
             async for found in client.list_workflows(_OPEN)
         ]
+
+    async def _followers_behind(self) -> list[str]:
+        return await followers_behind(self._bed.platform.postgres.dsn, CONTEXTS)
 
     def _against_answers(self) -> list[str]:
         """Compare the log of the tenants of commands with the answers to their callers, both ways."""
