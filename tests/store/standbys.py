@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,8 @@ class Pair:
         assert leader is not None
         children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
         for pid in (leader, *map(int, children)):
-            os.kill(pid, signum)
+            with suppress(ProcessLookupError):  # A child may just have ended by itself.
+                os.kill(pid, signum)
 
 
 @contextmanager

@@ -158,9 +158,10 @@ class PostgresEventStore:
             result = append_result(streams, row)
             if row["d_id"]:
                 await self.pool.commit(_MAKE_DURABLE)
-        self._reported(result.position, epoch)
-        if result.position > row["base"]:
-            self.wake_ups.appended(result.position)
+        if epoch == self.epochs.current:
+            self._reported(result.position)
+            if result.position > row["base"]:
+                self.wake_ups.appended(result.position)
         return result
 
     async def _written(self, arguments: Sequence[Any]) -> Any:
@@ -265,18 +266,19 @@ class PostgresEventStore:
         return known if known > position else await self.position()
 
     async def _read_position(self) -> int:
-        epoch, reported = self.epochs.current, self.epochs.reported
-        with unavailable():
-            position: int = await self.pool.fetchval(self._position)
-        if position < reported and epoch == self.epochs.current:
-            await self._refresh()
-        self._reported(position, epoch)
-        return position
+        while True:
+            epoch, reported = self.epochs.current, self.epochs.reported
+            with unavailable():
+                position: int = await self.pool.fetchval(self._position)
+            if position < reported and epoch == self.epochs.current:
+                await self._refresh()
+            if epoch == self.epochs.current:
+                self._reported(position)
+                return position
 
-    def _reported(self, position: int, epoch: str) -> None:
-        """Note what the log has reported in an epoch."""
-        if epoch == self.epochs.current:
-            self.epochs.reported = max(position, self.epochs.reported)
+    def _reported(self, position: int) -> None:
+        """Note what the log has reported in the current epoch."""
+        self.epochs.reported = max(position, self.epochs.reported)
 
     async def _refresh(self) -> None:
         with unavailable():
