@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import pytest
-from intent.commands import AggregateCache, CommandHandling
+from intent.commands import AggregateCache, CarrierSettings, CommandHandling
 from intent.contracts import Registry
 from intent.errors import NewerReleaseNeeded, Unavailable
 from intent.ids import new_id
@@ -106,6 +107,17 @@ async def test_a_long_stream_holds_up_nobody_and_is_read_once(
         started = now()
         assert (await other.router.handle(request_of(change("long", 8)))).version == LONG + 2
         assert now() - started < 1, "another process begins at the snapshot"
+
+
+async def test_what_is_set_apart_is_waited_for_from_before_it_has_begun(
+    running: Running, request_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a busy machine: its caller looks for it at once.
+    settings = partial(CarrierSettings, follow_after=0.0)
+    monkeypatch.setattr("intent.process.command_path.CarrierSettings", settings)
+    async with running() as path:
+        await fill(path.store, "long", 2_000)
+        assert (await path.router.handle(request_of(change("long"), applied_only=True))).version == 2_001
 
 
 async def test_reading_a_long_stream_is_continued_where_it_broke_off(bound: BoundContext) -> None:

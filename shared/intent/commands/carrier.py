@@ -216,10 +216,15 @@ class Carrier:
         )
 
     async def _follow(
-        self, batch: Batch, handle: WorkflowHandle[object, BatchHandled], until: float
+        self,
+        batch: Batch,
+        handle: WorkflowHandle[object, BatchHandled],
+        until: float,
+        *,
+        started: bool = True,
     ) -> Sequence[CommandOutcome] | None:
         """Wait for the workflow's result, unless the outcomes are published first or nobody waits."""
-        result = asyncio.ensure_future(self._result(handle))
+        result = asyncio.ensure_future(self._result(handle, started))
         try:
             first: list[asyncio.Future[Any]] = [result, batch.published]
             while now() < until or awaited(batch.pendings):
@@ -255,7 +260,7 @@ class Carrier:
             async with asyncio.timeout(self._settings.unavailable_after):
                 # It is started when the step that set it apart is done.
                 await asyncio.wait([batch.published], timeout=self._settings.follow_after)
-                settled = await self._follow(batch, handle, 0)
+                settled = await self._follow(batch, handle, 0, started=False)
         except TimeoutError:
             _refuse(batch.pendings, outcomes.still_waiting(accepted=True))
         except CommandError as error:
@@ -266,14 +271,17 @@ class Carrier:
         finally:
             self._local_outcomes.forget(batch)
 
-    async def _result(self, handle: WorkflowHandle[object, BatchHandled]) -> BatchHandled:
+    async def _result(
+        self, handle: WorkflowHandle[object, BatchHandled], started: bool = True
+    ) -> BatchHandled:
+        """Return the workflow's result; one that may not have started yet is waited for."""
         while True:
             try:
                 return await handle.result()
             except WorkflowFailureError as error:
                 raise outcomes.ended(handle.id, error.cause) from error
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
+                if error.status == RPCStatusCode.NOT_FOUND and started:
                     raise _temporal_unavailable(error) from error
                 await asyncio.sleep(0.5)
 
