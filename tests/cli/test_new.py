@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -73,6 +74,18 @@ def _copied(target: Path) -> Path:
     return target
 
 
+def _take_compiled(target: Path) -> None:
+    """Take what Python has compiled here, which would take most of the time there."""
+    for folder in (".venv", "contexts", "proto", "shared", "tests"):
+        for compiled in (ROOT / folder).rglob("__pycache__/*.pyc"):
+            place = target / compiled.relative_to(ROOT)
+            if place.parents[1].is_dir() and not place.exists():
+                place.parent.mkdir(exist_ok=True)
+                # Another process may be replacing it.
+                with suppress(FileNotFoundError):
+                    shutil.copy2(compiled, place)
+
+
 def _new(root: Path, *arguments: str) -> Done:
     return intent("new", "context", *arguments, cwd=root)
 
@@ -88,6 +101,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     copied.run("git", "init", "--quiet")
     copied.run("git", "add", "--all")
     copied.run("make", "install")
+    _take_compiled(copied.root)
     yield copied
     shutil.rmtree(copied.root)
 
