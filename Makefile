@@ -25,7 +25,7 @@ HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
 GENERATED := proto/src/.generated
 # The number of processes that run tests, each with servers of its own; most of the time they wait.
-JOBS ?= 2
+JOBS ?= 3
 # The tool of `make image`, and the tag of the image; BUILD_ARGS are passed on.
 IMAGE_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || printf dev)
