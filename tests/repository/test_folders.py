@@ -34,7 +34,9 @@ def _layers() -> list[list[str]]:
 
 
 def test_no_package_has_too_many_modules() -> None:
-    folders = [path.parent for path in PLATFORM.rglob("__init__.py") if path.parent != PLATFORM]
+    # Revisions are a sequence that only grows.
+    grows = {PLATFORM, PLATFORM / "store" / "migrations" / "versions"}
+    folders = [path.parent for path in PLATFORM.rglob("__init__.py") if path.parent not in grows]
     sizes = {str(folder.relative_to(PLATFORM)): len(list(folder.glob("*.py"))) for folder in folders}
     assert {name: size for name, size in sizes.items() if size > _MOST_MODULES} == {}
 

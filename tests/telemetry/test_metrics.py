@@ -39,6 +39,12 @@ class _Router:
     in_flight: int = 7
 
 
+@dataclass
+class _Epochs:
+    begun: int = 1
+    lost: int = 9
+
+
 async def _get(port: int, path: str) -> tuple[int, str]:
     def get() -> tuple[int, str]:
         try:
@@ -89,6 +95,7 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     metrics.batch_applied("orders", 17, 0.05)
     metrics.rejection_undeclared("orders.v1.PlaceOrder", "ORDER_STALE")
     metrics.watch_commands(_Router())
+    metrics.watch_epochs(_Epochs())
     metrics.watch_projections(lambda: [_Projection()])
     consumer = ConsumerCounters(
         ConsumerKey("acme", "shipping.known-orders"), lag=5, parked_streams=1, failures=3
@@ -105,6 +112,8 @@ async def test_what_was_counted_is_served(metrics: Metrics, endpoint: MetricsEnd
     assert found["intent_undeclared_rejections_total", "ORDER_STALE", "orders.v1.PlaceOrder"] == 1
     assert found["intent_lane_depth",] == 3
     assert found["intent_commands_in_flight",] == 7
+    assert found["intent_log_epochs_begun",] == 1
+    assert found["intent_log_positions_lost",] == 9
     assert found["intent_projection_lag", "OrderViews"] == 2
     assert found["intent_projection_failing", "OrderViews"] == 1
     assert found["intent_projection_events_total", "OrderViews"] == 38

@@ -119,7 +119,7 @@ class ContextProcess:
             temporal_metrics = await stack.enter_async_context(self._endpoint())
             databases, queries = await self._databases(stack)
             store = self._tracing.watch(databases.commands, "postgresql", "append", "load", "read_log")
-            self._metrics.watch_epochs(lambda: store.epochs.begun)
+            self._metrics.watch_epochs(store.epochs)
             available = partial(self._startup.available, "PostgreSQL")
             guarded = guarding(self._settings, self._context, store, self.background, available)
             guard = await stack.enter_async_context(guarded)

@@ -43,13 +43,14 @@ class LogEpochs:
     Attributes:
         reported: The last position that the log has reported in the current epoch.
         begun: How many epochs have begun while the process ran.
+        lost: How many positions, which the log had reported to the process, it has lost with that.
     """
 
     def __init__(
         self, name: str, known: Sequence[Epoch] = (), refresh: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         self.reported = 0
-        self.begun = 0
+        self.begun = self.lost = 0
         self._name = name
         self._known = tuple(known)
         self._refresh = refresh
@@ -83,6 +84,7 @@ class LogEpochs:
         self.reported = 0
         self.begun += 1
         began_after = self._known[-1].began_after
+        self.lost += max(0, reported - began_after)
         _log.warning(
             "the log of %s has begun another epoch after position %d, in a restore or a promotion; this "
             "process knew it up to %d, and starts anew from what is there: epoch %s",

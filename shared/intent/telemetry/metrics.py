@@ -45,7 +45,7 @@ from intent.client import ConsumingFigures
 from intent.consumers import ConsumerCounters
 from intent.temporal.backlog import Backlog
 
-__all__ = ["CommandCounts", "Metrics", "ProjectionCounts", "StalledBatch"]
+__all__ = ["CommandCounts", "EpochCounts", "Metrics", "ProjectionCounts", "StalledBatch"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -62,6 +62,20 @@ class CommandCounts(Protocol):
     @property
     def in_flight(self) -> int:
         """The number of commands that wait for their outcome."""
+        ...
+
+
+class EpochCounts(Protocol):
+    """How often the log has begun another epoch while the process ran."""
+
+    @property
+    def begun(self) -> int:
+        """How many epochs have begun."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """How many positions were lost with that."""
         ...
 
 
@@ -192,14 +206,20 @@ class Metrics:
         )
         flight.set_function(lambda: router.in_flight)
 
-    def watch_epochs(self, begun: Callable[[], int]) -> None:
-        """Export how many epochs of the log have begun while this process ran."""
-        epochs = Gauge(
+    def watch_epochs(self, epochs: EpochCounts) -> None:
+        """Export how often the log has begun another epoch while this process ran, and what it lost."""
+        begun = Gauge(
             "intent_log_epochs_begun",
             "How often the log was restored, or a standby promoted, while this process ran.",
             registry=self.registry,
         )
-        epochs.set_function(begun)
+        begun.set_function(lambda: epochs.begun)
+        lost = Gauge(
+            "intent_log_positions_lost",
+            "Positions that the log has lost with that, as far as this process knew it.",
+            registry=self.registry,
+        )
+        lost.set_function(lambda: epochs.lost)
 
     def watch_batches(self, rows: Callable[[], Sequence[StalledBatch]]) -> None:
         """Export the batches that make no progress from now on."""
