@@ -54,8 +54,7 @@ class Progress:
         self._unread: dict[StreamKey, Stream] = {}
         self._unanswered: dict[int, tuple[Stream, float]] = {}
         self._unsaved: dict[StreamKey, int] = {}
-        self.waiting = Waiting()
-        """The events that wait in memory."""
+        self.waiting = Waiting()  # The events that wait in memory.
         self.unanswered_bytes = 0
 
     @property
@@ -83,9 +82,8 @@ class Progress:
 
         One that is not wanted here holds its stream until another instance takes over.
         """
-        if not self.types.declare(types):
-            return
-        for stream in list(self._streams.values()):
+        streams = list(self._streams.values()) if self.types.declare(types) else []
+        for stream in streams:
             if stream.checkpoint is not None and stream.checkpoint.held:
                 stream.checkpoint.held = False
                 self._schedule(stream)
@@ -239,9 +237,8 @@ class Progress:
                 break
             entry = stream.busy
             if stream.checkpoint is None and entry is not None:
-                checkpoint = self._set_aside(stream)
+                self._set_aside(stream).known = entry.position
                 self.waiting.forget(stream)
-                checkpoint.known = entry.position
 
     def stream_read(self) -> StreamRead | None:
         """Return the next read of a stream, to be answered by `take_stream`; None: there is none."""
@@ -324,8 +321,7 @@ class Progress:
         """Record that changes were saved, and forget released partitions."""
         for mark in changes.partitions:
             self._partitions[mark.partition].saved = mark.checkpoint
-        released = {mark.partition for mark in changes.partitions if mark.release}
-        if released:
+        if released := {mark.partition for mark in changes.partitions if mark.release}:
             self._forget(released)
 
     def not_saved(self, changes: Changes) -> None:
@@ -365,8 +361,7 @@ class Progress:
         delivery = self._unanswered.pop(position, None)
         if delivery is None:
             return None
-        stream = delivery[0]
-        entry = stream.busy
+        stream, entry = delivery[0], delivery[0].busy
         assert entry is not None
         stream.busy = None
         self.unanswered_bytes -= len(entry.data)

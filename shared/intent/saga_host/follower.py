@@ -220,7 +220,7 @@ class _TakingPart:
                 return Answer(entry.position)
             except RPCError as error:
                 if _is_final(error, now() - began):
-                    return _refused(entry, error)
+                    return _parked(entry, error)
                 text = f"{error.status.name}: {error.message}"
             except StoreUnavailable as error:
                 text = str(error)
@@ -239,7 +239,7 @@ def _is_final(error: RPCError, failing: float) -> bool:
     return error.status in _REFUSED or (error.status in _INSIDE and failing > _PATIENCE)
 
 
-def _refused(entry: LogEntry, error: RPCError) -> Answer:
+def _parked(entry: LogEntry, error: RPCError) -> Answer:
     reason = f"Temporal refuses it: {error.message}"
     _log.warning("the event at %d is parked for its sagas: %s", entry.position, reason)
     return Answer(entry.position, reason, final=True)
