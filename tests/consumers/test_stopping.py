@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from uuid import UUID
 
 import grpc
 import pytest
 from intent.consumers import ConsumerKey
 from intent.consumers.changes import Changes
+from intent.waiting import set_within
 from intent_contracts.intent.v1 import Delivery
 
-from .cluster import QUICK, Cluster, Process, until
+from .cluster import QUICK, TIMEOUT, Cluster, Process, until
 from .own_process import own_process
 from .test_consuming import acknowledge_all, caught_up
 
@@ -113,8 +115,10 @@ async def test_a_save_that_is_under_way_when_an_instance_leaves_takes_effect_onc
     database = process.host.database
     save, saved, answered = database.save, asyncio.Event(), asyncio.Event()
 
-    async def save_with_a_late_answer(key: ConsumerKey, instance: object, changes: Changes) -> None:
-        await save(key, instance, changes)  # type: ignore[arg-type]
+    async def save_with_a_late_answer(
+        key: ConsumerKey, instance: UUID, changes: Changes, incarnation: int
+    ) -> None:
+        await save(key, instance, changes, incarnation)
         if not saved.is_set() and any(mark.release for mark in changes.partitions):
             saved.set()
             await answered.wait()
@@ -126,7 +130,7 @@ async def test_a_save_that_is_under_way_when_an_instance_leaves_takes_effect_onc
         await one.acknowledge(delivery)
     monkeypatch.setattr(database, "save", save_with_a_late_answer)
     two = await cluster.joined(process)
-    await saved.wait()
+    assert await set_within(saved, TIMEOUT)
     for delivery in deliveries[4:]:
         await one.acknowledge(delivery)
     leaving = asyncio.create_task(one.leave())
