@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from intent.errors import ConfigurationError, StoreUnavailable
@@ -41,6 +41,8 @@ class ProjectionRunner:
         feed: The log.
         page_size: The most events that are applied in one transaction.
         rebuild: Called when the projection's rows must be rebuilt, or its rebuild resumed.
+        take_up: Declares this version of the code if no process runs the declared one; returns whether
+            it did.
 
     Attributes:
         position: The position that it has reached, as far as this process knows.
@@ -55,6 +57,7 @@ class ProjectionRunner:
         feed: LogFeed,
         page_size: int,
         rebuild: Callable[[Definition], object],
+        take_up: Callable[[Definition], Awaitable[bool]],
     ) -> None:
         self.definition = definition
         self.counters = ProjectionCounters(definition.name)
@@ -65,6 +68,7 @@ class ProjectionRunner:
         self._feed = feed
         self._pace = Pace(page_size)
         self._rebuild = rebuild
+        self._take_up = take_up
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._now = asyncio.Event()
         self._outages = 0
@@ -156,6 +160,12 @@ class ProjectionRunner:
             self._rebuild(self.definition)
         if state.fits:
             await self._follow(state, losses)
+        elif not state.declared and await self._take_up(self.definition):
+            _log.warning(
+                "projection %s: no process runs version %d of its code any more; version %d takes it up and "
+                "rebuilds its rows",
+                *(self.name, state.declared_version, self.definition.version),
+            )
         else:
             self._mark_stuck(_reason(state, self.definition))
             await self._pause(_POLL_INTERVAL)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse
 
 from intent.background import Background, BackgroundTask, stop_all
-from intent.errors import NotFound
+from intent.errors import NotFound, StoreUnavailable
 from intent.guarding import Guard
 from intent.model import BoundContext
 from intent.projections.counters import ProjectionCounters
 from intent.projections.database import ProjectionDatabase
 from intent.projections.environment import Environment, RebuildAccess
+from intent.projections.presence import Presence
 from intent.projections.rebuilding.courtesy import Courtesy
 from intent.projections.rebuilding.index_builds import IndexBuilds
 from intent.projections.rebuilding.rebuild import Rebuild
@@ -41,10 +42,13 @@ class ProjectionSettings:
     Attributes:
         page_size: The most events that are applied in one transaction.
         rebuild_page_size: The most events that a rebuild applies in one transaction.
+        gone_after: After how many seconds a version of the code that no process runs any more counts as
+            gone, so that another version, which was declared before, takes its projections up.
     """
 
     page_size: int = 1_000
     rebuild_page_size: int = 4_000
+    gone_after: float = 60.0
 
 
 class ProjectionSupervisor:
@@ -88,13 +92,18 @@ class ProjectionSupervisor:
         self._feed = LogFeed(store)
         self._database.on_loss(self._feed.wake)
         store.epochs.on_begin(self._database.lost)
-        self._runners = {definition.name: self._runner(definition) for definition in definitions_of(context)}
+        definitions = definitions_of(context)
+        self._presence = Presence(self._database, definitions, self._settings.gone_after)
+        self._runners = {definition.name: self._runner(definition) for definition in definitions}
         self._rebuilds: dict[str, tuple[Rebuild, BackgroundTask]] = {}
         self._tasks: list[BackgroundTask] = []
 
     async def start(self) -> None:
         """Start running; do not wait until the projections have reached any position."""
-        self._tasks = [self._feed.start("projections: feed", self._background)]
+        self._tasks = [
+            self._feed.start("projections: feed", self._background),
+            self._background.start("projections: presence", self._presence.keep, outages=(StoreUnavailable,)),
+        ]
         for runner in self._runners.values():
             self._tasks.append(self._background.start(f"projection {runner.name}", runner.run))
 
@@ -216,7 +225,12 @@ class ProjectionSupervisor:
 
     def _runner(self, definition: Definition) -> ProjectionRunner:
         return ProjectionRunner(
-            definition, self._environment, self._feed, self._settings.page_size, self._begin_rebuild
+            definition,
+            self._environment,
+            self._feed,
+            self._settings.page_size,
+            self._begin_rebuild,
+            self._presence.take_up,
         )
 
     def _known(self, name: str) -> ProjectionRunner:
