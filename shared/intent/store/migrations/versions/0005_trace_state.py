@@ -19,8 +19,10 @@ def upgrade() -> None:
     """Add the column, and functions that write and read it beside those that do not know it."""
     shapes = importlib.import_module("intent.store.migrations.versions.0004_fixed_shapes")
     # Every other session waits behind this one while it waits for the log's lock, so it gives up soon.
+    # Appends lock the head first and then the log; a later revision, in this transaction, needs both.
     run_script(
         "set local lock_timeout = '5s';"
+        "set local role {log}; select from {schema}.head for no key update; reset role;"
         "alter table {schema}.events add column tracestate text not null default ''"
     )
     shapes.make_entries("0005", f"{shapes.COLUMNS}, tracestate")
