@@ -9,8 +9,9 @@ from intent_contracts.inventory.v1 import StockReserved
 from intent_contracts.orders.v1 import Money, OrderStatus, OrderView
 from payments.ledger import Charge
 
-from demo.books import Books
+from demo.books import Books, Outcome
 
+from .forgetful import ForgetfulStorm
 from .orders import OrderStorm, plan_of, running
 from .outages import outages_planned
 from .read_only import PARKS_SOON, ReadOnlyStorm, plan_without_trouble
@@ -40,6 +41,16 @@ async def test_a_context_that_cannot_write_makes_no_saga_compensate() -> None:
             result = await storm.blow()
     assert result.problems == []
     assert result.outcomes.total() == 12
+
+
+@pytest.mark.chaos
+async def test_sagas_come_back_from_the_logs_when_temporal_has_lost_its_data() -> None:
+    plan = plan_without_trouble(seed=4, orders=12, tenants=2)
+    with LocalPlatform(durable=False, keep_workflows=False) as platform:
+        async with running(platform) as services:
+            result = await ForgetfulStorm(platform, services, plan, seconds=6, kills=1, seed=4).blow()
+    assert result.problems == []
+    assert result.outcomes == {Outcome.DELIVERED: 12}
 
 
 def test_everything_is_killed_in_turn_and_a_seed_repeats_it() -> None:

@@ -112,7 +112,7 @@ FAULTS = Kind(
     "process, a release. Each accepted command has one effect and its first answer; every event reached "
     "every subscriber and consumer in order; sagas complete, since nothing is rejected; read models equal a "
     "rebuild; no workflow is open, and every process is ready again.",
-    share=463,
+    share=454,
     arguments=_arguments,
     open=_opened,
 )

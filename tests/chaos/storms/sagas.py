@@ -1,4 +1,4 @@
-"""Sagas, while PostgreSQL of one context refuses to write for longer than they may be held up."""
+"""Sagas, while one context cannot write for longer than they may be held up, or Temporal loses its data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from intent.dev.platform import LocalPlatform
 
+from ..forgetful import ForgetfulStorm
 from ..orders import running
 from ..read_only import PARKS_SOON, ReadOnlyStorm, plan_without_trouble, read_only_of
 from .kind import Group, Kind, Round, Say, positive, subfolder
@@ -27,6 +28,17 @@ def _arguments(group: Group) -> None:
 @asynccontextmanager
 async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Round]:
     async def round_(seed: int, say: Say) -> str:
+        return await (held_up if seed % 2 else forgotten)(seed, say)
+
+    async def forgotten(seed: int, say: Say) -> str:
+        plan = plan_without_trouble(seed, options.held_orders, _TENANTS)
+        with subfolder(folder, seed) as own, LocalPlatform(folder=own, keep_workflows=False) as platform:
+            async with running(platform) as services:
+                say("Temporal loses all that it remembers")
+                storm = ForgetfulStorm(platform, services, plan, options.held_seconds / 4, 1, seed)
+                return verdict_on(await storm.blow())
+
+    async def held_up(seed: int, say: Say) -> str:
         seconds = options.held_seconds
         plan = plan_without_trouble(seed, options.held_orders, _TENANTS)
         with subfolder(folder, seed) as own, LocalPlatform(folder=own) as platform:
@@ -42,8 +54,9 @@ async def _opened(options: argparse.Namespace, folder: Path) -> AsyncIterator[Ro
 SAGAS = Kind(
     name="sagas",
     about="PostgreSQL of one context refuses to write for longer than a saga may be held up before it is "
-    "stuck. No saga compensates, and all complete once it writes again.",
-    share=1,
+    "stuck; in every second round Temporal loses its data, and the logs are delivered to sagas again. No "
+    "saga compensates, and all complete afterwards, having heard what the logs say.",
+    share=2,
     arguments=_arguments,
     open=_opened,
 )
