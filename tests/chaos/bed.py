@@ -7,7 +7,7 @@ import os
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..store.standbys import Pair, standby_of
 from ..support.databases import Database
 from ..support.pooler import Pooler, pooler
 
-__all__ = ["CONTEXTS", "Bed", "Process", "laid"]
+__all__ = ["CONTEXTS", "Bed", "Process", "laid", "pooler_before", "through"]
 
 CONTEXTS = ("inventory", "orders", "payments", "shipping")
 _PATIENCE = 60.0
@@ -138,7 +138,7 @@ async def laid(folder: Path, *, pooled: bool = False) -> AsyncIterator[Bed]:
         for context in CONTEXTS:
             await platform.prepare(context)
         pair = stack.enter_context(standby_of(platform.postgres, folder / "standby"))
-        between = stack.enter_context(_pooler(platform)) if pooled else None
+        between = stack.enter_context(pooler_before(platform, CONTEXTS)) if pooled else None
         processes = [_process(platform, context, between) for context in ("orders", *CONTEXTS)]
         for process in processes:
             stack.callback(process.service.kill)
@@ -151,7 +151,8 @@ async def laid(folder: Path, *, pooled: bool = False) -> AsyncIterator[Bed]:
                 await client.close()
 
 
-def _pooler(platform: LocalPlatform) -> AbstractContextManager[Pooler]:
+def pooler_before(platform: LocalPlatform, contexts: Iterable[str]) -> AbstractContextManager[Pooler]:
+    """Run PgBouncer before the server, for the roles of some contexts."""
     folder = platform.folder / "pgbouncer"
     folder.mkdir()
     databases = [
@@ -160,7 +161,7 @@ def _pooler(platform: LocalPlatform) -> AbstractContextManager[Pooler]:
             platform.postgres.dsn,
             *(platform.dsn(context, role) for role in ("owner", "service", "query")),
         )
-        for context in CONTEXTS
+        for context in contexts
     ]
     return pooler(platform.postgres, folder, *databases, size=40)
 
@@ -172,14 +173,19 @@ def _process(platform: LocalPlatform, context: str, between: Pooler | None) -> P
     module = "tests.chaos.later_release" if context == "orders" else "intent.cli"
     environment = {**_ENVIRONMENT, "INTENT_METRICS_PORT": str(metrics), "RELEASE_FILE": str(release)}
     if between is not None:
-        direct = platform.dsn(context, "service")
-        environment |= {
-            "INTENT_DATABASE_URL": between.before(direct),
-            "INTENT_QUERY_DATABASE_URL": between.before(platform.dsn(context, "query")),
-            "INTENT_DATABASE_DIRECT_URL": direct,
-        }
+        environment |= through(between, platform, context)
     service = platform.service(context, module=module, environment=environment, log_level="warning")
     return Process(f"{context}:{service.port}", service, metrics, release)
+
+
+def through(between: Pooler, platform: LocalPlatform, context: str) -> dict[str, str]:
+    """Return the environment of a process whose connections lead through a pooler."""
+    direct = platform.dsn(context, "service")
+    return {
+        "INTENT_DATABASE_URL": between.before(direct),
+        "INTENT_QUERY_DATABASE_URL": between.before(platform.dsn(context, "query")),
+        "INTENT_DATABASE_DIRECT_URL": direct,
+    }
 
 
 def _client(context: str, processes: list[Process]) -> IntentClient:
