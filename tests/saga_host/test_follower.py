@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +31,7 @@ from ..support.databases import Database
 from .listening import HEARD, Hearing, Listened
 
 CONFIRMED = "orders.v1.OrderConfirmed"
+LEASED = replace(QUICK, lease=4.0)
 
 
 @pytest_asyncio.fixture
@@ -87,7 +88,7 @@ async def following(
     follower = SagaFollower(
         context, EventDelivery(context, client), marks or PostgresSagaFollower(store.pool, database.context)
     )
-    serving = ConsumerServing(store, ConsumerDatabase(store.pool, database.context), QUICK)
+    serving = ConsumerServing(store, ConsumerDatabase(store.pool, database.context), LEASED)
     await serving.start()
     process = Following(store, serving, follower, asyncio.create_task(follower.run(serving)))
     try:
@@ -157,7 +158,7 @@ async def test_an_event_that_temporal_refuses_is_parked_alone_with_its_reason(
         assert (first.entry.aggregate_id, first.attempts, waiting.attempts) == (refused, 1, 0)
         assert "Temporal refuses it" in first.error
         assert "WorkflowId" in first.error
-        await asyncio.wait_for(process.serving.stop(), 2 * QUICK.lease)
+        await asyncio.wait_for(process.serving.stop(), 2 * LEASED.lease)
     history = await client.get_workflow_handle(f"test.v1.Hearing/acme/{fine}").fetch_history()
     signals = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
     assert len(signals) == 1
@@ -173,13 +174,34 @@ async def test_events_wait_for_temporal_and_a_stop_does_not(
         await until_delivering(process)
         began = asyncio.get_running_loop().time()
         await process.serving.stop()
-        assert asyncio.get_running_loop().time() - began < QUICK.lease
+        assert asyncio.get_running_loop().time() - began < LEASED.lease
         row = await process.row()
         assert (row.position, row.parked) == (0, 0)
     with server:
         later = await connected(server)
         async with hearing(later), following(database, later, bound):
             await until_heard(later, orders[:1], [1, 2])
+
+
+async def test_a_saga_that_may_have_no_more_signals_parks_its_aggregate_and_no_other(
+    cluster: Cluster, database: Database, bound: BoundContext, orders: Sequence[str], tmp_path: Path
+) -> None:
+    limited = {"history.maximumSignalsPerExecution": 3}
+    with TemporalServer(log=tmp_path / "temporal.log", dynamic_config=limited) as server:
+        client = await connected(server)
+        async with hearing(client), following(database, client, bound) as process:
+            for order, events in zip(orders[:2], (5, 2), strict=True):
+                await cluster.record(order, *[CONFIRMED] * events)
+            await until_heard(client, orders[:1], [1, 2, 3])
+            await until_heard(client, orders[1:2], [1, 2])
+
+            async def parked() -> bool:
+                return (await process.row()).parked == 1
+
+            await eventually(parked)
+            fourth, fifth = await process.serving.database.parked(None, 10)
+            assert (fourth.entry.version, fifth.entry.version) == (4, 5)
+            assert "limit" in fourth.error
 
 
 async def until_delivering(process: Following) -> None:
