@@ -8,21 +8,23 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from intent.errors import Rejected
+from intent.background import Background
+from intent.errors import Rejected, StoreUnavailable
+from intent.store import LogFollower, LogTail
 from intent.store.epochs import Epoch
 from intent.store.memory import MemoryEventStore
 from intent_contracts.intent.v1 import RecordedEvent
 from intent_contracts.orders.v1 import GetOrder, OrderView
 
+from ..store.builders import fill
 from .support import Served, place
 from .wire import call
 
 GET = "/orders.v1.Orders/GetOrder"
 
 
-def begin_epoch(orders: Served, kept: int) -> None:
+def begin_epoch(store: MemoryEventStore, kept: int) -> None:
     """Set the log back to a position, as a restore does: what it had beyond is lost."""
-    store: MemoryEventStore = orders.store
     del store._log[kept:]
     store.epochs.learn([*store.epochs._known, Epoch(str(uuid4()), kept)])
 
@@ -39,7 +41,7 @@ async def test_a_position_that_is_left_goes_on_to_count_and_one_that_is_lost_is_
 ) -> None:
     client = orders.client()
     kept, lost = [await client.execute(place(f"o-{n}")) for n in range(2)]
-    begin_epoch(orders, 1)
+    begin_epoch(orders.store, 1)
     assert (await client.execute(place("new"))).position == lost.position
     query = GetOrder(order_id="o-0").SerializeToString()
 
@@ -61,7 +63,7 @@ async def test_the_client_carries_the_epoch_of_a_result_by_itself(orders: Served
     client = orders.client()
     await client.execute(place("o-0"))
     lost = await client.execute(place("o-1"))
-    begin_epoch(orders, 1)
+    begin_epoch(orders.store, 1)
     await orders.client().execute(place("new"))
     with pytest.raises(Rejected) as refused:
         await client.acting(tenant="acme").query(
@@ -84,7 +86,7 @@ async def test_a_subscription_goes_on_where_nothing_is_lost_and_says_where_somet
     subscription = client.events()
     seen = await take(subscription, 2)
     assert {event.epoch for event in seen} == {orders.store.epochs.current}
-    begin_epoch(orders, 1)
+    begin_epoch(orders.store, 1)
     await client.execute(place("new"))
     with pytest.raises(Rejected) as refused:
         await take(subscription, 1)
@@ -94,3 +96,20 @@ async def test_a_subscription_goes_on_where_nothing_is_lost_and_says_where_somet
     assert [event.aggregate_id for event in await take(resumed, 1)] == ["new"]
     with pytest.raises(Rejected):
         await take(client.events(after=seen[1].position, epoch=seen[1].epoch), 1)
+
+
+async def test_a_slow_subscriber_is_given_nothing_of_another_epoch() -> None:
+    store = MemoryEventStore()
+    tail, follower = LogTail(store, Background()), LogFollower(store)
+    follower._tail = tail
+    await fill(store, 3)
+    page = await follower.next()
+    assert page is not None
+    assert page.position == 3
+    begin_epoch(store, 1)
+    await fill(store, 4, kind="New")
+    # The tail has begun anew, and read on beyond the subscriber's position, before it asks again.
+    tail._begin(1)
+    tail._take(1, await store.read_log(1, 10))
+    with pytest.raises(StoreUnavailable):
+        await follower.next()

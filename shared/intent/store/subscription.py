@@ -88,6 +88,8 @@ class LogFollower:
             StoreUnavailable: The store is unavailable; resume from the position of the last page. Or
                 another epoch of the log has begun, so that the position may be of an event that is lost.
         """
+        # What the tail has may be of another epoch by now, if the reader was slow.
+        self._store.epochs.check(self._epoch)
         if self._head is None:
             self._head = await self._store.position()
         elif self._at_head:
