@@ -231,8 +231,8 @@ class EventStore(Protocol):
     Every method raises `StoreUnavailable` when the store is unavailable; the caller may repeat the call.
 
     Attributes:
-        epochs: The epochs of the log. `read_log` reads in the epoch that is current when it is called, or
-            raises `StoreUnavailable`.
+        epochs: The epochs of the log. `read_log` and `read_stream` read in the epoch that is current when
+            they are called, or raise `StoreUnavailable`.
     """
 
     epochs: LogEpochs

@@ -89,8 +89,8 @@ class PostgresEventStore:
         self._read_span = f"{call}.read_span_0017({first}($9, $1::bigint), $2, $3, $4, $5, $6, $7, $8)"
         self._epochs = f"{call}.log_epochs($1, $2)"
         self._read_positions = f"{call}.read_positions_0005($1)"
-        self._read_stream = f"{call}.read_stream_0005($1, $2, $3, $4, $5)"
-        self._read_stream_page = f"{call}.read_stream_0010($1, $2, $3, $4, $5, $6)"
+        self._read_stream = f"{call}.read_stream_0005({first}($6, $1::text), $2, $3, $4, $5)"
+        self._read_stream_page = f"{call}.read_stream_0010({first}($6, $1::text), $2, $3, $4, $5, $7)"
         self._position = f"{call}.log_position()"
 
     @classmethod
@@ -242,7 +242,7 @@ class PostgresEventStore:
         most_bytes: int | None = None,
     ) -> Sequence[LogEntry]:
         """See `EventStore.read_stream`."""
-        arguments = (*key, after_version, limit)
+        arguments = (*key, after_version, limit, self.epochs.incarnation)
         with unavailable(), storable():
             if most_bytes is None:
                 rows = await self.pool.fetch(self._read_stream, *arguments)
