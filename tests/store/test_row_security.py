@@ -14,6 +14,7 @@ from intent.consumers.changes import Changes, PartitionMark, StreamMark
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import ConsumerKey
 from intent.contracts import Registry
+from intent.dev.services import Postgres
 from intent.model import BoundContext
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.projections.tables import ensure_tables
@@ -26,7 +27,7 @@ from intent.store.roles import RoleNames
 from intent_contracts.orders.v1 import Money, OrderLine, OrderPlaced
 from orders.context import context as orders
 
-from ..support.databases import PASSWORD, Database
+from ..support.databases import PASSWORD, Database, create_database, drop_database
 from .builders import ACME, GLOBEX, command, event, key, to
 from .transactions import append_on, connected
 
@@ -51,9 +52,24 @@ def context() -> BoundContext:
     return orders.bind(Registry.load())
 
 
+@pytest_asyncio.fixture(scope="module")
+async def original(postgres: Postgres, template: str, context: BoundContext) -> AsyncIterator[str]:
+    """The name of a database in which every table that has a tenant holds rows of two."""
+    name = await create_database(postgres, template)
+    await fill(Database.of(postgres, name, "orders"), context)
+    yield name
+    await drop_database(postgres, name)
+
+
 @pytest_asyncio.fixture
-async def filled(database: Database, context: BoundContext) -> Database:
-    """A database in which every table that has a tenant holds rows of two."""
+async def filled(postgres: Postgres, original: str) -> AsyncIterator[Database]:
+    """A copy of the original."""
+    name = await create_database(postgres, original)
+    yield Database.of(postgres, name, "orders")
+    await drop_database(postgres, name)
+
+
+async def fill(database: Database, context: BoundContext) -> None:
     await migrate(database.owner, database.context, prepare=lambda c: ensure_tables(c, context))
     store = await PostgresEventStore.open(database.service, database.context)
     projections = ProjectionSupervisor(context, store, store.pool)
@@ -68,13 +84,12 @@ async def filled(database: Database, context: BoundContext) -> Database:
     finally:
         await projections.stop()
         await store.close()
-    return database
 
 
 async def consume(consumers: ConsumerDatabase, tenant: str, position: int) -> None:
     """Leave a consumer with an instance, a stream that was set aside, and an event that was dropped."""
     consumer, worker, instance = ConsumerKey(tenant, "watcher"), uuid4(), uuid4()
-    await consumers.heartbeat(worker, "test", 60, [], new=True)
+    await consumers.heartbeat(worker, "test", 3600, [], new=True)
     await consumers.join(consumer, instance, worker, partitions=1, from_now=False, types=[])
     (grant,) = (await consumers.balance(consumer, instance)).grants
     stream = StreamMark(0, key("o-1", tenant), 1, position, 5, "no", parked=True)
