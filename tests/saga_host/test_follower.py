@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from intent.background import stop_all
-from intent.consumers import ConsumerDatabase, ConsumerRow, ConsumerServing
+from intent.consumers import ConsumerDatabase, ConsumerOperator, ConsumerRow, ConsumerServing
 from intent.dev.services import TemporalServer
 from intent.model import BoundContext
 from intent.saga_host import FOLLOWER, EventDelivery, SagaFollower
@@ -158,10 +158,13 @@ async def test_an_event_that_temporal_refuses_is_parked_alone_with_its_reason(
         assert (first.entry.aggregate_id, first.attempts, waiting.attempts) == (refused, 1, 0)
         assert "Temporal refuses it" in first.error
         assert "WorkflowId" in first.error
+        operator = ConsumerOperator(process.serving.database, process.serving.changed)
+        await operator.drop(FOLLOWER, first.entry.position, "no such customer", "user:ann")
+        await until_heard(client, [fine], [1, 2])
         await asyncio.wait_for(process.serving.stop(), 2 * LEASED.lease)
     history = await client.get_workflow_handle(f"test.v1.Hearing/acme/{fine}").fetch_history()
     signals = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
-    assert len(signals) == 1
+    assert len(signals) == 2
 
 
 async def test_events_wait_for_temporal_and_a_stop_does_not(
