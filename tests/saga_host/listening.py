@@ -24,6 +24,7 @@ class Listened:
     correlated_by: str = ""
     saga: str = "test.v1.Listening"
     starts_on: Sequence[str] = HEARD[:1]
+    further: Sequence[str] = ()
 
     @property
     def registry(self) -> Listened:
@@ -39,10 +40,11 @@ class Listened:
 
     def listeners(self, event_type: str) -> Sequence[SagaContract]:
         awaited = tuple(event for event in HEARD if event not in self.starts_on)
-        saga = SagaContract(
-            self.saga, OrderConfirmed, "test", tuple(self.starts_on), awaited, self.correlated_by
-        )
-        return [saga] if event_type in HEARD else []
+        sagas = [
+            SagaContract(type_, OrderConfirmed, "test", tuple(self.starts_on), awaited, self.correlated_by)
+            for type_ in (self.saga, *self.further)
+        ]
+        return sagas if event_type in HEARD else []
 
 
 @workflow.defn(name="test.v1.Listening")
@@ -84,3 +86,12 @@ class Hearing:
     @workflow.query
     def heard(self) -> list[int]:
         return list(self.seen.values())
+
+
+@workflow.defn(name="test.v1.HearingToo")
+class HearingToo(Hearing):
+    """A second saga of that kind."""
+
+    @workflow.run
+    async def run(self, saga_input: SagaInput | None = None) -> None:
+        await super().run(saga_input)

@@ -28,7 +28,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from ..consumers.cluster import QUICK, Cluster, cluster_on
 from ..support.command_path import eventually
 from ..support.databases import Database
-from .listening import HEARD, Hearing, Listened
+from .listening import HEARD, Hearing, HearingToo, Listened
 
 CONFIRMED = "orders.v1.OrderConfirmed"
 LEASED = replace(QUICK, lease=4.0)
@@ -54,7 +54,7 @@ async def connected(temporal: TemporalServer, **options: Any) -> Client:
 def hearing(client: Client) -> Worker:
     """A worker of the saga that hears."""
     runner = UnsandboxedWorkflowRunner()
-    return Worker(client, task_queue="test-sagas", workflows=[Hearing], workflow_runner=runner)
+    return Worker(client, task_queue="test-sagas", workflows=[Hearing, HearingToo], workflow_runner=runner)
 
 
 @dataclass
@@ -99,17 +99,19 @@ async def following(
         await store.close()
 
 
-async def heard(client: Client, order: str) -> Sequence[int]:
+async def heard(client: Client, order: str, saga: str = "test.v1.Hearing") -> Sequence[int]:
     try:
-        seen: list[int] = await client.get_workflow_handle(f"test.v1.Hearing/acme/{order}").query("heard")
+        seen: list[int] = await client.get_workflow_handle(f"{saga}/acme/{order}").query("heard")
     except RPCError:
         return []
     return seen
 
 
-async def until_heard(client: Client, orders: Sequence[str], versions: Sequence[int]) -> None:
+async def until_heard(
+    client: Client, orders: Sequence[str], versions: Sequence[int], saga: str = "test.v1.Hearing"
+) -> None:
     async def all_heard() -> bool:
-        return all([sorted(await heard(client, order)) == versions for order in orders])
+        return all([sorted(await heard(client, order, saga)) == versions for order in orders])
 
     await eventually(all_heard, 60)
 
@@ -212,6 +214,24 @@ async def until_delivering(process: Following) -> None:
         return sum(counters.deliveries for counters in process.serving.counters()) > 0
 
     await eventually(delivering)
+
+
+async def test_a_saga_that_only_the_new_release_knows_misses_nothing_during_a_rollout(
+    cluster: Cluster, database: Database, client: Client, bound: BoundContext, orders: Sequence[str]
+) -> None:
+    async with following(database, client, bound) as old:
+        await cluster.record(orders[0], CONFIRMED)
+        await until_heard(client, orders[:1], [1])
+        async with following(database, client, bound, further=["test.v1.HearingToo"]):
+
+            async def joined() -> bool:
+                return (await old.row()).instances == 2
+
+            await eventually(joined)
+            for order in [*orders[1:], *orders[1:]]:
+                await cluster.record(order, CONFIRMED)
+            for saga in ("test.v1.Hearing", "test.v1.HearingToo"):
+                await until_heard(client, orders[1:], [1, 2], saga)
 
 
 async def test_what_was_recorded_before_there_was_a_follower_is_brought_by_whoever_routes_it(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Final, Protocol
 
 from temporalio.service import RPCError, RPCStatusCode
@@ -90,6 +90,7 @@ class SagaFollower:
     def __init__(self, context: BoundContext, delivery: EventDelivery, marks: Marks) -> None:
         self.delivery = delivery
         self.types = followed_types(context)
+        self._declared = [*self.types, *_pairs(context, self.types)]
         self._marks = marks
         self._taking: _TakingPart | None = None
         self._began_at: int | None = None
@@ -100,7 +101,7 @@ class SagaFollower:
         Raises:
             StoreUnavailable: The database is unavailable.
         """
-        terms = Terms(self.types, False, _IN_FLIGHT, _ATTEMPTS, _PARTITIONS)
+        terms = Terms(self._declared, False, _IN_FLIGHT, _ATTEMPTS, _PARTITIONS)
         while True:
             marks = await self._begin()
             self._taking = _TakingPart(self.delivery, marks.rewound_up_to)
@@ -113,7 +114,7 @@ class SagaFollower:
             await asyncio.sleep(_REJOIN)
 
     async def _begin(self) -> FollowerMarks:
-        marks = await self._marks.begin(self.types, _PARTITIONS)
+        marks = await self._marks.begin(self._declared, _PARTITIONS)
         self._began_at = marks.began_at
         return marks
 
@@ -252,3 +253,13 @@ def followed_types(context: BoundContext) -> Sequence[str]:
         e.type for e in registry.events.values() if e.context == context.name and registry.listeners(e.type)
     )
     return sorted({name for type_ in heard for name in context.upcasters.recorded_as(type_)})
+
+
+def _pairs(context: BoundContext, types: Sequence[str]) -> Iterator[str]:
+    """Yield which saga listens to which event.
+
+    They are declared like types of events. So a process of a release in which fewer sagas listen leaves
+    the work to those of one in which more do, and no saga misses what is recorded during a rollout.
+    """
+    for type_ in types:
+        yield from sorted(f"{type_} for {saga.type}" for saga in context.registry.listeners(type_))
