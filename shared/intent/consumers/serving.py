@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
@@ -71,6 +72,7 @@ class ConsumerServing:
         self._lease_ends = _NEVER
         self._sessions: dict[UUID, Session] = {}
         self._counters: dict[ConsumerKey, ConsumerCounters] = {}
+        self._consuming: Counter[ConsumerKey] = Counter()
         self._lease_lock = asyncio.Lock()
         self._refresh_due = asyncio.Event()
         self._member_left = False
@@ -123,11 +125,14 @@ class ConsumerServing:
             Unavailable: The process is stopping or has lost its lease; the instance is to join again.
             StoreUnavailable: The database is unavailable.
         """
+        self._consuming[key] += 1
         session = self._session(key, terms)
         try:
             await self._take_part(session, instance)
         except SessionEndedError as ended:
             raise _rejoin(ended, session.unanswered) from None
+        finally:
+            self._consuming[key] -= 1
 
     async def _take_part(self, session: Session, instance: Instance) -> None:
         try:
@@ -292,7 +297,7 @@ class ConsumerServing:
     async def _read_metrics(self) -> None:
         rows = [*await self.database.own(), *await self.database.list(None)]
         known = {ConsumerKey(row.tenant, row.name) for row in rows}
-        busy = {session.key for session in self._sessions.values()}
+        busy = {key for key, instances in self._consuming.items() if instances}
         for key in self._counters.keys() - known - busy:
             del self._counters[key]
         for row in rows:

@@ -22,14 +22,14 @@ from intent.saga_host.listing import never_started
 from intent.temporal import names
 from intent.temporal.attributes import fair_to, saga_attributes, saga_summary
 
-__all__ = ["EventDelivery"]
+__all__ = ["EventDelivery", "Target"]
 
 _log: Final = logging.getLogger(__name__)
 _REMEMBERED: Final = timedelta(hours=1)
 """For how long Temporal surely remembers a saga that has ended: no namespace has a shorter retention."""
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
     """A saga that an event is for.
 
     Attributes:
@@ -46,10 +46,12 @@ class _Target(NamedTuple):
 
     @property
     def starts(self) -> bool:
+        """Whether the event starts the saga."""
         return self.event.type in self.saga.starts_on
 
     @property
     def workflow_id(self) -> str:
+        """The id of the saga."""
         return names.saga_workflow_id(self.saga.type, self.event.tenant_id, self.correlation)
 
 
@@ -97,11 +99,11 @@ class EventDelivery:
             StoreError: An event cannot be read.
             RPCError: Temporal refuses, or is unavailable.
         """
-        by_saga: dict[str, list[_Target]] = defaultdict(list)
+        by_saga: dict[str, list[Target]] = defaultdict(list)
         for entry in entries:
-            for target in self._targets(entry, again):
+            for target in self.targets(entry, again=again):
                 by_saga[target.workflow_id].append(target)
-        await asyncio.gather(*(self._deliver_in_order(targets) for targets in by_saga.values()))
+        await asyncio.gather(*(self.deliver_to(targets) for targets in by_saga.values()))
         return sum(map(len, by_saga.values()))
 
     def listening(self, entry: LogEntry) -> Sequence[SagaContract]:
@@ -109,11 +111,16 @@ class EventDelivery:
         target = self._context.upcasters.target(entry.type, entry.schema_version)
         return self._context.registry.listeners(target.type if target else entry.type)
 
-    def _targets(self, entry: LogEntry, again: bool) -> list[_Target]:
-        """Return the sagas that listen to an event, with the event at its current schema version.
+    def targets(self, entry: LogEntry, *, again: bool = False) -> Sequence[Target]:
+        """Return the sagas that an event is for, with the event at its current schema version.
+
+        Args:
+            entry: The event.
+            again: See `deliver`.
 
         Raises:
             NewerReleaseNeeded: A saga listens, but only a newer release can read the event.
+            StoreError: The event cannot be read.
         """
         listeners = self.listening(entry)
         if not listeners:
@@ -122,7 +129,7 @@ class EventDelivery:
         _, message = self._context.upcasters.event(event.type, event.schema_version, event.data)
         ask = again or _is_old(event)
         found = [
-            _Target(saga, saga.correlation(message, entry.aggregate_id), event, ask) for saga in listeners
+            Target(saga, saga.correlation(message, entry.aggregate_id), event, ask) for saga in listeners
         ]
         for each in found:
             if each.starts and not each.correlation.strip():
@@ -131,22 +138,27 @@ class EventDelivery:
         return [each for each in found if each.correlation.strip()]
 
     @staticmethod
-    def _warn_of(uncorrelated: _Target) -> None:
+    def _warn_of(uncorrelated: Target) -> None:
         saga, _, event, _ = uncorrelated
         _log.warning(
             "event %s (%s at position %d) starts no saga %s: its field %s is empty or blank",
             *(event.event_id, event.type, event.position, saga.type, saga.correlated_by),
         )
 
-    async def _deliver_in_order(self, targets: Sequence[_Target]) -> None:
+    async def deliver_to(self, targets: Sequence[Target]) -> None:
+        """Deliver events to their sagas, one after the other.
+
+        Raises:
+            RPCError: Temporal refuses, or is unavailable.
+        """
         for target in targets:
             if not (self._may_start_here(target) and await self._started(target)):
                 await self._signal(target)
 
-    def _may_start_here(self, target: _Target) -> bool:
+    def _may_start_here(self, target: Target) -> bool:
         return target.starts and target.saga.context == self._context.name and self._sagas_start_here()
 
-    async def _started(self, target: _Target) -> bool:
+    async def _started(self, target: Target) -> bool:
         """Start a saga with its event; return False when it runs already, or has ended."""
         try:
             await self._start(
@@ -159,7 +171,7 @@ class EventDelivery:
             return False
         return True
 
-    async def _signal(self, target: _Target) -> None:
+    async def _signal(self, target: Target) -> None:
         if await self._signalled(target, WorkflowIDReusePolicy.REJECT_DUPLICATE):
             return
         last = await self._client.get_workflow_handle(target.workflow_id).describe()
@@ -169,7 +181,7 @@ class EventDelivery:
         saga, correlation, event, _ = target
         _log.debug("event %s came after saga %s %s had ended", event.event_id, saga.type, correlation)
 
-    async def _signalled(self, target: _Target, reuse: WorkflowIDReusePolicy) -> bool:
+    async def _signalled(self, target: Target, reuse: WorkflowIDReusePolicy) -> bool:
         """Signal a saga, which starts if it never ran; return False when it has ended."""
         try:
             await self._start(
@@ -183,7 +195,7 @@ class EventDelivery:
             return False
         return True
 
-    async def _start(self, target: _Target, **options: Any) -> None:
+    async def _start(self, target: Target, **options: Any) -> None:
         saga, correlation, event, ask = target
         status = SagaStatus.SAGA_STATUS_RUNNING if target.starts else SagaStatus.SAGA_STATUS_UNSTARTED
         await self._client.start_workflow(

@@ -214,34 +214,45 @@ class _TakingPart:
 
     async def _answer(self, entry: LogEntry, again: bool) -> Answer:
         """Deliver an event, however long Temporal is unavailable."""
-        trouble, began, pause = "", now(), _FIRST_PAUSE
+        shown, began, pause = "", now(), _FIRST_PAUSE
         while True:
-            try:
-                await self._delivery.deliver([entry], again=again)
-                return Answer(entry.position)
-            except RPCError as error:
-                if _is_final(error, now() - began):
-                    return _parked(entry, error)
-                text = f"{error.status.name}: {error.message}"
-            except StoreUnavailable as error:
-                text = str(error)
-            except Exception as error:
-                _log.warning("the event at %d cannot be brought to its sagas: %s", entry.position, error)
-                return Answer(entry.position, f"{type(error).__name__}: {error}")
-            if text != trouble and pause > 1:
-                trouble = text
-                _log.warning("the event at %d waits to be brought to its sagas: %s", entry.position, text)
+            outcome = await self._attempt(entry, again, now() - began)
+            if isinstance(outcome, Answer):
+                return outcome
+            if outcome != shown and pause > 1:
+                shown = outcome
+                _log.warning("the event at %d waits to be brought to its sagas: %s", entry.position, outcome)
             await asyncio.sleep(pause)
             pause, again = min(_LONGEST_PAUSE, 2 * pause), again or now() - began > _PATIENCE
 
+    async def _attempt(self, entry: LogEntry, again: bool, failing: float) -> Answer | str:
+        """Return what has become of an event; a text: why it is to be tried again."""
+        try:
+            targets = self._delivery.targets(entry, again=again)
+        except StoreUnavailable as error:
+            return str(error)
+        except Exception as error:
+            _log.warning("the event at %d cannot be read for its sagas: %s", entry.position, error)
+            return Answer(entry.position, f"{type(error).__name__}: {error}")
+        deliveries = (self._delivery.deliver_to([target]) for target in targets)
+        results = await asyncio.gather(*deliveries, return_exceptions=True)
+        errors = [result for result in results if result is not None]
+        # What Temporal does not take for one saga holds up no other that listens.
+        trouble = next((error for error in errors if not _is_final(error, failing)), None)
+        if trouble is not None:
+            return f"{type(trouble).__name__}: {trouble}"
+        return _refused(entry, errors[0]) if errors else Answer(entry.position)
 
-def _is_final(error: RPCError, failing: float) -> bool:
+
+def _is_final(error: BaseException, failing: float) -> bool:
     """Return whether Temporal will not take a delivery, having failed for some seconds."""
+    if not isinstance(error, RPCError):
+        return False  # Such as that the client cannot connect: that says nothing of the event.
     return error.status in _REFUSED or (error.status in _INSIDE and failing > _PATIENCE)
 
 
-def _parked(entry: LogEntry, error: RPCError) -> Answer:
-    reason = f"Temporal refuses it: {error.message}"
+def _refused(entry: LogEntry, error: BaseException) -> Answer:
+    reason = f"Temporal refuses it: {error}"
     _log.warning("the event at %d is parked for its sagas: %s", entry.position, reason)
     return Answer(entry.position, reason, final=True)
 
