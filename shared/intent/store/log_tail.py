@@ -111,10 +111,11 @@ class LogTail:
         reader = _Reader(after, where)
         readers = self._readers.setdefault(where.tenant, set())
         readers.add(reader)
+        timer = asyncio.get_running_loop().call_later(timeout, self._time_out, reader)
         try:
-            await asyncio.wait([reader.woken], timeout=timeout)
-            return reader.woken.result() if reader.woken.done() else self.reached(after)
+            return await reader.woken
         finally:
+            timer.cancel()
             readers.discard(reader)
             if not readers and self._readers.get(where.tenant) is readers:
                 del self._readers[where.tenant]
@@ -159,6 +160,10 @@ class LogTail:
             passing = (e for e in entries if e.position > reader.after and reader.where.passes(e))
             if not reader.woken.done() and (first := next(passing, None)) is not None:
                 reader.woken.set_result(first.position - 1)
+
+    def _time_out(self, reader: _Reader) -> None:
+        if not reader.woken.done():
+            reader.woken.set_result(self.reached(reader.after))
 
     def _forget(self) -> None:
         """Forget what was read: the log may have gone back."""
