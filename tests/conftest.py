@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -36,6 +37,14 @@ def pytest_configure() -> None:
 def pytest_unconfigure() -> None:
     """Remove the data of servers."""
     _RUN.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out the tests, where whole files are asked for."""
+    from .support.dealing import Dealing
+
+    return Dealing(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from .partners import Carrier, Provider
 COMPLETED = SagaStatus.SAGA_STATUS_COMPLETED
 COMPENSATED = SagaStatus.SAGA_STATUS_COMPENSATED
 FULFIL = "orders.v1.FulfilOrder"
-SEEDS = range(200)
+SEEDS = range(100)
 STOCK = 5
 ORDERS = 4
 """Each orders two of five, so not all can have them."""

@@ -182,7 +182,7 @@ async def ended() -> None:
 
 @pytest.mark.parametrize("saga", [FulfilOrder, Plain, Interruptible, Forgiving, SideBySide])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_was_sent_is_sent_again_whatever_has_arrived_since(
     saga: type[Saga], data: st.DataObject
 ) -> None:

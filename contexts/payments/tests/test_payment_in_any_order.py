@@ -94,7 +94,7 @@ def provider_answers(story: Story) -> list[Message]:
 
 
 @given_any(ANY_STORY)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=160, deadline=None)
 def test_nobody_is_charged_twice_and_nothing_is_given_back_twice(commands: list[Message]) -> None:
     story = Story()
     story.say(commands)
@@ -105,7 +105,7 @@ def test_nobody_is_charged_twice_and_nothing_is_given_back_twice(commands: list[
 
 
 @given_any(ANY_STORY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_provider_is_asked_once_for_each_thing(commands: list[Message]) -> None:
     """Each of these events starts a saga of its own, which never starts again."""
     story = Story()
@@ -117,7 +117,7 @@ def test_the_provider_is_asked_once_for_each_thing(commands: list[Message]) -> N
 
 
 @given_any(ANY_STORY)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=160, deadline=None)
 def test_what_is_repeated_has_no_second_effect(commands: list[Message]) -> None:
     once, twice = Story(), Story()
     once.say(commands)
@@ -126,7 +126,7 @@ def test_what_is_repeated_has_no_second_effect(commands: list[Message]) -> None:
 
 
 @given_any(ANY_STORY, st.integers(0, 25), st.randoms())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=160, deadline=None)
 def test_a_cancelled_payment_ends_with_nothing_charged(
     commands: list[Message], cancelled_after: int, order: Any
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_cancelled_payment_ends_with_nothing_charged(
 
 
 @given_any(st.randoms(), st.integers(0, 6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_payment_ends_in_a_way_that_whoever_waits_for_it_hears_of(order: Any, cancelled_at: int) -> None:
     """A caller authorizes and captures; somebody cancels somewhere between; the provider repeats itself."""
     story = Story()
