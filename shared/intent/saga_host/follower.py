@@ -241,7 +241,7 @@ class _TakingPart:
         trouble = next((error for error in errors if not _is_final(error, failing)), None)
         if trouble is not None:
             return f"{type(trouble).__name__}: {trouble}"
-        return _refused(entry, errors[0]) if errors else Answer(entry.position)
+        return _parked(entry, errors[0]) if errors else Answer(entry.position)
 
 
 def _is_final(error: BaseException, failing: float) -> bool:
@@ -251,7 +251,7 @@ def _is_final(error: BaseException, failing: float) -> bool:
     return error.status in _REFUSED or (error.status in _INSIDE and failing > _PATIENCE)
 
 
-def _refused(entry: LogEntry, error: BaseException) -> Answer:
+def _parked(entry: LogEntry, error: BaseException) -> Answer:
     reason = f"Temporal refuses it: {error}"
     _log.warning("the event at %d is parked for its sagas: %s", entry.position, reason)
     return Answer(entry.position, reason, final=True)
