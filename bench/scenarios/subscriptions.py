@@ -31,7 +31,7 @@ async def waiting(store: PostgresEventStore, count: int) -> AsyncIterator[None]:
     async with tail.followed():
         tasks = []
         for n in range(count):
-            follower = LogFollower(store, after, LogFilter(f"idle-{n}"), tail=tail, pause=REPORTS)
+            follower = LogFollower(store, tail, after, LogFilter(f"idle-{n}"), pause=REPORTS)
             await follower.next()
             tasks.append(asyncio.create_task(follow(follower)))
             # Callers come one after the other, and so do their reports.

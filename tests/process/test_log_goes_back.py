@@ -18,13 +18,14 @@ from intent.dev.services import Postgres
 from intent.errors import StoreUnavailable
 from intent.projections.supervisor import ProjectionSupervisor
 from intent.projections.tables import ensure_tables
-from intent.store import LogPage, follow_log
+from intent.store import LogPage
 from intent.store.postgres import PostgresEventStore
 from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder
 
 from ..commands.test_handling import envelope, shown
 from ..consumers.cluster import Process, Worker
 from ..projections.cluster import bound, until_at
+from ..store.following import follow_log
 from ..store.standbys import Pair, copied, set_back, standby_of
 from ..support.command_path import place
 from ..support.databases import Database, create_database, prepare

@@ -100,8 +100,8 @@ async def test_a_subscription_goes_on_where_nothing_is_lost_and_says_where_somet
 
 async def test_a_slow_subscriber_is_given_nothing_of_another_epoch() -> None:
     store = MemoryEventStore()
-    tail, follower = LogTail(store, Background()), LogFollower(store)
-    follower._tail = tail
+    tail = LogTail(store, Background())
+    follower = LogFollower(store, tail)
     await fill(store, 3)
     page = await follower.next()
     assert page is not None

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import pytest_asyncio
 from intent.records import LogEntry
-from intent.store import Appended, EventStore, LogFilter, StreamAppend, follow_log
+from intent.store import Appended, EventStore, LogFilter, StreamAppend
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
 from .builders import ACME, GLOBEX, command, key, positions, to
+from .following import follow_log
 from .transactions import append_on, connected, until_blocked
 
 WRITERS = 8

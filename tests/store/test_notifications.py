@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
-from intent.store import follow_log
 from intent.store.postgres import PostgresEventStore
 
 from ..support.databases import Database
 from .builders import key, positions, to
+from .following import follow_log
 
 
 async def test_a_position_that_somebody_notifies_moves_no_cursor(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from intent.store import EventStore, LogFilter, MemoryEventStore, follow_log
+from intent.store import EventStore, LogFilter, MemoryEventStore
 from intent.store.postgres import PostgresEventStore
 
 from .builders import ACME, GLOBEX, fill, key, positions, to
+from .following import follow_log
 
 
 class SubscriptionContract:

@@ -17,7 +17,7 @@ from intent.store.event_store import (
 from intent.store.log_tail import LogTail
 from intent.store.memory import MemoryEventStore
 from intent.store.roles import RoleNames
-from intent.store.subscription import LogFollower, LogPage, follow_log
+from intent.store.subscription import LogFollower, LogPage
 
 __all__ = [
     "AppendResult",
@@ -37,5 +37,4 @@ __all__ = [
     "StoredCommand",
     "StreamAppend",
     "StreamOutcome",
-    "follow_log",
 ]

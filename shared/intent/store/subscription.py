@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from intent.records import LogEntry, StreamKey
@@ -11,7 +11,7 @@ from intent.store.event_store import EventStore, LogFilter
 from intent.store.log_tail import LogTail
 from intent.store.pages import first_bytes, is_full
 
-__all__ = ["LogFollower", "LogPage", "follow_log"]
+__all__ = ["LogFollower", "LogPage"]
 
 PAGE_BYTES: Final = 256 * 1024
 """Bytes of events after which a page ends unless its reader says otherwise: what a slow reader holds."""
@@ -44,10 +44,10 @@ class LogFollower:
 
     Args:
         store: The log.
+        tail: Its end, which all who follow it share; to be followed meanwhile, unless `follow` is False.
         after: The position after which to start.
         where: Which entries.
         follow: True to continue with new entries without end; False to stop at the end of the log.
-        tail: The end of the log, which it shares with others; None: it asks the store.
         page_size: How many entries a page has at most.
         page_bytes: The number of bytes with which a page ends.
         pause: Seconds after which a page is returned although nothing was appended that passes.
@@ -57,11 +57,11 @@ class LogFollower:
     def __init__(
         self,
         store: EventStore,
+        tail: LogTail,
         after: int = 0,
         where: LogFilter | None = None,
         *,
         follow: bool = True,
-        tail: LogTail | None = None,
         page_size: int = 200,
         page_bytes: int = PAGE_BYTES,
         pause: float = 30.0,
@@ -114,9 +114,6 @@ class LogFollower:
 
     async def _wait(self, after: int) -> LogPage | None:
         """Wait at the end of the log; return what came, or None when it is to be read from the store."""
-        if self._tail is None:
-            self._head = await self._store.wait_beyond(after, self._pause)
-            return None
         if self._tail.beyond(after) == ():
             after = await self._tail.wait(after, self._where, self._pause)
             self._store.epochs.check(self._epoch)
@@ -180,25 +177,3 @@ class LogFollower:
 
     def _is_full(self, entries: Sequence[LogEntry]) -> bool:
         return is_full(entries, self._page_size, self._page_bytes)
-
-
-async def follow_log(
-    store: EventStore,
-    after: int = 0,
-    where: LogFilter | None = None,
-    *,
-    follow: bool = True,
-    page_size: int = 200,
-    page_bytes: int = PAGE_BYTES,
-    pause: float = 30.0,
-) -> AsyncIterator[LogPage]:
-    """Yield the log page by page; see `LogFollower`.
-
-    Raises:
-        StoreUnavailable: See `LogFollower.next`.
-    """
-    follower = LogFollower(
-        store, after, where, follow=follow, page_size=page_size, page_bytes=page_bytes, pause=pause
-    )
-    while (page := await follower.next()) is not None:
-        yield page

@@ -94,10 +94,10 @@ class EventsService:
         where = log_filter(call.identity.tenant, request.filter)
         follower = LogFollower(
             self._store,
+            self._tail,
             after,
             where,
             follow=request.follow,
-            tail=self._tail,
             page_size=_PAGE,
             pause=self._settings.progress_every,
             epoch=epoch,
