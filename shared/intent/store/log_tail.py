@@ -13,6 +13,7 @@ from intent.background import Background, BackgroundTask
 from intent.errors import StoreUnavailable
 from intent.records import LogEntry
 from intent.store.event_store import EventStore, LogFilter
+from intent.store.pages import memory_of
 
 __all__ = ["LogTail"]
 
@@ -21,8 +22,6 @@ _PAUSE: Final = 0.5
 _PAGE: Final = 500
 _PAGE_BYTES: Final = 256 * 1024
 _KEPT_BYTES: Final = 4 * 1024 * 1024
-_ENTRY_BYTES: Final = 500
-"""Roughly what an entry takes besides its data."""
 
 
 class _Page(NamedTuple):
@@ -141,7 +140,7 @@ class LogTail:
                 reader.woken.set_result(reader.after)
 
     def _take(self, after: int, entries: Sequence[LogEntry]) -> None:
-        size = sum(len(entry.data) + _ENTRY_BYTES for entry in entries)
+        size = memory_of(entries)
         self._position = entries[-1].position
         self._kept.append(_Page(after, entries, self._position, size))
         self._kept_bytes += size

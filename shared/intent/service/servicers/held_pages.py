@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
 
 from intent.records import LogEntry
+from intent.store.pages import memory_of
 
 __all__ = ["HeldPage", "HeldPages"]
-
-_ENTRY_BYTES: Final = 500
-"""Roughly what an entry takes besides its data."""
 
 
 class HeldPage:
@@ -32,7 +29,7 @@ class HeldPage:
             self.release()
             return None
         entry = self._entries.popleft()
-        self._owner.freed(_size(entry))
+        self._owner.freed(memory_of([entry]))
         return entry
 
     def give_up(self) -> None:
@@ -42,14 +39,14 @@ class HeldPage:
 
     def release(self) -> None:
         """Count it no more."""
-        self._owner.freed(sum(map(_size, self._entries)))
+        self._owner.freed(self.size)
         self._entries.clear()
         self._owner.forget(self)
 
     @property
     def size(self) -> int:
         """How many bytes are left."""
-        return sum(map(_size, self._entries))
+        return memory_of(self._entries)
 
 
 class HeldPages:
@@ -80,7 +77,3 @@ class HeldPages:
     def forget(self, page: HeldPage) -> None:
         """Forget a page of which nothing is left."""
         self._pages.pop(page, None)
-
-
-def _size(entry: LogEntry) -> int:
-    return len(entry.data) + _ENTRY_BYTES
