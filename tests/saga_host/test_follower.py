@@ -18,7 +18,7 @@ from intent.consumers import ConsumerDatabase, ConsumerOperator, ConsumerRow, Co
 from intent.dev.services import TemporalServer
 from intent.model import BoundContext
 from intent.saga_host import FOLLOWER, EventDelivery, SagaFollower
-from intent.store.postgres import PostgresEventStore, PostgresSagaFollower
+from intent.store.postgres import FollowerMarks, PostgresEventStore, PostgresSagaFollower
 from intent.temporal import data_converter
 from intent_contracts.orders.v1 import OrderPlaced
 from temporalio.client import Client
@@ -177,6 +177,10 @@ async def test_events_wait_for_temporal_and_a_stop_does_not(
     await cluster.record(orders[0], CONFIRMED, CONFIRMED)
     async with following(database, client, bound) as process:
         await until_delivering(process)
+        entry, *_ = await cluster.store.read_log(0, 1)
+        with pytest.raises(RuntimeError, match="connect"):  # By now the follower has tried as well.
+            await process.follower.delivery.deliver([entry])
+        assert sum(counters.failures for counters in process.serving.counters()) == 0
         began = asyncio.get_running_loop().time()
         await process.serving.stop()
         assert asyncio.get_running_loop().time() - began < LEASED.lease
@@ -241,8 +245,8 @@ async def test_what_was_recorded_before_there_was_a_follower_is_brought_by_whoev
     began_at = await cluster.record(before, CONFIRMED)
     await cluster.record(after, CONFIRMED)
 
-    async def begin(*_: object) -> SimpleNamespace:
-        return SimpleNamespace(began_at=began_at, rewound_up_to=0)
+    async def begin(*_: object) -> FollowerMarks:
+        return FollowerMarks(began_at, 0)
 
     store = cluster.store
     context: Any = Listened(bound, "orders", saga="test.v1.Hearing", starts_on=HEARD)

@@ -125,14 +125,14 @@ class ConsumerServing:
             Unavailable: The process is stopping or has lost its lease; the instance is to join again.
             StoreUnavailable: The database is unavailable.
         """
-        self._consuming[key] += 1
         session = self._session(key, terms)
+        self._consuming[key] += 1
         try:
             await self._take_part(session, instance)
         except SessionEndedError as ended:
             raise _rejoin(ended, session.unanswered) from None
         finally:
-            self._consuming[key] -= 1
+            self._consuming -= Counter([key])  # Without a key that has none any more.
 
     async def _take_part(self, session: Session, instance: Instance) -> None:
         try:
@@ -297,8 +297,7 @@ class ConsumerServing:
     async def _read_metrics(self) -> None:
         rows = [*await self.database.own(), *await self.database.list(None)]
         known = {ConsumerKey(row.tenant, row.name) for row in rows}
-        busy = {key for key, instances in self._consuming.items() if instances}
-        for key in self._counters.keys() - known - busy:
+        for key in self._counters.keys() - known - self._consuming.keys():
             del self._counters[key]
         for row in rows:
             key = ConsumerKey(row.tenant, row.name)
