@@ -25,9 +25,10 @@ from intent.errors import StoreUnavailable, Unavailable
 from intent.model import BoundContext
 from intent.records import LogEntry, StreamKey
 from intent.saga_host.delivery import EventDelivery
+from intent.store.postgres import FollowerMarks
 from intent.waiting import now
 
-__all__ = ["FOLLOWER", "FollowerMarks", "Marks", "SagaFollower", "followed_types"]
+__all__ = ["FOLLOWER", "Marks", "SagaFollower", "followed_types"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -49,20 +50,6 @@ _REFUSED: Final = frozenset({RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.OUT_O
 """What Temporal says of a request that it will never take, such as an id that is too long, and of a saga
 that has had as many signals as one may have."""
 _INSIDE: Final = frozenset({RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN, RPCStatusCode.DATA_LOSS})
-
-
-class FollowerMarks(Protocol):
-    """What the follower must know about the past; see `intent.store.postgres.FollowerMarks`."""
-
-    @property
-    def began_at(self) -> int:
-        """The position after which it brings events."""
-        ...
-
-    @property
-    def rewound_up_to(self) -> int:
-        """Up to here, events may have been brought before."""
-        ...
 
 
 class Marks(Protocol):
@@ -132,10 +119,12 @@ class SagaFollower:
             await self._begin()
         began_at = self._began_at or 0
         deliveries = await self.delivery.deliver([entry for entry in entries if entry.position <= began_at])
-        later = [e for e in entries if e.position > began_at and self.delivery.listening(e)]
+        later = [
+            (entry, len(self.delivery.listening(entry))) for entry in entries if entry.position > began_at
+        ]
         if self._taking is not None:
-            await self._taking.reach(later, timeout)
-        return deliveries + sum(len(self.delivery.listening(entry)) for entry in later)
+            await self._taking.reach([entry for entry, sagas in later if sagas], timeout)
+        return deliveries + sum(sagas for _, sagas in later)
 
 
 class _TakingPart:

@@ -43,7 +43,7 @@ def redeliver(
 
     from intent.contracts import Registry
     from intent.model import load_context
-    from intent.process.redelivery import redeliver as again
+    from intent.process import redelivery
     from intent.saga_host import followed_types
     from intent.settings.config import load_settings
 
@@ -58,7 +58,7 @@ def redeliver(
         def report(position: int, last: int) -> None:
             progress.update(task, completed=position - after, total=last - after)
 
-        reached, last = asyncio.run(again(settings, bound.name, after, report))
+        reached, last = asyncio.run(redelivery.redeliver(settings, bound.name, after, report))
     if reached < last:
         echo(
             f"no process of {context} with a worker runs now; the next ones deliver the events after "
