@@ -26,6 +26,7 @@ def upgrade() -> None:
     # Only their owner may replace functions, and only that role sees the rows of all tenants.
     run_script("grant create on schema {schema} to {log}; set local role {log}")
     run_script(shapes.sql("0016_consumers").replace("{settings}", first.SETTINGS))
+    run_script("revoke all on function {schema}.consumer_page from public")
     run_script(shapes.sql("0016_saga_follower_start"))
     run_script("reset role; revoke create on schema {schema} from {log}")
     shapes.make_functions(shapes.sql("0016_saga_follower"), FUNCTIONS, suffix="", shape="0005")

@@ -51,10 +51,11 @@ begin
     return consumer_join(p_tenant, p_consumer, p_instance, p_worker, p_partitions, p_from_now, p_types);
 end $$;
 
--- Lists the consumers of a tenant, or of all, in pages.
-create or replace function {schema}.consumer_list_0010(only_tenant text, after_tenant text, after_name text, most integer)
-returns table (tenant text, name text, "position" bigint, head bigint, instances integer, parked integer,
-               types text[])
+-- Lists the consumers of a tenant, or of all, in pages: those of the platform itself, or all others.
+create function {schema}.consumer_page(
+    own boolean, only_tenant text, after_tenant text, after_name text, most integer
+) returns table (tenant text, name text, "position" bigint, head bigint, instances integer, parked integer,
+                 types text[])
 language plpgsql stable {settings} as $$
 #variable_conflict use_column
 begin
@@ -69,7 +70,15 @@ begin
          where s.consumer_tenant = c.tenant and s.consumer = c.name and s.parked_at is not null),
         c.types
         from consumers c
-        where c.name not like 'intent.%' and (only_tenant is null or c.tenant = only_tenant)
+        where own = (c.name like 'intent.%') and (only_tenant is null or c.tenant = only_tenant)
           and (after_tenant is null or (c.tenant, c.name) > (after_tenant, after_name))
         order by c.tenant, c.name limit most;
 end $$;
+
+create or replace function {schema}.consumer_list_0010(
+    only_tenant text, after_tenant text, after_name text, most integer
+) returns table (tenant text, name text, "position" bigint, head bigint, instances integer, parked integer,
+                 types text[])
+language sql stable {settings} as $$
+    select * from consumer_page(false, only_tenant, after_tenant, after_name, most)
+$$;

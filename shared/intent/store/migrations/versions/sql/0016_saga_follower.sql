@@ -45,18 +45,6 @@ end $$;
 create function {schema}.consumer_own()
 returns table (tenant text, name text, "position" bigint, head bigint, instances integer, parked integer,
                types text[])
-language plpgsql stable {settings} as $$
-#variable_conflict use_column
-begin
-    perform consumer_guard('*');
-    return query select c.tenant, c.name,
-        least((select min(p.checkpoint) from consumer_partitions p where p.tenant = c.tenant and p.consumer = c.name),
-              (select min(s.position) - 1 from consumer_streams s
-               where s.consumer_tenant = c.tenant and s.consumer = c.name and s.parked_at is null)),
-        (select h.position from head h),
-        (select count(*)::integer from consumer_instances i where i.tenant = c.tenant and i.consumer = c.name),
-        (select count(*)::integer from consumer_streams s
-         where s.consumer_tenant = c.tenant and s.consumer = c.name and s.parked_at is not null),
-        c.types
-        from consumers c where c.tenant = '*' and c.name like 'intent.%' order by c.name;
-end $$;
+language sql stable {settings} as $$
+    select * from consumer_page(true, '*', null, null, null)
+$$;
