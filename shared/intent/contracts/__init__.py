@@ -13,6 +13,7 @@ from intent.contracts.contract import (
     ReadModelContract,
     SagaContract,
     StateContract,
+    saga_id,
 )
 from intent.contracts.options import snake_case
 from intent.contracts.problems import Problem, Problems
@@ -45,6 +46,7 @@ __all__ = [
     "parse",
     "require_recordable",
     "require_saga_ids",
+    "saga_id",
     "snake_case",
     "validate",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "ReadModelContract",
     "SagaContract",
     "StateContract",
+    "saga_id",
 ]
 
 ANY_CALLER: Final = "*"
@@ -184,3 +185,8 @@ class SagaContract:
 AnyContract: TypeAlias = (
     CommandContract | EventContract | StateContract | QueryContract | ReadModelContract | SagaContract
 )
+
+
+def saga_id(saga: str, tenant: str, correlation: str) -> str:
+    """Return the id of the one saga of a type, by its full name, for a tenant and a correlation."""
+    return f"{saga}/{tenant}/{correlation}"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 import protovalidate
 from google.protobuf.message import DecodeError, Message
 
-from intent.contracts.contract import AnyContract, SagaContract
+from intent.contracts.contract import AnyContract, SagaContract, saga_id
 from intent.contracts.options import id_fields
 from intent.contracts.texts import may_contain_nul, nul_violations
 from intent.contracts.times import time_violations
@@ -136,9 +136,9 @@ def require_saga_ids(
     """
     for saga in listeners:
         correlation = saga.correlation(event, aggregate_id)
-        named = saga.correlated_by if correlation != aggregate_id else "the id of the aggregate"
-        size = len(f"{saga.type}/{tenant}/{correlation}".encode())
+        size = len(saga_id(saga.type, tenant, correlation).encode())
         if size > SAGA_ID_BYTES:
+            named = saga.correlated_by if correlation != aggregate_id else "the id of the aggregate"
             raise Rejected(
                 "SAGA_ID_TOO_LONG",
                 f"its event {event.DESCRIPTOR.full_name} would be for a saga {saga.type} whose id has {size} "

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from intent_contracts.intent.v1 import SagaStatus
 
+from intent.contracts import saga_id
+
 __all__ = [
     "APPLY_EVENTS",
     "HANDLE_COMMANDS",
@@ -113,7 +115,7 @@ def batch_workflow_prefix(context: str) -> str:
 
 def saga_workflow_id(saga: str, tenant: str, correlation: str) -> str:
     """Return the id of the one saga for a tenant and a correlation."""
-    return f"{saga}/{tenant}/{correlation}"
+    return saga_id(saga, tenant, correlation)
 
 
 def step_activity_id(path: str, number: int) -> str:
