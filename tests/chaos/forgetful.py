@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from intent.dev.platform import LocalPlatform
 from intent.process.redelivery import redeliver
@@ -12,10 +13,16 @@ from intent.settings.config import load_settings
 
 from demo.world import CONTEXTS
 
+from .logs import fetched
 from .orders import OrderStorm
 from .outages import Outage, Victim
 
 __all__ = ["ForgetfulStorm"]
+
+_LOOK: Final = 0.1
+_NOT_NOTICED: Final = (
+    "select from {context}.consumer_partitions where consumer = 'intent.sagas' and instance is null"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,9 @@ class _Forgetful:
         self.platform.temporal.kill()
 
     def start(self) -> None:
-        """Start empty, and have the logs of all contexts delivered again, as the guide says."""
-        self.platform.temporal.start()
+        """Have the logs of all contexts delivered again, and start empty, as the guide says."""
         asyncio.run(self._redeliver())
+        self.platform.temporal.start()
 
     async def _redeliver(self) -> None:
         for context in CONTEXTS:
@@ -50,7 +57,12 @@ class _Forgetful:
                 query_database_url=self.platform.dsn(context, "query"),
                 temporal_address=self.platform.temporal.address,
             )
-            await redeliver(settings, context, 0, lambda *_: None)
+            await redeliver(settings, context, 0, None)
+        # What processes had under way is given up once they have noticed, which takes less than a start.
+        for context in CONTEXTS:
+            query = _NOT_NOTICED.format(context=context)
+            while await fetched(self.platform.postgres.dsn, query):  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(_LOOK)
 
 
 @dataclass

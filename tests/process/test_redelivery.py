@@ -60,9 +60,9 @@ async def _reserved(platform: LocalPlatform) -> SagaReport:
             await asyncio.sleep(0.2)
 
 
-def _redeliver(platform: LocalPlatform) -> str:
+def _redeliver(platform: LocalPlatform, *options: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "intent.cli", "redeliver", "orders"],
+        [sys.executable, "-m", "intent.cli", "redeliver", "orders", *options],
         env={**os.environ, **platform.settings("orders")},
         capture_output=True,
         text=True,
@@ -88,6 +88,7 @@ async def test_sagas_come_back_from_the_log_and_have_no_second_effect(platform: 
             before = await _reserved(platform)
 
     platform.temporal.stop()
+    assert "deliver the events after position 0, up to 2, once more" in _redeliver(platform, "--no-wait")
     platform.temporal.start()
     assert "no process of orders with a worker runs now" in _redeliver(platform)
 

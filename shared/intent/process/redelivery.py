@@ -20,7 +20,7 @@ _ABSENT: Final = 5
 
 
 async def redeliver(
-    settings: Settings, context: str, after: int, report: Callable[[int, int], None]
+    settings: Settings, context: str, after: int, report: Callable[[int, int], None] | None
 ) -> tuple[int, int]:
     """Have a context's processes deliver its events to sagas again, and watch them do it.
 
@@ -28,10 +28,12 @@ async def redeliver(
         settings: The address of PostgreSQL.
         context: The context whose log is delivered.
         after: The position after which to start.
-        report: Called about once a second with the position reached and the last position.
+        report: Called about once a second with the position reached and the last position; None: do not
+            watch, such as while Temporal is unavailable.
 
     Returns:
-        The position reached and the last position; the first is lower when no process of the context runs.
+        The position reached and the last position; the first is lower when no process of the context runs,
+        or nobody watched.
 
     Raises:
         ConfigurationError: PostgreSQL does not answer, or is not prepared.
@@ -44,13 +46,14 @@ async def redeliver(
         stack.push_async_callback(store.close)
         last = await PostgresSagaFollower(store.pool, context).rewind(after)
         consumers, absent = ConsumerDatabase(store.pool, context), 0
-        while True:
+        while report is not None:
             position, instances = await _progress(consumers, after)
             report(position, last)
             absent = 0 if instances else absent + 1
             if position >= last or absent >= _ABSENT:
                 return min(position, last), last
             await asyncio.sleep(_LOOK_EVERY)
+        return after, last
 
 
 async def _progress(consumers: ConsumerDatabase, after: int) -> tuple[int, int]:

@@ -17,12 +17,16 @@ their steps are derived from the saga and the step, so a step that had its effec
 and a saga continues where it was. Run it for every context whose events sagas listen to. A saga that
 Temporal still knows, or that is over, does not change, however often you run it.
 
+Say --no-wait to all of these contexts before Temporal runs again: what sagas have heard before is then
+delivered before what is new.
+
 The context's processes deliver; new events wait until those before them are delivered. This shows
 how far they are, and may be interrupted: they go on. Run it with the settings of such a process.
 
 \b
   intent redeliver orders
   intent redeliver orders --after 120000         only events after that position
+  intent redeliver orders --no-wait              while Temporal is unavailable
   kubectl exec deployment/orders -- intent redeliver orders
 """
 
@@ -35,6 +39,9 @@ def register(app: typer.Typer) -> None:
 def redeliver(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     after: Annotated[int, typer.Option("--after", min=0, help="The position after which to start.")] = 0,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until they are delivered, and show how far they are.")
+    ] = True,
 ) -> None:
     """Deliver a context's events to sagas again."""
     import asyncio
@@ -58,8 +65,11 @@ def redeliver(
         def report(position: int, last: int) -> None:
             progress.update(task, completed=position - after, total=last - after)
 
-        reached, last = asyncio.run(redelivery.redeliver(settings, bound.name, after, report))
-    if reached < last:
+        watched = report if wait else None
+        reached, last = asyncio.run(redelivery.redeliver(settings, bound.name, after, watched))
+    if not wait:
+        echo(f"the processes of {context} deliver the events after position {after}, up to {last}, once more")
+    elif reached < last:
         echo(
             f"no process of {context} with a worker runs now; the next ones deliver the events after "
             f"position {reached}, up to {last}, once more"
