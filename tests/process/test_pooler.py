@@ -155,8 +155,10 @@ async def test_what_a_crash_of_the_server_took_is_projected_again_without_new_ev
         administrator = await asyncpg.connect(database.admin)
         try:
             await administrator.execute(
-                "delete from orders.order_summary__g1;"
-                "update orders.projection_generations set position = 0;"
+                "delete from orders.order_summary__g1; update orders.projection_generations set position = 0"
+            )
+            # By a statement of its own: a process that connects again reads what was committed before.
+            await administrator.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where application_name = 'intent listener' and datname = current_database()"
             )

@@ -139,6 +139,11 @@ declare
 begin
     perform consumer_guard(p_tenant);
     perform consumer_guard(t.tenant) from unnest(s_tenant || r_tenant) t (tenant);
+    -- Like consumer_balance: a heartbeat that removes the instance sets its partitions free, in any order.
+    perform from consumer_instances i where i.instance = p_instance for key share;
+    if not found then
+        return false;
+    end if;
     if cardinality(s_partition) + cardinality(r_partition) = 0 then
         -- A checkpoint that is lost in a crash only costs repeats. A lost stream would not be delivered.
         set local synchronous_commit = off;
