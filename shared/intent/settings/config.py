@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     admin_database_url: str = Field(
         "",
         repr=False,
-        description="URL of PostgreSQL for a role that may create roles, for `intent migrate --provision`.",
+        description="URL for a role that may create roles: `intent migrate <context> --provision`.",
     )
     database_connections: int = Field(
         4, ge=1, le=100, description="Maximum number of connections for commands and readers of the log."
