@@ -68,7 +68,7 @@ async def test_answers_that_reach_a_process_while_it_is_held_up_are_saved(cluste
     stopped = await stopping(process)
     for delivery in deliveries:
         await worker.acknowledge(delivery)
-    time.sleep(0.6)  # noqa: ASYNC251 - it holds up the process and the instance, which share an event loop
+    time.sleep(0.9)  # noqa: ASYNC251 - it holds up the process and the instance, which share an event loop
     await stopped
     assert await next_positions(cluster, other, 1) == []
 

@@ -25,7 +25,7 @@ __all__ = ["Instance", "Session", "SessionEndedError"]
 _log: Final = logging.getLogger(__name__)
 _STORE_PAUSE: Final = 0.5
 """How long, in seconds, to wait before another attempt while the database is unavailable."""
-_LULL: Final = 0.1
+_LULL: Final = 0.25
 """For how long, in seconds, no answer may have arrived when deliveries are given up."""
 
 
@@ -110,6 +110,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[bool] | None = None
         self._closing: float | None = None
+        self._lulls = 0
         self._end: SessionEndedError | None = None
         self.unanswered: Sequence[int] | None = ()
 
@@ -318,11 +319,12 @@ class Session:
     async def _answers_arrive(self) -> bool:
         """Return whether answers arrive although their time is over.
 
-        They have reached the process when the event loop was held up, or when there are many.
+        They have reached the process when the event loop was held up, or when there are many. Lulls are
+        counted, and not measured by the clock, which went on while the event loop was held up.
         """
-        assert self._closing is not None
-        if now() >= self._closing + self._settings.drain:
+        if self._lulls * _LULL > self._settings.drain:
             return False
+        self._lulls += 1
         unanswered = self._progress.unanswered
         await asyncio.sleep(_LULL)
         self._due.set()
