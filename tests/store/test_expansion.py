@@ -82,7 +82,7 @@ async def old(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """A database as the previous release left it."""
     name = await create_database(postgres)
     database = Database.of(postgres, name, "orders")
-    await provision(database.admin, "orders", Passwords(PASSWORD, PASSWORD, PASSWORD))
+    await provision(database.admin, "orders", Passwords(PASSWORD, PASSWORD, PASSWORD), share_roles=True)
     upgrade = alembic.upgrade
     with monkeypatch.context() as patch:
         patch.setattr(alembic, "upgrade", lambda config, _: upgrade(config, "0003"))

@@ -95,7 +95,7 @@ async def test_two_processes_may_migrate_at_once(bare: Database) -> None:
 async def test_provisioning_at_once_and_again_is_safe(postgres: Postgres, bare: Database) -> None:
     elsewhere = Database.of(postgres, await create_database(postgres), bare.context)
     everywhere = [bare, elsewhere, bare, elsewhere]
-    await asyncio.gather(*(provision(d.admin, d.context, PASSWORDS) for d in everywhere))
+    await asyncio.gather(*(provision(d.admin, d.context, PASSWORDS, share_roles=True) for d in everywhere))
     await asyncio.gather(*(migrate(d.owner, d.context) for d in everywhere))
 
 

@@ -387,7 +387,8 @@ class TestConsumersBoundToATenant:
 
 async def test_the_roles_of_another_context_see_nothing_of_this_one(filled: Database) -> None:
     other = RoleNames.of("inventory")
-    await provision(filled.admin, other.schema, Passwords(PASSWORD, PASSWORD, PASSWORD))
+    passwords = Passwords(PASSWORD, PASSWORD, PASSWORD)
+    await provision(filled.admin, other.schema, passwords, share_roles=True)
     for name in (other.owner, other.service, other.query):
         dsn = filled.owner.replace(RoleNames.of(filled.context).owner, name)
         async with connected(dsn, filled) as connection:

@@ -46,8 +46,9 @@ class Database:
 
 
 async def prepare(database: Database) -> None:
-    """Provision and migrate."""
-    await provision(database.admin, database.context, Passwords(PASSWORD, PASSWORD, PASSWORD))
+    """Provision and migrate; the tests of a run share one server and its roles."""
+    passwords = Passwords(PASSWORD, PASSWORD, PASSWORD)
+    await provision(database.admin, database.context, passwords, share_roles=True)
     await migrate(database.owner, database.context)
 
 

@@ -21,7 +21,12 @@ def passwords_of(settings: Settings) -> Passwords:
 
 
 async def prepare_schema(
-    context: BoundContext, owner_url: str, *, admin_url: str = "", passwords: Passwords | None = None
+    context: BoundContext,
+    owner_url: str,
+    *,
+    admin_url: str = "",
+    passwords: Passwords | None = None,
+    share_roles: bool = False,
 ) -> None:
     """Bring a context's schema and the tables of its read models up to date.
 
@@ -30,13 +35,14 @@ async def prepare_schema(
         owner_url: The URL of the database for the context's owner.
         admin_url: The URL for a role that may create roles and schemas, to create them first;
             empty: they exist.
-        passwords: The passwords of the roles that are created.
+        passwords: The passwords of the roles.
+        share_roles: Whether the roles may be those of another database of the server.
 
     Raises:
         ConfigurationError: PostgreSQL does not answer, or refuses.
     """
     if admin_url:
-        await provision(admin_url, context.name, passwords)
+        await provision(admin_url, context.name, passwords, share_roles=share_roles)
 
     async def tables(connection: Any) -> None:
         await ensure_tables(connection, context)

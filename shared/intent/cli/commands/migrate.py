@@ -16,7 +16,9 @@ HELP = """Bring the schema of a context up to date: the event store, its read mo
 Running it twice, or from two processes at once, is safe. It connects as the owner
 (INTENT_OWNER_DATABASE_URL); with --provision it first creates roles and schema as an
 administrator (INTENT_ADMIN_DATABASE_URL), and gives the roles the passwords that their URLs carry
-(INTENT_OWNER_DATABASE_URL, INTENT_DATABASE_URL, INTENT_QUERY_DATABASE_URL).
+(INTENT_OWNER_DATABASE_URL, INTENT_DATABASE_URL, INTENT_QUERY_DATABASE_URL). Roles are the same in all
+databases of a server: those of another database are refused, unless --share-roles says to share them
+and their passwords.
 
 \b
   intent migrate orders
@@ -36,6 +38,9 @@ def register(app: typer.Typer) -> None:
 def migrate(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     provision: Annotated[bool, typer.Option("--provision", help="Create roles and schema first.")] = False,
+    share_roles: Annotated[
+        bool, typer.Option("--share-roles", help="Share the roles of another database of the server.")
+    ] = False,
     new_epoch: Annotated[
         bool, typer.Option("--new-epoch", help="Say that the log was set back in its place.")
     ] = False,
@@ -55,9 +60,14 @@ def migrate(
     if provision and not settings.admin_database_url:
         raise UsageError("--provision needs INTENT_ADMIN_DATABASE_URL, the URL of an administrator")
     bound = load_context(context).bind(Registry.load())
-    admin = settings.admin_database_url if provision else ""
     asyncio.run(
-        prepare_schema(bound, settings.owner_database_url, admin_url=admin, passwords=passwords_of(settings))
+        prepare_schema(
+            bound,
+            settings.owner_database_url,
+            admin_url=settings.admin_database_url if provision else "",
+            passwords=passwords_of(settings),
+            share_roles=share_roles,
+        )
     )
     echo(f"the schema of {context} is up to date")
     if new_epoch:
