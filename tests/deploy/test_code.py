@@ -35,6 +35,7 @@ def _containers(manifests: list[Manifest]) -> list[dict[str, Any]]:
     return [one for spec in specs for one in [*spec.get("initContainers", []), *spec["containers"]]]
 
 
+SECRET = "postgresql://role:secret@db:5432/intent"
 CONTAINERS = [
     pytest.param(container, id=f"{name}-{container['name']}")
     for name, manifests in {
@@ -136,13 +137,13 @@ def test_the_settings_take_every_variable(
     for name in [name for name in os.environ if name.startswith(("INTENT_", "TEMPORAL_"))]:
         monkeypatch.delenv(name)
     for variable in container["env"]:
-        name, value = variable["name"], str(variable.get("value", "secret"))
+        name, value = variable["name"], str(variable.get("value", SECRET))
         if name.endswith("_FILE"):
             value = str(tmp_path / name)
-            Path(value).write_text("secret\n")
+            Path(value).write_text(SECRET + "\n")
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert unknown_variables(Settings, known=variables_of(get_command(app))) == []
     if container["name"] in {"server", "worker"}:
-        assert settings.database_url == "secret"
+        assert settings.database_url == SECRET
         assert settings.metrics_host == "0.0.0.0"

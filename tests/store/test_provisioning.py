@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from intent.dev.services import Postgres
 from intent.errors import ConfigurationError
+from intent.process.schema import passwords_of
+from intent.settings.config import load_settings
+from intent.store.migrations import migrate
+from intent.store.migrations.epochs import begin_epoch
 from intent.store.migrations.provisioning import Passwords, provision
 from intent.store.migrations.verifiers import fits, verifier_of
+from intent.store.postgres import PostgresEventStore
 from intent.store.roles import RoleNames
 
 from ..support.databases import Database, create_database
@@ -95,3 +101,21 @@ async def test_every_password_that_clients_send_fits_its_verifier(
     await log_in(postgres, bare, password)
     assert fits(password, verifier_of(password))
     assert not fits(password + "x", verifier_of(password))
+
+
+async def test_an_encoded_password_of_any_characters_logs_in_everywhere(
+    postgres: Postgres, bare: Database
+) -> None:
+    password = "S3cr/et@#?%[]: é"
+    name = bare.admin.rsplit("/", 1)[1]
+    names = RoleNames.of(bare.context)
+    urls = {
+        role: postgres.dsn_for(role, quote(password, safe=""), name) for role in (names.owner, names.service)
+    }
+    settings = load_settings(owner_database_url=urls[names.owner], database_url=urls[names.service])
+
+    await provision(bare.admin, bare.context, passwords_of(settings))
+    await migrate(urls[names.owner], bare.context)
+    await begin_epoch(bare.context, urls[names.owner])
+    store = await PostgresEventStore.open(urls[names.service], bare.context)
+    await store.close()

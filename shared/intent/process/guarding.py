@@ -15,7 +15,6 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from intent.background import Background
 from intent.commands import CommandRequest
@@ -23,6 +22,7 @@ from intent.errors import ConfigurationError, StoreUnavailable
 from intent.guarding import Doubts, Guard, Journal, command_piece, read_leftovers
 from intent.model import BoundContext
 from intent.settings.config import Settings
+from intent.settings.database_urls import database_url
 from intent.store.postgres import PostgresDoubts, PostgresEventStore
 
 __all__ = ["ended_when_stuck", "guarding", "suspicion"]
@@ -147,8 +147,7 @@ def _default_folder() -> Path:
 
 def _database(url: str) -> bytes:
     """Return what tells one database from another in its URL."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}{parts.path}?{parts.query}".encode()
+    return database_url(url).place.encode()
 
 
 def _code(context: BoundContext) -> bytes:

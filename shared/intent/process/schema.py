@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from intent.model import BoundContext
 from intent.projections.tables import ensure_tables
 from intent.settings.config import Settings
+from intent.settings.database_urls import database_url
 from intent.store.migrations import migrate
 from intent.store.migrations.provisioning import Passwords, provision
 
@@ -17,7 +17,7 @@ __all__ = ["passwords_of", "prepare_schema"]
 def passwords_of(settings: Settings) -> Passwords:
     """Return the passwords that the roles' URLs carry; None for a URL without one."""
     urls = (settings.owner_database_url, settings.database_url, settings.query_database_url)
-    return Passwords(*(unquote(found) if (found := urlsplit(url).password) else None for url in urls))
+    return Passwords(*(database_url(url).password if url else None for url in urls))
 
 
 async def prepare_schema(

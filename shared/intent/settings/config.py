@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Valid
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from intent.errors import ConfigurationError
+from intent.settings.database_urls import FORM, database_url
 from intent.settings.variables import PREFIX, SecretFiles, problems_of
 
 __all__ = ["Settings", "load_settings"]
@@ -43,10 +44,21 @@ def _addresses(value: object) -> object:
     return {name.strip(): address.strip() for name, _, address in pairs}
 
 
+def _database_url(value: str) -> str:
+    """Refuse a URL without showing it."""
+    try:
+        if value:
+            database_url(value)
+    except ConfigurationError:
+        raise ValueError(FORM) from None
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Addresses = Annotated[dict[str, str], NoDecode, BeforeValidator(_addresses)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 # Also valid as the value of a Kubernetes label.
 BuildId = Annotated[
     str,
@@ -69,7 +81,12 @@ class Settings(BaseSettings):
     """The settings of a process; build them with `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True, validate_default=True
+        env_prefix=PREFIX,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
     # The context, and whether this is development.
@@ -89,24 +106,24 @@ class Settings(BaseSettings):
     )
 
     # PostgreSQL: one URL for each role, and the sizes of the pools.
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         "", repr=False, description="URL of PostgreSQL for the role `<context>_service`, which serves."
     )
-    query_database_url: str = Field(
+    query_database_url: DatabaseUrl = Field(
         "", repr=False, description="URL of PostgreSQL for the role `<context>_query`, which reads."
     )
-    database_direct_url: str = Field(
+    database_direct_url: DatabaseUrl = Field(
         "",
         repr=False,
         description="URL of PostgreSQL itself for the role `<context>_service`, where the other URLs lead to "
         "a pooler such as PgBouncer, in transaction mode or any other; empty: they do not.",
     )
-    owner_database_url: str = Field(
+    owner_database_url: DatabaseUrl = Field(
         "",
         repr=False,
         description="URL of PostgreSQL for the role `<context>_owner`, for `intent migrate` only.",
     )
-    admin_database_url: str = Field(
+    admin_database_url: DatabaseUrl = Field(
         "",
         repr=False,
         description="URL for a role that may create roles: `intent migrate <context> --provision`.",

@@ -20,12 +20,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from intent.errors import ConfigurationError
+from intent.settings.database_urls import database_url
 from intent.store.migrations.provisioning import Passwords, provision
 from intent.store.roles import RoleNames, quoted
 
@@ -38,7 +38,6 @@ _PLATFORM = "intent_migrations"
 _FIXED_SHAPES = "0004"
 """The first revision whose functions return rows of a fixed shape."""
 _UNNAMED: Final = {
-    "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": lambda: "",
 }
@@ -67,7 +66,7 @@ async def migrate(
         ConfigurationError: The server does not answer, or the schema is not provisioned.
     """
     names = RoleNames.of(context)
-    engine = create_async_engine(_url(owner_dsn), poolclass=NullPool, connect_args=_UNNAMED)
+    engine = _engine(owner_dsn)
     try:
         async with _ALONE:
             async with _locked(engine, context) as connection:
@@ -133,8 +132,16 @@ def _upgrade(
     command.upgrade(config, to)
 
 
-def _url(dsn: str) -> Any:
-    return make_url(dsn.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+asyncpg")
+def _engine(dsn: str) -> AsyncEngine:
+    """Return an engine whose connections asyncpg opens, which alone reads the URL."""
+    database_url(dsn)
+
+    async def connect(**_: Any) -> Any:
+        return await asyncpg.connect(dsn, statement_cache_size=0)
+
+    return create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": connect, **_UNNAMED}
+    )
 
 
 def _first_line(error: BaseException) -> str:

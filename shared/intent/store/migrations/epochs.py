@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from intent.errors import ConfigurationError
+from intent.settings.database_urls import database_url
 from intent.store.roles import RoleNames, quoted
 
 __all__ = ["begin_epoch"]
@@ -20,6 +21,7 @@ async def begin_epoch(context: str, owner_url: str) -> str:
     Raises:
         ConfigurationError: PostgreSQL does not answer, or refuses.
     """
+    database_url(owner_url)
     try:
         connection = await asyncpg.connect(owner_url)
         try:

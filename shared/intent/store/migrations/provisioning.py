@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from intent.errors import ConfigurationError
+from intent.settings.database_urls import database_url
 from intent.store.migrations.verifiers import fits, verifier_of
 from intent.store.roles import RoleNames, quoted
 
@@ -66,6 +67,7 @@ async def provision(
             belong to another database of the server.
     """
     names, secrets = RoleNames.of(context), passwords or Passwords()
+    database_url(admin_dsn)
     try:
         connection = await asyncpg.connect(admin_dsn, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError, ValueError) as error:

@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
 from intent.errors import ConfigurationError, ServerUnavailable
+from intent.settings.database_urls import DatabaseUrl, database_url
 from intent.store.postgres.poolers import is_pooled, pooler_in, set_defaults, unknown_pooler
 from intent.waiting import now
 
@@ -320,7 +320,11 @@ def connection_options(
         timeout: Seconds that one statement may take; 0: as many as it needs.
         pooler: Whether it leads to a pooler that gives each transaction any of its connections.
         read_only: See `open_pool`.
+
+    Raises:
+        ConfigurationError: The address is wrong.
     """
+    url = database_url(dsn)
     options: dict[str, Any] = {
         "timeout": _CONNECT,
         "command_timeout": timeout * _COMMIT or _NEVER,
@@ -331,7 +335,7 @@ def connection_options(
         options["statement_cache_size"] = 0
     else:
         options["server_settings"] |= _defaults(timeout)
-    if not read_only and not _says_which_server(dsn):
+    if not read_only and not _says_which_server(url):
         options["target_session_attrs"] = "read-write"
     return options
 
@@ -347,8 +351,8 @@ def _defaults(seconds: float) -> dict[str, str]:
     }
 
 
-def _says_which_server(dsn: str) -> bool:
-    return "PGTARGETSESSIONATTRS" in os.environ or "target_session_attrs" in parse_qs(urlsplit(dsn).query)
+def _says_which_server(url: DatabaseUrl) -> bool:
+    return "PGTARGETSESSIONATTRS" in os.environ or "target_session_attrs" in url.parameters
 
 
 async def _keep(_: Any) -> None:
