@@ -201,6 +201,9 @@ def _killed_pooler(bed: Bed, chance: random.Random) -> Trouble:
 
 def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
     names = chance.sample(sorted(set(_SINGLE) - {"mixed-releases"}), 2)
+    if _OF_THE_SERVER.issuperset(names):
+        names.pop()
+    names.sort(key=_OF_THE_SERVER.__contains__)
     troubles = [_SINGLE[name](bed, chance) for name in names]
 
     @asynccontextmanager
@@ -214,6 +217,8 @@ def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
     return Trouble(words, happening(), max(trouble.lasts for trouble in troubles))
 
 
+_OF_THE_SERVER: Final = {"silence", "killed-postgres", "stopped-postgres", "standby"}
+"""What ends or suspends PostgreSQL: one at a time, after what else needs a server that answers to begin."""
 _SINGLE: Final[Mapping[str, Chooser]] = {
     **{name: partial(_of_postgres, name) for name in FAULTS},
     "silent-process": _silent_process,

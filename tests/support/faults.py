@@ -25,6 +25,8 @@ __all__ = ["FAULTS", "Faulted", "begin", "fault"]
 
 Undo = Callable[[], Any]
 
+_SERVER_ENDS: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
+
 
 class Faulted(Protocol):
     """A context's database; `tests.support.databases.Database` is one.
@@ -53,18 +55,20 @@ async def fault(database: Faulted, name: str) -> AsyncIterator[None]:
 
 async def begin(database: Faulted, name: str) -> Callable[[], Any]:
     """Let one of `FAULTS` begin; return an async function that lifts it, to be called once."""
-    connection = await asyncpg.connect(database.admin)
+    victim = _Victim(await asyncpg.connect(database.admin), RoleNames.of(database.context))
     try:
-        undo = await _FAULTS[name](_Victim(connection, RoleNames.of(database.context)))
+        undo = await _FAULTS[name](victim)
     except BaseException:
-        await connection.close()
+        await victim.connection.close()
         raise
 
     async def lift() -> None:
+        if victim.connection.is_closed():  # The server was restarted meanwhile.
+            victim.connection = await asyncpg.connect(database.admin)
         try:
             await undo()
         finally:
-            await connection.close()
+            await victim.connection.close()
 
     return lift
 
@@ -149,8 +153,9 @@ async def _locked(victim: _Victim) -> Undo:
 
 async def _reset(victim: _Victim) -> Undo:
     async def again_and_again() -> None:
-        while True:
-            await victim.disconnect()
+        while not victim.connection.is_closed():
+            with suppress(*_SERVER_ENDS):
+                await victim.disconnect()
             await asyncio.sleep(0.2)
 
     resetting = asyncio.create_task(again_and_again(), name="fault: reset")
