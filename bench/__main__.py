@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import report
 from bench.platform import CONTEXT, Platform
-from bench.scenarios import commands, rebuilds, sagas, store, subscriptions
+from bench.scenarios import commands, identity, rebuilds, sagas, store, subscriptions
 
 SCENARIOS = {
     **commands.SCENARIOS,
@@ -20,6 +20,7 @@ SCENARIOS = {
     **store.SCENARIOS,
     **rebuilds.SCENARIOS,
     **subscriptions.SCENARIOS,
+    **identity.SCENARIOS,
 }
 
 

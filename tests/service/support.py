@@ -19,6 +19,7 @@ from intent.consumers import ConsumerServing
 from intent.contracts import Registry
 from intent.envelopes import command_envelope
 from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable, error_of
+from intent.identity import DevIdentityProvider
 from intent.model import BoundContext, Page
 from intent.origin import TraceContext
 from intent.read_models.folding import Folder, RowId, StoredRow, Upsert
@@ -26,7 +27,6 @@ from intent.read_models.shape import TableShape
 from intent.records import CommandKey
 from intent.service import (
     ContextServer,
-    DevIdentityProvider,
     Probe,
     ServiceParts,
     ServiceSettings,

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from intent.commands.requests import CommandRequest
 from intent.errors import Overloaded, StoreUnavailable
+from intent.identity import DevIdentityProvider
 from intent.origin import NO_TRACE, Origin, TraceContext
-from intent.service import DevIdentityProvider
 from intent_contracts.intent.v1 import (
     CommandResult,
     CommandStatus,

@@ -21,6 +21,7 @@ from intent.process.consumers import running_consumers, serving_consumers
 from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
+from intent.process.identities import issuers_of, running_identities
 from intent.process.probes import STALLED, probes_of
 from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings
@@ -71,6 +72,8 @@ class ContextProcess:
     ) -> None:
         if not serve and not work:
             raise ConfigurationError("a process must serve, work, or both")
+        if serve:
+            issuers_of(settings)
         self._settings = settings
         self._read_again = read_again or (lambda: self._settings)
         self._context = context
@@ -254,20 +257,23 @@ class ContextProcess:
             finally:
                 await health.stop()
             return
-        serving = running_server(
-            self._settings,
-            consumers,
-            queries,
-            path,
-            projections,
-            sagas,
-            probes,
-            context=self._context,
-            metrics=self._metrics,
-            tracing=self._tracing,
-            background=self.background,
-        )
-        async with serving as server:
+        async with (
+            running_identities(self._settings, self.background) as identities,
+            running_server(
+                self._settings,
+                consumers,
+                queries,
+                path,
+                projections,
+                sagas,
+                probes,
+                identities=identities,
+                context=self._context,
+                metrics=self._metrics,
+                tracing=self._tracing,
+                background=self.background,
+            ) as server,
+        ):
             yield server.health
 
     @asynccontextmanager

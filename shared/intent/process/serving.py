@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from intent.background import Background
 from intent.consumers import ConsumerServing
-from intent.errors import ConfigurationError
+from intent.identity import IdentityProvider
 from intent.model import BoundContext
 from intent.process.command_path import CommandPath
 from intent.process.probes import consumers_probe
@@ -16,8 +16,6 @@ from intent.projections.supervisor import ProjectionSupervisor
 from intent.saga_host import SagaDirectory
 from intent.service import (
     ContextServer,
-    DevIdentityProvider,
-    IdentityProvider,
     Probe,
     ServiceParts,
     ServiceSettings,
@@ -41,6 +39,7 @@ async def running_server(
     sagas: SagaDirectory,
     probes: Sequence[Probe],
     *,
+    identities: IdentityProvider,
     context: BoundContext,
     metrics: Metrics,
     tracing: Tracing,
@@ -56,6 +55,7 @@ async def running_server(
         projections: Runs the context's projections.
         sagas: Lists and operates the sagas.
         probes: What must make progress.
+        identities: Identifies the callers.
         context: The context.
         metrics: Counts what happens.
         tracing: Traces calls and queries.
@@ -72,7 +72,7 @@ async def running_server(
         read_side=projections,
         operator=projections,
         sagas=sagas,
-        identities=_identities(settings),
+        identities=identities,
         tracer=CallObserver(metrics, tracing.calls),
         probes=[*probes, consumers_probe(consumers)],
         consumers=consumers,
@@ -99,16 +99,6 @@ async def open_queries(settings: Settings) -> ConnectionPool:
         connections=settings.query_connections,
         direct_dsn=settings.database_direct_url,
         read_only=True,
-    )
-
-
-def _identities(settings: Settings) -> IdentityProvider:
-    if settings.identity_mode == "dev":
-        return DevIdentityProvider(
-            dev_mode=settings.dev, enabled=True, default_roles=frozenset(settings.dev_roles)
-        )
-    raise ConfigurationError(
-        "tokens are not supported yet: set INTENT_IDENTITY_MODE=dev where only trusted callers reach the port"
     )
 
 

@@ -20,7 +20,7 @@ from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT, too_large
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, Rejected
 from intent.guarding import Poison
-from intent.service.identity import Identity, IdentityProvider, authorize, require_tenant
+from intent.identity import Identity, IdentityProvider, authorize, require_tenant
 from intent.service.open_calls import OpenCalls
 from intent.service.settings import ANSWER_BYTES
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final
 
 from intent.errors import CommandError, Overloaded, Unavailable
-from intent.service.identity import Identity
+from intent.identity import Identity
 from intent.service.settings import ServiceSettings
 
 __all__ = ["OpenCalls", "too_many"]

@@ -13,11 +13,11 @@ import grpc
 from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.guarding import Guard
+from intent.identity import IdentityProvider
 from intent.model import ReadModelReader
 from intent.read_models.read_side import ReadSide
 from intent.service.calls import AnyMethod, CallWrapper
 from intent.service.health import HealthMonitor, Probe, store_probe
-from intent.service.identity import IdentityProvider
 from intent.service.listeners import Listeners, address
 from intent.service.methods import MethodTable, UnknownMethods, service_names
 from intent.service.open_calls import OpenCalls

@@ -7,69 +7,17 @@ holds the value, for secrets. The table in ``docs/settings.md`` is generated fro
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from intent.errors import ConfigurationError
-from intent.settings.database_urls import FORM, database_url
+from intent.settings.issuers import Issuers
+from intent.settings.values import Addresses, BuildId, DatabaseUrl, DeploymentName, Port, Seconds, Words
 from intent.settings.variables import PREFIX, SecretFiles, problems_of
 
 __all__ = ["Settings", "load_settings"]
-
-
-def _words(value: object) -> Any:
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-def _made_of(pattern: str, words: str) -> AfterValidator:
-    """Return a validator of a name that may be empty."""
-
-    def check(value: str) -> str:
-        if value and not re.fullmatch(pattern, value):
-            raise ValueError(f"must be made of {words}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _addresses(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    pairs = [word.partition("=") for word in _words(value)]
-    if not all(name.strip() and address.strip() for name, _, address in pairs):
-        raise ValueError("must be like orders=127.0.0.1:7401,inventory=127.0.0.1:7402")
-    return {name.strip(): address.strip() for name, _, address in pairs}
-
-
-def _database_url(value: str) -> str:
-    """Refuse a URL without showing it."""
-    try:
-        if value:
-            database_url(value)
-    except ConfigurationError:
-        raise ValueError(FORM) from None
-    return value
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Addresses = Annotated[dict[str, str], NoDecode, BeforeValidator(_addresses)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
-# Also valid as the value of a Kubernetes label.
-BuildId = Annotated[
-    str,
-    _made_of(
-        r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", "letters, digits, '.', '_' and '-', at most 63"
-    ),
-]
-# Without dots: Temporal joins the name and the build id with one.
-DeploymentName = Annotated[
-    str, _made_of(r"[A-Za-z0-9][A-Za-z0-9_/-]{0,127}", "letters, digits, '/', '_' and '-', at most 128")
-]
 
 
 def _unprefixed(name: str, default: Any, description: str, **extra: Any) -> Any:
@@ -258,6 +206,31 @@ class Settings(BaseSettings):
     identity_mode: Literal["dev", "token"] = Field(
         "token",
         description="How callers are identified: `dev` trusts plain metadata; `token` requires a token.",
+    )
+    identity_issuers: Issuers = Field(
+        (),
+        description="Issuers of tokens: their URLs, separated by commas, or JSON, as in "
+        "[Operate](operating.md#identity).",
+    )
+    identity_audience: Words = Field(
+        (), description="Audiences, separated by commas: a token must be for one of them."
+    )
+    identity_actor_claim: str = Field(
+        "sub", min_length=1, description="Claim of a token that names the caller; dots lead into objects."
+    )
+    identity_actor_prefix: str = Field("user:", description="What is put before that name.")
+    identity_tenants_claim: str = Field(
+        "tenants", min_length=1, description="Claim with the tenants for which the caller may act."
+    )
+    identity_roles_claim: str = Field("roles", min_length=1, description="Claim with the caller's roles.")
+    identity_any_tenant_role: str = Field(
+        "", description="Role that may act for every tenant; empty: none may."
+    )
+    identity_leeway: float = Field(
+        30.0, ge=0, le=300, description="Seconds by which the clocks of issuers may differ."
+    )
+    identity_refresh: Seconds = Field(
+        300.0, description="Time between two looks at the issuers' keys, in seconds."
     )
     dev_roles: Words = Field(
         ("*",), description="Roles of a dev caller that names none, separated by commas; `*`: all roles."

@@ -22,8 +22,8 @@ from intent_contracts.intent.v1 import (
 
 from intent.commands.requests import CommandRequest
 from intent.errors import UnknownType
+from intent.identity import authorize
 from intent.service.calls import Call, Method, read
-from intent.service.identity import authorize
 from intent.service.protocols import CommandRouter, ServedContext
 from intent.service.requests import command_request
 from intent.service.settings import ServiceSettings

@@ -41,9 +41,9 @@ from intent.consumers import (
 )
 from intent.envelopes import published_event
 from intent.errors import InvalidCommand, Rejected, Violation
+from intent.identity import EVERY_ROLE, Identity, authorize, require_tenant
 from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
-from intent.service.identity import EVERY_ROLE, Identity, authorize, require_tenant
 from intent.service.protocols import ServedContext
 from intent.service.servicers.pages import PAGE_BYTES, fitting, page_token, parse_page_token
 from intent.service.servicers.unknown_events import UnknownEvents

@@ -1,93 +1,16 @@
-"""Who calls, for which tenant, with which roles.
-
-The provider is replaceable: in development it trusts the metadata; a provider for tokens would
-verify them. Everything behind it sees only an `Identity`.
-"""
+"""The identity of development: the metadata is believed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Protocol
 
-from intent.contracts import ANY_CALLER
-from intent.errors import ConfigurationError, PermissionDenied, Unauthenticated
+from intent.errors import ConfigurationError, Unauthenticated
+from intent.identity.callers import ACTOR, ROLE, Identity, denied, tenant_of
 from intent.wire.metadata import malformed
 
-__all__ = ["EVERY_ROLE", "DevIdentityProvider", "Identity", "IdentityProvider", "authorize", "require_tenant"]
-
-EVERY_ROLE: Final = "*"
-"""Stands for all roles; only the development identity may grant it."""
-
-_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_ACTOR: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
-_ROLE: Final = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """An authenticated caller.
-
-    Attributes:
-        tenant: The tenant on whose data the caller acts; empty when the caller named none.
-        actor: Who it is, e.g. ``user:ann`` or ``service:checkout``.
-        roles: What it may do.
-    """
-
-    tenant: str
-    actor: str
-    roles: frozenset[str]
-
-
-class IdentityProvider(Protocol):
-    """Identifies the caller from the metadata of a call."""
-
-    async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
-        """Return the caller.
-
-        Raises:
-            Unauthenticated: The metadata does not identify the caller.
-            PermissionDenied: The caller may not act for the tenant that it names.
-            InvalidCommand: A value is malformed.
-        """
-        ...
-
-
-def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
-    """Check that a caller has one of the roles.
-
-    Without roles, as for methods of the platform, and with `ANY_CALLER` among them, any caller is allowed.
-
-    Args:
-        identity: The caller.
-        roles: The roles of which one is needed.
-        what: What the caller wants to do, for the message.
-
-    Raises:
-        PermissionDenied: The caller has none of them.
-    """
-    if not roles or ANY_CALLER in roles:
-        return
-    if roles.isdisjoint(identity.roles) and EVERY_ROLE not in identity.roles:
-        needed = ", ".join(sorted(roles))
-        raise PermissionDenied(
-            "ROLE_MISSING",
-            f"{identity.actor} may not call {what}: one of these roles is needed: {needed}",
-            metadata={"needed": needed, "actor": identity.actor},
-        )
-
-
-def require_tenant(identity: Identity) -> str:
-    """Return the tenant on whose data a caller acts.
-
-    Raises:
-        Unauthenticated: The caller named none.
-    """
-    if not identity.tenant:
-        raise Unauthenticated("TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id")
-    return identity.tenant
+__all__ = ["DevIdentityProvider"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +47,13 @@ class DevIdentityProvider:
 
     async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
         """Return the caller that the metadata describes; see `IdentityProvider`."""
-        tenant = _tenant_of(metadata.get("x-tenant-id", ""))
+        tenant = tenant_of(metadata.get("x-tenant-id", ""))
         token = metadata.get("authorization")
         if token is not None:
             return self._of_token(token, tenant)
         self._admit(tenant, self.tenants, self.default_actor)
         actor = metadata.get("x-actor") or self.default_actor
-        if not _ACTOR.fullmatch(actor):
+        if not ACTOR.fullmatch(actor):
             raise malformed("x-actor", "must be 1 to 128 printable ASCII characters without spaces")
         roles = metadata.get("x-roles")
         return Identity(tenant, actor, self.default_roles if roles is None else _roles_of(roles))
@@ -145,7 +68,7 @@ class DevIdentityProvider:
                 "'Bearer dev:<actor>:<role,role>'",
             )
         actor, roles, tenants = _token_parts(parts[1:])
-        if not _ACTOR.fullmatch(actor):
+        if not ACTOR.fullmatch(actor):
             raise malformed("authorization", "must name an actor of 1 to 128 printable ASCII characters")
         self._admit(tenant, tenants or self.tenants, actor)
         return Identity(tenant, actor, _roles_of(roles))
@@ -153,9 +76,7 @@ class DevIdentityProvider:
     @staticmethod
     def _admit(tenant: str, tenants: Collection[str], actor: str) -> None:
         if tenant and tenants and tenant not in tenants:
-            raise PermissionDenied(
-                "TENANT_DENIED", f"{actor} may not act for tenant {tenant}", metadata={"tenant": tenant}
-            )
+            raise denied(actor, tenant)
 
 
 def _token_parts(parts: list[str]) -> tuple[str, str, frozenset[str]]:
@@ -166,19 +87,10 @@ def _token_parts(parts: list[str]) -> tuple[str, str, frozenset[str]]:
     return parts[0], parts[1], tenants
 
 
-# Every call repeats the same few values, so checked ones are cached.
-@lru_cache(maxsize=1024)
-def _tenant_of(tenant: str) -> str:
-    if tenant and not _TENANT.fullmatch(tenant):
-        rule = "must be 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
-        raise malformed("x-tenant-id", rule)
-    return tenant
-
-
 @lru_cache(maxsize=1024)
 def _roles_of(text: str) -> frozenset[str]:
     roles = frozenset(filter(None, (role.strip() for role in text.split(","))))
-    if len(roles) > 50 or not all(_ROLE.fullmatch(role) for role in roles):
+    if len(roles) > 50 or not all(ROLE.fullmatch(role) for role in roles):
         raise malformed(
             "x-roles", "must be at most 50 names of letters, digits and '_.:-', separated by commas"
         )

@@ -10,8 +10,7 @@ from intent.errors import (
     PermissionDenied,
     Unauthenticated,
 )
-from intent.service import EVERY_ROLE, DevIdentityProvider, Identity
-from intent.service.identity import authorize
+from intent.identity import EVERY_ROLE, DevIdentityProvider, Identity, authorize
 
 DEV = DevIdentityProvider(dev_mode=True, default_roles=frozenset({"customer"}))
 

@@ -1,0 +1,20 @@
+"""Who calls, for which tenant, with which roles: from tokens or, in development, from plain metadata."""
+
+from intent.identity.callers import EVERY_ROLE, Identity, IdentityProvider, authorize, require_tenant
+from intent.identity.dev import DevIdentityProvider
+from intent.identity.issuers import Claims, Issuer
+from intent.identity.keys import IssuerKeys
+from intent.identity.tokens import TokenIdentityProvider
+
+__all__ = [
+    "EVERY_ROLE",
+    "Claims",
+    "DevIdentityProvider",
+    "Identity",
+    "IdentityProvider",
+    "Issuer",
+    "IssuerKeys",
+    "TokenIdentityProvider",
+    "authorize",
+    "require_tenant",
+]

@@ -1,0 +1,125 @@
+"""Who calls, for which tenant, with which roles.
+
+The provider is replaceable: in development it trusts the metadata, elsewhere it verifies tokens.
+Everything behind it sees only an `Identity`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+from intent.contracts import ANY_CALLER
+from intent.errors import PermissionDenied, Unauthenticated
+from intent.wire.metadata import malformed
+
+__all__ = [
+    "ACTOR",
+    "EVERY_ROLE",
+    "ROLE",
+    "TENANT",
+    "Identity",
+    "IdentityProvider",
+    "authorize",
+    "denied",
+    "require_tenant",
+    "tenant_of",
+]
+
+EVERY_ROLE: Final = "*"
+"""Stands for all roles; only the development identity may grant it."""
+
+TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+ACTOR: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+ROLE: Final = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An authenticated caller.
+
+    Attributes:
+        tenant: The tenant on whose data the caller acts; empty when the caller named none.
+        actor: Who it is, e.g. ``user:ann`` or ``service:checkout``.
+        roles: What it may do.
+        expires: When its token is valid no longer, in seconds since 1970; None: it has none.
+    """
+
+    tenant: str
+    actor: str
+    roles: frozenset[str]
+    expires: float | None = None
+
+
+class IdentityProvider(Protocol):
+    """Identifies the caller from the metadata of a call."""
+
+    async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+        """Return the caller.
+
+        Raises:
+            Unauthenticated: The metadata does not identify the caller.
+            PermissionDenied: The caller may not act for the tenant that it names.
+            InvalidCommand: A value is malformed.
+            Unavailable: Nothing can be said now about the caller's token.
+        """
+        ...
+
+
+def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
+    """Check that a caller has one of the roles.
+
+    Without roles, as for methods of the platform, and with `ANY_CALLER` among them, any caller is allowed.
+
+    Args:
+        identity: The caller.
+        roles: The roles of which one is needed.
+        what: What the caller wants to do, for the message.
+
+    Raises:
+        PermissionDenied: The caller has none of them.
+    """
+    if not roles or ANY_CALLER in roles:
+        return
+    if roles.isdisjoint(identity.roles) and EVERY_ROLE not in identity.roles:
+        needed = ", ".join(sorted(roles))
+        raise PermissionDenied(
+            "ROLE_MISSING",
+            f"{identity.actor} may not call {what}: one of these roles is needed: {needed}",
+            metadata={"needed": needed, "actor": identity.actor},
+        )
+
+
+def require_tenant(identity: Identity) -> str:
+    """Return the tenant on whose data a caller acts.
+
+    Raises:
+        Unauthenticated: The caller named none.
+    """
+    if not identity.tenant:
+        raise Unauthenticated("TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id")
+    return identity.tenant
+
+
+def denied(actor: str, tenant: str) -> PermissionDenied:
+    """Return the error for a caller who may not act for a tenant."""
+    return PermissionDenied(
+        "TENANT_DENIED", f"{actor} may not act for tenant {tenant}", metadata={"tenant": tenant}
+    )
+
+
+# Every call repeats the same few values, so checked ones are cached.
+@lru_cache(maxsize=1024)
+def tenant_of(tenant: str) -> str:
+    """Return a tenant that a caller names, which may be empty.
+
+    Raises:
+        InvalidCommand: It is malformed.
+    """
+    if tenant and not TENANT.fullmatch(tenant):
+        rule = "must be 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
+        raise malformed("x-tenant-id", rule)
+    return tenant

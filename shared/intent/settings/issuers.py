@@ -1,0 +1,73 @@
+"""The issuers of tokens, as settings: JSON, or their URLs alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from intent.addresses import is_protected
+
+__all__ = ["IssuerSettings", "Issuers"]
+
+
+class IssuerSettings(BaseModel):
+    """One issuer of tokens; what it leaves out is as the other settings say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str
+    audience: tuple[str, ...] = ()
+    discovery: str = ""
+    jwks_url: str = ""
+    jwks_file: str = ""
+    actor_claim: str | None = None
+    actor_prefix: str | None = None
+    tenants_claim: str | None = None
+    roles_claim: str | None = None
+    any_tenant_role: str | None = None
+
+    @field_validator("audience", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> IssuerSettings:
+        sources = {"discovery": self.discovery, "jwks_url": self.jwks_url, "jwks_file": self.jwks_file}
+        given = [name for name, value in sources.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other")
+        url = self.jwks_url or self.discovery or self.issuer
+        if not self.jwks_file and not is_protected(url):
+            raise ValueError(
+                f"{url} must begin with https:// (http:// only on this machine), or jwks_file name a file"
+            )
+        return self
+
+
+def _issuers(value: object) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith(("[", "{")):
+        return tuple(_issuer({"issuer": word.strip()}) for word in value.split(",") if word.strip())
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"is no JSON: {error}") from None
+    return tuple(_issuer(entry) for entry in (found if isinstance(found, list) else [found]))
+
+
+def _issuer(entry: object) -> IssuerSettings:
+    try:
+        return IssuerSettings.model_validate(entry)
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip() for problem in error.errors()
+        )
+        raise ValueError("; ".join(problems).replace("Value error, ", "")) from None
+
+
+Issuers = Annotated[tuple[IssuerSettings, ...], NoDecode, BeforeValidator(_issuers)]
