@@ -77,8 +77,18 @@ def _silent_process(bed: Bed, chance: random.Random) -> Trouble:
     async def happening() -> AsyncIterator[None]:
         with process.silent():
             yield
+        await _replaced_if_it_ends(process)
 
     return Trouble(f"{process.name} is suspended for {lasts:.1f} s", happening(), lasts)
+
+
+async def _replaced_if_it_ends(process: Process) -> None:
+    """Start a process again that takes itself for stuck after a long suspension, as a cluster does."""
+    while process.service.process.alive:
+        if not await asyncio.to_thread(process.problem):
+            return
+        await asyncio.sleep(0.2)
+    await process.start()
 
 
 def _silent_temporal(bed: Bed, chance: random.Random) -> Trouble:
