@@ -178,27 +178,6 @@ async def test_no_serving_role_writes_any_table_directly(
                     await connection.execute(statement)
 
 
-@pytest.mark.parametrize("granted", [False, True])
-@pytest.mark.parametrize("tenant", [None, ACME])
-async def test_not_even_the_owner_changes_what_is_recorded(
-    filled: Database, tenant: str | None, *, granted: bool
-) -> None:
-    async with connected(filled.owner, filled, tenant) as owner:
-        if granted:
-            await owner.execute(f"grant all on all tables in schema {filled.context} to current_user")
-        for table in ("events", "commands"):
-            for statement in (
-                f"update {table} set {await first_column(filled, table)} = null",
-                f"delete from {table}",
-                f"truncate {table}",
-                "truncate events, commands, snapshots",
-            ):
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await owner.execute(statement)
-    async with connected(filled.admin, filled) as admin:
-        assert [await count(admin, table) for table in ("events", "commands")] == [2, 2]
-
-
 async def first_column(database: Database, table: str) -> str:
     async with connected(database.admin, database) as admin:
         name: str = await admin.fetchval(
