@@ -98,7 +98,7 @@ def test_describe_shows_a_message_with_an_example_to_send() -> None:
         ),
         (("describe", "ordes"), "there is no context or message ordes", 2),
         (("serve", "ordes"), "there is no context 'ordes'; installed are: ", 3),
-        (("serve", "orders"), "set INTENT_DATABASE_URL", 3),
+        (("serve", "orders"), "set INTENT_IDENTITY_ISSUERS", 3),
         (("migrate", "orders"), "set INTENT_OWNER_DATABASE_URL", 2),
         (("dev", "--port-base", "70000"), "the port base 70000 must be", 3),
         (("nonsense",), "No such command", 2),

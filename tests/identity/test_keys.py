@@ -76,6 +76,15 @@ async def test_made_up_key_ids_do_not_keep_a_new_key_out(issuer: Issuer) -> None
     assert (await tokens.authenticate(new)).actor == "user:ann"
 
 
+async def test_the_keys_are_looked_up_for_an_unknown_one_right_after_the_start(issuer: Issuer) -> None:
+    keys = keys_of(issuer, at_most_every=5.0, clock=lambda: 0.0)
+    await keys.refresh()
+    tokens = TokenIdentityProvider([keys])
+    assert await reason(tokens, issuer.bearer(header={"kid": "made-up"})) == "TOKEN_INVALID"
+    await keys.refresh()
+    assert await reason(tokens, issuer.bearer(header={"kid": "made-up"})) == "TOKEN_INVALID"
+
+
 async def test_calls_side_by_side_share_one_fetch(issuer: Issuer) -> None:
     tokens = TokenIdentityProvider([keys_of(issuer)])
     calls = [tokens.authenticate(issuer.bearer(sub=f"u{n}")) for n in range(20)]

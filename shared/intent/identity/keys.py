@@ -59,7 +59,7 @@ class IssuerKeys:
         self._clock = clock
         self._keys: dict[tuple[str | None, str], Key] = {}
         self._absent: set[str | None] = set()
-        self._last: float | None = None
+        self._looked: float | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     async def matching(self, key_id: str | None, algorithm: str) -> Sequence[Key]:
@@ -90,7 +90,6 @@ class IssuerKeys:
             patience: The longest wait, in seconds; the fetch goes on. None: until it is over.
         """
         if not self._busy:
-            self._last = self._clock()
             # A context of its own: it works for all callers, not for the one that started it.
             self._refreshing = asyncio.get_running_loop().create_task(
                 self._fetch_now(), name=f"keys of {self.issuer.name}", context=Context()
@@ -117,7 +116,11 @@ class IssuerKeys:
         Raises:
             Unavailable: The keys cannot be had, or nobody has looked for this one since it may be there.
         """
-        if self._busy or self._last is None or self._clock() - self._last >= self._at_most_every:
+        now = self._clock()
+        if self._busy or self._looked is None or now - self._looked >= self._at_most_every:
+            if not self._busy:
+                self._looked = now
+                self._absent.clear()
             await self.refresh(_PATIENCE)
             named = self._named(key_id)
             if not named and not self.problem and not self._busy and len(self._absent) < _MOST:
@@ -152,7 +155,8 @@ class IssuerKeys:
             _log.info("the issuer %s has %d keys", self.issuer.name, len(self._keys))
         self.problem = ""
         lost = before.keys() - self._keys.keys()
-        self._absent = {key_id for key_id, _ in lost}
+        self._absent |= {key_id for key_id, _ in lost}
+        self._absent -= {key_id for key_id, _ in self._keys}
         if lost:
             self.on_loss()
 
