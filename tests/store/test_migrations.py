@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -39,18 +38,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     run_script("drop table {schema}.price_list")
 '''
-
-
-@pytest.fixture
-def context() -> str:
-    """The name of a context that nobody else uses; roles belong to the whole server."""
-    return f"c{uuid4().hex[:12]}"
-
-
-@pytest.fixture
-async def bare(postgres: Postgres, context: str) -> Database:
-    """A new database, neither provisioned nor migrated."""
-    return Database.of(postgres, await create_database(postgres), context)
 
 
 async def shape(database: Database) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from urllib.parse import quote
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -22,18 +21,6 @@ from ..support.databases import Database, create_database
 from .transactions import connected
 
 SECRET = "TOPSECRET"
-
-
-@pytest.fixture
-def context() -> str:
-    """The name of a context that nobody else uses; roles belong to the whole server."""
-    return f"c{uuid4().hex[:12]}"
-
-
-@pytest.fixture
-async def bare(postgres: Postgres, context: str) -> Database:
-    """A new database, neither provisioned nor migrated."""
-    return Database.of(postgres, await create_database(postgres), context)
 
 
 async def log_in(postgres: Postgres, database: Database, password: str) -> None:
