@@ -208,3 +208,10 @@ async def test_settings_that_cannot_work_say_what_to_set(given: dict[str, str], 
 
     with pytest.raises(ConfigurationError, match=said):
         await start()
+
+
+async def test_the_start_fetches_the_keys_of_an_issuer_once(issuer: Issuer) -> None:
+    settings = load_settings(identity_mode="token", identity_issuers=issuer.url, identity_audience=AUDIENCE)
+    async with running_identities(settings, Background()) as tokens:
+        assert await reason(tokens, issuer.bearer(header={"kid": "made-up"})) == "TOKEN_INVALID"
+        assert issuer.asked == 2

@@ -78,10 +78,10 @@ class IssuerKeys:
         return [key for key in named if fits(key, algorithm)]
 
     async def run(self) -> None:
-        """Refresh the keys again and again; sooner after a failure."""
+        """Refresh the keys again and again, after the first time; sooner after a failure."""
         while True:
-            await self.refresh()
             await asyncio.sleep(min(self._interval, self._at_most_every) if self.problem else self._interval)
+            await self.refresh()
 
     async def refresh(self, patience: float | None = None) -> None:
         """Fetch the keys, or wait for the fetch that is under way.
