@@ -210,8 +210,17 @@ async def test_settings_that_cannot_work_say_what_to_set(given: dict[str, str], 
         await start()
 
 
-async def test_the_start_fetches_the_keys_of_an_issuer_once(issuer: Issuer) -> None:
-    settings = load_settings(identity_mode="token", identity_issuers=issuer.url, identity_audience=AUDIENCE)
-    async with running_identities(settings, Background()) as tokens:
-        assert await reason(tokens, issuer.bearer(header={"kid": "made-up"})) == "TOKEN_INVALID"
-        assert issuer.asked == 2
+async def test_the_background_waits_before_it_fetches_the_keys_that_the_start_has(issuer: Issuer) -> None:
+    fetched = []
+
+    async def fetch(_: Trusted) -> list[Any]:
+        fetched.append(1)
+        return [issuer.key.as_dict(private=False)]
+
+    keys = keys_of(issuer, fetch=fetch)
+    await keys.refresh()
+    running = asyncio.create_task(keys.run())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(fetched) == 1
+    running.cancel()
