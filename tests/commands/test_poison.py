@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from intent.commands import AggregateCache, CommandHandling
 from intent.contracts import Registry
+from intent.errors import StoreUnavailable
 from intent.guarding import Doubts, Guard, UnderWay
 from intent.model import BoundContext, applies, handles
 from intent.store.memory import MemoryEventStore
@@ -148,6 +149,25 @@ class TestLosses:
         assert [entry.aggregate_id for entry in await store.read_log(0, 10)] == ["o-2", "o-1"]
         assert not doubts
 
+    async def test_a_repeat_is_handled_while_the_batch_before_is_tried_a_third_time(
+        self, commands: CommandHandling, doubts: Doubts
+    ) -> None:
+        repeated = uuid4()
+        await doubts.lost([self.piece(repeated).note] * 2)
+        await doubts.attempt(self.piece(repeated))
+        assert shown(await commands.handle([envelope(place("o-1"), command_id=repeated)])) == ["v1"]
+
+    async def test_a_batch_that_was_begun_before_waits_while_one_of_it_is_tried(
+        self, commands: CommandHandling, doubts: Doubts
+    ) -> None:
+        repeated = uuid4()
+        note = await doubts.attempt(self.piece(repeated))
+        batch = [envelope(place("o-1"), command_id=repeated)]
+        with pytest.raises(StoreUnavailable, match="is being tried already"):
+            await commands.handle(batch, again=True)
+        await doubts.lost([note])
+        assert shown(await commands.handle(batch, again=True)) == ["v1"]
+
     async def test_a_batch_that_was_begun_before_is_noted_command_by_command(
         self, doubts: Doubts, store: MemoryEventStore
     ) -> None:
@@ -163,6 +183,6 @@ class TestLosses:
         ]
         handled = await commands.handle(batch, again=True)
         assert shown(handled) == ["v1", "v2", "INTERNAL"]
-        assert noted == [2]
+        assert noted == [1]
         assert doubts.losses(confirm_piece) == 0
         assert shown(await commands.handle(batch, again=True)) == ["v1*", "v2*", "INTERNAL"]

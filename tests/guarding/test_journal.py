@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from intent.errors import ConfigurationError
-from intent.guarding import MOST_LOSSES, Doubts, Journal, UnderWay, read_leftovers
+from intent.errors import ConfigurationError, StoreUnavailable
+from intent.guarding import MOST_LOSSES, Doubts, Journal, UnderWay, once_each, read_leftovers
 from intent.guarding.doubts import key_of
 from intent.store.postgres import PostgresDoubts, PostgresEventStore
 
@@ -36,8 +37,8 @@ def die(folder: Path, piece: UnderWay) -> None:
 
 
 def leftovers(folder: Path, name: str = "orders") -> list[bytes]:
-    with read_leftovers(folder, name) as notes:
-        return notes
+    with read_leftovers(folder, name) as killed:
+        return [note for notes in killed for note in notes]
 
 
 def test_what_was_under_way_is_read_once(tmp_path: Path) -> None:
@@ -110,6 +111,59 @@ async def test_a_loss_that_was_noted_in_advance_counts_once() -> None:
     assert doubts.condemned(PIECE)
 
 
+async def test_a_trial_counts_for_others_when_it_has_failed(postgres_store: PostgresEventStore) -> None:
+    trying, other = (Doubts(PostgresDoubts(postgres_store.pool, "orders", "1")) for _ in range(2))
+    await trying.lost([PIECE.note] * 2)
+    note = await trying.attempt(PIECE)
+    await other.refresh()
+    for doubts in (trying, other):
+        assert (doubts.losses(PIECE), doubts.condemned(PIECE)) == (2, False)
+        with pytest.raises(StoreUnavailable, match="is being tried already"):
+            await doubts.attempt(PIECE)
+    await other.lost([note])
+    assert other.condemned(PIECE)
+    await trying.refresh()
+    assert trying.condemned(PIECE)
+
+
+async def test_a_trial_of_which_nothing_is_heard_counts_after_a_while(
+    postgres_store: PostgresEventStore,
+) -> None:
+    store = PostgresDoubts(postgres_store.pool, "orders", "1")
+    doubts = Doubts(store)
+    for losses in (2, 3):
+        assert await store.attempt(key_of(PIECE), "command", longest=0) == losses
+        await doubts.refresh()
+        assert doubts.losses(PIECE) == losses
+    assert doubts.condemned(PIECE)
+
+
+async def test_a_trial_that_could_not_be_cleared_is_no_loss() -> None:
+    class Unavailable(MemoryDoubts):
+        failures = 1
+
+        async def clear(self, keys: Iterable[bytes]) -> None:
+            self.failures = 1 - self.failures
+            if not self.failures:
+                raise StoreUnavailable("the database is restarting")
+            await super().clear(keys)
+
+    doubts = Doubts(Unavailable())
+    for _ in range(MOST_LOSSES + 1):
+        await doubts.attempt(PIECE)
+        await doubts.survived([PIECE])
+    await doubts.refresh()
+    assert not doubts.condemned(PIECE)
+
+
+async def test_one_process_is_lost_once_by_a_piece_of_two_threads() -> None:
+    doubts = Doubts(MemoryDoubts())
+    note = await doubts.attempt(PIECE)
+    for notes in ([PIECE.note, note, PIECE.note], [note, PIECE.note], [note, note]):
+        assert list(once_each(notes)) == [note]
+    assert list(once_each([PIECE.note, OTHER.note, PIECE.note])) == [PIECE.note, OTHER.note]
+
+
 async def test_processes_share_what_they_know_and_other_code_begins_anew(
     postgres_store: PostgresEventStore,
 ) -> None:
@@ -121,7 +175,7 @@ async def test_processes_share_what_they_know_and_other_code_begins_anew(
     await one.attempt(PIECE)
     for each in (two, newer):
         await each.refresh()
-    assert (two.losses(PIECE), two.losses(OTHER)) == (2, 1)
+    assert (two.losses(PIECE), two.losses(OTHER)) == (1, 1)
     assert not newer
     await two.survived([PIECE, OTHER])
     await one.refresh()

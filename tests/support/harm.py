@@ -47,17 +47,32 @@ class MemoryDoubts:
 
     def __init__(self) -> None:
         self.losses: dict[bytes, int] = {}
+        self.tried: set[bytes] = set()
 
-    async def note(self, key: bytes, what: str, least: int) -> int:
+    async def note(self, key: bytes, what: str) -> int:
         """Count one more loss."""
-        self.losses[key] = max(self.losses.get(key, 0) + 1, least)
+        self.losses[key] = self.losses.get(key, 0) + 1
         return self.losses[key]
+
+    async def attempt(self, key: bytes, what: str, longest: float) -> int:
+        """Count one more loss in advance."""
+        if key in self.tried:
+            return 0
+        self.tried.add(key)
+        self.losses[key] = max(self.losses.get(key, 0) + 1, 2)
+        return self.losses[key]
+
+    async def confirm(self, key: bytes) -> int:
+        """Count what was counted in advance."""
+        self.tried.discard(key)
+        return self.losses.get(key, 0)
 
     async def clear(self, keys: Iterable[bytes]) -> None:
         """Forget pieces."""
         for key in keys:
             self.losses.pop(key, None)
+            self.tried.discard(key)
 
     async def read(self) -> Mapping[bytes, int]:
-        """Return all losses."""
-        return dict(self.losses)
+        """Return all losses, without the attempts that are under way."""
+        return {key: losses - (key in self.tried) for key, losses in self.losses.items()}

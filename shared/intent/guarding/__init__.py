@@ -3,7 +3,7 @@
 Whatever a handler does costs the command, event or query that it handles, and nothing else.
 """
 
-from intent.guarding.doubts import Doubts, DoubtStore, UnderWay, command_piece
+from intent.guarding.doubts import Doubts, DoubtStore, UnderWay, command_piece, once_each
 from intent.guarding.guard import Guard, TooSlow, Watch
 from intent.guarding.journal import Journal, read_leftovers
 from intent.guarding.poison import MOST_LOSSES, Poison
@@ -21,5 +21,6 @@ __all__ = [
     "Watch",
     "command_piece",
     "guarded_steps",
+    "once_each",
     "read_leftovers",
 ]

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
-from intent.errors import StoreError
+from intent.errors import StoreError, StoreUnavailable
 from intent.guarding.poison import MOST_LOSSES, Poison
 
-__all__ = ["DoubtStore", "Doubts", "UnderWay", "command_piece", "key_of"]
+__all__ = ["DoubtStore", "Doubts", "UnderWay", "command_piece", "key_of", "once_each"]
 
 _log: Final = logging.getLogger("intent.guarding")
 
 _HESITATION: Final = 1.0
 """How many seconds to wait before work that may kill the process, for each process that it has killed."""
-_NOTED: Final = b"noted"
+_LONGEST_TRIAL: Final = 15.0
+"""After so many seconds a trial of which nothing was heard counts as a lost process."""
+_NOTED: Final = b"\0noted"
 _LONGEST: Final = 1_000
 """The most bytes of a note; a name that long is cut."""
 
@@ -56,8 +58,20 @@ class UnderWay(NamedTuple):
 class DoubtStore(Protocol):
     """Keeps how many processes each piece of work has cost, for all processes of a context."""
 
-    async def note(self, key: bytes, what: str, least: int) -> int:
-        """Count one more loss, up to at least `least`; return the new count."""
+    async def note(self, key: bytes, what: str) -> int:
+        """Count one more loss; return the new count."""
+        ...
+
+    async def attempt(self, key: bytes, what: str, longest: float) -> int:
+        """Count one more loss in advance, up to at least two; return the new count.
+
+        Until it is confirmed, or `longest` seconds have passed, it is not among what `read` returns, and
+        other attempts are refused: then return 0.
+        """
+        ...
+
+    async def confirm(self, key: bytes) -> int:
+        """Count what was counted in advance: the process has died; return the count."""
         ...
 
     async def clear(self, keys: Iterable[bytes]) -> None:
@@ -65,7 +79,7 @@ class DoubtStore(Protocol):
         ...
 
     async def read(self) -> Mapping[bytes, int]:
-        """Return the losses of every piece in doubt."""
+        """Return the losses of every piece in doubt, without the attempts that are under way."""
         ...
 
 
@@ -83,6 +97,7 @@ class Doubts:
         self._store = store
         self._changed = changed
         self._losses: dict[bytes, int] = {}
+        self._uncleared: set[bytes] = set()
 
     def __bool__(self) -> bool:
         return bool(self._losses)
@@ -104,19 +119,31 @@ class Doubts:
         """Count what was under way when a process was killed."""
         for note in notes:
             piece = UnderWay.of_note(note)
-            # Work that was noted in advance has been counted already.
-            if piece is None or note.endswith(b"\0" + _NOTED):
-                continue
-            losses = await self._count(piece, 1)
-            _log.error("a process was lost during %s (%d of at most %d)", piece, losses, MOST_LOSSES)
+            losses = 0 if piece is None else await self._count(piece, confirmed=note.endswith(_NOTED))
+            if losses:
+                _log.error("a process was lost during %s (%d of at most %d)", piece, losses, MOST_LOSSES)
 
     async def attempt(self, piece: UnderWay) -> bytes:
         """Count a loss in advance, of work that was begun before and lost; return the note of it.
 
-        The first process to die of it may have left no journal, so that the count starts at two.
+        The first process to die of it may have left no journal, so that the count starts at two. For other
+        work it does not count before the process has died, or has not said for 15 seconds how it ended.
+
+        Raises:
+            StoreUnavailable: It is being tried already; how that ends decides whether to try it again.
         """
-        await self._count(piece, 2)
-        return piece.note + b"\0" + _NOTED
+        if self._store is None:
+            return piece.note
+        key = key_of(piece)
+        if key in self._uncleared:
+            await self._store.clear([key])
+            self._uncleared.discard(key)
+        losses = await self._store.attempt(key, f"{piece.kind} {piece.what}", _LONGEST_TRIAL)
+        if not losses:
+            raise StoreUnavailable(f"{piece} is being tried already, since a process was lost during it")
+        self._losses[key] = losses - 1
+        self._changed()
+        return piece.note + _NOTED
 
     async def admit(self, piece: UnderWay) -> None:
         """Wait before suspected work is begun, see `hesitate`.
@@ -142,19 +169,34 @@ class Doubts:
         except StoreError as error:
             # They are suspected for longer than they need be, and no more.
             _log.warning("what was suspected and completed stays suspected: %s", error)
+            self._uncleared.update(keys)
             return
         for key in keys:
             self._losses.pop(key, None)
         self._changed()
 
-    async def _count(self, piece: UnderWay, least: int) -> int:
-        key = key_of(piece)
+    async def _count(self, piece: UnderWay, *, confirmed: bool) -> int:
         if self._store is None:
             return 0
-        losses = await self._store.note(key, f"{piece.kind} {piece.what}", least)
-        self._losses[key] = losses
-        self._changed()
+        key = key_of(piece)
+        counted = (
+            self._store.confirm(key) if confirmed else self._store.note(key, f"{piece.kind} {piece.what}")
+        )
+        losses = await counted
+        if losses:
+            self._losses[key] = losses
+            self._changed()
         return losses
+
+
+def once_each(notes: Iterable[bytes]) -> Iterable[bytes]:
+    """Return one note for each piece that a process had under way, in however many threads."""
+    by_piece: dict[UnderWay | None, bytes] = {}
+    for note in notes:
+        piece = UnderWay.of_note(note)
+        if not by_piece.get(piece, b"").endswith(_NOTED):
+            by_piece[piece] = note
+    return by_piece.values()
 
 
 def key_of(piece: UnderWay) -> bytes:

@@ -113,8 +113,8 @@ class Journal:
 
 
 @contextmanager
-def read_leftovers(folder: Path, name: str) -> Iterator[list[bytes]]:
-    """Yield what processes were working on when they were killed; remove their journals afterwards.
+def read_leftovers(folder: Path, name: str) -> Iterator[list[list[bytes]]]:
+    """Yield what each of the processes that were killed was working on; remove their journals afterwards.
 
     Journals stay when the body raises, so that the next process reads them again.
 
@@ -122,13 +122,13 @@ def read_leftovers(folder: Path, name: str) -> Iterator[list[bytes]]:
         folder: The folder of the journals.
         name: The name that was given to `Journal.open`.
     """
-    notes: list[bytes] = []
+    notes: list[list[bytes]] = []
     dead: list[tuple[Path, int]] = []
     for path in sorted(folder.glob(f"{name}-*{_SUFFIX}")):
         file = _locked(path)
         if file is not None:
             dead.append((path, file))
-            notes += _notes(os.read(file, _SLOT * _SLOTS))
+            notes.append(_notes(os.read(file, _SLOT * _SLOTS)))
     try:
         yield notes
         for path, _ in dead:

@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from intent.background import Background
 from intent.commands import CommandRequest
 from intent.errors import ConfigurationError, StoreUnavailable
-from intent.guarding import Doubts, Guard, Journal, command_piece, read_leftovers
+from intent.guarding import Doubts, Guard, Journal, command_piece, once_each, read_leftovers
 from intent.model import BoundContext
 from intent.settings.config import Settings
 from intent.settings.database_urls import database_url
@@ -60,8 +61,8 @@ async def guarding(
     doubts = Doubts(
         PostgresDoubts(store.pool, context.name, code), lambda: store.wake_ups.tell(_DOUBTS_CHANGED)
     )
-    with read_leftovers(folder, name) as notes:
-        for note in notes:
+    with read_leftovers(folder, name) as killed:
+        for note in chain.from_iterable(map(once_each, killed)):
             await available(partial(doubts.lost, [note]))
     await available(doubts.refresh)
     changed = asyncio.Event()

@@ -165,6 +165,9 @@ class CommandHandling:
     async def _alone(self, envelope: CommandEnvelope, aside: Aside, *, noted: bool) -> Handled:
         doubts = self._guard.doubts
         piece = command_piece(envelope.type, envelope.tenant_id, envelope.command_id)
+        if noted and doubts.losses(piece):
+            # How other processes fared with it decides whether there is one more attempt.
+            await doubts.refresh()
         if not noted or doubts.condemned(piece):
             return await self._by_itself(envelope, aside)
         await doubts.hesitate([piece])

@@ -13,7 +13,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-FUNCTIONS: Final = ("doubt_note", "doubt_clear", "doubts_read")
+FUNCTIONS: Final = ("doubt_note", "doubt_try", "doubt_confirm", "doubt_clear", "doubts_read")
 
 
 def upgrade() -> None:
