@@ -59,13 +59,15 @@ class Process:
         self.over = False
 
     @classmethod
-    async def started(cls, database: Database, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
+    async def started(
+        cls, database: Database, settings: ConsumerSettings = QUICK, port: int = 0, **served_with: Any
+    ) -> Process:
         store = await PostgresEventStore.open(database.service, database.context)
         consumers = ConsumerDatabase(store.pool, database.context)
         host = ConsumerServing(store, consumers, settings, notify=lambda: store.wake_ups.tell("consumers"))
         store.wake_ups.on("consumers", host.refresh)
         limits = ServiceSettings(shutdown_grace=5.0, port=port)
-        served = Served(settings=limits, store=store, consumers=host)
+        served = Served(settings=limits, store=store, consumers=host, **served_with)
         await served.start()
         await host.start()
         return cls(store, host, served)
@@ -103,8 +105,8 @@ class Cluster:
         self._versions: dict[Any, int] = {}
         self.store: PostgresEventStore
 
-    async def process(self, settings: ConsumerSettings = QUICK, port: int = 0) -> Process:
-        process = await Process.started(self.database, settings, port)
+    async def process(self, settings: ConsumerSettings = QUICK, port: int = 0, **served_with: Any) -> Process:
+        process = await Process.started(self.database, settings, port, **served_with)
         self._stack.push_async_callback(process.stop)
         return process
 

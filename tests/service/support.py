@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -333,6 +334,7 @@ class Served:
     )
     sagas: MemorySagas = field(default_factory=MemorySagas)
     consumers: ConsumerServing | None = None
+    clock: Callable[[], float] = time.time
     clients: list[IntentClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -352,6 +354,7 @@ class Served:
             identities=self.identities,
             tracer=self.tracer,
             probes=self.probes,
+            clock=self.clock,
         )
         self.server = ContextServer(parts, self.settings)
         await self.server.start()

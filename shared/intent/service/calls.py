@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -21,6 +22,7 @@ from intent.contracts.validation import MESSAGE_LIMIT, too_large
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, Rejected
 from intent.guarding import Poison
 from intent.identity import Identity, IdentityProvider, authorize, require_tenant
+from intent.service.expiry import until_expiry
 from intent.service.open_calls import OpenCalls
 from intent.service.settings import ANSWER_BYTES
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
@@ -162,12 +164,14 @@ class CallWrapper:
         identities: Identifies the caller.
         open: The calls under way, and how many there may be.
         tracer: Starts a span per call.
+        clock: Returns the time, in seconds since 1970, to which the end of tokens refers.
     """
 
     domain: str
     identities: IdentityProvider
     open: OpenCalls
     tracer: CallTracer = field(default_factory=NoTracer)
+    clock: Callable[[], float] = time.time
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
         """Return the handler of a method that answers with one message."""
@@ -217,7 +221,8 @@ class CallWrapper:
         call = self._begin(method, rpc, endless=isinstance(method, StreamMethod))
         try:
             await self._admit(method, call, stream=True)
-            await talk(call)
+            async with until_expiry(call.identity, self.clock):
+                await talk(call)
         except (Exception, asyncio.CancelledError) as error:
             await self._fail(call, error)
             raise

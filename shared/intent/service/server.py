@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,6 +67,7 @@ class ServiceParts:
         consumers: Serves the consumers of other services; None: this server does not.
         guard: What the code of queries runs under.
         background: The tasks of the process.
+        clock: Returns the time, in seconds since 1970.
     """
 
     context: ServedContext
@@ -81,6 +83,7 @@ class ServiceParts:
     consumers: ConsumerServing | None = None
     guard: Guard = field(default_factory=Guard)
     background: Background = field(default_factory=Background)
+    clock: Callable[[], float] = time.time
 
 
 class ContextServer:
@@ -95,7 +98,7 @@ class ContextServer:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
         self._open = OpenCalls(settings)
-        self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer)
+        self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer, parts.clock)
         self._events = EventsService(parts.context, parts.store, settings, parts.background)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
