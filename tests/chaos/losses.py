@@ -157,7 +157,9 @@ class LossStorm(Storm):
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Have consumers and subscribers for the duration of the block."""
-        runner = self.client.acting(tenant="", roles=("*",)).consume(_witness(self.copies), all_tenants=True)
+        runner = self.client.acting(tenant="", roles=("*",), actor="service:chaos").consume(
+            _witness(self.copies), all_tenants=True
+        )
         tasks = [
             asyncio.create_task(runner.run()),
             *(

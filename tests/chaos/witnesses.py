@@ -107,7 +107,8 @@ async def consuming(client: IntentClient) -> AsyncIterator[Consumed]:
     """Run the instances of a consumer of all tenants for the duration of the block."""
     consumed = Consumed()
     consumer = _witness(consumed)
-    runners = [client.acting(tenant="").consume(consumer, all_tenants=True) for _ in range(_INSTANCES)]
+    acting = client.acting(tenant="", actor="service:chaos")
+    runners = [acting.consume(consumer, all_tenants=True) for _ in range(_INSTANCES)]
     running = [asyncio.create_task(runner.run()) for runner in runners]
     try:
         yield consumed

@@ -39,7 +39,9 @@ def consume(dev: Dev, until: Callable[[], bool]) -> None:
     """Run the consumer until something holds."""
 
     async def run() -> None:
-        async with IntentClient.connect(dev.state.contexts["orders"].target, tenant=TENANT) as client:
+        async with IntentClient.connect(
+            dev.state.contexts["orders"].target, tenant=TENANT, actor="service:tests"
+        ) as client:
             runner = client.consume(Failing())
             task = asyncio.create_task(runner.run())
             async with asyncio.timeout(90):

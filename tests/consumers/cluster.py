@@ -35,6 +35,7 @@ from ..support.databases import Database
 
 CONSUME = "/intent.v1.Consumers/Consume"
 NAME = "shipping.known-orders"
+OWNER = "service:shipping"
 TRACE = TraceContext("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "rojo=00f067aa0ba902b7")
 TIMEOUT = 90.0
 QUICK = ConsumerSettings(
@@ -77,6 +78,7 @@ class Process:
         return self.served.server.target
 
     def client(self, tenant: str = ACME, **options: Any) -> IntentClient:
+        options.setdefault("actor", OWNER)
         return self.served.client(tenant, **options)
 
     async def stop(self) -> None:
@@ -175,11 +177,12 @@ class Worker:
         *,
         tenant: str = ACME,
         roles: str = "consumer",
+        actor: str = OWNER,
         wait: bool = True,
         **terms: Any,
     ) -> Worker:
         channel = grpc.aio.insecure_channel(process.target)
-        metadata = (("x-tenant-id", tenant), ("x-roles", roles))
+        metadata = (("x-tenant-id", tenant), ("x-roles", roles), ("x-actor", actor))
         worker = cls(channel, channel.stream_stream(CONSUME)(metadata=metadata))
         terms.setdefault("partitions", 8)
         with suppress(grpc.aio.AioRpcError):  # Refused already; reading raises the reason.

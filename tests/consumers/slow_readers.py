@@ -18,7 +18,7 @@ from intent_contracts.intent.v1 import (
     SubscribeResponse,
 )
 
-METADATA = (("x-tenant-id", "acme"), ("x-roles", "consumer,service"))
+METADATA = (("x-tenant-id", "acme"), ("x-roles", "consumer,service"), ("x-actor", "service:slow"))
 
 
 async def subscribe(channel: grpc.aio.Channel, number: int) -> Any:
@@ -30,7 +30,7 @@ async def subscribe(channel: grpc.aio.Channel, number: int) -> Any:
 
 async def consume(channel: grpc.aio.Channel, number: int) -> Any:
     stream = channel.stream_stream("/intent.v1.Consumers/Consume")(metadata=METADATA)
-    join = Join(consumer=f"reader-{number}", in_flight=1000)
+    join = Join(consumer=f"slow.reader-{number}", in_flight=1000)
     await stream.write(ConsumeRequest(join=join).SerializeToString())
     while not ConsumeResponse.FromString(await stream.read()).HasField("delivery"):
         pass

@@ -33,7 +33,7 @@ class Joined:
     async def join(self, *consumer: str, most: int | None = None) -> int | None:
         instance, consumer_key = uuid4(), ConsumerKey(*consumer)
         self.instances.append((consumer_key, instance))
-        return await self.database.join(
+        joined = await self.database.join(
             consumer_key,
             instance,
             self.worker,
@@ -42,6 +42,7 @@ class Joined:
             types=[],
             most_per_tenant=most,
         )
+        return joined.partitions
 
     async def park(self, *streams: str) -> None:
         """Park streams of the consumer that joined last, which has all partitions."""

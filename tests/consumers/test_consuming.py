@@ -340,7 +340,8 @@ async def test_a_slow_event_does_not_block_the_checkpoint_forever(cluster: Clust
 async def test_many_idle_consumers_share_one_statement(
     cluster: Cluster, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers = await asyncio.gather(*(cluster.joined(process, f"idle-{n}", from_now=True) for n in range(30)))
+    names = [f"shipping.idle-{n}" for n in range(30)]
+    workers = await asyncio.gather(*(cluster.joined(process, name, from_now=True) for name in names))
     calls: list[str] = []
     inner = process.host.database._rows
 

@@ -214,7 +214,7 @@ async def test_what_is_parked_is_listed_replayed_and_dropped(
     ]
     assert {row.consumer for row in rows} == {on}
     assert rows[0].entry == (await postgres_store.read_positions([1]))[0]
-    assert (await consumers.list(None))[0][2:] == (4, 4, 1, 1, [])
+    assert (await consumers.list(None))[0][2:] == (4, 4, 1, 1, [], "")
 
     assert await consumers.drop(on, 2, "a test", "ann")
     assert not await consumers.drop(on, 2, "a test", "ann")

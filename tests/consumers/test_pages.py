@@ -73,27 +73,28 @@ async def test_consumers_are_listed_in_pages(
     cluster: Cluster, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servicer, "_MAX_CONSUMERS", 2)
-    for name in ("a", "b", "c", "d", "e"):
+    names = [f"shipping.{letter}" for letter in "abcde"]
+    for name in names:
         await cluster.joined(process, name)
     data = ListConsumersRequest().SerializeToString()
     answer = await call(process.served, "/intent.v1.Consumers/ListConsumers", data)
     first = ListConsumersResponse.FromString(answer.data)
-    assert [info.consumer for info in first.consumers] == ["a", "b"]
+    assert [info.consumer for info in first.consumers] == names[:2]
     assert first.next_page_token
     whole = await process.client().consumers.list()
-    assert [info.consumer for info in whole.consumers] == ["a", "b", "c", "d", "e"]
+    assert [info.consumer for info in whole.consumers] == names
 
 
 async def test_one_consumer_too_many_is_refused(cluster: Cluster) -> None:
     process = await cluster.process(replace(QUICK, most_per_tenant=2))
-    for name in ("a", "b", "a"):
+    for name in ("shipping.a", "shipping.b", "shipping.a"):
         await cluster.joined(process, name)
-    refused = await cluster.joined(process, "c", wait=False)
+    refused = await cluster.joined(process, "shipping.c", wait=False)
     with pytest.raises(Overloaded, match="tenant acme may have 2 consumers") as caught:
         raise await refused.failure()
     assert (caught.value.reason, caught.value.metadata["limit"]) == ("TOO_MANY_CONSUMERS", "2")
     assert caught.value.retry_after_ms > 0
-    await cluster.joined(process, "c", tenant="globex")
+    await cluster.joined(process, "shipping.c", tenant="globex")
 
 
 async def test_types_that_no_contract_defines_are_accepted_and_shown(
@@ -101,12 +102,12 @@ async def test_types_that_no_contract_defines_are_accepted_and_shown(
 ) -> None:
     types = ["orders.v1.OrderConfirmed", "no.such.Event", "inventory.v1.StockReserved"]
     with caplog.at_level(logging.WARNING, "intent.service"):
-        for name in ("a", "b"):
+        for name in ("shipping.a", "shipping.b"):
             await cluster.joined(process, name, types=types)
     (a, b) = (await process.client().consumers.list()).consumers
     assert set(a.unknown_types) == set(b.unknown_types) == {"no.such.Event", "inventory.v1.StockReserved"}
     (warning,) = [record.getMessage() for record in caplog.records if "no.such.Event" in record.getMessage()]
-    assert "consumer a of" in warning
+    assert "consumer shipping.a of" in warning
 
 
 @asynccontextmanager

@@ -244,8 +244,8 @@ async def test_tenants_see_and_change_only_their_own_consumers(cluster: Cluster,
     await poison(own, "o-1", times=1)
     await parked(process.client(), 2)
 
-    acme = process.client(ACME, roles=["consumer"])
-    globex = process.client(GLOBEX, roles=["consumer"])
+    acme = process.client(ACME, roles=["operator"])
+    globex = process.client(GLOBEX, roles=["operator"])
     assert [info.tenant_id for info in (await acme.consumers.list()).consumers] == [ACME]
     assert [p.all_tenants for p in await parked(acme, 1)] == [False]
     assert list((await globex.consumers.list()).consumers) == []
@@ -262,7 +262,7 @@ async def test_tenants_see_and_change_only_their_own_consumers(cluster: Cluster,
         with pytest.raises(PermissionDenied):
             await attempt
 
-    every = process.client("", roles=["consumer-all"])
+    every = process.client("", roles=["operator", "consumer-all"])
     assert [info.tenant_id for info in (await every.consumers.list()).consumers] == ["", ACME]
     assert await every.consumers.replay(NAME, "Order", "o-1", tenant=ACME, all_tenants=True) == 1
     assert (await everyone.take()).event.tenant_id == ACME

@@ -25,7 +25,7 @@ from intent.store import CommandWrite, EventWrite, StreamAppend
 from intent_contracts.orders.v1 import OrderCancelled, OrderConfirmed, OrderPlaced
 from intent_contracts.shipping.v1 import NoteOrder, NoteOrderStatus
 
-from .cluster import NAME, TIMEOUT, TRACE, Cluster, Process, until
+from .cluster import NAME, OWNER, TIMEOUT, TRACE, Cluster, Process, until
 
 
 class NoteOrders(Consumer):
@@ -228,7 +228,7 @@ async def test_it_joins_again_after_the_process_has_restarted(cluster: Cluster) 
     port = first.served.server.port
     await cluster.record_many(orders=3)
     sent = Sent()
-    client = IntentClient.connect(first.target, tenant="acme", roles=["consumer"])
+    client = IntentClient.connect(first.target, tenant="acme", roles=["consumer"], actor=OWNER)
     async with client, running(client, NoteOrders(), sent) as runner:
         await sent.has(3)
         await first.crash()

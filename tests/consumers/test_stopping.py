@@ -100,7 +100,7 @@ async def test_a_heartbeat_removes_no_instance_that_is_about_to_save(
         await save(*arguments)  # type: ignore[arg-type]
 
     await cluster.record_many(orders=5)
-    await cluster.joined(process, "another", from_now=True)
+    await cluster.joined(process, "shipping.another", from_now=True)
     worker = await cluster.joined(process)
     await worker.take_all(5)
     monkeypatch.setattr(database, "save", save_after_a_heartbeat)

@@ -57,7 +57,7 @@ def test_an_invalid_name_is_refused(name: object) -> None:
         replace(shipping, consumers=[nameless]).bind(REGISTRY)
 
 
-def taking(*events: type[Message], name: str = "x") -> type[Consumer]:
+def taking(*events: type[Message], name: str = "shipping.x") -> type[Consumer]:
     """Return a consumer of these events."""
 
     def method(event: type[Message]) -> object:
@@ -76,7 +76,8 @@ def taking(*events: type[Message], name: str = "x") -> type[Consumer]:
         ([taking()], "takes no event"),
         ([taking(PlaceOrder)], "which is no event"),
         ([taking(OrderPlaced, ParcelDelivered)], "takes events of several contexts"),
-        ([taking(OrderPlaced), taking(OrderCancelled)], "is named x, as"),
+        ([taking(OrderPlaced), taking(OrderCancelled)], "is named shipping.x, as"),
+        ([taking(OrderPlaced, name="orders.x")], r"is named orders\.x; .* name = \"shipping\.orders\.x\""),
     ],
 )
 def test_what_contradicts_the_contracts_stops_the_start(consumers: list[type[Consumer]], said: str) -> None:

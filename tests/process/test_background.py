@@ -155,7 +155,7 @@ async def running(
     )
     async with process.started(), client:
         running = Process(process, database, client, metrics)
-        runner = client.acting(roles=["consumer"]).consume(running.consumer)
+        runner = client.acting(roles=["consumer"], actor="service:tests").consume(running.consumer)
         tasks = [asyncio.create_task(work) for work in (running.follow(), runner.run())]
         await running.works()
         yield running

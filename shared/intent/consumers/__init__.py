@@ -2,7 +2,7 @@
 
 from intent.consumers.counters import ConsumerCounters
 from intent.consumers.database import ConsumerDatabase, ConsumerRow, ParkedKey, ParkedRow
-from intent.consumers.keys import EVERY_TENANT, RESERVED, ConsumerKey, partition_of
+from intent.consumers.keys import EVERY_TENANT, RESERVED, ConsumerKey, own_prefix, partition_of
 from intent.consumers.operator import ConsumerOperator
 from intent.consumers.serving import ConsumerServing
 from intent.consumers.session import Instance
@@ -25,5 +25,6 @@ __all__ = [
     "ParkedKey",
     "ParkedRow",
     "Terms",
+    "own_prefix",
     "partition_of",
 ]

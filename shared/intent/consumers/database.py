@@ -19,7 +19,7 @@ from intent.store.postgres.loading import log_entries
 from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
-__all__ = ["ConsumerDatabase", "ConsumerRow", "NotAMemberError", "ParkedKey", "ParkedRow", "Share"]
+__all__ = ["ConsumerDatabase", "ConsumerRow", "Joined", "NotAMemberError", "ParkedKey", "ParkedRow", "Share"]
 
 _ANY: Final = 1 << 62
 """More bytes than a page can have."""
@@ -61,6 +61,7 @@ class ConsumerRow(NamedTuple):
         instances: How many instances share the work.
         parked: How many streams are parked.
         types: Full names of the events that it wants; empty: all.
+        joined_by: The actor that joined it last; empty: it is not known.
     """
 
     tenant: str
@@ -70,6 +71,20 @@ class ConsumerRow(NamedTuple):
     instances: int
     parked: int
     types: Sequence[str] = ()
+    joined_by: str = ""
+
+
+class Joined(NamedTuple):
+    """What became of a join.
+
+    Attributes:
+        partitions: The number of the consumer's partitions; None: it would be new, and its tenant has as
+            many consumers as it may have.
+        newcomer: True when the actor is another one than that of the join before.
+    """
+
+    partitions: int | None
+    newcomer: bool
 
 
 class ParkedKey(NamedTuple):
@@ -161,24 +176,22 @@ class ConsumerDatabase:
         from_now: bool,
         types: Sequence[str],
         most_per_tenant: int | None = None,
-    ) -> int | None:
-        """Add an instance to a consumer, which is created when it is new.
+        actor: str = "",
+    ) -> Joined:
+        """Add an instance to a consumer, which is created when it is new and its tenant may have one more.
 
-        Returns:
-            The number of the consumer's partitions; None when it would be new and its tenant has
-            `most_per_tenant` consumers already.
+        The actor is who joins; empty: the platform itself.
 
         Raises:
             NotAMemberError: The process was considered dead.
         """
         wanted = sorted(set(types))
         try:
-            total: int | None = await self._value(
-                "consumer_join_0010", *key, instance, worker, partitions, from_now, wanted, most_per_tenant
-            )
+            terms = (partitions, from_now, wanted, most_per_tenant, actor)
+            (row,) = await self._rows("consumer_join_0020", *key, instance, worker, *terms)
         except asyncpg.ForeignKeyViolationError as error:
             raise NotAMemberError from error
-        return total
+        return Joined._make(row)
 
     async def balance(self, key: ConsumerKey, instance: UUID, types_kept: float = 60.0) -> Share:
         """Give an instance free partitions up to its share.
@@ -279,12 +292,12 @@ class ConsumerDatabase:
             limit: The most consumers; None: any number.
         """
         start = after or (None, None)
-        rows = await self._rows("consumer_list_0010", tenant, *start, limit)
+        rows = await self._rows("consumer_list_0020", tenant, *start, limit)
         return [ConsumerRow._make(row) for row in rows]
 
     async def own(self) -> Sequence[ConsumerRow]:
         """Return the consumers of the platform itself, which `list` leaves out."""
-        return [ConsumerRow._make(row) for row in await self._rows("consumer_own")]
+        return [ConsumerRow(*row) for row in await self._rows("consumer_own")]
 
     async def parked(
         self,

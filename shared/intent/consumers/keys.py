@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final, NamedTuple
 
 from intent.records import StreamKey
 
-__all__ = ["EVERY_TENANT", "RESERVED", "ConsumerKey", "partition_of"]
+__all__ = ["EVERY_TENANT", "RESERVED", "ConsumerKey", "own_prefix", "partition_of"]
 
 EVERY_TENANT: Final = "*"
 """Stands for all tenants in the key of a consumer; no tenant can have this name."""
 
 RESERVED: Final = "intent."
 """With this begin the names of the platform's own consumers, which no caller joins or removes."""
+
+
+_SERVICE: Final = re.compile(r"service:([a-z][a-z0-9_-]*)", re.ASCII)
+_USER: Final = re.compile(r"(?:user:)?([a-z0-9_-]+)", re.ASCII)
+_USERS: Final = "user."
 
 
 class ConsumerKey(NamedTuple):
@@ -29,6 +35,22 @@ class ConsumerKey(NamedTuple):
 
     def __str__(self) -> str:
         return self.name if self.tenant == EVERY_TENANT else f"{self.name} of tenant {self.tenant}"
+
+
+def own_prefix(actor: str) -> str:
+    """Return with what the names of an actor's consumers begin; empty: it can have none.
+
+    No two actors share a name, whatever they are called: a service has ``<service>.``, a user
+    ``user.<user>.``, and whose name has dots or other characters of its own has none.
+
+    Args:
+        actor: Who it is, e.g. ``service:shipping``.
+    """
+    if service := _SERVICE.fullmatch(actor):
+        prefix = f"{service[1]}."
+        return "" if prefix in (RESERVED, _USERS) else prefix
+    user = _USER.fullmatch(actor)
+    return f"{_USERS}{user[1]}." if user else ""
 
 
 def partition_of(key: StreamKey, total: int) -> int:

@@ -123,16 +123,19 @@ class Session:
             Overloaded: The consumer is new and its tenant has as many as it may have.
         """
         terms, settings, member = self._terms, self._settings, (self.key, self.id, worker)
-        total = await self._database.join(
+        joined = await self._database.join(
             *member,
             partitions=terms.partitions,
             from_now=terms.from_now,
             types=terms.types,
             most_per_tenant=settings.most_per_tenant,
+            actor=terms.actor,
         )
-        if total is None:
+        if joined.partitions is None:
             raise too_many_consumers(self.key, settings.most_per_tenant)
-        self._progress = Progress(total, settings.policy(terms.attempts), terms.types)
+        if joined.newcomer:
+            _log.warning("%s joins the consumer %s for the first time", terms.actor, self.key)
+        self._progress = Progress(joined.partitions, settings.policy(terms.attempts), terms.types)
         self._saved_at = now()
         await self._rebalance()
 

@@ -105,6 +105,7 @@ class Terms:
         in_flight: How many deliveries may be unanswered at once.
         attempts: How often an event is tried before its stream is parked.
         partitions: Into how many partitions a new consumer is split.
+        actor: Who joins; empty: the platform itself.
     """
 
     types: Sequence[str]
@@ -112,3 +113,4 @@ class Terms:
     in_flight: int
     attempts: int
     partitions: int
+    actor: str = ""

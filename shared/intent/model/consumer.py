@@ -68,7 +68,8 @@ class Consumer:
 
     Attributes:
         name: The consumer's name, under which its progress is kept; instances of the same name
-            share the work. Start it with the context that consumes, e.g. ``shipping.known-orders``.
+            share the work. It begins with the name of the service that consumes, as in
+            ``shipping.known-orders``: nobody else may join under it.
         from_now: Where a new consumer starts: False: with the first event; True: with new events only.
         attempts: How often an event is tried before its stream is parked.
         concurrency: How many events are handled side by side.

@@ -99,7 +99,7 @@ class Context:
         check_queries(self.name, self.queries, registry, problems)
         sagas = bind_sagas(self.name, self.sagas, registry, problems)
         ports = check_ports(self.name, self.ports, problems)
-        consumers = bind_consumers(self.consumers, registry, problems)
+        consumers = bind_consumers(self.name, self.consumers, registry, problems)
         problems.refuse()
         return BoundContext(
             name=self.name,

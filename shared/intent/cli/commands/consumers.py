@@ -20,8 +20,9 @@ __all__ = ["register"]
 
 HELP = """Show the consumers of the contexts' events: their progress and their instances.
 
-Without a command it lists them. The caller needs the role consumer, service or operator and sees the
-consumers of its tenant; with the role consumer-all, which everybody has in development, it sees all.
+Without a command it lists them. With the role operator the caller sees and operates the consumers of its
+tenant, with consumer-all too those of all tenants; everybody has both in development. With the role
+consumer or service it sees its own, whose names begin with its name.
 
 \b
   intent consumers
@@ -30,7 +31,7 @@ consumers of its tenant; with the role consumer-all, which everybody has in deve
 
 Events that a consumer failed on too often are parked: `intent parked list`.
 """
-_LIST = """List consumers with their lag, their instances, and how many streams they have parked.
+_LIST = """List consumers: who joined last, their lag, their instances, and how many streams they have parked.
 
 Of every context that runs, or of one with --context. Exit code 6 says that one gave no answer.
 Types of events that no contract of the context defines are named below the list; in JSON they are the
@@ -106,12 +107,13 @@ def _print(found: Mapping[str, Sequence[ConsumerInfo]], *, complete: bool) -> No
         return
     numbers = ("Position", "Lag", "Instances", "Parked streams")
     print_table(
-        ("Events of", "Consumer", "Tenant", *numbers),
+        ("Events of", "Consumer", "Tenant", "Joined by", *numbers),
         (
             (
                 context,
                 info.consumer,
                 info.tenant_id or Text("every", "dim"),
+                info.joined_by or Text("unknown", "dim"),
                 str(info.position),
                 str(info.lag),
                 str(info.instances) if info.instances else Text("0", "red"),

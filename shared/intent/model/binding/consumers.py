@@ -11,13 +11,17 @@ __all__ = ["bind_consumers"]
 
 
 def bind_consumers(
-    consumers: Iterable[type[Consumer]], registry: Registry, problems: Problems
+    context: str, consumers: Iterable[type[Consumer]], registry: Registry, problems: Problems
 ) -> dict[type[Consumer], str]:
     """Return the context whose events each consumer takes, noting what does not fit."""
     bound: dict[type[Consumer], str] = {}
     names: dict[str, type[Consumer]] = {}
     for consumer in consumers:
         problems.extend(consumer.declaration_problems)
+        if not len(consumer.declaration_problems) and not consumer.name.startswith(f"{context}."):
+            # Whoever serves the events lets nobody else join under the name.
+            fix = f'begin it with the context that consumes, e.g. name = "{context}.{consumer.name}"'
+            _add(consumer, f"is named {consumer.name}", fix, problems)
         first = names.setdefault(consumer.name, consumer)
         if first is not consumer and consumer.name:
             fault = f"is named {consumer.name}, as {first.__module__}.{first.__qualname__} is already"

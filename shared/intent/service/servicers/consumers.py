@@ -28,7 +28,6 @@ from intent_contracts.intent.v1 import (
 
 from intent.consumers import (
     EVERY_TENANT,
-    RESERVED,
     Answer,
     ConsumerKey,
     ConsumerOperator,
@@ -40,11 +39,19 @@ from intent.consumers import (
     Terms,
 )
 from intent.envelopes import published_event
-from intent.errors import InvalidCommand, Rejected, Violation
-from intent.identity import EVERY_ROLE, Identity, authorize, require_tenant
+from intent.errors import InvalidCommand, Violation
 from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
 from intent.service.protocols import ServedContext
+from intent.service.servicers.consumer_rights import (
+    CONSUME_ROLES,
+    OPERATE_ROLES,
+    key_to_join,
+    key_to_operate,
+    require_listable,
+    shown_prefix,
+    visible_tenant,
+)
 from intent.service.servicers.pages import PAGE_BYTES, fitting, page_token, parse_page_token
 from intent.service.servicers.unknown_events import UnknownEvents
 from intent.store.pages import is_full
@@ -52,9 +59,6 @@ from intent.store.pages import is_full
 __all__ = ["CONSUMERS", "ConsumersService"]
 
 CONSUMERS: Final = "intent.v1.Consumers"
-_ALL_TENANTS_ROLE: Final = "consumer-all"
-_CONSUME_ROLES: Final = frozenset({"consumer", "service", _ALL_TENANTS_ROLE})
-_OPERATE_ROLES: Final = _CONSUME_ROLES | {"operator"}
 _MAX_LIMIT: Final = 1000
 _MAX_CONSUMERS: Final = 10_000
 
@@ -76,7 +80,7 @@ class ConsumersService:
     def methods(self) -> Iterator[AnyMethod]:
         """Yield the methods of the service."""
         # The role "consumer-all" needs no tenant, so each method checks the tenant itself.
-        yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, _CONSUME_ROLES, needs_tenant=False)
+        yield BidiMethod(f"/{CONSUMERS}/Consume", self._consume, CONSUME_ROLES, needs_tenant=False)
         for name, answer in (
             ("ListConsumers", self._list),
             ("RemoveConsumer", self._remove),
@@ -84,17 +88,12 @@ class ConsumersService:
             ("ReplayParked", self._replay),
             ("DropParked", self._drop),
         ):
-            yield Method(f"/{CONSUMERS}/{name}", answer, _OPERATE_ROLES, needs_tenant=False)
+            yield Method(f"/{CONSUMERS}/{name}", answer, OPERATE_ROLES, needs_tenant=False)
 
     async def _consume(self, requests: AsyncIterator[bytes], call: Call) -> None:
         join = await _join(requests)
-        if join.consumer.startswith(RESERVED):
-            raise Rejected(
-                "CONSUMER_RESERVED",
-                f"names that begin with {RESERVED} are those of the platform's own consumers",
-            )
+        key = key_to_join(join.consumer, join.all_tenants, call)
         self._unknown.note(join.types, f"consumer {join.consumer} of {call.identity.actor}")
-        key = _key(join.consumer, join.all_tenants, call)
         settings = self._serving.settings
         terms = Terms(
             types=tuple(join.types),
@@ -102,6 +101,7 @@ class ConsumersService:
             in_flight=join.in_flight or settings.in_flight,
             attempts=join.attempts or settings.attempts,
             partitions=join.partitions or settings.partitions,
+            actor=call.identity.actor,
         )
         await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._context))
 
@@ -109,24 +109,27 @@ class ConsumersService:
         request = read(ListConsumersRequest, data)
         after = parse_page_token(request.page_token, (str, str))
         start = None if after is None else ConsumerKey(*after)
-        tenant = _visible_tenant(call.identity)
-        rows = await self._serving.database.list(tenant, start, _MAX_CONSUMERS + 1)
-        page = fitting(map(self._info, rows[:_MAX_CONSUMERS]))
-        last = rows[len(page) - 1] if len(page) < len(rows) else None
+        tenant, prefix = visible_tenant(call.identity), shown_prefix(call.identity)
+        found = await self._serving.database.list(tenant, start, _MAX_CONSUMERS + 1)
+        rows = [row for row in found[:_MAX_CONSUMERS] if row.name.startswith(prefix)]
+        page = fitting(map(self._info, rows))
+        cut = rows[len(page) - 1] if len(page) < len(rows) else None
+        last = cut or (found[_MAX_CONSUMERS - 1] if len(found) > _MAX_CONSUMERS else None)
         token = b"" if last is None else page_token((last.tenant, last.name))
         return ListConsumersResponse(consumers=page, next_page_token=token)
 
     async def _remove(self, data: bytes, call: Call) -> Message:
         request = read(RemoveConsumerRequest, data)
-        await self._operator.remove(_key(request.consumer, request.all_tenants, call))
+        await self._operator.remove(key_to_operate(request.consumer, request.all_tenants, call))
         return RemoveConsumerResponse()
 
     async def _parked(self, data: bytes, call: Call) -> Message:
         request = read(ListParkedRequest, data)
+        require_listable(request.consumer, call)
         limit = request.limit or _MAX_LIMIT
         after = parse_page_token(request.page_token, (*(str,) * 5, int))
         rows = await self._serving.database.parked(
-            _visible_tenant(call.identity),
+            visible_tenant(call.identity),
             limit + 1,
             consumer=request.consumer,
             aggregate_type=request.aggregate_type,
@@ -143,14 +146,14 @@ class ConsumersService:
 
     async def _replay(self, data: bytes, call: Call) -> Message:
         request = read(ReplayParkedRequest, data)
-        key = _key(request.consumer, request.all_tenants, call)
+        key = key_to_operate(request.consumer, request.all_tenants, call)
         tenant = request.tenant_id if request.all_tenants else key.tenant
         stream = StreamKey(tenant or call.identity.tenant, request.aggregate_type, request.aggregate_id)
         return ReplayParkedResponse(events=await self._operator.replay(key, stream))
 
     async def _drop(self, data: bytes, call: Call) -> Message:
         request = read(DropParkedRequest, data)
-        key = _key(request.consumer, request.all_tenants, call)
+        key = key_to_operate(request.consumer, request.all_tenants, call)
         await self._operator.drop(key, request.position, request.reason, call.identity.actor)
         return DropParkedResponse()
 
@@ -163,6 +166,7 @@ class ConsumersService:
             parked_streams=row.parked,
             tenant_id="" if row.tenant == EVERY_TENANT else row.tenant,
             unknown_types=self._unknown.among(row.types),
+            joined_by=row.joined_by,
         )
 
     def _parked_event(self, row: ParkedRow) -> ParkedEvent:
@@ -221,16 +225,3 @@ async def _join(requests: AsyncIterator[bytes]) -> Join:
 
 def _out_of_turn(rule: str) -> InvalidCommand:
     return InvalidCommand("OUT_OF_TURN", rule, violations=[Violation("told", rule)])
-
-
-def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
-    """Return the key of the consumer that a caller names; raise when it may not use it."""
-    if all_tenants:
-        authorize(call.identity, frozenset({_ALL_TENANTS_ROLE}), f"{call.method} for all tenants")
-        return ConsumerKey(EVERY_TENANT, consumer)
-    return ConsumerKey(require_tenant(call.identity), consumer)
-
-
-def _visible_tenant(identity: Identity) -> str | None:
-    """Return the tenant whose consumers a caller sees; None: all."""
-    return None if identity.roles & {_ALL_TENANTS_ROLE, EVERY_ROLE} else require_tenant(identity)
