@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from intent.client import IntentClient
 from intent.consumers import own_prefix
-from intent.errors import PermissionDenied
+from intent.errors import PermissionDenied, Rejected
 
 from ..store.builders import ACME
-from .cluster import NAME, OWNER, Cluster, Process
+from .cluster import NAME, OWNER, Cluster, Process, until
 
 STRANGER = "service:reports"
 OPERATING: dict[str, Callable[[IntentClient], Awaitable[object]]] = {
@@ -90,7 +90,15 @@ async def test_its_owner_and_operators_operate_a_consumer(
     waiting = {each.event.aggregate_id: each.event.position for each in (await consumers.parked(NAME)).parked}
     await consumers.drop(NAME, waiting["o-1"], "a test order")
     assert await consumers.replay(NAME, "Order", "o-2") == 1
-    await consumers.remove(NAME)
+
+    async def removed() -> bool:
+        try:
+            await consumers.remove(NAME)
+        except Rejected:  # The instance that has left may not be gone yet.
+            return False
+        return True
+
+    await until(removed)
 
 
 async def parked(cluster: Cluster, process: Process, *orders: str) -> None:

@@ -46,7 +46,7 @@ class Expiring:
 
     async def authenticate(self, metadata: Any) -> Identity:
         expires = None if metadata.get("x-actor") == "service:forever" else self._clock() + 3600
-        return Identity("acme", "user:ann", frozenset({"*"}), expires)
+        return Identity("acme", metadata.get("x-actor", "user:ann"), frozenset({"*"}), expires)
 
 
 @pytest_asyncio.fixture
