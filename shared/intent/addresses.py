@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["is_protected"]
+__all__ = ["is_local", "is_protected"]
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -18,3 +19,28 @@ def is_protected(url: str) -> bool:
     except ValueError:
         return False
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
+
+
+def is_local(target: str) -> bool:
+    """Return whether a target of gRPC is on this machine, whatever resolves names.
+
+    Args:
+        target: E.g. ``127.0.0.1:7400``, ``dns:///localhost:7400`` or ``unix:/run/orders``.
+    """
+    scheme, colon, rest = target.partition(":")
+    if colon and scheme in ("unix", "unix-abstract"):
+        return True
+    if colon and scheme in ("ipv4", "ipv6"):
+        return all(_is_loopback(part) for part in rest.split(","))
+    if colon and scheme == "dns":
+        target = rest.removeprefix("///")
+    return _is_loopback(target)
+
+
+def _is_loopback(address: str) -> bool:
+    """Return whether ``host:port`` or ``[host]:port`` has a host that means this machine."""
+    try:
+        host = urlsplit(f"//{address}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote_plus
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from intent.identity.algorithms import ALGORITHMS, SIGNATURES
 from intent.process.sockets import free_port
 from joserfc import jwt
@@ -39,6 +40,9 @@ class Issuer:
         asked: How often the keys were asked for.
         gate: Closed, it keeps answers back.
         broken: Whether it answers with an error.
+        clients: The secrets of programs by their ids.
+        claims: What the tokens have that it gives to programs.
+        granted: How many tokens it gave to programs.
     """
 
     def __init__(self, key_id: str = "one") -> None:
@@ -53,6 +57,9 @@ class Issuer:
         self.broken = False
         self.body: bytes | None = None
         self.name = self.url
+        self.clients: dict[str, str] = {}
+        self.claims: dict[str, Any] = {}
+        self.granted = 0
         self._runner: web.AppRunner | None = None
 
     def token(self, *, key: Any = None, alg: str = "RS256", header: Any = (), **claims: Any) -> str:
@@ -80,6 +87,7 @@ class Issuer:
         app = web.Application()
         app.router.add_get("/.well-known/openid-configuration", self._configuration)
         app.router.add_get("/keys", self._answer)
+        app.router.add_post("/token", self._grant)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -95,7 +103,26 @@ class Issuer:
             await self._more.wait_for(lambda: self.asked >= times)
 
     async def _configuration(self, _: web.Request) -> web.Response:
-        return web.json_response({"issuer": self.name, "jwks_uri": f"{self.url}/keys"})
+        return web.json_response(
+            {"issuer": self.name, "jwks_uri": f"{self.url}/keys", "token_endpoint": f"{self.url}/token"}
+        )
+
+    async def _grant(self, request: web.Request) -> web.Response:
+        """Give a program a token for its id and secret."""
+        await self.gate.wait()
+        if self.broken:
+            return web.Response(status=503)
+        form = await request.post()
+        sent = BasicAuth.decode(request.headers.get("authorization", ""), "utf-8")
+        client, secret = unquote_plus(sent.login), unquote_plus(sent.password)
+        if form.get("grant_type") != "client_credentials" or self.clients.get(client) != secret:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        self.granted += 1
+        claims = {"sub": client, "jti": str(self.granted), **self.claims}
+        lasts = int(claims.get("exp", time.time() + 600) - time.time())
+        return web.json_response(
+            {"access_token": self.token(**claims), "token_type": "Bearer", "expires_in": lasts}
+        )
 
     async def _answer(self, _: web.Request) -> web.Response:
         self.asked += 1

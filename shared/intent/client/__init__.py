@@ -3,16 +3,18 @@
 Importing it loads neither the Temporal SDK nor a database driver.
 """
 
+from intent.client.callers import Caller, Token
 from intent.client.client import IntentClient
-from intent.client.connection import Caller
 from intent.client.consumer_runner import ConsumerRunner, ConsumingFigures, SendCommand
 from intent.client.consumers import ConsumersClient
 from intent.client.projections import ProjectionsClient
 from intent.client.retries import RetryPolicy
 from intent.client.sagas import SagasClient
+from intent.client.tokens import ClientCredentials, TokenCommand, TokenFile, TokenSource
 
 __all__ = [
     "Caller",
+    "ClientCredentials",
     "ConsumerRunner",
     "ConsumersClient",
     "ConsumingFigures",
@@ -21,4 +23,8 @@ __all__ = [
     "RetryPolicy",
     "SagasClient",
     "SendCommand",
+    "Token",
+    "TokenCommand",
+    "TokenFile",
+    "TokenSource",
 ]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import Message
 
+from intent.addresses import is_local
 from intent.client.positions import HandedPositions
 from intent.errors import ConfigurationError
 
@@ -28,6 +29,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 16 * _MIB),
     ("grpc.max_send_message_length", 16 * _MIB),
 )
+_DIRECTLY: Final = ("grpc.enable_http_proxy", 0)
+"""A proxy of the environment does not reach this machine, and would get to see tokens."""
 
 
 class Channel:
@@ -86,9 +89,10 @@ class Channel:
         return self._opened
 
     def _open(self) -> grpc.aio.Channel:
+        options = (*_OPTIONS, _DIRECTLY) if is_local(self._target) else _OPTIONS
         if self._credentials is None:
-            return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
-        return grpc.aio.secure_channel(self._target, self._credentials, options=_OPTIONS)
+            return grpc.aio.insecure_channel(self._target, options=options)
+        return grpc.aio.secure_channel(self._target, self._credentials, options=options)
 
 
 def _serialized(message: Message) -> bytes:

@@ -23,11 +23,12 @@ from intent_contracts.intent.v1 import (
     RecordedEvent,
     SubmitRequest,
     SubmitResponse,
-    SubscribeResponse,
 )
 
+from intent.client.callers import Caller, Pairs, Token, require_protected, token_source
 from intent.client.channel import Channel
-from intent.client.connection import DEFAULT_TIMEOUT, Caller, Connection, Pairs
+from intent.client.command_metadata import command_pairs
+from intent.client.connection import DEFAULT_TIMEOUT, Connection
 from intent.client.consumer_runner import ConsumerRunner, SendCommand
 from intent.client.consumers import ConsumersClient
 from intent.client.projections import ProjectionsClient
@@ -81,7 +82,8 @@ class IntentClient:
         tenant: str = "",
         actor: str | None = None,
         roles: Sequence[str] | None = None,
-        token: str | None = None,
+        token: Token | None = None,
+        token_in_plain_text: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
         credentials: grpc.ChannelCredentials | None = None,
@@ -98,15 +100,24 @@ class IntentClient:
             tenant: The tenant on whose data to act.
             actor: Who calls; only a development identity trusts it.
             roles: What the caller may do; only a development identity trusts it.
-            token: The value of the metadata ``authorization``.
+            token: An access token, or where tokens come from: a `TokenFile`, a `TokenCommand`,
+                `ClientCredentials`, or a function that returns one or an awaitable of one. It is
+                renewed before it expires, except where it is a string.
+            token_in_plain_text: True to send tokens without TLS to other machines as well.
             timeout: Seconds that a call may take in total.
             policy: When to retry.
             credentials: For TLS; None uses plain text.
             registry: The contracts; None: all that are installed.
             traceparent: Returns the W3C traceparent of the current trace, or an empty string.
             tracestate: Returns the W3C tracestate of that trace, or an empty string.
+
+        Raises:
+            ConfigurationError: The token would be sent in plain text to another machine, or is none.
         """
-        caller = Caller(tenant, actor, None if roles is None else tuple(roles), token)
+        source = None if token is None else token_source(token)
+        if source is not None and credentials is None and not token_in_plain_text:
+            require_protected(target)
+        caller = Caller(tenant, actor, None if roles is None else tuple(roles), source)
 
         def trace() -> TraceContext:
             return TraceContext(traceparent(), tracestate())
@@ -166,7 +177,7 @@ class IntentClient:
                 effect is unknown: retry with the id in ``metadata["command_id"]``.
         """
         own_id = str(command_id or new_id())
-        pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, applied_only)
+        pairs = command_pairs(own_id, expected_version, correlation_id, causation_id, applied_only)
         contract = self._registry.commands.get(command.DESCRIPTOR.full_name)
         method, request = f"{_COMMANDS}/Execute", command
         if contract is not None and contract.method:
@@ -188,7 +199,7 @@ class IntentClient:
     ) -> SubmitResponse:
         """Submit a command, which is accepted durably, and return its handle at once; see `execute`."""
         own_id = str(command_id or new_id())
-        pairs = _command_pairs(own_id, expected_version, correlation_id, causation_id, False)
+        pairs = command_pairs(own_id, expected_version, correlation_id, causation_id, False)
         request = SubmitRequest()
         request.command.Pack(command)
         return await self._call_command(
@@ -286,8 +297,7 @@ class IntentClient:
             correlation_id=correlation_id,
         )
         return subscribe(
-            lambda request: self._connection.stream(f"{_EVENTS}/Subscribe", request, SubscribeResponse),
-            self._connection.policy,
+            self._connection,
             after=after,
             epoch=epoch or self._connection.channel.handed.epoch_of(after),
             follow=follow,
@@ -380,20 +390,3 @@ class IntentClient:
         if isinstance(answer, CommandResult) and answer.epoch:
             self._connection.channel.handed.note(answer.position, answer.epoch)
         return answer
-
-
-def _command_pairs(
-    command_id: str,
-    expected_version: int | None,
-    correlation_id: str,
-    causation_id: str,
-    applied_only: bool,
-) -> Pairs:
-    pairs = {
-        keys.COMMAND_ID: command_id,
-        keys.EXPECTED_VERSION: None if expected_version is None else str(expected_version),
-        keys.CORRELATION_ID: correlation_id or None,
-        keys.CAUSATION_ID: causation_id or None,
-        keys.CONSISTENCY: "applied" if applied_only else None,
-    }
-    return tuple((key, value) for key, value in pairs.items() if value is not None)

@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 
+from intent.client.callers import Caller, Pairs
 from intent.client.channel import Channel
-from intent.client.retries import RetryPolicy, retrying
+from intent.client.retries import LEAST_WAIT, RetryPolicy, platform_error, retrying
 from intent.origin import TraceContext
 from intent.wire.metadata import TRACEPARENT, TRACESTATE
 
-__all__ = ["Caller", "Connection", "Pairs"]
+__all__ = ["DEFAULT_TIMEOUT", "Connection", "Stream"]
 
 Response = TypeVar("Response", bound=Message)
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a call may take in total by default."""
 
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
-"""Metadata of a call."""
-
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """The caller on whose behalf calls are made.
+class Stream:
+    """A call that takes or answers many messages.
 
     Attributes:
-        tenant: The tenant.
-        actor: Who calls, e.g. ``user:ann``; None: the server's default.
-        roles: What it may do; None: the server's default.
-        token: The value of the metadata ``authorization``, when there is one.
+        call: What gRPC returns for it.
+        authorization: The value of the metadata ``authorization`` with which it was made.
     """
 
-    tenant: str = ""
-    actor: str | None = None
-    roles: tuple[str, ...] | None = None
-    token: str | None = None
-
-    def metadata(self) -> Pairs:
-        """Return the metadata that identifies the caller to the server."""
-        pairs = {
-            "x-tenant-id": self.tenant or None,
-            "x-actor": self.actor,
-            "x-roles": None if self.roles is None else ",".join(self.roles),
-            "authorization": self.token,
-        }
-        return tuple((key, value) for key, value in pairs.items() if value is not None)
+    call: Any
+    authorization: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +68,6 @@ class Connection:
 
         return replace(self, trace=current)
 
-    def metadata(self, extra: Pairs = ()) -> Pairs:
-        """Return the metadata of a call."""
-        return (*self.caller.metadata(), *extra, *_trace_pairs(self.trace()))
-
     async def call(
         self,
         method: str,
@@ -97,6 +79,8 @@ class Connection:
     ) -> Response:
         """Call a method that answers with one message, retrying as `retrying` does.
 
+        A call whose token has expired is repeated once with another one.
+
         Args:
             method: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
             request: The request.
@@ -105,24 +89,54 @@ class Connection:
             timeout: Seconds in total; None: the connection's.
 
         Raises:
-            CommandError: The server's error, or that it did not answer in time.
+            CommandError: The server's error, or that it did not answer in time, or there is no token.
         """
         send = self.channel.callable("unary_unary", method, response)
-        pairs = self.metadata(metadata)
+        caller, clock = self.caller, asyncio.get_running_loop().time
+        more = (*metadata, *_trace_pairs(self.trace()))
+
+        async def once(authorization: str, end: float) -> Response:
+            pairs = (*caller.metadata(authorization), *more)
+            answer: Response = await send(request, timeout=max(LEAST_WAIT, end - clock()), metadata=pairs)
+            return answer
 
         async def attempt(left: float) -> Response:
-            answer: Response = await send(request, timeout=left, metadata=pairs)
-            return answer
+            end = clock() + left
+            used = await caller.authorization(left)
+            try:
+                return await once(used, end)
+            except grpc.aio.AioRpcError as error:
+                other = await caller.renewed(platform_error(error), used, max(LEAST_WAIT, end - clock()))
+                if not other:
+                    raise
+            return await once(other, end)
 
         return await retrying(attempt, self.timeout if timeout is None else timeout, self.policy, method)
 
-    def stream(self, method: str, request: Message, response: type[Response]) -> Any:
-        """Call a method that answers with many messages; iterate over what it returns."""
-        return self.channel.callable("unary_stream", method, response)(request, metadata=self.metadata())
+    async def stream(self, method: str, request: Message, response: type[Response]) -> Stream:
+        """Call a method that answers with many messages; iterate over the call.
 
-    def talk(self, method: str, response: type[Response]) -> Any:
-        """Call a method that takes and answers many messages; write to and read from what it returns."""
-        return self.channel.callable("stream_stream", method, response)(metadata=self.metadata())
+        Raises:
+            CommandError: There is no token.
+        """
+        authorization, metadata = await self._metadata()
+        call = self.channel.callable("unary_stream", method, response)(request, metadata=metadata)
+        return Stream(call, authorization)
+
+    async def talk(self, method: str, response: type[Response]) -> Stream:
+        """Call a method that takes and answers many messages; write to the call and read from it.
+
+        Raises:
+            CommandError: There is no token.
+        """
+        authorization, metadata = await self._metadata()
+        return Stream(
+            self.channel.callable("stream_stream", method, response)(metadata=metadata), authorization
+        )
+
+    async def _metadata(self) -> tuple[str, Pairs]:
+        authorization = await self.caller.authorization()
+        return authorization, (*self.caller.metadata(authorization), *_trace_pairs(self.trace()))
 
 
 def _trace_pairs(trace: TraceContext) -> Pairs:

@@ -16,6 +16,7 @@ from intent_contracts.intent.v1 import (
     SkipEventResponse,
 )
 
+from intent.client.callers import Renewals
 from intent.client.connection import Connection
 from intent.client.retries import platform_error
 
@@ -41,19 +42,26 @@ class ProjectionsClient:
 
         Raises:
             NotFound: There is no such projection.
-            CommandError: The connection was lost or the rebuild failed; the call is not retried.
+            CommandError: The connection was lost, the token expired on the way, or the rebuild failed; it is
+                not begun again.
         """
         request = RebuildProjectionRequest(name=name)
-        call = self._connection.stream(
-            f"{_PROJECTIONS}/RebuildProjection", request, RebuildProjectionResponse
-        )
-        try:
-            async for progress in call:
-                yield progress
-        except grpc.aio.AioRpcError as error:
-            raise platform_error(error) from None
-        finally:
-            call.cancel()
+        method = f"{_PROJECTIONS}/RebuildProjection"
+        renewals = Renewals(self._connection.caller)
+        while True:
+            stream = await self._connection.stream(method, request, RebuildProjectionResponse)
+            try:
+                async for progress in stream.call:
+                    yield progress
+                return
+            except grpc.aio.AioRpcError as error:
+                problem = platform_error(error)
+                if "accepted" in problem.metadata or not await renewals.renewed(
+                    problem, stream.authorization
+                ):
+                    raise problem from None
+            finally:
+                stream.call.cancel()
 
     async def skip(self, name: str, position: int, reason: str, *, force: bool = False) -> ProjectionStatus:
         """Let a projection skip the event at a position; the reason is recorded.

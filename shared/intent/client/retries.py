@@ -13,11 +13,12 @@ import grpc
 from intent.errors import CommandError, DeadlineExceeded, Overloaded, Unavailable
 from intent.wire.statuses import error_of_status
 
-__all__ = ["RetryPolicy", "platform_error", "retrying"]
+__all__ = ["LEAST_WAIT", "RetryPolicy", "platform_error", "retrying"]
 
 T = TypeVar("T")
 
-_LEAST_WAIT: Final = 0.001
+LEAST_WAIT: Final = 0.001
+"""The shortest time limit, in seconds: gRPC takes none that has passed."""
 _OWN_DEADLINE: Final = "Deadline Exceeded"
 """What gRPC says, under several codes, when the caller's own time is over."""
 
@@ -66,7 +67,7 @@ async def retrying(
     `Unavailable` (which includes a lost connection) and `Overloaded` are retried.
 
     Args:
-        attempt: Makes one call; takes the seconds that are left.
+        attempt: Makes one call; takes the seconds that are left. It may raise `Unavailable` itself.
         timeout: Seconds in total.
         policy: When to retry.
         what: What is called, for the message.
@@ -76,16 +77,20 @@ async def retrying(
     """
     clock = asyncio.get_running_loop().time
     end = clock() + timeout
-    failures, last = 0, None
+    failures = 0
+    error: CommandError
+    last: CommandError | None = None
     while True:
         try:
-            return await attempt(max(_LEAST_WAIT, end - clock()))
+            return await attempt(max(LEAST_WAIT, end - clock()))
         except grpc.aio.AioRpcError as rpc_error:
             if _OWN_DEADLINE in (rpc_error.details() or ""):
                 raise _out_of_time(what, timeout, failures, last) from last
             error = last = platform_error(rpc_error)
             if not isinstance(error, Unavailable | Overloaded):
                 raise error from None
+        except Unavailable as unavailable:
+            error = last = unavailable
         failures += 1
         wait = policy.wait(failures, error)
         if clock() + wait >= end:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 import grpc
 from intent_contracts.intent.v1 import EventFilter, RecordedEvent, SubscribeRequest, SubscribeResponse
 
-from intent.client.retries import RetryPolicy, platform_error
-from intent.errors import Overloaded, Unavailable
+from intent.client.callers import Renewals
+from intent.client.connection import Connection
+from intent.client.retries import platform_error
+from intent.errors import CommandError, Overloaded, Unavailable
 
 __all__ = ["subscribe"]
 
-Opener = Callable[[SubscribeRequest], Any]
+_METHOD: Final = "/intent.v1.Events/Subscribe"
 
 
 async def subscribe(
-    open_stream: Opener,
-    policy: RetryPolicy,
+    connection: Connection,
     *,
     after: int,
     epoch: str,
@@ -30,8 +31,7 @@ async def subscribe(
     """Yield events in order, each once, resuming after each lost connection.
 
     Args:
-        open_stream: Opens the stream of one subscription.
-        policy: When to retry; a lost connection is retried forever.
+        connection: Where to subscribe. A lost connection is retried forever, and an expired token renewed.
         after: The position after which to start.
         epoch: The epoch to which it belongs; empty: not known.
         follow: True to continue with new events, false to end at the head of the log.
@@ -42,29 +42,51 @@ async def subscribe(
         CommandError: An error that a retry would not change. `Rejected` with the reason POSITION_LOST: the
             log was restored or a standby promoted, and has lost events that were yielded.
     """
-    position, failures = after, 0
+    position, failures, used = after, 0, ""
+    renewals = Renewals(connection.caller)
     while True:
         request = SubscribeRequest(
             after_position=position, after_epoch=epoch, follow=follow, filter=where, from_now=from_now
         )
         try:
-            async for response in _responses(open_stream(request)):
+            stream = await connection.stream(_METHOD, request, SubscribeResponse)
+            used = stream.authorization
+            async for response in _responses(stream.call):
                 # The first message contains the position of "now"; a resumption starts there.
                 failures, from_now = 0, False
+                renewals.accepted()
                 epoch = response.event.epoch or response.epoch
                 if response.position > position:
                     position = response.position
                     if response.HasField("event"):
                         yield response.event
-        except grpc.aio.AioRpcError as rpc_error:
-            error = platform_error(rpc_error)
-            if not isinstance(error, Unavailable | Overloaded):
-                raise error from None
-            failures += 1
-            await asyncio.sleep(policy.wait(failures, error))
+        except (grpc.aio.AioRpcError, Unavailable) as problem:
+            error = await _unsolved(problem, renewals, used)
+            if error is not None:
+                failures += 1
+                await asyncio.sleep(connection.policy.wait(failures, error))
         else:
             if not follow:
                 return
+
+
+async def _unsolved(
+    problem: grpc.aio.AioRpcError | Unavailable, renewals: Renewals, used: str
+) -> CommandError | None:
+    """Return the error to wait out before the stream is opened again; None: it may be opened at once.
+
+    Raises:
+        CommandError: An error that a retry would not change.
+    """
+    error = problem if isinstance(problem, Unavailable) else platform_error(problem)
+    if isinstance(error, Unavailable | Overloaded):
+        return error
+    try:
+        if await renewals.renewed(error, used):
+            return None
+    except Unavailable as unavailable:
+        return unavailable
+    raise error from None
 
 
 async def _responses(call: Any) -> AsyncIterator[SubscribeResponse]:

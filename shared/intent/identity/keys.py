@@ -13,8 +13,9 @@ from joserfc.jwk import Key
 
 from intent.errors import Unavailable
 from intent.identity.algorithms import fits, public_key
-from intent.identity.fetching import KeysUnavailable, fetched_keys
+from intent.identity.fetching import fetched_keys
 from intent.identity.issuers import Issuer
+from intent.oidc import IssuerUnavailable
 
 __all__ = ["IssuerKeys"]
 
@@ -30,7 +31,7 @@ class IssuerKeys:
 
     Args:
         issuer: The issuer.
-        fetch: Returns the entries of its JWKS, or raises `KeysUnavailable`.
+        fetch: Returns the entries of its JWKS, or raises `IssuerUnavailable`.
         interval: Seconds between two refreshes.
         at_most_every: Seconds between two refreshes for tokens with unknown keys.
         clock: Returns seconds that only grow.
@@ -135,7 +136,7 @@ class IssuerKeys:
         try:
             found = [key for jwk in (await self._fetch(self.issuer))[:_MOST] if (key := public_key(jwk))]
             if not found:
-                raise KeysUnavailable("it has no key for signatures by public keys")
+                raise IssuerUnavailable("it has no key for signatures by public keys")
         except Exception as error:
             self._failed(error)
         else:
@@ -145,7 +146,7 @@ class IssuerKeys:
         text = str(error) or type(error).__name__
         if text != self.problem:
             known = f"; the {len(self._keys)} known ones go on to count" if self._keys else ""
-            defect = None if isinstance(error, KeysUnavailable) else error
+            defect = None if isinstance(error, IssuerUnavailable) else error
             _log.warning("no keys from the issuer %s: %s%s", self.issuer.name, text, known, exc_info=defect)
         self.problem = text
 

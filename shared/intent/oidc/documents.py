@@ -1,0 +1,112 @@
+"""JSON documents over HTTP, and the OpenID configuration among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from intent.addresses import is_protected
+
+__all__ = ["MOST_BYTES", "IssuerUnavailable", "discovered", "document", "json_object", "posted", "session"]
+
+MOST_BYTES: Final = 512 * 1024
+_SECONDS: Final = 5.0
+_LATER: Final = (408, 429)
+"""Statuses by which a server says to try again later."""
+_CONFIGURATION: Final = "/.well-known/openid-configuration"
+
+
+class IssuerUnavailable(Exception):
+    """What is needed of an issuer cannot be had now; says why."""
+
+
+def session() -> aiohttp.ClientSession:
+    """Return a session for calls of issuers, to be closed.
+
+    Proxies and their exceptions come from the environment, as for other programs.
+    """
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), trust_env=True)
+
+
+async def document(calls: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    """Return the JSON object that a URL serves.
+
+    Raises:
+        IssuerUnavailable: There is none.
+    """
+    status, body = await _answer(calls, "GET", url)
+    if status != 200:
+        raise IssuerUnavailable(f"{url} answers with status {status}")
+    return json_object(body, url)
+
+
+async def posted(
+    calls: aiohttp.ClientSession, url: str, form: Mapping[str, str], headers: Mapping[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON object with which a URL answers a form.
+
+    Raises:
+        IssuerUnavailable: There is no answer, or it is no JSON object.
+    """
+    status, body = await _answer(calls, "POST", url, data=form, headers=headers)
+    if status >= 500 or status in _LATER:
+        raise IssuerUnavailable(f"{url} answers with status {status}")
+    return status, json_object(body, f"what {url} answers (status {status})")
+
+
+async def discovered(calls: aiohttp.ClientSession, issuer: str, url: str, endpoint: str) -> str:
+    """Return the URL of one of an issuer's endpoints, as its OpenID configuration has it.
+
+    Args:
+        calls: Calls issuers.
+        issuer: The issuer's name.
+        url: Where its configuration is; empty: below its name.
+        endpoint: Which one, e.g. ``jwks_uri``.
+
+    Raises:
+        IssuerUnavailable: The configuration cannot be had, is another issuer's, or names none that is
+            protected.
+    """
+    url = url or issuer.rstrip("/") + _CONFIGURATION
+    configuration = await document(calls, url)
+    if configuration.get("issuer") != issuer:
+        raise IssuerUnavailable(
+            f"{url} is the configuration of another issuer: {configuration.get('issuer')!r:.200}"
+        )
+    found = configuration.get(endpoint)
+    if not isinstance(found, str) or not is_protected(found):
+        raise IssuerUnavailable(f"{url} names no {endpoint} that begins with https://")
+    return found
+
+
+def json_object(text: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object that a text is.
+
+    Raises:
+        IssuerUnavailable: It is none; `where` says what.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise IssuerUnavailable(f"{where} is no JSON object")
+    return found
+
+
+async def _answer(calls: aiohttp.ClientSession, method: str, url: str, **request: Any) -> tuple[int, bytes]:
+    try:
+        async with calls.request(method, url, allow_redirects=False, **request) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise IssuerUnavailable(f"{url} answers with more than {MOST_BYTES // 1024} KiB")
+            return response.status, bytes(body)
+    except TimeoutError:
+        raise IssuerUnavailable(f"{url} does not answer within {_SECONDS:g} seconds") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise IssuerUnavailable(f"{url} cannot be fetched: {error}") from None
