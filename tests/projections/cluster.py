@@ -110,7 +110,7 @@ class Cluster:
 
     async def pool(self, dsn: str) -> Any:
         if dsn not in self._pools:
-            self._pools[dsn] = await open_pool(dsn, connections=4)
+            self._pools[dsn] = await open_pool(dsn, connections=4, read_only=dsn == self.database.query)
             self._stack.callback(self._pools[dsn].terminate)
         return self._pools[dsn]
 

@@ -231,7 +231,8 @@ async def test_the_tenant_of_a_read_does_not_stay_on_the_connection(cluster: Clu
 async def test_row_level_security_alone_separates_tenants(cluster: Cluster, role: str) -> None:
     await fill(cluster)
     connection = await asyncpg.connect(
-        getattr(cluster.database, role), server_settings={"search_path": cluster.database.context}
+        getattr(cluster.database, role),
+        server_settings={"search_path": cluster.database.context, "default_transaction_read_only": "off"},
     )
     try:
         for table in ("order_summary", "order_summary__g1", "order_view", "order_view__g1"):

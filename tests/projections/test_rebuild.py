@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from intent.errors import Rejected, Unavailable
 from intent.projections.supervisor import ProjectionSettings
@@ -286,3 +287,40 @@ async def test_the_rebuilt_table_has_the_indexes_and_the_row_level_security_of_t
 
     assert [dict(row) for row in await cluster.sql(describe)] == [dict(row) for row in before]
     assert len(before[0]["indexes"]) == 4
+
+
+async def test_no_lock_that_can_be_guessed_holds_up_the_indexes(cluster: Cluster) -> None:
+    context = bound(Counting)
+    process = await cluster.process(context)
+    await until_at(process, await cluster.record_many({"o-1": [placed()]}))
+    stranger = await asyncpg.connect(cluster.database.query)
+    try:
+        guessed = f"intent index {cluster.database.context}.{NAME}.2"
+        await stranger.execute("select pg_advisory_lock(hashtextextended($1, 0))", guessed)
+        steps = [step async for step in process.rebuild(NAME)]
+    finally:
+        await stranger.close()
+    assert steps[-1].done
+
+
+async def test_indexes_are_built_once_by_two_sessions(cluster: Cluster) -> None:
+    await cluster.sql("update projection_generations set indexed = false")
+    first, second = [await asyncpg.connect(cluster.database.owner) for _ in range(2)]
+    count = "select count(*) from pg_indexes where tablename = 'order_summary__g1'"
+    build = f"select {cluster.database.context}.projection_index('{NAME}', 1)"
+    try:
+        before = await first.fetchval(count)
+        async with first.transaction():
+            await first.execute(build)
+            built = await first.fetchval(count)
+            waiting = asyncio.create_task(second.execute(build))
+            blocked = "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1"
+            admin = await asyncpg.connect(cluster.database.admin)
+            while not await admin.fetchval(blocked, second.get_server_pid()):
+                await admin.execute("select pg_sleep(0.01)")
+            await admin.close()
+        await waiting
+        assert await first.fetchval(count) == built > before
+    finally:
+        await first.close()
+        await second.close()

@@ -50,7 +50,9 @@ async def test_a_new_version_is_recorded_and_keeps_the_current_generation(cluste
 
 @pytest.mark.parametrize("role", ["service", "query"])
 async def test_only_the_owner_declares(cluster: Cluster, role: str) -> None:
-    connection = await asyncpg.connect(getattr(cluster.database, role))
+    connection = await asyncpg.connect(
+        getattr(cluster.database, role), server_settings={"default_transaction_read_only": "off"}
+    )
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await ensure_tables(connection, bound())

@@ -167,6 +167,8 @@ async def test_no_serving_role_writes_any_table_directly(
     filled: Database, role: str, tenant: str | None
 ) -> None:
     async with connected(role, filled, tenant) as connection:
+        # A default of the query role, which each session may change.
+        await connection.execute("set default_transaction_read_only = off")
         for table in await relations(filled):
             for statement in (
                 f"insert into {table} select * from {table}",

@@ -9,15 +9,20 @@ from intent.projections.tables import ensure_tables
 from intent.settings.config import Settings
 from intent.settings.database_urls import database_url
 from intent.store.migrations import migrate
-from intent.store.migrations.provisioning import Passwords, provision
+from intent.store.migrations.provisioning import Limits, Passwords, provision
 
-__all__ = ["passwords_of", "prepare_schema"]
+__all__ = ["limits_of", "passwords_of", "prepare_schema"]
 
 
 def passwords_of(settings: Settings) -> Passwords:
     """Return the passwords that the roles' URLs carry; None for a URL without one."""
     urls = (settings.owner_database_url, settings.database_url, settings.query_database_url)
     return Passwords(*(database_url(url).password if url else None for url in urls))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return how many connections the settings give the roles."""
+    return Limits(settings.service_connection_limit, settings.query_connection_limit)
 
 
 async def prepare_schema(
@@ -27,6 +32,7 @@ async def prepare_schema(
     admin_url: str = "",
     passwords: Passwords | None = None,
     share_roles: bool = False,
+    limits: Limits | None = None,
 ) -> None:
     """Bring a context's schema and the tables of its read models up to date.
 
@@ -37,12 +43,13 @@ async def prepare_schema(
             empty: they exist.
         passwords: The passwords of the roles.
         share_roles: Whether the roles may be those of another database of the server.
+        limits: How many connections the roles may have.
 
     Raises:
         ConfigurationError: PostgreSQL does not answer, or refuses.
     """
     if admin_url:
-        await provision(admin_url, context.name, passwords, share_roles=share_roles)
+        await provision(admin_url, context.name, passwords, share_roles=share_roles, limits=limits)
 
     async def tables(connection: Any) -> None:
         await ensure_tables(connection, context)

@@ -6,6 +6,7 @@ from typing import Any
 
 from intent.model import BoundContext
 from intent.read_models.definition import definitions_of
+from intent.store.locks import lock_schema
 from intent.store.roles import quoted
 
 __all__ = ["ensure_tables"]
@@ -25,9 +26,7 @@ async def ensure_tables(connection: Any, context: BoundContext, *, schema: str |
     name = schema or context.name
     declare = f"select {quoted(name)}.projection_declare($1, $2, $3::jsonb)"
     async with connection.transaction():
-        await connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{name}.projections"
-        )
+        await connection.execute(lock_schema(name))
         for definition in definitions_of(context):
             shape = definition.shape.declaration
             await connection.execute(declare, definition.name, definition.version, shape)

@@ -76,6 +76,17 @@ class Settings(BaseSettings):
         repr=False,
         description="URL for a role that may create roles: `intent migrate <context> --provision`.",
     )
+    service_connection_limit: int = Field(
+        0,
+        ge=-1,
+        description="Most connections of all processes together that `intent migrate --provision` gives the "
+        "role `<context>_service`; 0: half of what the server takes, unless the role has a limit; -1: any.",
+    )
+    query_connection_limit: int = Field(
+        0,
+        ge=-1,
+        description="The same for the role `<context>_query`; 0: a quarter of what the server takes.",
+    )
     database_connections: int = Field(
         4, ge=1, le=100, description="Maximum number of connections for commands and readers of the log."
     )

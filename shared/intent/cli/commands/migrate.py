@@ -18,7 +18,9 @@ Running it twice, or from two processes at once, is safe. It connects as the own
 administrator (INTENT_ADMIN_DATABASE_URL), and gives the roles the passwords that their URLs carry
 (INTENT_OWNER_DATABASE_URL, INTENT_DATABASE_URL, INTENT_QUERY_DATABASE_URL). Roles are the same in all
 databases of a server: those of another database are refused, unless --share-roles says to share them
-and their passwords.
+and their passwords. It also limits the connections of the roles (INTENT_SERVICE_CONNECTION_LIMIT,
+INTENT_QUERY_CONNECTION_LIMIT), and takes the right to connect to the database from all roles that were not
+given it by name.
 
 \b
   intent migrate orders
@@ -50,7 +52,7 @@ def migrate(
 
     from intent.contracts import Registry
     from intent.model import load_context
-    from intent.process.schema import passwords_of, prepare_schema
+    from intent.process.schema import limits_of, passwords_of, prepare_schema
     from intent.settings.config import load_settings
     from intent.store.migrations.epochs import begin_epoch
 
@@ -67,6 +69,7 @@ def migrate(
             admin_url=settings.admin_database_url if provision else "",
             passwords=passwords_of(settings),
             share_roles=share_roles,
+            limits=limits_of(settings),
         )
     )
     echo(f"the schema of {context} is up to date")

@@ -1,15 +1,17 @@
 """Migrations of a context's schema, by alembic.
 
 The platform's revisions are in ``versions`` here; a context may have a folder of its own, which is
-tracked in a table of its own. Both run in one transaction under a lock, so running them twice, or in two
-processes at once, is safe. A schema that may be in use is first migrated to the revision that fixes the
-shape of the functions that running processes call, so that none of these fails while tables change.
+tracked in a table of its own. Both run in one transaction under a lock that only the schema's owner can
+hold, so running them twice, or in two processes at once, is safe. A schema that may be in use is first
+migrated to the revision that fixes the shape of the functions that running processes call, so that none
+of these fails while tables change.
 Serving processes import nothing from here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,17 +28,22 @@ from sqlalchemy.pool import NullPool
 
 from intent.errors import ConfigurationError
 from intent.settings.database_urls import database_url
-from intent.store.migrations.provisioning import Passwords, provision
+from intent.store.locks import lock_schema
+from intent.store.migrations.blockers import Blockers, blockers, holder_of_earlier_lock
+from intent.store.migrations.provisioning import Limits, Passwords, provision
 from intent.store.roles import RoleNames, quoted
 
-__all__ = ["Passwords", "migrate", "provision"]
+__all__ = ["Limits", "Passwords", "migrate", "provision"]
 
+_log: Final = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 _VERSIONS = _HERE / "versions"
 _PLATFORM = "intent_migrations"
 """The table that tracks the platform's revisions."""
 _FIXED_SHAPES = "0004"
 """The first revision whose functions return rows of a fixed shape."""
+_LOCKS: Final = ("300s", "10s")
+"""How long to wait for another migration, and then for each lock on a table, whose users queue behind it."""
 _UNNAMED: Final = {
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": lambda: "",
@@ -63,16 +70,18 @@ async def migrate(
             the read models.
 
     Raises:
-        ConfigurationError: The server does not answer, or the schema is not provisioned.
+        ConfigurationError: The server does not answer, the schema is not provisioned, or somebody else
+            holds a lock for too long.
     """
     names = RoleNames.of(context)
     engine = _engine(owner_dsn)
+    watched = Blockers()
     try:
-        async with _ALONE:
-            async with _locked(engine, context) as connection:
+        async with _ALONE, blockers(owner_dsn, watched):
+            async with _locked(engine, names, watched) as connection:
                 if await _in_use(connection, names):
                     await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM, to=_FIXED_SHAPES)
-            async with _locked(engine, context) as connection:
+            async with _locked(engine, names, watched) as connection:
                 await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM)
                 if folder is not None:
                     await connection.run_sync(_upgrade, names, Path(folder), "context_migrations")
@@ -82,27 +91,44 @@ async def migrate(
             f"the schema {names.schema} cannot be migrated: {_first_line(error)}; "
             "a newer version of the code has migrated it, or a revision is missing here"
         ) from error
-    except asyncpg.LockNotAvailableError as error:
-        raise ConfigurationError(
-            f"the schema {names.schema} cannot be migrated now: something else, such as a "
-            "backup, holds its tables; nothing has changed for its processes: migrate again when it is done"
-        ) from error
     except (OSError, asyncpg.PostgresError, DBAPIError) as error:
-        raise ConfigurationError(
-            f"the schema {names.schema} cannot be migrated: {_first_line(error)}; "
-            "check the owner's address and whether the context is provisioned (--provision)"
-        ) from error
+        raise _refused(names, error, watched) from error
     finally:
         await engine.dispose()
 
 
-@asynccontextmanager
-async def _locked(engine: AsyncEngine, context: str) -> AsyncIterator[AsyncConnection]:
-    """Open a transaction in which nobody else migrates the context."""
-    async with engine.begin() as connection:
-        await connection.execute(
-            text("select pg_advisory_xact_lock(hashtext(:name))"), {"name": f"intent migrate {context}"}
+def _refused(names: RoleNames, error: Exception, watched: Blockers) -> ConfigurationError:
+    """Return the error for what PostgreSQL has refused."""
+    if getattr(getattr(error, "orig", error), "sqlstate", None) == asyncpg.LockNotAvailableError.sqlstate:
+        return ConfigurationError(
+            f"the schema {names.schema} cannot be migrated now: {watched.seen or 'something else'} holds a "
+            "lock, such as another migration or a backup does; nothing has changed for its processes: "
+            "migrate again when it is done, or end it (pg_terminate_backend)"
         )
+    return ConfigurationError(
+        f"the schema {names.schema} cannot be migrated: {_first_line(error)}; "
+        "check the owner's address and whether the context is provisioned (--provision)"
+    )
+
+
+@asynccontextmanager
+async def _locked(engine: AsyncEngine, names: RoleNames, watched: Blockers) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction in which nobody else migrates the context, and nothing blocks for ever."""
+    async with engine.begin() as connection:
+        watched.pid = await connection.scalar(text("select pg_backend_pid()"))
+        for_migrations, for_tables = (f"set local lock_timeout = '{seconds}'" for seconds in _LOCKS)
+        await connection.exec_driver_sql(for_migrations)
+        await connection.exec_driver_sql(lock_schema(names.schema))
+        await connection.exec_driver_sql(for_tables)
+        raw = await connection.get_raw_connection()
+        holder = await holder_of_earlier_lock(raw.driver_connection, names.schema)
+        if holder:
+            _log.warning(
+                "%s holds the lock under which earlier releases migrate the schema %s: one of them may be "
+                "migrating it now; going on without, since anybody who may connect can hold that lock",
+                holder,
+                names.schema,
+            )
         yield connection
 
 

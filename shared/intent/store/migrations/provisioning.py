@@ -11,13 +11,16 @@ import asyncpg
 
 from intent.errors import ConfigurationError
 from intent.settings.database_urls import database_url
+from intent.store.migrations.isolation import Limits, close_database, limit_roles
 from intent.store.migrations.verifiers import fits, verifier_of
 from intent.store.roles import RoleNames, quoted
 
-__all__ = ["Passwords", "provision"]
+__all__ = ["Limits", "Passwords", "provision"]
 
 _log: Final = logging.getLogger(__name__)
 _ATTEMPTS: Final = 10
+_TURN: Final = "10s"
+"""How long provisionings wait for each other; anybody who may connect can hold their lock."""
 _RACES: Final = (
     asyncpg.UniqueViolationError,
     asyncpg.DuplicateObjectError,
@@ -52,7 +55,12 @@ class Passwords:
 
 
 async def provision(
-    admin_dsn: str, context: str, passwords: Passwords | None = None, *, share_roles: bool = False
+    admin_dsn: str,
+    context: str,
+    passwords: Passwords | None = None,
+    *,
+    share_roles: bool = False,
+    limits: Limits | None = None,
 ) -> None:
     """Create a context's roles and schema; what exists already is kept.
 
@@ -61,19 +69,20 @@ async def provision(
         context: The context.
         passwords: Passwords to set.
         share_roles: Whether the roles may be those of another database of the server, with their passwords.
+        limits: How many connections the roles may have.
 
     Raises:
         ConfigurationError: The server does not answer, the role lacks a right, or the context's roles
             belong to another database of the server.
     """
-    names, secrets = RoleNames.of(context), passwords or Passwords()
+    names, secrets, bounds = RoleNames.of(context), passwords or Passwords(), limits or Limits()
     database_url(admin_dsn)
     try:
         connection = await asyncpg.connect(admin_dsn, statement_cache_size=0)
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         raise ConfigurationError(f"PostgreSQL does not let the administrator in: {error}") from error
     try:
-        await _repeated(lambda: _provision(connection, names, secrets, share_roles=share_roles))
+        await _repeated(lambda: _provision(connection, names, secrets, bounds, share_roles=share_roles))
     except asyncpg.PostgresError as error:
         raise ConfigurationError(f"the context {context} cannot be provisioned: {error}") from error
     finally:
@@ -93,15 +102,29 @@ async def _repeated(action: Callable[[], Awaitable[None]]) -> None:
     return await action()
 
 
-async def _provision(connection: Any, names: RoleNames, secrets: Passwords, *, share_roles: bool) -> None:
+async def _provision(
+    connection: Any, names: RoleNames, secrets: Passwords, limits: Limits, *, share_roles: bool
+) -> None:
     async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
+        await connection.execute(f"set local lock_timeout = '{_TURN}'")
+        await _take_turn(connection)
         elsewhere = await _elsewhere(connection, names)
         if elsewhere and not share_roles:
             raise ConfigurationError(_taken(names, elsewhere))
         created = await _create_roles(connection, names)
         await _set_passwords(connection, names, secrets, only=created if elsewhere else None)
         await _create_schema(connection, names)
+        await limit_roles(connection, names, limits)
+        await close_database(connection, names)
+
+
+async def _take_turn(connection: Any) -> None:
+    """Wait a little for other provisionings, which spares both a repetition."""
+    try:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(hashtext('intent provision'))")
+    except asyncpg.LockNotAvailableError:
+        _log.warning("another session has provisioned, or held its lock, for %s; going on beside it", _TURN)
 
 
 async def _elsewhere(connection: Any, names: RoleNames) -> list[str]:
@@ -166,6 +189,3 @@ async def _create_schema(connection: Any, names: RoleNames) -> None:
     await connection.execute(
         f"create schema if not exists {quoted(names.schema)} authorization {names.owner}"
     )
-    database = await connection.fetchval("select quote_ident(current_database())")
-    for role in (names.owner, names.service, names.query):
-        await connection.execute(f"grant connect on database {database} to {role}")

@@ -27,11 +27,9 @@ do $$ declare
     name text;
     value text;
 begin
-    if exists (select from pg_db_role_setting, unnest(setconfig) s
-               where setrole = current_user::regrole and s like 'statement\\_timeout=%') then
-        return;
-    end if;
-    for name, value in select * from unnest('{{{names}}}'::text[], '{{{values}}}'::text[]) loop
+    for name, value in select n, v from unnest('{{{names}}}'::text[], '{{{values}}}'::text[]) as wanted (n, v)
+        where not exists (select from pg_db_role_setting, unnest(setconfig) s
+                          where setrole = current_user::regrole and split_part(s, '=', 1) = n) loop
         execute format('alter role %I in database %I set %I = %L',
                        current_user, current_database(), name, value);
     end loop;
@@ -48,13 +46,16 @@ async def is_pooled(connection: Any) -> bool:
 
 
 async def set_defaults(connection: Any, settings: Mapping[str, str]) -> None:
-    """Make settings the defaults of the connection's role, unless it has a time-out for statements already.
+    """Make settings the defaults of the connection's role, but for those that it has already.
 
     They hold for the connections that the pooler opens from now on.
     """
     statement = _DEFAULTS.format(names=",".join(settings), values=",".join(settings.values()))
     try:
-        await connection.execute(statement)
+        async with connection.transaction():
+            # A role that only reads has transactions that write nothing, by default.
+            await connection.execute("set transaction read write")
+            await connection.execute(statement)
     except asyncpg.InternalServerError as error:
         _log.debug("another process sets the same: %s", error)
     except asyncpg.PostgresError as error:

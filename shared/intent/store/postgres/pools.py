@@ -335,8 +335,12 @@ def connection_options(
         options["statement_cache_size"] = 0
     else:
         options["server_settings"] |= _defaults(timeout)
-    if not read_only and not _says_which_server(url):
+    wanted = _wanted_server(url)
+    if not read_only and not wanted:
         options["target_session_attrs"] = "read-write"
+    elif read_only and wanted == "read-write":
+        # A role that reads cannot write anywhere; what is meant is the server that is written to.
+        options["target_session_attrs"] = "primary"
     return options
 
 
@@ -351,8 +355,9 @@ def _defaults(seconds: float) -> dict[str, str]:
     }
 
 
-def _says_which_server(url: DatabaseUrl) -> bool:
-    return "PGTARGETSESSIONATTRS" in os.environ or "target_session_attrs" in url.parameters
+def _wanted_server(url: DatabaseUrl) -> str:
+    """Return which of several servers the URL or the environment asks for; empty: they say nothing."""
+    return url.parameters.get("target_session_attrs", "") or os.environ.get("PGTARGETSESSIONATTRS", "")
 
 
 async def _keep(_: Any) -> None:
