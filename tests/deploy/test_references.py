@@ -12,6 +12,7 @@ from .charts import (
     CONTEXTS,
     ENVIRONMENTS,
     OVERLAYS,
+    VALUES,
     Manifest,
     hooks_of,
     objects,
@@ -19,6 +20,7 @@ from .charts import (
     pod_of,
     rendered,
     template,
+    to_set,
     workloads,
 )
 
@@ -254,3 +256,16 @@ def test_every_process_runs_the_same_image(manifests: list[Manifest]) -> None:
     ]
     assert len({container["image"] for container in containers}) == 1
     assert all(container["command"] == ["intent"] for container in containers)
+
+
+def test_the_job_that_provisions_draws_the_limits_of_the_settings() -> None:
+    values = {
+        "migrate.provision": "true",
+        "settings.INTENT_QUERY_CONNECTION_LIMIT": "40",
+        "settings.INTENT_SERVICE_CONNECTION_LIMIT": "120",
+    }
+    render = template("orders", [VALUES / "orders" / "prod.yaml"], {**to_set("orders"), **values})
+    (job,) = [one for one in of_kind(objects(render), "Job") if "migrate" in one["metadata"]["name"]]
+    environment = _environment(pod_of(job)["spec"]["containers"][0])
+    assert environment["INTENT_SERVICE_CONNECTION_LIMIT"] == "120"
+    assert environment["INTENT_QUERY_CONNECTION_LIMIT"] == "40"

@@ -13,6 +13,12 @@
 - name: INTENT_QUERY_DATABASE_URL_FILE
   value: {{ include "context.secrets" $.root }}/database/{{ . }}
 {{- end }}
+{{- range $name := list "INTENT_SERVICE_CONNECTION_LIMIT" "INTENT_QUERY_CONNECTION_LIMIT" }}
+{{- with get $.root.Values.settings $name }}
+- name: {{ $name }}
+  value: {{ include "context.text" . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- include "context.databaseTlsEnvironment" .root }}
 {{- end }}
