@@ -160,7 +160,7 @@ async def test_a_role_that_only_reads_is_served_by_the_server_that_is_written_to
 async def test_a_migration_that_another_one_holds_up_says_which(
     victim: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("intent.store.migrations._LOCKS", ("3s", "3s"))
+    monkeypatch.setattr("intent.store.migrations.migrating._LOCKS", ("3s", "3s"))
     async with connected(victim.owner, victim) as owner, owner.transaction():
         await owner.execute("set application_name = 'the other one'")
         await owner.execute(lock_schema(victim.context))
@@ -175,7 +175,7 @@ async def test_a_migration_that_waits_for_a_table_says_for_whom(
     async def change(connection: asyncpg.Connection) -> None:
         await connection.execute(f"lock table {victim.context}.events in access exclusive mode")
 
-    monkeypatch.setattr("intent.store.migrations._LOCKS", ("60s", "3s"))
+    monkeypatch.setattr("intent.store.migrations.migrating._LOCKS", ("60s", "3s"))
     async with connected(victim.query, victim) as reader, reader.transaction():
         await reader.execute("set local idle_in_transaction_session_timeout = 0")
         await reader.fetch("select * from events")
