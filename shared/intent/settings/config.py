@@ -79,8 +79,8 @@ class Settings(BaseSettings):
     service_connection_limit: int = Field(
         0,
         ge=-1,
-        description="Most connections of all processes together that `intent migrate <context> --provision` gives "
-        "the role `<context>_service`; 0: half of what the server takes, or the limit it has; -1: any.",
+        description="Most connections of all processes together that `intent migrate <context> --provision` "
+        "gives the role `<context>_service`; 0: half of what the server takes, or the limit it has; -1: any.",
     )
     query_connection_limit: int = Field(
         0,
