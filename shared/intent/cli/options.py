@@ -14,7 +14,7 @@ from intent.cli.addresses import address_of, addresses
 from intent.cli.exits import UsageError
 
 if TYPE_CHECKING:
-    from intent.client import IntentClient
+    from intent.client import IntentClient, Tls
     from intent.contracts import Registry
 
 __all__ = ["AsJson", "CallOptions", "ContextName", "calls_context", "variables_of"]
@@ -97,8 +97,54 @@ class CallOptions:
         ),
     ] = ""
     tls: Annotated[
-        bool, typer.Option("--tls", envvar="INTENT_TLS", help="Speak TLS.", rich_help_panel=_PANEL)
+        bool,
+        typer.Option(
+            "--tls",
+            envvar="INTENT_TLS",
+            help="Speak TLS, as each of the following options does too.",
+            rich_help_panel=_PANEL,
+        ),
     ] = False
+    tls_ca: Annotated[
+        str,
+        typer.Option(
+            "--tls-ca",
+            envvar="INTENT_TLS_CA_PATH",
+            metavar="FILE",
+            help="Authorities that the server's certificate may be of; default: the system's.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    tls_cert: Annotated[
+        str,
+        typer.Option(
+            "--tls-cert",
+            envvar="INTENT_TLS_CERT_PATH",
+            metavar="FILE",
+            help="Own certificate, for servers that ask for one.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    tls_key: Annotated[
+        str,
+        typer.Option(
+            "--tls-key",
+            envvar="INTENT_TLS_KEY_PATH",
+            metavar="FILE",
+            help="Private key of the own certificate.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    tls_server_name: Annotated[
+        str,
+        typer.Option(
+            "--tls-server-name",
+            envvar="INTENT_TLS_SERVER_NAME",
+            metavar="NAME",
+            help="Name in the server's certificate, when it is not that of the address.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
     timeout: Annotated[
         float,
         typer.Option(
@@ -141,14 +187,23 @@ class CallOptions:
             raise UsageError("which tenant? give --tenant NAME, or set INTENT_TENANT")
         return _DEV_TENANT
 
+    def speaks(self) -> Tls | None:
+        """Return the TLS to speak; None: plain text.
+
+        Raises:
+            ConfigurationError: A file cannot be used.
+        """
+        from intent.client import Tls
+
+        named = (self.tls_ca, self.tls_cert, self.tls_key, self.tls_server_name)
+        return Tls(*named) if self.tls or any(named) else None
+
     def client(self, address: str, registry: Registry) -> IntentClient:
         """Return a client for an address.
 
         Raises:
             UsageError: The tenant is not known.
         """
-        import grpc
-
         from intent.client import IntentClient
 
         return IntentClient.connect(
@@ -158,7 +213,7 @@ class CallOptions:
             roles=[role.strip() for role in self.roles.split(",")] if self.roles else None,
             token=self.token or None,
             timeout=self.timeout,
-            credentials=grpc.ssl_channel_credentials() if self.tls else None,
+            credentials=self.speaks(),
             registry=registry,
         )
 

@@ -11,6 +11,7 @@ from intent.client.projections import ProjectionsClient
 from intent.client.retries import RetryPolicy
 from intent.client.sagas import SagasClient
 from intent.client.tokens import ClientCredentials, TokenCommand, TokenFile, TokenSource
+from intent.tls import Tls
 
 __all__ = [
     "Caller",
@@ -27,4 +28,5 @@ __all__ = [
     "TokenCommand",
     "TokenFile",
     "TokenSource",
+    "Tls",
 ]

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from intent.addresses import is_local
 from intent.client.positions import HandedPositions
 from intent.errors import ConfigurationError
+from intent.tls import Pems, Tls, channel_credentials
 
 __all__ = ["Channel"]
 
@@ -33,23 +34,30 @@ _DIRECTLY: Final = ("grpc.enable_http_proxy", 0)
 """A proxy of the environment does not reach this machine, and would get to see tokens."""
 
 
+_LEAVING: Final = 300.0
+"""Seconds for which calls go on over a connection whose certificates have been replaced."""
+
+
 class Channel:
     """A channel to a context, opened by the first call, in the event loop of that call.
 
     Args:
         target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by
             ``dns:///orders-headless:7400`` or ``ipv4:127.0.0.1:7401,127.0.0.1:7434``.
-        credentials: For TLS; None speaks plain text.
+        credentials: For TLS; None speaks plain text. When files that a `Tls` names have changed, further
+            calls use a new connection, and calls under way have five minutes to end.
 
     Attributes:
         handed: The positions that came over it.
     """
 
-    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | Tls | None = None) -> None:
         self.handed = HandedPositions()
         self._target = target
         self._credentials = credentials
         self._opened: grpc.aio.Channel | None = None
+        self._shown: Pems | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._callables: dict[tuple[str, str, type[Message]], Any] = {}
 
@@ -74,6 +82,10 @@ class Channel:
 
     async def close(self) -> None:
         """Close the channel, if a call has opened it."""
+        leaving = list(self._leaving)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
         if self._opened is not None:
             await self._opened.close()
 
@@ -86,13 +98,36 @@ class Channel:
                 f"the client of {self._target} was used first in another event loop, which its connection "
                 "belongs to; connect a client of its own in each event loop (each asyncio.run, each thread)"
             )
+        tls = self._credentials
+        if isinstance(tls, Tls) and tls.current() is not self._shown:
+            self._leave(self._opened)
+            self._opened = self._open()
         return self._opened
+
+    def _leave(self, opened: grpc.aio.Channel) -> None:
+        self._callables.clear()
+        task = asyncio.create_task(_closed(opened), name="connection-leaving")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def _open(self) -> grpc.aio.Channel:
         options = (*_OPTIONS, _DIRECTLY) if is_local(self._target) else _OPTIONS
         if self._credentials is None:
             return grpc.aio.insecure_channel(self._target, options=options)
-        return grpc.aio.secure_channel(self._target, self._credentials, options=options)
+        if not isinstance(self._credentials, Tls):
+            return grpc.aio.secure_channel(self._target, self._credentials, options=options)
+        tls, self._shown = self._credentials, self._credentials.current()
+        credentials = channel_credentials(self._shown)
+        return grpc.aio.secure_channel(self._target, credentials, options=(*options, *tls.options))
+
+
+async def _closed(opened: grpc.aio.Channel) -> None:
+    """Close a channel when its calls have ended, or at once when the client is closed."""
+    try:
+        await opened.close(_LEAVING)
+    except asyncio.CancelledError:
+        await opened.close()
+        raise
 
 
 def _serialized(message: Message) -> bytes:

@@ -39,6 +39,7 @@ from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
 from intent.ids import new_id
 from intent.origin import TraceContext
+from intent.tls import Tls
 from intent.wire import metadata as keys
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class IntentClient:
         token_in_plain_text: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
         policy: RetryPolicy | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        credentials: grpc.ChannelCredentials | Tls | None = None,
         registry: Registry | None = None,
         traceparent: Callable[[], str] = str,
         tracestate: Callable[[], str] = str,
@@ -106,7 +107,7 @@ class IntentClient:
             token_in_plain_text: True to send tokens without TLS to other machines as well.
             timeout: Seconds that a call may take in total.
             policy: When to retry.
-            credentials: For TLS; None uses plain text.
+            credentials: For TLS, a `Tls` or gRPC's own; None uses plain text.
             registry: The contracts; None: all that are installed.
             traceparent: Returns the W3C traceparent of the current trace, or an empty string.
             tracestate: Returns the W3C tracestate of that trace, or an empty string.

@@ -91,11 +91,11 @@ class Connection:
         Raises:
             CommandError: The server's error, or that it did not answer in time, or there is no token.
         """
-        send = self.channel.callable("unary_unary", method, response)
         caller, clock = self.caller, asyncio.get_running_loop().time
         more = (*metadata, *_trace_pairs(self.trace()))
 
         async def once(authorization: str, end: float) -> Response:
+            send = self.channel.callable("unary_unary", method, response)
             pairs = (*caller.metadata(authorization), *more)
             answer: Response = await send(request, timeout=max(LEAST_WAIT, end - clock()), metadata=pairs)
             return answer

@@ -20,8 +20,9 @@ from intent.model import BoundContext, Consumer, IntendedCommand
 from intent.settings.config import Settings
 from intent.store.postgres import PostgresEventStore
 from intent.telemetry.metrics import Metrics
+from intent.tls import Tls
 
-__all__ = ["running_consumers", "serving_consumers"]
+__all__ = ["client_tls", "running_consumers", "serving_consumers"]
 
 _log: Final = logging.getLogger(__name__)
 _ROLES: Final = ("consumer", "consumer-all")
@@ -68,13 +69,16 @@ async def running_consumers(
     """Run the consumers that a context declares, for the duration of the context manager.
 
     Raises:
-        ConfigurationError: The address of a context whose events they consume is not set.
+        ConfigurationError: The address of a context whose events they consume is not set, or the files of
+            TLS cannot be used.
     """
     async with AsyncExitStack() as stack:
-        runners = []
+        runners, tls = [], client_tls(settings)
         for consumer, address in _addressed(context, settings):
             actor = f"service:{context.name}"
-            client = IntentClient.connect(address, actor=actor, roles=_ROLES, registry=context.registry)
+            client = IntentClient.connect(
+                address, actor=actor, roles=_ROLES, credentials=tls, registry=context.registry
+            )
             stack.push_async_callback(client.close)
             runners.append(
                 client.consume(
@@ -90,6 +94,18 @@ async def running_consumers(
             yield
         finally:
             await _stop(runners, tasks, settings.drain_timeout)
+
+
+def client_tls(settings: Settings) -> Tls | None:
+    """Return the TLS with which other contexts are called; None: in plain text.
+
+    Raises:
+        ConfigurationError: A file cannot be read or is invalid.
+    """
+    wanted = bool(settings.tls_cert_path) if settings.context_tls is None else settings.context_tls
+    if not wanted:
+        return None
+    return Tls(settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
 
 
 def _addressed(context: BoundContext, settings: Settings) -> Iterator[tuple[type[Consumer], str]]:

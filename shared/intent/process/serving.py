@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from intent.background import Background
 from intent.consumers import ConsumerServing
+from intent.errors import ConfigurationError
 from intent.identity import IdentityProvider
 from intent.model import BoundContext
 from intent.process.command_path import CommandPath
@@ -25,8 +26,9 @@ from intent.store.postgres import ConnectionPool, open_pool
 from intent.telemetry.calls import CallObserver
 from intent.telemetry.metrics import Metrics
 from intent.telemetry.tracing import Tracing
+from intent.tls import ServerTls, TlsFiles
 
-__all__ = ["open_queries", "running_server", "service_settings"]
+__all__ = ["open_queries", "running_server", "server_tls", "service_settings"]
 
 
 @asynccontextmanager
@@ -103,10 +105,16 @@ async def open_queries(settings: Settings) -> ConnectionPool:
 
 
 def service_settings(settings: Settings) -> ServiceSettings:
-    """Return the limits of the gRPC server."""
+    """Return where the gRPC server listens, its TLS and its limits.
+
+    Raises:
+        ConfigurationError: The files of TLS cannot be used.
+    """
     return ServiceSettings(
         host=settings.host,
         port=settings.port,
+        tls=server_tls(settings),
+        certificate_port=settings.tls_clients_port,
         listeners=settings.grpc_listeners,
         transport_bytes=settings.grpc_max_message_bytes,
         calls=settings.grpc_max_calls,
@@ -123,3 +131,20 @@ def service_settings(settings: Settings) -> ServiceSettings:
         max_connection_age=settings.grpc_max_connection_age,
         max_connection_age_grace=settings.grpc_max_connection_age_grace,
     )
+
+
+def server_tls(settings: Settings) -> ServerTls | None:
+    """Return the TLS of the server; None: it speaks plain text.
+
+    Raises:
+        ConfigurationError: A file cannot be read or is invalid, or something is missing.
+    """
+    if not settings.tls_cert_path and not settings.tls_key_path:
+        if settings.tls_clients != "off" or settings.tls_client_ca_path:
+            raise ConfigurationError(
+                "clients are to show certificates, and the server has none: set INTENT_TLS_CERT_PATH and "
+                "INTENT_TLS_KEY_PATH"
+            )
+        return None
+    files = TlsFiles(settings.tls_cert_path, settings.tls_key_path, settings.tls_client_ca_path)
+    return ServerTls(files, settings.tls_clients)

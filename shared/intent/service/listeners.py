@@ -1,4 +1,4 @@
-"""Several gRPC servers that listen on one port of one process."""
+"""Several gRPC servers that listen on the same ports of one process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import socket
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
 from intent.errors import ConfigurationError
 from intent.service.threads import patient_threads
 
-__all__ = ["Listeners", "address"]
+__all__ = ["Credentials", "Listeners", "address"]
+
+Credentials: TypeAlias = Callable[[], grpc.ServerCredentials]
+"""Returns the credentials of TLS, anew for each server."""
 
 _OWN_FILES: Final = "/proc/self/fd"
 _ATTACH_FILTER: Final = 26
@@ -32,7 +35,7 @@ _LOOKS: Final = 100
 
 
 class Listeners:
-    """Listens on one port with several servers, among which the kernel distributes connections.
+    """Listens on each of its ports with several servers, among which the kernel distributes connections.
 
     A server of grpc.aio accepts one call per round of its event loop. While the answers to a whole
     batch are sent in one round, new calls queue behind it; several servers accept as many calls.
@@ -58,10 +61,15 @@ class Listeners:
             ]
         for server in self._servers:
             add_handlers(server)
-        self._port = 0
+        self._ports: list[int] = []
 
-    def bind(self, host: str, port: int) -> int:
-        """Bind the port, on which no other process may listen; 0 binds a free one.
+    def bind(self, host: str, port: int, credentials: Credentials | None = None) -> int:
+        """Bind a port, on which no other process may listen; 0 binds a free one.
+
+        Args:
+            host: The address.
+            port: The port.
+            credentials: For TLS; None: plain text.
 
         Returns:
             The port.
@@ -73,12 +81,13 @@ class Listeners:
             if port:
                 _require_free(host, port)
             for server in self._servers:
-                port = self._port = server.add_insecure_port(address(host, port))
+                port = _added(server, address(host, port), credentials)
         except (OSError, RuntimeError) as error:
             raise ConfigurationError(
                 f"cannot listen on {address(host, port)}: the port is taken or the address does not belong "
                 "to this machine; set another port"
             ) from error
+        self._ports.append(port)
         return port
 
     async def start(self) -> None:
@@ -102,7 +111,7 @@ class Listeners:
         """
         # gRPC knows no peer any more where the connection has been lost.
         ports = {int(port) for peer in staying if (port := peer.rpartition(":")[2]).isdigit()}
-        for connection in _sockets(self._port, listening=False):
+        for connection in _sockets(self._ports, listening=False):
             with connection, suppress(OSError):
                 if connection.getpeername()[1] not in ports:
                     connection.shutdown(socket.SHUT_RDWR)
@@ -115,7 +124,7 @@ class Listeners:
         it drops them, a client repeats its request a second later and finds the port closed. To shut
         the socket down would do as well, but gRPC reports that as an error in the log.
         """
-        for listening in _sockets(self._port, listening=True):
+        for listening in _sockets(self._ports, listening=True):
             with listening, suppress(OSError):
                 program = struct.pack("HP", 1, ctypes.addressof(_DROP_ALL))
                 listening.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
@@ -129,8 +138,14 @@ class Listeners:
         await asyncio.gather(*(server.wait_for_termination() for server in self._servers))
 
 
-def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
-    """Yield a duplicate of each socket of this process that listens on a port, or is connected by it.
+def _added(server: grpc.aio.Server, where: str, credentials: Credentials | None) -> int:
+    if credentials is None:
+        return int(server.add_insecure_port(where))
+    return int(server.add_secure_port(where, credentials()))
+
+
+def _sockets(ports: Collection[int], *, listening: bool) -> Iterator[socket.socket]:
+    """Yield a duplicate of each socket that listens on one of the ports, or is connected by one.
 
     gRPC keeps its sockets to itself; where there is no /proc, none are found.
     """
@@ -139,7 +154,7 @@ def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
         if duplicate is None:
             continue
         internet = duplicate.family in (socket.AF_INET, socket.AF_INET6)
-        if internet and duplicate.getsockname()[1] == port and _listens(duplicate) is listening:
+        if internet and duplicate.getsockname()[1] in ports and _listens(duplicate) is listening:
             yield duplicate
         else:
             duplicate.close()

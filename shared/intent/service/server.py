@@ -114,6 +114,7 @@ class ContextServer:
         )
         self._server: Listeners | None = None
         self.port = 0
+        self.certificate_port = 0
 
     @property
     def target(self) -> str:
@@ -135,11 +136,12 @@ class ContextServer:
         server = Listeners(
             settings.listeners, settings.channel_arguments(), settings.accepted_calls, self._add_handlers
         )
-        self.port = server.bind(settings.host, settings.port)
+        self.port, *others = [server.bind(settings.host, *port) for port in settings.ports()]
+        self.certificate_port = others[0] if others else 0
         await self.health.start()
         await server.start()
         self._server = server
-        _log.info("the context %s is served on %s", self._calls.domain, self.target)
+        _log.info("the context %s is served on %s%s", self._calls.domain, self.target, _spoken(settings))
 
     async def stop(self) -> None:
         """Report not ready, refuse new calls, then finish the calls and the commands under way.
@@ -213,3 +215,10 @@ class ContextServer:
                 await asyncio.wait([idle], timeout=_HANGING_UP)
         finally:
             idle.cancel()
+
+
+def _spoken(settings: ServiceSettings) -> str:
+    if settings.tls is None:
+        return ""
+    asked = {"off": "", "optional": ", a port of its own for", "required": ", only for"}[settings.tls.clients]
+    return f" with TLS{asked} clients with certificates" if asked else " with TLS"

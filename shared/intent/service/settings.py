@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+
+from intent.service.listeners import Credentials
+from intent.tls import ServerTls
 
 __all__ = ["ANSWER_BYTES", "ServiceSettings"]
 
@@ -20,6 +25,9 @@ class ServiceSettings:
     Attributes:
         host: The address to listen on.
         port: The port; 0 binds a free one.
+        tls: What the server shows and asks for on its ports; None: it speaks plain text.
+        certificate_port: The port for clients with certificates, where these are optional; 0 binds a free
+            one.
         listeners: How many servers share the port; each accepts one call per round of the
             event loop.
         command_bytes: The most bytes that one command or query may have; beyond it the caller
@@ -59,6 +67,8 @@ class ServiceSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    tls: ServerTls | None = None
+    certificate_port: int = 0
     listeners: int = 1
     command_bytes: int = 256 * 1024
     transport_bytes: int = 512 * _KIB
@@ -83,6 +93,15 @@ class ServiceSettings:
     max_connection_idle: float = 300.0
     max_connection_age: float = 0.0
     max_connection_age_grace: float = 30.0
+
+    def ports(self) -> Iterator[tuple[int, Credentials | None]]:
+        """Yield the ports to listen on, the main one first, each with the credentials of its TLS."""
+        if self.tls is None:
+            yield self.port, None
+            return
+        yield self.port, partial(self.tls.credentials, clients=self.tls.clients == "required")
+        if self.tls.clients == "optional":
+            yield self.certificate_port, partial(self.tls.credentials, clients=True)
 
     @property
     def accepted_calls(self) -> int:

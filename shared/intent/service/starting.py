@@ -46,7 +46,8 @@ class StartingServer(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         Raises:
             ConfigurationError: The port is taken, or the address does not belong to this machine.
         """
-        self._listeners.bind(self._settings.host, self._settings.port)
+        for port in self._settings.ports():
+            self._listeners.bind(self._settings.host, *port)
         await self._health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._listeners.start()
 

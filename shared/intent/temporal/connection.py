@@ -20,6 +20,7 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from intent.addresses import is_protected
 from intent.errors import ConfigurationError, ServerUnavailable
 from intent.settings.config import Settings
 from intent.temporal.attributes import SEARCH_ATTRIBUTES
@@ -52,14 +53,20 @@ async def connect_temporal(
 
     Raises:
         ServerUnavailable: Temporal does not answer, or refuses.
-        ConfigurationError: The address is none, or a file cannot be read.
+        ConfigurationError: The address is none, a file cannot be read, or an API key would be sent in plain
+            text.
     """
+    tls = _tls(settings)
+    if settings.temporal_api_key and not tls and not is_protected(f"http://{settings.temporal_address}"):
+        raise ConfigurationError(
+            f"the API key would be sent to {settings.temporal_address} in plain text: set TEMPORAL_TLS=true"
+        )
     try:
         return await Client.connect(
             settings.temporal_address,
             namespace=settings.temporal_namespace,
             api_key=settings.temporal_api_key or None,
-            tls=_tls(settings),
+            tls=tls,
             data_converter=data_converter,
             interceptors=list(interceptors),
             runtime=runtime,
