@@ -24,9 +24,9 @@ __all__ = [
     "RetryPolicy",
     "SagasClient",
     "SendCommand",
+    "Tls",
     "Token",
     "TokenCommand",
     "TokenFile",
     "TokenSource",
-    "Tls",
 ]
