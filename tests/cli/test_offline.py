@@ -49,7 +49,7 @@ def test_every_command_is_listed_and_teaches_by_example(command: str) -> None:
 def test_the_options_of_the_caller_are_one_group(command: tuple[str, ...], absent: tuple[str, ...]) -> None:
     group = intent(*command, "--help").out.partition("─ Caller ─")[2]
     offered = {word for word in group.split() if word.startswith("--")}
-    options = {"--target", "--tenant", "--actor", "--roles", "--token", "--tls", "--timeout"}
+    options = {"--target", "--tenant", "--actor", "--roles", "--token", "--token-file", "--tls", "--timeout"}
     assert offered & options == options - set(absent)
     assert "INTENT_TARGET" in group
 

@@ -6,15 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, Literal, ParamSpec, TypeAlias
 
 import typer
 
+from intent.addresses import is_local
 from intent.cli.addresses import address_of, addresses
 from intent.cli.exits import UsageError
 
 if TYPE_CHECKING:
-    from intent.client import IntentClient, Tls
+    from intent.client import IntentClient, Tls, TokenSource
     from intent.contracts import Registry
 
 __all__ = ["AsJson", "CallOptions", "ContextName", "calls_context", "variables_of"]
@@ -46,7 +48,10 @@ class CallOptions:
         tenant: The tenant, or empty.
         actor: Who asks, or empty.
         roles: Roles with commas, or empty.
-        token: The value of the metadata authorization, or empty.
+        token: The access token, or empty.
+        token_file: The file with the token.
+        token_command: The command that prints the token, or empty.
+        token_in_plain_text: Whether to send the token without TLS to other machines as well.
         tls: Whether to speak TLS.
         timeout: Longest time of a call in all, in seconds.
         needs_tenant: Whether the call acts on a tenant's data.
@@ -92,10 +97,41 @@ class CallOptions:
         typer.Option(
             "--token",
             envvar="INTENT_TOKEN",
-            help="Value of the metadata authorization.",
+            help="The caller's access token. Process lists and the shell's history show this option: prefer "
+            "the variable or a file.",
             rich_help_panel=_PANEL,
         ),
     ] = ""
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            envvar="INTENT_TOKEN_FILE",
+            help="File with the token; read again when it changes.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    token_command: Annotated[
+        str,
+        typer.Option(
+            "--token-command",
+            envvar="INTENT_TOKEN_COMMAND",
+            help="Command that prints the token, e.g. 'gcloud auth print-access-token'.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    token_in_plain_text: Annotated[
+        bool,
+        typer.Option(
+            "--token-in-plain-text",
+            envvar="INTENT_TOKEN_IN_PLAIN_TEXT",
+            help="Send the token without TLS to other machines as well.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     tls: Annotated[
         bool,
         typer.Option(
@@ -181,7 +217,7 @@ class CallOptions:
         Raises:
             UsageError: It is not known.
         """
-        if self.tenant or not self.needs_tenant or self.token:
+        if self.tenant or not self.needs_tenant or self.source():
             return self.tenant
         if self.target:
             raise UsageError("which tenant? give --tenant NAME, or set INTENT_TENANT")
@@ -198,23 +234,62 @@ class CallOptions:
         named = (self.tls_ca, self.tls_cert, self.tls_key, self.tls_server_name)
         return Tls(*named) if self.tls or any(named) else None
 
+    def source(self) -> TokenSource | None:
+        """Return where the token comes from; None: there is none.
+
+        Raises:
+            UsageError: It is not clear which one is meant.
+        """
+        return _token_source(self.token, self.token_file, self.token_command)
+
     def client(self, address: str, registry: Registry) -> IntentClient:
         """Return a client for an address.
 
         Raises:
-            UsageError: The tenant is not known.
+            UsageError: The tenant is not known, or the token would be sent in plain text.
         """
         from intent.client import IntentClient
 
+        source, tls = self.source(), self.speaks()
+        if source is not None and tls is None and not self.token_in_plain_text:
+            _require_local(address)
         return IntentClient.connect(
             address,
             tenant=self.acting_tenant(),
             actor=self.actor or None,
             roles=[role.strip() for role in self.roles.split(",")] if self.roles else None,
-            token=self.token or None,
+            token=source,
+            token_in_plain_text=self.token_in_plain_text,
             timeout=self.timeout,
-            credentials=self.speaks(),
+            credentials=tls,
             registry=registry,
+        )
+
+
+@functools.lru_cache
+def _token_source(token: str, file: Path | None, command: str) -> TokenSource | None:
+    """Return where the token comes from, the same for each context."""
+    options = {"--token": token, "--token-file": file, "--token-command": command}
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        raise UsageError(
+            f"{' and '.join(given)} are given, as options or as their variables INTENT_TOKEN, "
+            "INTENT_TOKEN_FILE and INTENT_TOKEN_COMMAND; keep one of them"
+        )
+    if not given:
+        return None
+    from intent.client.tokens import FixedToken, TokenCommand, TokenFile
+
+    if file is not None:
+        return TokenFile(file)
+    return TokenCommand(command, patient=False) if command else FixedToken(token)
+
+
+def _require_local(address: str) -> None:
+    if not is_local(address):
+        raise UsageError(
+            f"the token would be sent to {address} in plain text, where whoever is on the way can use it: "
+            "give --tls; or --token-in-plain-text, where something else protects the network"
         )
 
 

@@ -21,8 +21,9 @@ secrets. With an invalid value, the process does not start, and its error names 
 
 `intent dev` sets all of these for the contexts that it runs; it reads `INTENT_DEV_PORT_BASE` and
 `INTENT_DEV_DATA` itself. The other commands read `INTENT_TARGET`, `INTENT_CONTEXT`,
-`INTENT_TENANT`, `INTENT_ACTOR`, `INTENT_ROLES`, `INTENT_TOKEN`, `INTENT_TLS` and
-`INTENT_TLS_SERVER_NAME`, and the files of a client's TLS under the names below.
+`INTENT_TENANT`, `INTENT_ACTOR`, `INTENT_ROLES`, `INTENT_TOKEN` or `INTENT_TOKEN_FILE` or
+`INTENT_TOKEN_COMMAND`, `INTENT_TOKEN_IN_PLAIN_TEXT`, `INTENT_TLS` and `INTENT_TLS_SERVER_NAME`, and
+the files of a client's TLS under the names below.
 
 A context may have variables of its own: those of `payments` and `shipping` are on the page about
 their [simulators](simulators.md).

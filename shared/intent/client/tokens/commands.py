@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from intent.client.tokens.source import FetchedToken, TokenSource, unavailable
-from intent.errors import ConfigurationError
+from intent.errors import ConfigurationError, Unauthenticated, Unavailable
 from intent.escaping import escaped
 
 __all__ = ["TokenCommand"]
@@ -25,12 +25,16 @@ class TokenCommand(TokenSource):
     Args:
         command: The program and its arguments; a string is split as a shell does. No shell runs it.
         seconds: How long it may take.
+        patient: Whether calls wait and try again when it fails; otherwise they fail at once, as somebody
+            at a terminal expects.
 
     Raises:
         ConfigurationError: The command is empty, or its quotes do not match.
     """
 
-    def __init__(self, command: str | Sequence[str], *, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, command: str | Sequence[str], *, seconds: float = _SECONDS, patient: bool = True
+    ) -> None:
         try:
             self._command = shlex.split(command) if isinstance(command, str) else list(command)
         except ValueError as error:
@@ -39,9 +43,18 @@ class TokenCommand(TokenSource):
             raise ConfigurationError("the command for tokens is empty; give a program that prints one")
         super().__init__(f"the command {self._command[0]}")
         self._seconds = seconds
+        self._patient = patient
 
     async def fetch(self) -> FetchedToken:
         """Run the command."""
+        try:
+            return await self._printed()
+        except Unavailable as error:
+            if self._patient:
+                raise
+            raise Unauthenticated("TOKEN_REFUSED", error.message) from None
+
+    async def _printed(self) -> FetchedToken:
         name = self._command[0]
         try:
             process = await asyncio.create_subprocess_exec(
