@@ -25,6 +25,9 @@ __all__ = [
     "IdentityProvider",
     "authorize",
     "denied",
+    "is_actor",
+    "is_role",
+    "is_tenant",
     "require_tenant",
     "tenant_of",
 ]
@@ -52,6 +55,21 @@ class Identity:
     actor: str
     roles: frozenset[str]
     expires: float | None = None
+
+
+def is_actor(text: str) -> bool:
+    """Return whether a text can be an actor."""
+    return bool(ACTOR.fullmatch(text))
+
+
+def is_role(text: str) -> bool:
+    """Return whether a text can be a role that is granted; `EVERY_ROLE` cannot."""
+    return text != EVERY_ROLE and bool(ROLE.fullmatch(text))
+
+
+def is_tenant(text: str) -> bool:
+    """Return whether a text can be a tenant."""
+    return bool(TENANT.fullmatch(text))
 
 
 class IdentityProvider(Protocol):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intent.errors import Unauthenticated
-from intent.identity.callers import ACTOR, EVERY_ROLE, ROLE, TENANT
+from intent.identity.callers import is_actor, is_role, is_tenant
+
+if TYPE_CHECKING:
+    from intent.identity.service_accounts import ServiceAccounts
 
 __all__ = ["Claims", "Issuer", "invalid"]
 
@@ -40,18 +43,18 @@ class Claims:
         """
         name = _at(claims, self.actor)
         actor = f"{self.actor_prefix}{name}"
-        if not isinstance(name, str) or not name or not ACTOR.fullmatch(actor):
+        if not isinstance(name, str) or not name or not is_actor(actor):
             raise invalid(f"its claim {self.actor} does not name an actor of 1 to 128 printable characters")
         return actor
 
     def tenants_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the tenants that a token names, without those that can be none."""
-        return frozenset(word for word in _words(_at(claims, self.tenants)) if TENANT.fullmatch(word))
+        return frozenset(word for word in _words(_at(claims, self.tenants)) if is_tenant(word))
 
     def roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the roles that a token grants, without `EVERY_ROLE` and those that can be none."""
         words = _words(_at(claims, self.roles))
-        return frozenset(word for word in words if word != EVERY_ROLE and ROLE.fullmatch(word))
+        return frozenset(word for word in words if is_role(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Issuer:
         discovery: Where its OpenID configuration is, which says where its keys are; empty: below its name.
         jwks_url: Where its keys are; empty: the OpenID configuration says it.
         jwks_file: The file with its keys; empty: they are fetched.
-        claims: Which claims say what.
+        ca_file: The file with the authorities of its certificate; empty: the system's.
+        token_file: The file with the token that it wants of whoever fetches its keys; empty: it wants none.
+        claims: Which claims say what, or which ServiceAccounts may call.
     """
 
     name: str
@@ -72,7 +77,9 @@ class Issuer:
     discovery: str = ""
     jwks_url: str = ""
     jwks_file: str = ""
-    claims: Claims = field(default_factory=Claims)
+    ca_file: str = ""
+    token_file: str = ""
+    claims: Claims | ServiceAccounts = field(default_factory=Claims)
 
 
 def invalid(why: str) -> Unauthenticated:

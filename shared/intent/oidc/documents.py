@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,12 +24,21 @@ class IssuerUnavailable(Exception):
     """What is needed of an issuer cannot be had now; says why."""
 
 
-def session() -> aiohttp.ClientSession:
+def session(authorities: ssl.SSLContext | None = None, token: str = "") -> aiohttp.ClientSession:
     """Return a session for calls of issuers, to be closed.
 
     Proxies and their exceptions come from the environment, as for other programs.
+
+    Args:
+        authorities: Those whose certificates are believed; None: the system's.
+        token: A token to send with each call; empty: none.
     """
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), trust_env=True)
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=_SECONDS),
+        connector=aiohttp.TCPConnector(ssl=authorities or True),
+        headers={"Authorization": f"Bearer {token}"} if token else None,
+        trust_env=True,
+    )
 
 
 async def document(calls: aiohttp.ClientSession, url: str) -> dict[str, Any]:

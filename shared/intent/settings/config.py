@@ -238,6 +238,11 @@ class Settings(TlsSettings):
     identity_any_tenant_role: str = Field(
         "", description="Role that may act for every tenant; empty: none may."
     )
+    identity_token_file: str = Field(
+        "",
+        description="File with the token that the consumers of the context send to the contexts whose events "
+        "they take, such as a projected token of Kubernetes; read again when it changes.",
+    )
     identity_leeway: float = Field(
         30.0, ge=0, le=300, description="Seconds by which the clocks of issuers may differ."
     )

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from intent.addresses import is_protected
 
-__all__ = ["IssuerSettings", "Issuers"]
+__all__ = ["IssuerSettings", "Issuers", "ServiceAccountSettings"]
+
+_ACCOUNT: Final = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+", re.ASCII)
+
+
+class ServiceAccountSettings(BaseModel):
+    """What the pods of a ServiceAccount of Kubernetes are; a list stands for their roles alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    actor: str = ""
+    roles: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_alone(cls, value: object) -> object:
+        return {"roles": value} if isinstance(value, list | tuple) else value
 
 
 class IssuerSettings(BaseModel):
@@ -23,6 +41,9 @@ class IssuerSettings(BaseModel):
     discovery: str = ""
     jwks_url: str = ""
     jwks_file: str = ""
+    ca_file: str = ""
+    token_file: str = ""
+    service_accounts: dict[str, ServiceAccountSettings] = {}
     actor_claim: str | None = None
     actor_prefix: str | None = None
     tenants_claim: str | None = None
@@ -33,6 +54,21 @@ class IssuerSettings(BaseModel):
     @classmethod
     def _listed(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("service_accounts")
+    @classmethod
+    def _named(cls, value: dict[str, ServiceAccountSettings]) -> dict[str, ServiceAccountSettings]:
+        for name in value:
+            if not _ACCOUNT.fullmatch(name):
+                raise ValueError(f"{name!r} must be <namespace>/<name>")
+        return value
+
+    @model_validator(mode="after")
+    def _one_reading(self) -> IssuerSettings:
+        claims = (self.actor_claim, self.actor_prefix, self.tenants_claim, self.roles_claim)
+        if self.service_accounts and any(claim is not None for claim in claims):
+            raise ValueError("service_accounts says who calls, so leave out the settings of claims")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> IssuerSettings:
