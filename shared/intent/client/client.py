@@ -340,7 +340,9 @@ class IntentClient:
         """
         origin = intended.origin
         within = IntentClient(self._connection.within(origin.trace), self._registry)
-        return await within.acting(tenant=origin.tenant, actor=origin.actor).execute(
+        # Where a token says who calls, nothing else may.
+        actor = origin.actor if self._connection.caller.token is None else None
+        return await within.acting(tenant=origin.tenant, actor=actor).execute(
             intended.command,
             command_id=origin.command_id,
             correlation_id=origin.correlation_id,

@@ -21,8 +21,7 @@ from intent.process.consumers import running_consumers, serving_consumers
 from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
-from intent.process.identities import running_identities
-from intent.process.issuers import issuers_of
+from intent.process.identities import issuers_of, running_identities
 from intent.process.probes import STALLED, probes_of
 from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings

@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
+from intent.addresses import is_local
 from intent.background import Background, BackgroundTask, stop_all
-from intent.client import ConsumerRunner, IntentClient, SendCommand
+from intent.client import ConsumerRunner, IntentClient, SendCommand, TokenFile
 from intent.commands import CommandRequest, WorkflowRouter
 from intent.consumers import ConsumerDatabase, ConsumerServing, ConsumerSettings
 from intent.contracts import Registry, validate
@@ -69,16 +70,13 @@ async def running_consumers(
     """Run the consumers that a context declares, for the duration of the context manager.
 
     Raises:
-        ConfigurationError: The address of a context whose events they consume is not set, or the files of
-            TLS cannot be used.
+        ConfigurationError: The address of a context whose events they consume is not set, the files of TLS
+            cannot be used, or a token would be sent in plain text.
     """
     async with AsyncExitStack() as stack:
         runners, tls = [], client_tls(settings)
         for consumer, address in _addressed(context, settings):
-            actor = f"service:{context.name}"
-            client = IntentClient.connect(
-                address, actor=actor, roles=_ROLES, credentials=tls, registry=context.registry
-            )
+            client = _client(context, context.consumers[consumer], address, settings, tls)
             stack.push_async_callback(client.close)
             runners.append(
                 client.consume(
@@ -106,6 +104,31 @@ def client_tls(settings: Settings) -> Tls | None:
     if not wanted:
         return None
     return Tls(settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
+
+
+def _client(
+    context: BoundContext, source: str, address: str, settings: Settings, tls: Tls | None
+) -> IntentClient:
+    """Return a client of the context whose events are consumed, with a token if there is a file of one."""
+    if not settings.identity_token_file:
+        actor = f"service:{context.name}"
+        return IntentClient.connect(
+            address, actor=actor, roles=_ROLES, credentials=tls, registry=context.registry
+        )
+    protected = tls is not None or source == context.name or is_local(address)
+    if not protected and not settings.identity_token_in_plain_text:
+        raise ConfigurationError(
+            f"the token in INTENT_IDENTITY_TOKEN_FILE would be sent to {address} in plain text: set "
+            "INTENT_CONTEXT_TLS=true; or, where something else protects the network, such as a service mesh, "
+            "INTENT_IDENTITY_TOKEN_IN_PLAIN_TEXT=true"
+        )
+    return IntentClient.connect(
+        address,
+        token=TokenFile(settings.identity_token_file),
+        token_in_plain_text=True,
+        credentials=tls,
+        registry=context.registry,
+    )
 
 
 def _addressed(context: BoundContext, settings: Settings) -> Iterator[tuple[type[Consumer], str]]:

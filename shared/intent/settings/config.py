@@ -243,6 +243,10 @@ class Settings(TlsSettings):
         description="File with the token that the consumers of the context send to the contexts whose events "
         "they take, such as a projected token of Kubernetes; read again when it changes.",
     )
+    identity_token_in_plain_text: bool = Field(
+        False,
+        description="Send it to other machines without TLS, where something else protects the network.",
+    )
     identity_leeway: float = Field(
         30.0, ge=0, le=300, description="Seconds by which the clocks of issuers may differ."
     )

@@ -10,7 +10,7 @@ from typing import Final
 from intent.background import Background, stop_all
 from intent.errors import ConfigurationError
 from intent.identity import DevIdentityProvider, IdentityProvider, IssuerKeys, TokenIdentityProvider
-from intent.process.issuers import issuers_of
+from intent.process.identities.issuers import issuers_of
 from intent.settings.config import Settings
 
 __all__ = ["running_identities"]
