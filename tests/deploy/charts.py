@@ -33,9 +33,11 @@ def release_of(context: str) -> str:
     return context.replace("_", "-")
 
 
-def to_set(context: str) -> dict[str, str]:
-    """Return the three values that the files leave to the installer."""
+def to_set(context: str, environment: str = "prod") -> dict[str, str]:
+    """Return the values that the files of an environment leave to the installer."""
+    production = {"tls.existingSecret": f"{release_of(context)}-tls"} if environment == "prod" else {}
     return {
+        **production,
         "image.registry": "registry.example.com/team",
         "database.existingSecret": f"{release_of(context)}-database",
         "temporal.address": "temporal-frontend.temporal:7233",
@@ -100,7 +102,7 @@ def objects(text: str) -> list[Manifest]:
 def render(context: str, environment: str = "prod", *overlays: str) -> str:
     """Return a context rendered for an environment, with overlays of ``values/with``."""
     files = [VALUES / context / f"{environment}.yaml", *(WITH / f"{name}.yaml" for name in overlays)]
-    return template(release_of(context), files, {} if environment == "dev" else to_set(context))
+    return template(release_of(context), files, {} if environment == "dev" else to_set(context, environment))
 
 
 def rendered(context: str, environment: str = "prod", *overlays: str) -> list[Manifest]:

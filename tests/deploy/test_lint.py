@@ -26,7 +26,7 @@ from .charts import (
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_the_chart_lints_with_the_values_of_every_context(context: str, environment: str) -> None:
-    values = options([VALUES / context / f"{environment}.yaml"], to_set(context))
+    values = options([VALUES / context / f"{environment}.yaml"], to_set(context, environment))
     assert "0 chart(s) failed" in helm("lint", "--strict", CHART, *values)
 
 

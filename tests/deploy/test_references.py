@@ -97,7 +97,10 @@ def test_ports_of_probes_and_settings_are_those_of_the_container(manifests: list
             probe = container[kind]
             port = probe["grpc"]["port"] if "grpc" in probe else ports[probe["httpGet"]["port"]]
             assert port in ports.values()
-        assert ("grpc" in container["readinessProbe"]) == ("grpc" in ports)
+        plain = "INTENT_TLS_CERT_PATH" not in environment
+        assert ("grpc" in container["readinessProbe"]) == ("grpc" in ports and plain), "kubelets speak no TLS"
+        if "grpc-clients" in ports:
+            assert environment["INTENT_TLS_CLIENTS_PORT"] == str(ports["grpc-clients"])
 
 
 def test_a_budget_leaves_somebody_running_and_somebody_to_evict(manifests: list[Manifest]) -> None:

@@ -29,6 +29,22 @@ REFUSED = [
     ({"temporal.address": "http://temporal:7233"}, "not of the form host:port"),
     ({"temporal.apiKey.existingSecret": "key"}, "set temporal.tls.enabled=true"),
     ({"temporal.tls.existingSecret": "key"}, "set temporal.tls.enabled=true"),
+    ({"tls.enabled": "true"}, "create a Secret with the keys tls.crt and tls.key, as cert-manager does"),
+    ({"tls.existingSecret": "orders-tls"}, "set tls.enabled=true"),
+    ({"tls.clients": "required"}, "set tls.enabled=true, or tls.clients=off"),
+    (
+        {"tls.enabled": "true", "tls.existingSecret": "t", "tls.clients": "required", "tls.keys.ca": ""},
+        "no authority of theirs is named: set tls.keys.clientCa",
+    ),
+    (
+        {
+            "tls.enabled": "true",
+            "tls.existingSecret": "t",
+            "tls.clients": "optional",
+            "tls.clientsPort": "9400",
+        },
+        "tls.clientsPort is 9400, a port that is taken",
+    ),
     ({"server.replicas": "two"}, "/server/replicas"),
     ({"server.replicas": "0"}, "/server/replicas"),
     ({"server.replica": "2"}, "additional properties 'replica' not allowed"),

@@ -113,6 +113,8 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
   value: {{ $values.listenAddress | quote }}
 - name: INTENT_METRICS_PORT
   value: {{ $values.metrics.port | quote }}
+{{- include "context.tlsEnvironment" .root }}
+{{- include "context.tlsClientsEnvironment" .root }}
 - name: INTENT_IDENTITY_MODE
   value: {{ $values.identity.mode }}
 - name: INTENT_DRAIN_TIMEOUT
@@ -168,6 +170,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
   mountPath: {{ include "context.secrets" .root }}/database
   readOnly: true
 {{- include "context.databaseTlsMount" .root }}
+{{- include "context.tlsMount" .root }}
 {{- if .temporal }}
 {{- include "context.temporalMounts" .root }}
 {{- end }}
@@ -192,6 +195,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
         path: {{ . }}
       {{- end }}
 {{- include "context.databaseTlsVolume" .root }}
+{{- include "context.tlsVolume" .root }}
 {{- if .temporal }}
 {{- include "context.temporalVolumes" .root }}
 {{- end }}

@@ -47,6 +47,11 @@ spec:
         - name: grpc
           containerPort: {{ $values.service.port }}
           protocol: TCP
+        {{- if include "context.tlsSecondPort" .root }}
+        - name: grpc-clients
+          containerPort: {{ $values.tls.clientsPort }}
+          protocol: TCP
+        {{- end }}
         {{- end }}
         - name: metrics
           containerPort: {{ $values.metrics.port }}
@@ -106,7 +111,7 @@ securityContext:
   {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end -}}
 
-{{/* A server's readiness is that of grpc.health.v1, a worker's that of /readyz; both have started and are live while their event loop runs: one that waits for PostgreSQL or Temporal is not restarted. */}}
+{{/* A server's readiness is that of grpc.health.v1, a worker's that of /readyz, and a server's too where it speaks TLS, which kubelets do not; both have started and are live while their event loop runs: one that waits for PostgreSQL or Temporal is not restarted. */}}
 {{- define "context.probes" -}}
 {{- $values := .root.Values -}}
 {{- range $probe := list "startup" "readiness" "liveness" }}
@@ -115,7 +120,7 @@ securityContext:
   httpGet:
     path: /healthz
     port: metrics
-  {{- else if eq $.component "server" }}
+  {{- else if and (eq $.component "server") (not $values.tls.enabled) }}
   grpc:
     port: {{ $values.service.port }}
   {{- else }}

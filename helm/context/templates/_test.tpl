@@ -5,6 +5,7 @@ env:
     value: {{ printf "%s:%d" (include "context.fullname" .) (int .Values.service.port) | quote }}
   - name: INTENT_TENANT
     value: {{ .Values.tests.tenant | quote }}
+  {{- include "context.tlsEnvironment" . | indent 2 }}
   {{- if eq .Values.identity.mode "dev" }}
   - name: INTENT_ACTOR
     value: service:helm-test
@@ -24,6 +25,7 @@ resources:
 volumeMounts:
   - name: scratch
     mountPath: /tmp
+  {{- include "context.tlsMount" . | indent 2 }}
 {{- end -}}
 
 {{/* A UUID derived from a text. */}}
