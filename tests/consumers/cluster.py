@@ -178,11 +178,14 @@ class Worker:
         tenant: str = ACME,
         roles: str = "consumer",
         actor: str = OWNER,
+        token: str = "",
         wait: bool = True,
         **terms: Any,
     ) -> Worker:
         channel = grpc.aio.insecure_channel(process.target)
-        metadata = (("x-tenant-id", tenant), ("x-roles", roles), ("x-actor", actor))
+        claimed = (("x-roles", roles), ("x-actor", actor))
+        said = (("authorization", f"Bearer {token}"),) if token else claimed
+        metadata = (*((("x-tenant-id", tenant),) if tenant or not token else ()), *said)
         worker = cls(channel, channel.stream_stream(CONSUME)(metadata=metadata))
         terms.setdefault("partitions", 8)
         with suppress(grpc.aio.AioRpcError):  # Refused already; reading raises the reason.

@@ -20,13 +20,13 @@ from ..client.test_renewal import LIFE, Source, believing
 from ..service.test_expiry import Clock
 from ..service.test_subscriptions import until
 from ..support.issuer import Issuer, running_issuer
-from .cluster import NAME, Cluster, Process
+from .cluster import Cluster, Process
 
 
 class Noting(Consumer):
     """Notes what it handles; it is told how long that takes."""
 
-    name = NAME
+    name = "user.ann.noting"
     concurrency = 4
 
     def __init__(self) -> None:

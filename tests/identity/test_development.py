@@ -17,11 +17,12 @@ DEV = DevIdentityProvider(dev_mode=True, default_roles=frozenset({"customer"}))
 
 async def test_metadata_identifies_the_caller() -> None:
     identity = await DEV.authenticate({"x-tenant-id": "acme", "x-actor": "user:ann", "x-roles": "a, b"})
-    assert identity == Identity("acme", "user:ann", frozenset({"a", "b"}))
+    assert identity == Identity("acme", "user:ann", frozenset({"a", "b"}), every_tenant=True)
 
 
 async def test_missing_values_have_defaults() -> None:
-    assert await DEV.authenticate({"x-tenant-id": "acme"}) == Identity("acme", "dev", frozenset({"customer"}))
+    identity = await DEV.authenticate({"x-tenant-id": "acme"})
+    assert identity == Identity("acme", "dev", frozenset({"customer"}), every_tenant=True)
 
 
 async def test_an_empty_list_of_roles_is_not_the_default() -> None:
@@ -45,12 +46,14 @@ async def test_other_malformed_values_are_refused(metadata: dict[str, str]) -> N
 
 async def test_a_dev_token_carries_actor_and_roles() -> None:
     token = {"x-tenant-id": "acme", "authorization": "Bearer dev:user:ann:customer,service"}
-    assert await DEV.authenticate(token) == Identity("acme", "user:ann", frozenset({"customer", "service"}))
+    expected = Identity("acme", "user:ann", frozenset({"customer", "service"}), every_tenant=True)
+    assert await DEV.authenticate(token) == expected
 
 
 async def test_a_dev_token_may_be_bound_to_tenants() -> None:
     token = "Bearer dev:ann:customer:acme,globex"
-    assert (await DEV.authenticate({"x-tenant-id": "acme", "authorization": token})).tenant == "acme"
+    identity = await DEV.authenticate({"x-tenant-id": "acme", "authorization": token})
+    assert (identity.tenant, identity.every_tenant) == ("acme", False)
     with pytest.raises(PermissionDenied) as caught:
         await DEV.authenticate({"x-tenant-id": "umbrella", "authorization": token})
     assert caught.value.reason == "TENANT_DENIED"

@@ -171,6 +171,7 @@ async def test_the_tenant_is_one_of_the_tokens(issuer: Issuer) -> None:
     with pytest.raises(PermissionDenied) as caught:
         await tokens.authenticate({**two, "x-tenant-id": "umbrella"})
     assert caught.value.reason == "TENANT_DENIED"
+    assert not (await tokens.authenticate(two)).every_tenant
     none = {**issuer.bearer(tenants=["*", "A/B"]), "x-tenant-id": "acme"}
     assert await reason(tokens, none) == "TENANT_DENIED"
 
@@ -180,8 +181,21 @@ async def test_any_tenant_needs_the_role_that_says_so(issuer: Issuer) -> None:
     anywhere = {**issuer.bearer(roles=["everywhere"]), "x-tenant-id": "acme"}
     assert (await provider(issuer, claims).authenticate(anywhere)).tenant == "acme"
     assert await reason(provider(issuer), anywhere) == "TENANT_DENIED"
+    bound = {**issuer.bearer(roles=["everywhere"], tenants="globex"), "x-tenant-id": "acme"}
+    assert (await provider(issuer, claims).authenticate(bound)).every_tenant
     here = {**issuer.bearer(roles=["customer"]), "x-tenant-id": "acme"}
     assert await reason(provider(issuer, claims), here) == "TENANT_DENIED"
+
+
+@pytest.mark.parametrize(
+    ("tenants", "every"),
+    [(None, True), ("acme", False), (["acme", "globex"], False), ([], False), ("", False), (["A/B"], False)],
+)
+async def test_a_token_that_says_anything_of_tenants_is_bound(
+    issuer: Issuer, tenants: object, *, every: bool
+) -> None:
+    identity = await provider(issuer).authenticate(issuer.bearer(tenants=tenants, roles="consumer-all"))
+    assert identity.every_tenant == every
 
 
 async def test_claims_are_found_where_the_settings_say(issuer: Issuer) -> None:

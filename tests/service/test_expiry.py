@@ -46,7 +46,9 @@ class Expiring:
 
     async def authenticate(self, metadata: Any) -> Identity:
         expires = None if metadata.get("x-actor") == "service:forever" else self._clock() + 3600
-        return Identity("acme", metadata.get("x-actor", "user:ann"), frozenset({"*"}), expires)
+        return Identity(
+            "acme", metadata.get("x-actor", "user:ann"), frozenset({"*"}), expires, every_tenant=True
+        )
 
 
 @pytest_asyncio.fixture

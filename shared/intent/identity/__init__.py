@@ -8,6 +8,7 @@ from intent.identity.callers import (
     is_actor,
     is_role,
     is_tenant,
+    require_every_tenant,
     require_tenant,
 )
 from intent.identity.dev import DevIdentityProvider
@@ -31,5 +32,6 @@ __all__ = [
     "is_actor",
     "is_role",
     "is_tenant",
+    "require_every_tenant",
     "require_tenant",
 ]

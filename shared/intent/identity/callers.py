@@ -28,6 +28,7 @@ __all__ = [
     "is_actor",
     "is_role",
     "is_tenant",
+    "require_every_tenant",
     "require_tenant",
     "tenant_of",
 ]
@@ -49,12 +50,15 @@ class Identity:
         actor: Who it is, e.g. ``user:ann`` or ``service:checkout``.
         roles: What it may do.
         expires: When its token is valid no longer, in seconds since 1970; None: it has none.
+        every_tenant: Whether its roles count for every tenant, because its token is bound to none, or
+            has a role that says so.
     """
 
     tenant: str
     actor: str
     roles: frozenset[str]
     expires: float | None = None
+    every_tenant: bool = False
 
 
 def is_actor(text: str) -> bool:
@@ -120,6 +124,24 @@ def require_tenant(identity: Identity) -> str:
     if not identity.tenant:
         raise Unauthenticated("TENANT_MISSING", "the call names no tenant: send it as metadata x-tenant-id")
     return identity.tenant
+
+
+def require_every_tenant(identity: Identity, what: str) -> None:
+    """Check that a caller may do what concerns every tenant.
+
+    Args:
+        identity: The caller.
+        what: What it wants to do, for the message.
+
+    Raises:
+        PermissionDenied: It is bound to tenants.
+    """
+    if not identity.every_tenant:
+        raise PermissionDenied(
+            "TENANT_DENIED",
+            f"{identity.actor} may not call {what}, which concerns every tenant: its token is bound to some",
+            metadata={"tenant": "*", "actor": identity.actor},
+        )
 
 
 def denied(actor: str, tenant: str) -> PermissionDenied:

@@ -56,7 +56,8 @@ class DevIdentityProvider:
         if not ACTOR.fullmatch(actor):
             raise malformed("x-actor", "must be 1 to 128 printable ASCII characters without spaces")
         roles = metadata.get("x-roles")
-        return Identity(tenant, actor, self.default_roles if roles is None else _roles_of(roles))
+        granted = self.default_roles if roles is None else _roles_of(roles)
+        return Identity(tenant, actor, granted, every_tenant=not self.tenants)
 
     def _of_token(self, token: str, tenant: str) -> Identity:
         scheme, _, value = token.partition(" ")
@@ -71,7 +72,8 @@ class DevIdentityProvider:
         if not ACTOR.fullmatch(actor):
             raise malformed("authorization", "must name an actor of 1 to 128 printable ASCII characters")
         self._admit(tenant, tenants or self.tenants, actor)
-        return Identity(tenant, actor, _roles_of(roles))
+        every = not (tenants or self.tenants)
+        return Identity(tenant, actor, _roles_of(roles), every_tenant=every)
 
     @staticmethod
     def _admit(tenant: str, tenants: Collection[str], actor: str) -> None:

@@ -51,6 +51,10 @@ class Claims:
         """Return the tenants that a token names, without those that can be none."""
         return frozenset(word for word in _words(_at(claims, self.tenants)) if is_tenant(word))
 
+    def binds(self, claims: Mapping[str, Any]) -> bool:
+        """Return whether a token is bound to tenants: also one that names none, or none that can be one."""
+        return _at(claims, self.tenants) is not None
+
     def roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the roles that a token grants, without `EVERY_ROLE` and those that can be none."""
         words = _words(_at(claims, self.roles))

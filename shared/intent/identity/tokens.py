@@ -39,6 +39,7 @@ class _Caller:
     roles: frozenset[str]
     tenants: frozenset[str]
     any_tenant: bool
+    bound: bool
     expires: float
 
     def acting_for(self, tenant: str) -> Identity:
@@ -47,7 +48,8 @@ class _Caller:
             (tenant,) = self.tenants
         elif tenant and tenant not in self.tenants and not self.any_tenant:
             raise denied(self.actor, tenant)
-        return Identity(tenant, self.actor, self.roles, self.expires)
+        every = self.any_tenant or not self.bound
+        return Identity(tenant, self.actor, self.roles, self.expires, every)
 
 
 class TokenIdentityProvider:
@@ -165,6 +167,7 @@ class TokenIdentityProvider:
             roles=roles,
             tenants=mapping.tenants_of(claims),
             any_tenant=bool(mapping.any_tenant_role) and mapping.any_tenant_role in roles,
+            bound=mapping.binds(claims),
             expires=min(claims["exp"], _LATEST) + self._leeway,
         )
 

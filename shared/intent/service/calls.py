@@ -21,7 +21,7 @@ from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT, too_large
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, Rejected
 from intent.guarding import Poison
-from intent.identity import Identity, IdentityProvider, authorize, require_tenant
+from intent.identity import Identity, IdentityProvider, authorize, require_every_tenant, require_tenant
 from intent.service.expiry import until_expiry
 from intent.service.open_calls import OpenCalls
 from intent.service.settings import ANSWER_BYTES
@@ -92,13 +92,15 @@ class Method:
         name: The full name, e.g. ``/orders.v1.Orders/PlaceOrder``.
         answer: Takes the request's bytes; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
-        needs_tenant: False when the method touches no tenant's data.
+        needs_tenant: False when the method does not act for one tenant.
+        every_tenant: True when it concerns every tenant, so that no caller may who is bound to some.
     """
 
     name: str
     answer: Answer
     roles: frozenset[str] = frozenset()
     needs_tenant: bool = True
+    every_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,15 @@ class StreamMethod:
         name: The full name.
         stream: Takes the request's bytes; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
-        needs_tenant: False when the method touches no tenant's data.
+        needs_tenant: False when the method does not act for one tenant.
+        every_tenant: True when it concerns every tenant, so that no caller may who is bound to some.
     """
 
     name: str
     stream: Stream
     roles: frozenset[str] = frozenset()
     needs_tenant: bool = True
+    every_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +130,15 @@ class BidiMethod:
         name: The full name.
         talk: Takes the bytes of the requests as they arrive; may raise any `CommandError`.
         roles: The caller needs one of these; empty: any caller.
-        needs_tenant: False when the method touches no tenant's data, or checks the tenant itself.
+        needs_tenant: False when the method does not act for one tenant, or checks the tenant itself.
+        every_tenant: True when it concerns every tenant, so that no caller may who is bound to some.
     """
 
     name: str
     talk: Talk
     roles: frozenset[str] = frozenset()
     needs_tenant: bool = True
+    every_tenant: bool = False
 
 
 AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
@@ -252,6 +258,8 @@ class CallWrapper:
         if method.needs_tenant:
             require_tenant(identity)
         authorize(identity, method.roles, method.name)
+        if method.every_tenant:
+            require_every_tenant(identity, method.name)
         self.open.admit(identity, stream=stream)
         call.identity = call.admitted = identity
         call.span.caller(identity.tenant, identity.actor)

@@ -6,7 +6,7 @@ from typing import Final
 
 from intent.consumers import EVERY_TENANT, RESERVED, ConsumerKey, own_prefix
 from intent.errors import PermissionDenied, Rejected
-from intent.identity import EVERY_ROLE, Identity, authorize, require_tenant
+from intent.identity import EVERY_ROLE, Identity, authorize, require_every_tenant, require_tenant
 from intent.service.calls import Call
 
 __all__ = [
@@ -78,12 +78,15 @@ def shown_prefix(identity: Identity) -> str:
 
 def visible_tenant(identity: Identity) -> str | None:
     """Return the tenant whose consumers a caller sees; None: all."""
-    return None if identity.roles & {_ALL_TENANTS, EVERY_ROLE} else require_tenant(identity)
+    everyone = identity.every_tenant and identity.roles & {_ALL_TENANTS, EVERY_ROLE}
+    return None if everyone else require_tenant(identity)
 
 
 def _key(consumer: str, all_tenants: bool, call: Call) -> ConsumerKey:
     if all_tenants:
-        authorize(call.identity, frozenset({_ALL_TENANTS}), f"{call.method} for all tenants")
+        what = f"{call.method} for all tenants"
+        authorize(call.identity, frozenset({_ALL_TENANTS}), what)
+        require_every_tenant(call.identity, what)
         return ConsumerKey(EVERY_TENANT, consumer)
     return ConsumerKey(require_tenant(call.identity), consumer)
 

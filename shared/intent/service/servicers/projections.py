@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import (
@@ -25,7 +25,7 @@ PROJECTIONS: Final = "intent.v1.Projections"
 
 @dataclass(frozen=True, slots=True)
 class ProjectionsService:
-    """Lists, rebuilds and unblocks the projections; they serve all tenants, so no tenant is needed.
+    """Lists, rebuilds and unblocks the projections; they serve all tenants at once.
 
     Attributes:
         operator: Performs the operations.
@@ -39,9 +39,10 @@ class ProjectionsService:
 
     def methods(self) -> Iterator[Method | StreamMethod]:
         """Yield the methods of the service."""
-        yield Method(f"/{PROJECTIONS}/ListProjections", self._list, self.roles, needs_tenant=False)
-        yield StreamMethod(f"/{PROJECTIONS}/RebuildProjection", self._rebuild, self.roles, needs_tenant=False)
-        yield Method(f"/{PROJECTIONS}/SkipEvent", self._skip, self.roles, needs_tenant=False)
+        concerns: Any = {"roles": self.roles, "needs_tenant": False, "every_tenant": True}
+        yield Method(f"/{PROJECTIONS}/ListProjections", self._list, **concerns)
+        yield StreamMethod(f"/{PROJECTIONS}/RebuildProjection", self._rebuild, **concerns)
+        yield Method(f"/{PROJECTIONS}/SkipEvent", self._skip, **concerns)
 
     async def _list(self, data: bytes, call: Call) -> Message:
         read(ListProjectionsRequest, data)
