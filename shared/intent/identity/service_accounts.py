@@ -55,6 +55,10 @@ class ServiceAccounts:
         """Return the tenants for which it may act; see `actor_of`."""
         return self._account(claims).tenants
 
+    def binds(self, claims: Mapping[str, Any]) -> bool:
+        """Return whether it is bound to tenants: where the settings name some; see `actor_of`."""
+        return bool(self._account(claims).tenants)
+
     def roles_of(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the roles that it has; see `actor_of`."""
         return self._account(claims).roles
