@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from intent.dev import DevState
@@ -241,3 +242,13 @@ def test_a_run_of_tests_that_is_killed_leaves_no_stack_behind(dev_folder: Path) 
     run.kill()
     run.wait()
     wait_until(lambda: not lives(state.pid), 90, "it ends")
+
+
+def test_no_other_user_reads_what_is_kept_or_knows_a_password(dev: Dev) -> None:
+    state = DevState.read(dev.folder)
+    assert state is not None
+    assert urlsplit(state.postgres).password not in {"", "intent", None}
+    files = [path for folder in (dev.folder, dev.folder / "logs") for path in folder.iterdir()]
+    assert dev.folder / "temporal.db" in files
+    assert dev.folder.stat().st_mode & 0o067 == 0
+    assert [path.name for path in files if path.is_file() and path.stat().st_mode & 0o077] == []

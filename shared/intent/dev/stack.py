@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from intent.dev.layout import DevLayout
+from intent.dev.passwords import DevPasswords, renew_administrator
 from intent.dev.services import Postgres, TemporalServer
+from intent.dev.services.account import service_account
+from intent.dev.services.files import open_log, private_folder
 from intent.dev.state import ContextAddress, DevState
 from intent.dev.supervision import SupervisedContext
 from intent.errors import ConfigurationError
@@ -19,7 +22,7 @@ from intent.process.sockets import LOOPBACK
 
 __all__ = ["DevStack"]
 
-_PASSWORD: Final = "intent"  # noqa: S105 - reachable from this machine only
+_ADMINISTRATOR: Final = "postgres"
 Step = tuple[str, Callable[[], None]]
 
 
@@ -35,13 +38,15 @@ class DevStack:
 
     def __init__(self, layout: DevLayout) -> None:
         self._layout = layout
-        self._lock: IO[str] | None = None
-        layout.folder.mkdir(parents=True, exist_ok=True)
+        self._lock: IO[bytes] | None = None
+        data = layout.folder / "postgres"
+        private_folder(layout.folder, service_account(data))
+        self._passwords = DevPasswords.of(layout.folder)
         self._postgres = Postgres(
-            layout.folder / "postgres",
+            data,
             port=layout.postgres,
             log=layout.logs / "postgres.log",
-            password=_PASSWORD,
+            password=self._passwords.for_role(_ADMINISTRATOR),
         )
         self._temporal = TemporalServer(
             log=layout.logs / "temporal.log",
@@ -83,7 +88,7 @@ class DevStack:
         Each step raises `ConfigurationError` or `ServiceFailed` when it fails.
         """
         yield "Check the ports", self._claim
-        yield "Start PostgreSQL", lambda: _ignore(self._postgres.start())
+        yield "Start PostgreSQL", self._start_postgres
         yield "Start Temporal", lambda: _ignore(self._temporal.start())
         for name in self._layout.processes:
             yield f"Migrate {name}", lambda name=name: self._migrate(name)  # type: ignore[misc]
@@ -129,7 +134,7 @@ class DevStack:
     def _claim(self) -> None:
         """Reserve the folder for this process and check that the ports are free."""
         # The file stays open: closing it would release the lock.
-        lock = (self._layout.folder / "lock").open("a")
+        lock = open_log(self._layout.folder / "lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -147,13 +152,15 @@ class DevStack:
         from intent.model import load_context
         from intent.process.schema import prepare_schema
         from intent.store.migrations.provisioning import Passwords
+        from intent.store.roles import RoleNames
 
+        names = RoleNames.of(name)
         asyncio.run(
             prepare_schema(
                 load_context(name).bind(Registry.load()),
                 self._dsn(name, "owner"),
                 admin_url=self._postgres.dsn,
-                passwords=Passwords(_PASSWORD, _PASSWORD, _PASSWORD),
+                passwords=Passwords(*map(self._password, (names.owner, names.service, names.query))),
             )
         )
 
@@ -184,7 +191,14 @@ class DevStack:
         return SupervisedContext(process, context, log, environment, ready)
 
     def _dsn(self, name: str, role: str) -> str:
-        return self._postgres.dsn_for(f"{name}_{role}", _PASSWORD)
+        return self._postgres.dsn_for(f"{name}_{role}", self._password(f"{name}_{role}"))
+
+    def _password(self, role: str) -> str:
+        return self._passwords.for_role(role)
+
+    def _start_postgres(self) -> None:
+        self._postgres.start()
+        asyncio.run(renew_administrator(self._postgres.dsn, self._password(_ADMINISTRATOR)))
 
 
 def _runs_already(folder: Path) -> str:

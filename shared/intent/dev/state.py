@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from intent.dev.services.files import write_secret
+
 __all__ = ["DEFAULT_FOLDER", "ContextAddress", "DevState", "dev_folder"]
 
 DEFAULT_FOLDER: Final = ".dev"
@@ -52,8 +54,7 @@ class DevState:
         """Write the state into a folder, readable by its owner only: it holds a password."""
         path = folder / _FILE
         new = path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_secret(new, json.dumps(asdict(self), indent=2) + "\n")
         new.replace(path)
 
     @staticmethod

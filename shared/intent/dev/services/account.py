@@ -45,18 +45,20 @@ def service_account(data: Path) -> Account | None:
     else:
         names = {user.pw_name: user for user in pwd.getpwall()}
         entry = names.get("postgres") or names["nobody"]
-    closed = closed_folder([data.parent], entry.pw_uid)
+    closed = closed_folder([data.parent], entry.pw_uid, entry.pw_gid)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, enters=closed is not None)
 
 
-def closed_folder(paths: Iterable[Path], uid: int) -> Path | None:
+def closed_folder(paths: Iterable[Path], uid: int, gid: int = -1) -> Path | None:
     """Return the first folder on the way to these paths that a user may not enter, or None."""
     for path in paths:
         for folder in reversed((path, *path.parents)):
-            if folder.exists() and not _open_to(folder.stat(), uid):
+            if folder.exists() and not _open_to(folder.stat(), uid, gid):
                 return folder
     return None
 
 
-def _open_to(status: os.stat_result, uid: int) -> bool:
-    return bool(status.st_mode & (stat.S_IXUSR if status.st_uid == uid else stat.S_IXOTH))
+def _open_to(status: os.stat_result, uid: int, gid: int) -> bool:
+    if status.st_uid == uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    return bool(status.st_mode & (stat.S_IXGRP if status.st_gid == gid else stat.S_IXOTH))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from intent.dev.services.account import closed_folder, service_account
+from intent.dev.services.files import require_own, write_secret
 from intent.dev.services.process import ManagedProcess, ServiceFailed, launched
 from intent.dev.services.programs import postgres_programs
 from intent.dev.services.sockets import require_free
@@ -101,10 +102,12 @@ class Postgres:
         Raises:
             PortTaken: Another process listens on the port.
             ServiceFailed: It did not start; the message has its last log line.
-            ConfigurationError: The folder or the programs cannot be used.
+            ConfigurationError: The folder or the programs cannot be used, or as root: another user may
+                write the folder.
         """
         if self._given_port:
             require_free(self.port, "PostgreSQL")
+        require_own(self.data.parent)
         self._check_reachable()
         self._wait_for_leftover()
         new = not (self.data / "PG_VERSION").exists()
@@ -161,8 +164,9 @@ class Postgres:
         new, secret = (self.data.with_name(self.data.name + ending) for ending in (".new", ".pw"))
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True, mode=0o700)
-        secret.write_text(self.password + "\n")
-        self._own(new, secret)
+        if self._account is not None:
+            os.chown(new, self._account.uid, self._account.gid, follow_symlinks=False)
+        write_secret(secret, self.password + "\n", self._account)
         try:
             self._run(
                 "initdb",
@@ -180,12 +184,7 @@ class Postgres:
         except ServiceFailed as error:
             if "already exists" not in str(error):
                 raise
-        (self.data / "intent.database").write_text(self.database + "\n")
-
-    def _own(self, *paths: Path) -> None:
-        if self._account is not None:
-            for path in paths:
-                os.chown(path, self._account.uid, self._account.gid)
+        write_secret(self.data / "intent.database", self.database + "\n", self._account)
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as the server's user."""
@@ -209,7 +208,7 @@ class Postgres:
         try:
             self._run("postgres", "--version")
         except ServiceFailed:
-            closed = closed_folder([self.data.parent], account.uid)
+            closed = closed_folder([self.data.parent], account.uid, account.gid)
             raise ConfigurationError(
                 f"PostgreSQL may not run as root, and as user {account.name} it may not enter {closed}: run "
                 f"`chmod o+x {closed}`, or work in a folder that every user may enter, or not as root"

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from intent.dev.services import launch
 from intent.dev.services.account import Account
+from intent.dev.services.files import open_log
 from intent.errors import ConfigurationError, IntentError
 
 __all__ = ["ManagedProcess", "ServiceFailed", "launched"]
 
 _POLL = 0.02
+_UMASK = 0o077
+"""What it creates, its owner alone reads."""
 
 
 class ServiceFailed(IntentError):
@@ -106,11 +109,12 @@ class ManagedProcess:
 
         Raises:
             ServiceFailed: It already runs, or its program cannot be started.
+            ConfigurationError: Its log is a link, or belongs to another user.
         """
         if self.alive:
             raise ServiceFailed(f"{self.name} already runs, with pid {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as out:
+        with open_log(self.log) as out:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is our own
                     launched(self._command, self._account, self._stop_signal),
@@ -120,6 +124,7 @@ class ManagedProcess:
                     cwd=self._folder,
                     env=None if self._environment is None else dict(self._environment),
                     start_new_session=True,
+                    umask=_UMASK,
                 )
             except OSError as error:
                 raise ServiceFailed(f"{self.name} cannot be started: {error}") from None

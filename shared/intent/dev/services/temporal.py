@@ -129,7 +129,7 @@ class TemporalServer:
         self.stop()
 
     def _command(self) -> list[str]:
-        ui = ["--headless"] if self.ui_port is None else ["--ui-port", str(self.ui_port)]
+        ui = ["--headless"] if self.ui_port is None else ["--ui-ip", LOOPBACK, "--ui-port", str(self.ui_port)]
         kept = [] if self.database is None else ["--db-filename", str(self.database), *_WRITE_AHEAD]
         attributes = [
             part
