@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from intent.errors import ConfigurationError, InvalidCommand, NotFound, PermissionDenied
+from intent.errors import ConfigurationError, InvalidCommand, NotFound, PermissionDenied, Unauthenticated
+from intent.identity import Identity
 from intent.origin import TraceContext
 from intent.service import Probe, ServiceSettings
 from intent.telemetry.spans import CallSpan
@@ -123,6 +126,40 @@ async def test_reflection_shows_the_services_and_their_messages(orders: Served) 
     names = [service.name for service in answers[0].list_services_response.service]
     assert {*SERVICES, "grpc.health.v1.Health"} <= set(names)
     assert answers[1].file_descriptor_response.file_descriptor_proto
+
+
+async def _reflected(orders: Served, *metadata: tuple[str, str]) -> grpc.StatusCode:
+    async with grpc.aio.insecure_channel(orders.server.target) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=metadata
+        )
+        with suppress(grpc.aio.AioRpcError):
+            _ = [answer async for answer in call]
+        code: grpc.StatusCode = await call.code()
+        return code
+
+
+async def test_reflection_and_describe_are_for_callers_with_an_identity_and_health_for_all() -> None:
+    class Known:
+        async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+            if metadata.get("authorization") != "Bearer right":
+                raise Unauthenticated("UNAUTHENTICATED", "no token")
+            return Identity("", "user:ann", frozenset())
+
+    async with served(identities=Known()) as orders:
+        assert await _reflected(orders) is grpc.StatusCode.UNAUTHENTICATED
+        assert await _reflected(orders, ("authorization", "Bearer wrong")) is grpc.StatusCode.UNAUTHENTICATED
+        assert await _reflected(orders, ("authorization", "Bearer right")) is grpc.StatusCode.OK
+        with pytest.raises(Unauthenticated):
+            await orders.client(tenant="").describe()
+        assert await health(orders) == SERVING
+
+
+async def test_reflection_can_be_off() -> None:
+    async with served(settings=ServiceSettings(reflection=False)) as orders:
+        assert await _reflected(orders) is grpc.StatusCode.UNIMPLEMENTED
+        assert await health(orders) == SERVING
 
 
 async def test_describe_returns_the_contracts_without_a_tenant(orders: Served) -> None:

@@ -122,6 +122,7 @@ def service_settings(settings: Settings) -> ServiceSettings:
         tenant_streams=settings.grpc_max_streams_per_tenant,
         caller_streams=settings.grpc_max_streams_per_caller,
         anonymous_streams=settings.grpc_max_anonymous_streams,
+        reflection=settings.grpc_reflection,
         connections=settings.grpc_max_connections,
         connection_streams=settings.grpc_max_streams_per_connection,
         max_connection_idle=settings.grpc_max_connection_idle,

@@ -1,4 +1,4 @@
-"""The services of gRPC itself, health and reflection, which callers need no identity for.
+"""The services of gRPC itself: health, which callers need no identity for, and reflection.
 
 gRPC's own handlers of them decode requests where nothing of the platform sees it. Here they get
 bytes, so that a malformed request is an INVALID_ARGUMENT and not a traceback in the log, and so
@@ -17,7 +17,9 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from intent.errors import CommandError, InvalidCommand
+from intent.identity import IdentityProvider
 from intent.service.open_calls import too_many
+from intent.wire.metadata import require_single
 from intent.wire.statuses import code_of, trailers_of
 
 __all__ = ["PublicServices"]
@@ -32,25 +34,35 @@ _RETRY_MS: Final = 5_000
 
 
 class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no types
-    """Serves health and reflection.
+    """Serves health, and reflection to callers who say who they are.
 
     Args:
         domain: The context, which is the domain of its errors' reasons.
         health: The servicer of the health service.
         services: The services that reflection lists besides these, by full name.
         streams: How many streams may be open at once.
+        callers: Identifies who asks for reflection; None: it is not served.
     """
 
-    def __init__(self, domain: str, health: Any, services: Iterable[str], streams: int) -> None:
+    def __init__(
+        self,
+        domain: str,
+        health: Any,
+        services: Iterable[str],
+        streams: int,
+        callers: IdentityProvider | None,
+    ) -> None:
         self._domain = domain
+        self._callers = callers
         self._limit = streams
         self._open = 0
         known = _Recorder()
         health_pb2_grpc.add_HealthServicer_to_server(health, known)
-        names = (*services, HEALTH, _REFLECTION)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            reflection.aio.ReflectionServicer(names), known
-        )
+        if callers is not None:
+            names = (*services, HEALTH, _REFLECTION)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+                reflection.aio.ReflectionServicer(names), known
+            )
         for method, handler in list(known.handlers.items()):
             known.handlers[method.replace(_REFLECTION, _LATER_REFLECTION)] = handler
         self._handlers = {
@@ -82,6 +94,7 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
                 async for data in requests:
                     yield await self._decoded(decode, data, rpc)
 
+            await self._identify(rpc)
             await self._enter(rpc)
             try:
                 async for response in handler.stream_stream(decoded(), rpc):
@@ -94,6 +107,16 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(watch, response_serializer=encode)
         return grpc.stream_stream_rpc_method_handler(talk, response_serializer=encode)
+
+    async def _identify(self, rpc: Any) -> None:
+        """Refuse a stream of reflection whose caller does not say who it is."""
+        pairs = rpc.invocation_metadata()
+        try:
+            require_single(pairs)
+            if self._callers is not None:
+                await self._callers.authenticate(dict(pairs))
+        except CommandError as error:
+            await self._refuse(rpc, error)
 
     async def _enter(self, rpc: Any) -> None:
         if self._open >= self._limit:

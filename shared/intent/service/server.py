@@ -110,7 +110,11 @@ class ContextServer:
             background=parts.background,
         )
         self._public = PublicServices(
-            parts.context.name, self.health.servicer, self.services, settings.anonymous_streams
+            parts.context.name,
+            self.health.servicer,
+            self.services,
+            settings.anonymous_streams,
+            parts.identities if settings.reflection else None,
         )
         self._server: Listeners | None = None
         self.port = 0

@@ -40,6 +40,7 @@ class ServiceSettings:
         caller_streams: How many streams one caller of a tenant may have open.
         anonymous_streams: How many streams may be open that need no identity (Watch of the health
             service, reflection).
+        reflection: Whether the schemas of all methods are shown, to callers who say who they are.
         connections: How many connections may be open; beyond it new ones are closed at once.
         connection_streams: How many calls one connection may have under way; clients hold back
             further ones.
@@ -77,6 +78,7 @@ class ServiceSettings:
     tenant_streams: int = 3_000
     caller_streams: int = 500
     anonymous_streams: int = 500
+    reflection: bool = True
     connections: int = 4_000
     connection_streams: int = 2_500
     min_position_wait: float = 5.0

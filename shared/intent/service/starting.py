@@ -32,7 +32,7 @@ class StartingServer(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         self._settings = settings
         self._reason = reason
         self._health = health.aio.HealthServicer()
-        public = PublicServices(domain, self._health, (), settings.anonymous_streams)
+        public = PublicServices(domain, self._health, (), settings.anonymous_streams, None)
         self._listeners = Listeners(
             1,
             settings.channel_arguments(),

@@ -282,6 +282,9 @@ class Settings(TlsSettings):
     grpc_max_anonymous_streams: int = Field(
         500, ge=1, description="Streams of health and reflection, which need no identity, that may be open."
     )
+    grpc_reflection: bool = Field(
+        True, description="Show the schemas of all methods by server reflection, to callers with an identity."
+    )
     grpc_max_connections: int = Field(
         4000, ge=1, description="Open connections, spread over the listeners; further ones are closed."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ async def connect_temporal(
 
     Args:
         settings: The settings.
-        runtime: The SDK's runtime, see `temporal_runtime`; None: the default one.
+        runtime: The SDK's runtime, see `temporal_runtime`; None: one that is shared.
         interceptors: What sees every call; workers of this client have them too.
 
     Raises:
@@ -69,7 +70,7 @@ async def connect_temporal(
             tls=tls,
             data_converter=data_converter,
             interceptors=list(interceptors),
-            runtime=runtime,
+            runtime=runtime or _shared_runtime(),
         )
     except ValueError as error:
         raise ConfigurationError(
@@ -137,8 +138,14 @@ _CORE_LOGS = LoggingConfig(
 """The SDK's core writes to this process's log, in its format."""
 
 
+@cache
+def _shared_runtime() -> Runtime:
+    """Return the runtime of the SDK for all that serve no metrics of it."""
+    return Runtime(telemetry=TelemetryConfig(logging=_CORE_LOGS))
+
+
 def temporal_runtime(metrics_address: str | None) -> Runtime | None:
-    """Return a runtime of the SDK that serves its metrics, ``host:port``; None: the default one."""
+    """Return a runtime of the SDK that serves its metrics, ``host:port``; None: the shared one."""
     if metrics_address is None:
         return None
     prometheus = PrometheusConfig(
