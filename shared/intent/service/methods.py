@@ -76,11 +76,7 @@ class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
     def _error(self, method: str) -> UnknownType:
         shown = method[:200]
         near = difflib.get_close_matches(shown, self._known, n=1) if self._may_search() else ()
-        hint = (
-            f"did you mean {near[0]}?"
-            if near
-            else "Describe lists the methods, as reflection does if on"
-        )
+        hint = f"did you mean {near[0]}?" if near else "Describe lists the methods, as reflection does if on"
         return UnknownType(
             "UNKNOWN_METHOD",
             f"the context {self._domain} has no method {shown}; {hint}",
