@@ -128,7 +128,7 @@ async def test_a_context_consumes_with_the_token_in_its_file_which_may_be_replac
         replacement.write_text(account(cluster))
         replacement.rename(file)
         assert (await known(running, users, "o-1")).customer_id == "ann"
-    operator = users.token(tenants=["acme"], roles=["operator", "consumer-all"])
+    operator = users.token(roles=["operator", "consumer-all"])
     async with client(orders, operator) as olga:
         (info,) = (await olga.consumers.list()).consumers
         assert (info.consumer, info.joined_by) == ("shipping.known-orders", "service:shipping")
