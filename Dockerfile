@@ -57,6 +57,9 @@ RUN for member in proto shared "contexts/${CONTEXT}"; do \
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS run
+# Nothing that runs installs anything. Without a shell, which a base need not have.
+USER 0:0
+RUN ["python3", "-c", "import glob, os, shutil, sys, sysconfig; from importlib.util import find_spec; found = [spec.submodule_search_locations[0] for name in ('pip', 'ensurepip') if (spec := find_spec(name))]; found += [one for path in found for one in glob.glob(os.path.dirname(path) + '/pip-*-info')]; found += [one for path in {os.path.dirname(sys.executable), sysconfig.get_path('scripts')} for one in glob.glob(path + '/pip*')]; [shutil.rmtree(path) if os.path.isdir(path) else os.remove(path) for path in found]"]
 COPY --from=build /opt/intent /opt/intent
 ARG CONTEXT
 ENV PATH=/opt/intent/bin:/usr/local/bin:/usr/bin:/bin \

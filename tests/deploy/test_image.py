@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -50,6 +51,43 @@ def test_checkov_finds_nothing() -> None:
     report = json.loads(done.stdout)
     assert report["summary"]["passed"] > 20, done.stderr
     assert report["results"]["failed_checks"] == []
+
+
+def test_the_last_stage_removes_every_installer_of_its_base(tmp_path: Path) -> None:
+    stdlib = Path(sysconfig.get_path("stdlib", vars={"base": sys.base_prefix}))
+    copy = tmp_path / "lib" / stdlib.name
+    for folder in (copy, tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    for path in stdlib.iterdir():
+        if path.name not in ("ensurepip", "site-packages", "dist-packages"):
+            (copy / path.name).symlink_to(path)
+    packages = copy / "site-packages"
+    gone = [copy / "ensurepip", packages / "pip", packages / "pip-26.1.dist-info", tmp_path / "bin" / "pip3"]
+    kept = [packages / "pipeline", packages / "other-1.0.dist-info"]
+    for folder in (*gone[:3], *kept):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").touch()
+    gone[3].touch()
+    (tmp_path / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+
+    def run(code: str) -> str:
+        variables = {"PYTHONHOME": str(tmp_path)}
+        return subprocess.run(
+            [tmp_path / "bin" / "python3", "-s", "-c", code],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    # The code removes what it finds, so it must not find this machine's own.
+    assert Path(run("import ensurepip; print(ensurepip.__file__, end='')")).parent == gone[0]
+    (removal,) = re.findall(r'^RUN (\["python3", .*\])$', DOCKERFILE.read_text(), re.M)
+    program, option, code = json.loads(removal)
+    assert (program, option) == ("python3", "-c")
+    run(code)
+    assert [path for path in gone if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
 
 
 def test_make_image_says_which_contexts_there_are() -> None:
@@ -123,6 +161,10 @@ def test_it_holds_no_compiler_and_no_installer(image: Image) -> None:
     names = {"cc", "gcc", "clang", "make", "uv", "pip", "pip3", "buf", "protoc"}
     folders = [image.root / folder for folder in ("opt/intent/bin", "usr/local/bin", "usr/bin", "bin")]
     assert [folder / name for folder in folders for name in names if (folder / name).exists()] == []
+    for python in image.root.glob("usr/**/bin/python3"):
+        for module in ("pip", "ensurepip"):
+            done = image.run(f"/{python.relative_to(image.root)}", "-m", module, "--version")
+            assert f"No module named {module}" in done.stderr
     assert sorted(path.name for path in (image.root / "opt").iterdir()) == ["intent"]
     assert not (image.root / "src").exists()
 

@@ -272,3 +272,26 @@ def test_the_job_that_provisions_draws_the_limits_of_the_settings() -> None:
     environment = _environment(pod_of(job)["spec"]["containers"][0])
     assert environment["INTENT_SERVICE_CONNECTION_LIMIT"] == "120"
     assert environment["INTENT_QUERY_CONNECTION_LIMIT"] == "40"
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_production_never_speaks_to_postgresql_in_plain_text(context: str) -> None:
+    containers = [
+        container
+        for workload in workloads(rendered(context, "prod"))
+        for container in pod_of(workload)["spec"]["containers"]
+        if any("DATABASE_URL" in name for name in _environment(container))
+    ]
+    assert len(containers) > 1
+    assert {_environment(container).get("PGSSLMODE") for container in containers} == {"require"}
+
+
+def test_with_destinations_named_nothing_leaves_for_elsewhere() -> None:
+    block = "to[0].ipBlock.cidr"
+    named = {f"networkPolicy.{what}.{block}": "10.1.0.0/16" for what in ("database", "temporal")}
+    render = template("orders", [VALUES / "orders" / "prod.yaml"], {**to_set("orders"), **named})
+    rules = [
+        rule for policy in of_kind(objects(render), "NetworkPolicy") for rule in policy["spec"]["egress"]
+    ]
+    assert len(rules) > 4
+    assert [rule for rule in rules if not rule["to"]] == []
