@@ -4,28 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TypeAlias
 
+import asyncpg
 import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.descriptor_pool import Default
 from intent.client import IntentClient, RetryPolicy
 from intent.client.retries import platform_error
+from intent.contracts import ANY_CALLER
 from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import PermissionDenied
-from intent_contracts.orders.v1 import GetOrder, OrderView
+from intent_contracts.intent.v1 import ExecuteRequest, ListParkedRequest, SubmitRequest
+from intent_contracts.orders.v1 import GetOrder, OrderView, PlaceOrder
 
 from ..service.support import REGISTRY, place
 from ..support.issuer import AUDIENCE, Issuer, new_key, running_issuer
 from .test_tokens import forged
+
+
+def packed(request: Any) -> bytes:
+    request.command.Pack(PlaceOrder())
+    body: bytes = request.SerializeToString()
+    return body
+
 
 SERVICES = (
     "orders.v1.Orders",
     *(f"intent.v1.{name}" for name in ("Commands", "Consumers", "Events", "Projections", "Sagas")),
 )
 STREAMED = {"/intent.v1.Consumers/Consume"}
+TENANT = "nosy"
+"""The tenant of all callers that are refused: where a statement is for one of them, it has this in it."""
+Outcome: TypeAlias = tuple[grpc.StatusCode, str]
+_CONSUMING = frozenset({"consumer", "service", "consumer-all"})
+_OPERATING = frozenset({"operator"})
+PLATFORM: dict[str, dict[str, frozenset[str]]] = {
+    # Execute and Submit need what the command needs that they carry here.
+    "intent.v1.Commands": dict.fromkeys(("Execute", "Submit"), frozenset({"customer", "service"})),
+    "intent.v1.Consumers": {"Consume": _CONSUMING, "": _CONSUMING | _OPERATING},
+    "intent.v1.Events": {"": frozenset({"service", "operator"})},
+    "intent.v1.Projections": {"": _OPERATING},
+    "intent.v1.Sagas": {
+        **dict.fromkeys(("ListSagas", "GetSaga"), frozenset({"operator", "service"})),
+        "": _OPERATING,
+    },
+}
+EVERY_ROLE = frozenset({"customer", "service", "consumer", "consumer-all", "operator"})
+WITHOUT_TENANT = {
+    "/intent.v1.Commands/Describe",
+    *(f"/intent.v1.Projections/{name}" for name in ("ListProjections", "RebuildProjection", "SkipEvent")),
+    # They read the message first, which says whether it is about all tenants; see tests of consumers.
+    *(
+        f"/intent.v1.Consumers/{name}"
+        for name in ("Consume", "RemoveConsumer", "ReplayParked", "DropParked", "ListParked")
+    ),
+}
+BODIES = {
+    "/intent.v1.Commands/Execute": packed(ExecuteRequest()),
+    "/intent.v1.Commands/Submit": packed(SubmitRequest()),
+    "/intent.v1.Consumers/ListParked": ListParkedRequest(consumer="user.ann.looking").SerializeToString(),
+}
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 
@@ -36,18 +77,23 @@ async def issuer() -> AsyncIterator[Issuer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform(durable=False, keep_workflows=False) as running:
+        yield running
+
+
 @pytest_asyncio.fixture(scope="module")
-async def context(issuer: Issuer) -> AsyncIterator[ContextService]:
+async def context(issuer: Issuer, platform: LocalPlatform) -> AsyncIterator[ContextService]:
     environment = {
         "INTENT_DEV": "false",
         "INTENT_IDENTITY_MODE": "token",
         "INTENT_IDENTITY_ISSUERS": issuer.url,
         "INTENT_IDENTITY_AUDIENCE": AUDIENCE,
     }
-    with LocalPlatform(durable=False, keep_workflows=False) as platform:
-        await platform.prepare("orders")
-        with platform.service("orders", environment=environment) as running:
-            yield running
+    await platform.prepare("orders")
+    with platform.service("orders", environment=environment) as running:
+        yield running
 
 
 def methods() -> list[str]:
@@ -63,15 +109,15 @@ def refused(issuer: Issuer) -> dict[str, tuple[list[tuple[str, str]], grpc.Statu
     public = issuer.key.as_pem(private=False)
 
     def bearer(token: str) -> list[tuple[str, str]]:
-        return [("authorization", f"Bearer {token}"), ("x-tenant-id", "acme")]
+        return [("authorization", f"Bearer {token}"), ("x-tenant-id", TENANT)]
 
     def good(**claims: Any) -> list[tuple[str, str]]:
-        return bearer(issuer.token(**{"tenants": ["acme"], "roles": ["customer"], **claims}))
+        return bearer(issuer.token(**{"tenants": [TENANT], "roles": sorted(EVERY_ROLE), **claims}))
 
     invalid = (UNAUTHENTICATED, "TOKEN_INVALID")
     malformed = (grpc.StatusCode.INVALID_ARGUMENT, "METADATA_MALFORMED")
     return {
-        "no token": ([("x-tenant-id", "acme")], UNAUTHENTICATED, "TOKEN_MISSING"),
+        "no token": ([("x-tenant-id", TENANT)], UNAUTHENTICATED, "TOKEN_MISSING"),
         "dev token": (bearer("dev:ann:*"), *invalid),
         "expired": (good(exp=time.time() - 60), UNAUTHENTICATED, "TOKEN_EXPIRED"),
         "not yet": (good(nbf=time.time() + 600), *invalid),
@@ -79,9 +125,11 @@ def refused(issuer: Issuer) -> dict[str, tuple[list[tuple[str, str]], grpc.Statu
         "wrong issuer": (good(iss="https://elsewhere.example"), *invalid),
         "unsigned": (bearer(forged(issuer, {"alg": "none"}, None)), *invalid),
         "key confusion": (bearer(forged(issuer, {"alg": "HS256", "kid": "one"}, public)), *invalid),
+        "wrong algorithm": (bearer(forged(issuer, {"alg": "ES256", "kid": "one"}, public)), *invalid),
         "unknown key": (good(key=new_key("RS256", "unknown")), *invalid),
         "other key": (good(key=new_key("RS256", "other"), header={"kid": "one"}), *invalid),
         "other tenant": ([*good()[:1], ("x-tenant-id", "globex")], DENIED, "TENANT_DENIED"),
+        "no tenant": ([*good(tenants=["acme", "globex"])[:1]], UNAUTHENTICATED, "TENANT_MISSING"),
         "two tokens": ([*good(), good()[0]], *malformed),
         "two tenants": ([*good(), ("x-tenant-id", "globex")], *malformed),
         "actor beside a token": ([*good(), ("x-actor", "user:eve")], *malformed),
@@ -89,7 +137,7 @@ def refused(issuer: Issuer) -> dict[str, tuple[list[tuple[str, str]], grpc.Statu
     }
 
 
-async def outcome(channel: grpc.aio.Channel, method: str, metadata: Any) -> tuple[grpc.StatusCode, str]:
+async def outcome(channel: grpc.aio.Channel, method: str, metadata: Any) -> Outcome:
     """Return how a call ends; repeat it while its token cannot be checked yet, as the answer says."""
     async with asyncio.timeout(60):
         while (ended := await once(channel, method, metadata))[1] == "ISSUER_UNAVAILABLE":  # noqa: ASYNC110
@@ -97,34 +145,98 @@ async def outcome(channel: grpc.aio.Channel, method: str, metadata: Any) -> tupl
     return ended
 
 
-async def once(channel: grpc.aio.Channel, method: str, metadata: Any) -> tuple[grpc.StatusCode, str]:
+async def once(channel: grpc.aio.Channel, method: str, metadata: Any) -> Outcome:
     call: Any
+    body = BODIES.get(method, b"")
     if method in STREAMED:
         # Without a message: a call that ends while its caller writes fails in the caller as well.
         call = channel.stream_stream(method)(metadata=metadata, timeout=20)
+        await call.done_writing()
     else:
-        call = channel.unary_stream(method)(b"", metadata=metadata, timeout=20)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call.read()
-    return caught.value.code(), platform_error(caught.value).reason
+        call = channel.unary_stream(method)(body, metadata=metadata, timeout=20)
+    try:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error.code(), platform_error(error).reason
+    return grpc.StatusCode.OK, ""
 
 
-async def test_every_method_refuses_every_wrong_token_with_its_reason(
-    issuer: Issuer, context: ContextService
+async def test_every_method_refuses_every_wrong_token_and_reads_nothing(
+    issuer: Issuer, context: ContextService, platform: LocalPlatform
 ) -> None:
     called = methods()
     assert len(called) > 25
+    wrong = refused(issuer)
     async with grpc.aio.insecure_channel(context.target) as channel:
-        for name, (metadata, *expected) in refused(issuer).items():
-            for method in called:
-                assert [*await outcome(channel, method, metadata)] == expected, (name, method)
+        await statements_are_heard(issuer, channel, platform)
+        for name, (metadata, *expected) in wrong.items():
+            found = {
+                method: await outcome(channel, method, metadata)
+                for method in called
+                if name != "no tenant" or method not in WITHOUT_TENANT
+            }
+            wanted = dict.fromkeys(found, tuple(expected))
+            assert found == wanted, name
+        for method in filter(roles_of, called):
+            metadata = right(issuer, method, roles="nobody", tenant=TENANT)
+            assert await outcome(channel, method, metadata) == (DENIED, "ROLE_MISSING"), method
+    assert TENANT not in statements(platform)
 
 
-async def test_a_role_is_needed_where_the_contract_says_so(issuer: Issuer, context: ContextService) -> None:
-    metadata = [("authorization", f"Bearer {issuer.token(tenants='acme', roles='*')}")]
+async def test_every_method_answers_who_may_call_it(issuer: Issuer, context: ContextService) -> None:
+    """With the body that it has here most commands are invalid, and what is asked for is not there."""
+    may = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
     async with grpc.aio.insecure_channel(context.target) as channel:
-        for method in ("orders.v1.Orders/PlaceOrder", "intent.v1.Projections/RebuildProjection"):
-            assert await outcome(channel, f"/{method}", metadata) == (DENIED, "ROLE_MISSING")
+        for method in methods():
+            for role in sorted(roles_of(method)) or ["nobody"]:
+                code, reason = await outcome(channel, method, right(issuer, method, roles=role))
+                assert code in may, (method, role, code, reason)
+
+
+async def test_every_method_of_all_tenants_refuses_who_is_bound_to_some(
+    issuer: Issuer, context: ContextService
+) -> None:
+    bound = issuer.token(tenants=["acme", "globex"], roles=sorted(EVERY_ROLE))
+    async with grpc.aio.insecure_channel(context.target) as channel:
+        for method in methods():
+            if method.startswith("/intent.v1.Projections/"):
+                ended = await outcome(channel, method, [("authorization", f"Bearer {bound}")])
+                assert ended == (DENIED, "TENANT_DENIED"), method
+
+
+def right(issuer: Issuer, method: str, *, roles: str, tenant: str = "known") -> list[tuple[str, str]]:
+    """Return the metadata of a caller for a tenant, or for all of them where the method concerns all."""
+    tenants = None if method.startswith("/intent.v1.Projections/") or roles == "consumer-all" else [tenant]
+    return [("authorization", f"Bearer {issuer.token(tenants=tenants, roles=roles)}")]
+
+
+def roles_of(method: str) -> frozenset[str]:
+    """Return the roles of which a method needs one, as the contract or the documentation says."""
+    service, _, name = method[1:].rpartition("/")
+    if service in PLATFORM:
+        return PLATFORM[service].get(name, PLATFORM[service].get("", frozenset()))
+    taken = Default().FindServiceByName(service).methods_by_name[name].input_type.full_name
+    contract = REGISTRY.commands.get(taken) or REGISTRY.queries[taken]
+    return frozenset() if ANY_CALLER in contract.roles else contract.roles
+
+
+def statements(platform: LocalPlatform) -> str:
+    """Return what PostgreSQL has logged: all statements with their parameters."""
+    log: str = platform.postgres.log.read_text(errors="replace")
+    return log
+
+
+async def statements_are_heard(issuer: Issuer, channel: grpc.aio.Channel, platform: LocalPlatform) -> None:
+    """Let PostgreSQL log all statements, and wait until one of a caller is in the log."""
+    admin = await asyncpg.connect(platform.postgres.dsn)
+    await admin.execute("alter system set log_statement = 'all'")
+    await admin.execute("select pg_reload_conf()")
+    await admin.close()
+    metadata = [("authorization", f"Bearer {issuer.token(tenants='heard', roles='service')}")]
+    async with asyncio.timeout(60):
+        while "heard" not in statements(platform):
+            assert (await outcome(channel, "/intent.v1.Events/Subscribe", metadata))[0] is grpc.StatusCode.OK
 
 
 async def test_a_right_token_is_who_it_says(issuer: Issuer, context: ContextService) -> None:
