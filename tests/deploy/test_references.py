@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from intent.settings.config import load_settings
 
 from .charts import (
     CHART,
@@ -295,3 +296,15 @@ def test_with_destinations_named_nothing_leaves_for_elsewhere() -> None:
     ]
     assert len(rules) > 4
     assert [rule for rule in rules if not rule["to"]] == []
+
+
+def test_what_production_starts_with_fits_the_limits_of_a_server_with_100_connections() -> None:
+    own = load_settings(context="orders")
+    (deployment,) = of_kind(rendered("orders", "prod"), "Deployment")
+    (scaler,) = of_kind(rendered("orders", "prod"), "HorizontalPodAutoscaler")
+    surge = deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    processes = scaler["spec"]["minReplicas"] + surge
+    pools = own.database_connections + own.projection_connections + own.consumer_connections
+    # One listens for appends, and one builds the indexes of a rebuild.
+    assert processes * (pools + 1 + own.rebuild_connections + 1) <= 100 // 2
+    assert processes * own.query_connections <= 100 // 4
