@@ -42,6 +42,8 @@ class ContextService:
         self.context = context
         self.port = port
         self.process = process
+        self.credentials: grpc.ChannelCredentials | None = None
+        """How it is asked whether it is ready, when its settings make it speak TLS."""
 
     @property
     def target(self) -> str:
@@ -73,7 +75,7 @@ class ContextService:
 
     def ready(self) -> bool:
         """Return whether the process reports itself as healthy."""
-        with grpc.insecure_channel(self.target) as channel:
+        with self._channel() as channel:
             health = health_pb2_grpc.HealthStub(channel)
             try:
                 reply = health.Check(health_pb2.HealthCheckRequest(), timeout=2)
@@ -81,6 +83,11 @@ class ContextService:
                 return False
         serving: bool = reply.status == health_pb2.HealthCheckResponse.SERVING
         return serving
+
+    def _channel(self) -> grpc.Channel:
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target)
+        return grpc.secure_channel(self.target, self.credentials)
 
     def __enter__(self) -> ContextService:
         """Start the process."""

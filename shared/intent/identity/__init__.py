@@ -11,6 +11,7 @@ from intent.identity.callers import (
     require_every_tenant,
     require_tenant,
 )
+from intent.identity.certificates import CertificateIdentityProvider
 from intent.identity.dev import DevIdentityProvider
 from intent.identity.issuers import Claims, Issuer
 from intent.identity.keys import IssuerKeys
@@ -19,6 +20,7 @@ from intent.identity.tokens import TokenIdentityProvider
 
 __all__ = [
     "EVERY_ROLE",
+    "CertificateIdentityProvider",
     "Claims",
     "DevIdentityProvider",
     "Identity",

@@ -79,8 +79,12 @@ def is_tenant(text: str) -> bool:
 class IdentityProvider(Protocol):
     """Identifies the caller from the metadata of a call."""
 
-    async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
         """Return the caller.
+
+        Args:
+            metadata: The metadata of the call.
+            certificate: The SPIFFE id in the certificate that its client has shown; empty: none.
 
         Raises:
             Unauthenticated: The metadata does not identify the caller.

@@ -45,7 +45,7 @@ class DevIdentityProvider:
                 "set an identity provider, or allow it explicitly"
             )
 
-    async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
         """Return the caller that the metadata describes; see `IdentityProvider`."""
         tenant = tenant_of(metadata.get("x-tenant-id", ""))
         token = metadata.get("authorization")

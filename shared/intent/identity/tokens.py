@@ -82,7 +82,7 @@ class TokenIdentityProvider:
         for keys in self._issuers.values():
             keys.on_loss = self._kept.clear
 
-    async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
         """Return the caller that the token names; see `IdentityProvider`."""
         text = metadata.get("authorization")
         if text is None:

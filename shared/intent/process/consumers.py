@@ -111,6 +111,9 @@ def _client(
 ) -> IntentClient:
     """Return a client of the context whose events are consumed, with a token if there is a file of one."""
     if not settings.identity_token_file:
+        if settings.identity_mode == "token" and tls is not None:
+            # The certificate says who calls.
+            return IntentClient.connect(address, credentials=tls, registry=context.registry)
         actor = f"service:{context.name}"
         return IntentClient.connect(
             address, actor=actor, roles=_ROLES, credentials=tls, registry=context.registry

@@ -171,6 +171,7 @@ class CallWrapper:
         open: The calls under way, and how many there may be.
         tracer: Starts a span per call.
         clock: Returns the time, in seconds since 1970, to which the end of tokens refers.
+        certificates: Whether clients may show certificates.
     """
 
     domain: str
@@ -178,6 +179,7 @@ class CallWrapper:
     open: OpenCalls
     tracer: CallTracer = field(default_factory=NoTracer)
     clock: Callable[[], float] = time.time
+    certificates: bool = False
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
         """Return the handler of a method that answers with one message."""
@@ -254,7 +256,7 @@ class CallWrapper:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
         if call.repeats:
             require_single(call.rpc.invocation_metadata())
-        identity = await self.identities.authenticate(call.metadata)
+        identity = await self.identities.authenticate(call.metadata, self._certificate(call))
         if method.needs_tenant:
             require_tenant(identity)
         authorize(identity, method.roles, method.name)
@@ -263,6 +265,13 @@ class CallWrapper:
         self.open.admit(identity, stream=stream)
         call.identity = call.admitted = identity
         call.span.caller(identity.tenant, identity.actor)
+
+    def _certificate(self, call: Call) -> str:
+        """Return the SPIFFE id in the client's certificate, which TLS has verified; empty: it has none."""
+        if not self.certificates or "authorization" in call.metadata:
+            return ""
+        ids = call.rpc.auth_context().get("peer_spiffe_id", ())
+        return str(ids[0], "ascii", "replace") if ids else ""
 
     async def _fail(self, call: Call, error: Exception | asyncio.CancelledError) -> None:
         """Abort the call with an error, by raising; return when its caller has left."""

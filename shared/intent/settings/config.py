@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from intent.errors import ConfigurationError
-from intent.settings.issuers import Issuers
+from intent.settings.issuers import Issuers, Workloads
 from intent.settings.tls import TlsSettings
 from intent.settings.values import Addresses, BuildId, DatabaseUrl, DeploymentName, Port, Seconds, Words
 from intent.settings.variables import PREFIX, SecretFiles, problems_of
@@ -246,6 +246,11 @@ class Settings(TlsSettings):
     identity_token_in_plain_text: bool = Field(
         False,
         description="Send it to other machines without TLS, where something else protects the network.",
+    )
+    identity_workloads: Workloads = Field(
+        {},
+        description="Clients that are identified by their certificates: JSON of SPIFFE ids with roles, as "
+        "in [Operate](operating.md#identity).",
     )
     identity_leeway: float = Field(
         30.0, ge=0, le=300, description="Seconds by which the clocks of issuers may differ."

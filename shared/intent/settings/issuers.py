@@ -11,8 +11,9 @@ from pydantic_settings import NoDecode
 
 from intent.addresses import is_protected
 
-__all__ = ["IssuerSettings", "Issuers", "ServiceAccountSettings"]
+__all__ = ["IssuerSettings", "Issuers", "ServiceAccountSettings", "Workloads"]
 
+_SPIFFE: Final = re.compile(r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+", re.ASCII)
 
 
@@ -107,3 +108,20 @@ def _issuer(entry: object) -> IssuerSettings:
 
 
 Issuers = Annotated[tuple[IssuerSettings, ...], NoDecode, BeforeValidator(_issuers)]
+
+
+def _workloads(value: object) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError('must be JSON like {"spiffe://cluster.local/ns/shop/sa/shipping": ["consumer"]}')
+    for name in value:
+        if not _SPIFFE.fullmatch(name):
+            raise ValueError(f"{name!r} must be a SPIFFE id, like spiffe://cluster.local/ns/shop/sa/shipping")
+    return value
+
+
+Workloads = Annotated[dict[str, ServiceAccountSettings], NoDecode, BeforeValidator(_workloads)]

@@ -7,7 +7,7 @@ from intent.identity import Claims, Issuer, ServiceAccount, ServiceAccounts, is_
 from intent.settings.config import Settings
 from intent.settings.issuers import IssuerSettings, ServiceAccountSettings
 
-__all__ = ["issuers_of"]
+__all__ = ["issuers_of", "workloads_of"]
 
 
 def issuers_of(settings: Settings) -> list[Issuer]:
@@ -18,7 +18,7 @@ def issuers_of(settings: Settings) -> list[Issuer]:
     """
     if settings.identity_mode == "dev":
         return []
-    if not settings.identity_issuers:
+    if not settings.identity_issuers and not settings.identity_workloads:
         raise ConfigurationError(
             "INTENT_IDENTITY_MODE is token, and no issuer of tokens is set: set INTENT_IDENTITY_ISSUERS to "
             "the URL of one and INTENT_IDENTITY_AUDIENCE to the audience of its tokens; or, where only "
@@ -28,6 +28,20 @@ def issuers_of(settings: Settings) -> list[Issuer]:
     if len({issuer.name for issuer in issuers}) < len(issuers):
         raise ConfigurationError("INTENT_IDENTITY_ISSUERS names an issuer twice; name each once")
     return issuers
+
+
+def workloads_of(settings: Settings) -> dict[str, ServiceAccount]:
+    """Return the workloads that are identified by their certificates, by their SPIFFE ids.
+
+    Raises:
+        ConfigurationError: One of them cannot be used, or clients show no certificates.
+    """
+    if settings.identity_workloads and settings.tls_clients == "off":
+        raise ConfigurationError(
+            "INTENT_IDENTITY_WORKLOADS is set, and clients show no certificates: set INTENT_TLS_CLIENTS to "
+            "required or optional"
+        )
+    return _service_accounts(settings.identity_workloads, "INTENT_IDENTITY_WORKLOADS, the workload")
 
 
 def _issuer(given: IssuerSettings, settings: Settings) -> Issuer:
@@ -55,7 +69,8 @@ def _claims(given: IssuerSettings, settings: Settings) -> Claims | ServiceAccoun
 
     any_tenant_role = chosen(given.any_tenant_role, settings.identity_any_tenant_role)
     if given.service_accounts:
-        return ServiceAccounts(_service_accounts(given.service_accounts), any_tenant_role)
+        accounts = _service_accounts(given.service_accounts, "INTENT_IDENTITY_ISSUERS, the ServiceAccount")
+        return ServiceAccounts(accounts, any_tenant_role)
     return Claims(
         actor=chosen(given.actor_claim, settings.identity_actor_claim),
         actor_prefix=chosen(given.actor_prefix, settings.identity_actor_prefix),
@@ -65,22 +80,24 @@ def _claims(given: IssuerSettings, settings: Settings) -> Claims | ServiceAccoun
     )
 
 
-def _service_accounts(given: dict[str, ServiceAccountSettings]) -> dict[str, ServiceAccount]:
+def _service_accounts(given: dict[str, ServiceAccountSettings], what: str) -> dict[str, ServiceAccount]:
     accounts: dict[str, ServiceAccount] = {}
     owners: dict[str, str] = {}
     for name, account in given.items():
-        actor = account.actor or f"service:{name.partition('/')[2]}"
-        _require(is_actor(actor), name, f"{actor} is no actor")
+        actor = account.actor or f"service:{name.rpartition('/')[2]}"
+        _require(is_actor(actor), f"{what} {name}", f"{actor} is no actor")
         for role in account.roles:
-            _require(is_role(role), name, f"{role} is no role that can be given")
+            _require(is_role(role), f"{what} {name}", f"{role} is no role that can be given")
         for tenant in account.tenants:
-            _require(is_tenant(tenant), name, f"{tenant} is no tenant")
+            _require(is_tenant(tenant), f"{what} {name}", f"{tenant} is no tenant")
         other = owners.setdefault(actor, name)
-        _require(other == name, name, f"{other} is {actor} already; give each an actor of its own")
+        _require(
+            other == name, f"{what} {name}", f"{other} is {actor} already; give each an actor of its own"
+        )
         accounts[name] = ServiceAccount(actor, frozenset(account.roles), frozenset(account.tenants))
     return accounts
 
 
-def _require(holds: bool, account: str, problem: str) -> None:
+def _require(holds: bool, whose: str, problem: str) -> None:
     if not holds:
-        raise ConfigurationError(f"INTENT_IDENTITY_ISSUERS, the ServiceAccount {account}: {problem}")
+        raise ConfigurationError(f"{whose}: {problem}")

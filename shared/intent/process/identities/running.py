@@ -9,8 +9,14 @@ from typing import Final
 
 from intent.background import Background, stop_all
 from intent.errors import ConfigurationError
-from intent.identity import DevIdentityProvider, IdentityProvider, IssuerKeys, TokenIdentityProvider
-from intent.process.identities.issuers import issuers_of
+from intent.identity import (
+    CertificateIdentityProvider,
+    DevIdentityProvider,
+    IdentityProvider,
+    IssuerKeys,
+    TokenIdentityProvider,
+)
+from intent.process.identities.issuers import issuers_of, workloads_of
 from intent.settings.config import Settings
 
 __all__ = ["running_identities"]
@@ -24,7 +30,8 @@ async def running_identities(settings: Settings, background: Background) -> Asyn
     """Identify callers for the duration of the context manager; keep the keys of issuers fresh.
 
     Raises:
-        ConfigurationError: The settings name no issuer, or a file with keys that cannot be used.
+        ConfigurationError: The settings name no issuer, a file with keys that cannot be used, or a
+            workload that cannot be.
     """
     if settings.identity_mode == "dev":
         roles = frozenset(settings.dev_roles)
@@ -37,7 +44,10 @@ async def running_identities(settings: Settings, background: Background) -> Asyn
             raise ConfigurationError(f"INTENT_IDENTITY_ISSUERS: {each.problem}")
     tasks = [background.start(f"keys of {each.issuer.name}", each.run) for each in keys]
     try:
-        yield TokenIdentityProvider(keys, leeway=settings.identity_leeway)
+        tokens = TokenIdentityProvider(keys, leeway=settings.identity_leeway)
+        workloads = workloads_of(settings)
+        any_tenant = settings.identity_any_tenant_role
+        yield CertificateIdentityProvider(workloads, tokens, any_tenant) if workloads else tokens
     finally:
         await stop_all(tasks)
         await asyncio.gather(*(each.stop() for each in keys))
