@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -50,7 +51,7 @@ async def orders(issuer: Issuer, tmp_path: Path) -> AsyncIterator[Served]:
     await keys.stop()
 
 
-def client(orders: Served, folder: Path, name: str, *names: str, **options: object) -> IntentClient:
+def client(orders: Served, folder: Path, name: str, *names: str, **options: Any) -> IntentClient:
     """Return a client with a certificate for a workload, or for other names."""
     tls = Tls(folder / "ca.pem", *OURS.issue(folder, name, *(names or (f"{ID}{name}",))))
     return orders.client(credentials=tls, **options)

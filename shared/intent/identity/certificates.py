@@ -47,8 +47,10 @@ class CertificateIdentityProvider:
         return self._acting_for(workload, tenant_of(metadata.get("x-tenant-id", "")))
 
     def _acting_for(self, workload: ServiceAccount, tenant: str) -> Identity:
+        any_tenant = self.any_tenant_role in workload.roles
         if not tenant and len(workload.tenants) == 1:
             (tenant,) = workload.tenants
-        elif tenant and tenant not in workload.tenants and self.any_tenant_role not in workload.roles:
+        elif tenant and tenant not in workload.tenants and not any_tenant:
             raise denied(workload.actor, tenant)
-        return Identity(tenant, workload.actor, workload.roles)
+        every = any_tenant or not workload.tenants
+        return Identity(tenant, workload.actor, workload.roles, every_tenant=every)
