@@ -36,6 +36,7 @@ class Source(TokenSource):
         self.fetches = 0
         self.problem: Exception | None = None
         self.stale = False
+        self.tenants: str | None = "acme"
 
     def fetched_more_than(self, times: int) -> bool:
         return self.fetches > times
@@ -46,7 +47,8 @@ class Source(TokenSource):
             raise self.problem
         now = self._server_clock()
         exp = now - 1 if self.stale else now + LIFE
-        claims = {"tenants": "acme", "roles": "customer service consumer operator", "jti": str(self.fetches)}
+        roles = "customer service consumer operator"
+        claims = {"tenants": self.tenants, "roles": roles, "jti": str(self.fetches)}
         return FetchedToken(self._issuer.token(exp=exp, iat=now - 2, **claims), LIFE)
 
 
@@ -181,8 +183,9 @@ async def test_a_subscription_waits_for_a_source_that_is_unavailable(
 
 async def test_a_rebuild_begins_with_another_token(orders: Served, issuer: Issuer, clock: Clock) -> None:
     source = Source(issuer, clock)
+    source.tenants = None
     client = calling(orders, source)
-    await client.execute(place("o-1"))
+    await client.projections.list()
     clock.ahead += LIFE + 1
     progress = [each async for each in client.projections.rebuild("OrderViews")]
     assert progress[-1].done

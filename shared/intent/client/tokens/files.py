@@ -32,15 +32,14 @@ class TokenFile(TokenSource):
 
     async def authorization(self) -> str:
         """Return the value for a call that begins now, from the file if that has changed."""
-        if self._kept and (version := self._version()) not in (None, self._read):
+        if self._kept and self._version() not in (None, self._read):
             # What is wrong with it now is wrong for a moment only: it may be half written.
-            self._read = version
-            self._renew_at = 0.0
             await asyncio.wait([self._renewing()])
         return await super().authorization()
 
     async def fetch(self) -> FetchedToken:
         """Read the file."""
+        # Before it is read: what changes while it is read is read again.
         self._read = self._version()
         return FetchedToken(await asyncio.to_thread(read_secret, self._path))
 
