@@ -48,7 +48,7 @@ class Source(TokenSource):
         now = self._server_clock()
         exp = now - 1 if self.stale else now + LIFE
         roles = "customer service consumer operator"
-        claims = {"tenants": self.tenants, "roles": roles, "jti": str(self.fetches)}
+        claims: dict[str, Any] = {"tenants": self.tenants, "roles": roles, "jti": str(self.fetches)}
         return FetchedToken(self._issuer.token(exp=exp, iat=now - 2, **claims), LIFE)
 
 
