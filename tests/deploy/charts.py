@@ -33,9 +33,15 @@ def release_of(context: str) -> str:
     return context.replace("_", "-")
 
 
+TOKENS = {
+    "identity.issuers[0].issuer": "https://login.example.com/realms/shop",
+    "identity.audience[0]": "shop",
+}
+
+
 def to_set(context: str, environment: str = "prod") -> dict[str, str]:
     """Return the values that the files of an environment leave to the installer."""
-    production = {"tls.existingSecret": f"{release_of(context)}-tls"} if environment == "prod" else {}
+    production = {"tls.existingSecret": f"{release_of(context)}-tls", **TOKENS} if environment == "prod" else {}
     return {
         **production,
         "image.registry": "registry.example.com/team",

@@ -21,7 +21,6 @@ IN_PLACES = {
     "CKV_K8S_8": ("Pod.", "helm test ends by itself"),
     "CKV_K8S_9": ("Pod.", "helm test serves nobody"),
     "CKV_K8S_22": ("-dev", "in development code is changed in running pods"),
-    "CKV_K8S_35": ("Pod.shop.parcels-test", "the command line takes its token from a variable"),
 }
 
 

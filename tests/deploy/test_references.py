@@ -217,7 +217,11 @@ def test_files_that_settings_name_are_mounted(manifests: list[Manifest]) -> None
 def _files(spec: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     for mount in container["volumeMounts"]:
-        for item in volumes[mount["name"]].get("secret", {}).get("items", []):
+        volume = volumes[mount["name"]]
+        sources = [volume, *volume.get("projected", {}).get("sources", [])]
+        parts = [source.get(kind, {}) for source in sources for kind in ("secret", "configMap")]
+        tokens = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
+        for item in [*tokens, *(item for part in parts for item in part.get("items", []))]:
             yield f"{mount['mountPath']}/{item['path']}"
 
 

@@ -10,7 +10,27 @@ from .charts import CHART, HelmRefused, built_platform, template
 
 _MINIMAL = CHART / "ci" / "minimal-values.yaml"
 
+_TOKEN = {"identity.mode": "token"}
+_ISSUER = {**_TOKEN, "identity.issuers[0].issuer": "https://login.example.com"}
+_ISSUED = {**_ISSUER, "identity.audience[0]": "orders"}
+
 REFUSED = [
+    (_TOKEN, "identity.mode token needs an issuer of tokens: set identity.issuers[0].issuer"),
+    (_ISSUER, "no audience for https://login.example.com: set identity.audience"),
+    (_ISSUED, "would send tokens in plain text within the cluster: set identity.tokensInPlainText=true"),
+    (
+        {**_ISSUED, "identity.workloads.enabled": "false"},
+        "tests.enabled has no token to call with: set identity.workloads.enabled=true, or tests.tokenSecret",
+    ),
+    (
+        {**_ISSUED, "context": "shipping", "identity.workloads.enabled": "false"},
+        "the consumers of shipping have no token for orders: set identity.workloads.enabled=true",
+    ),
+    ({"identity.audience[0]": "orders"}, "identity.mode dev asks for no token, so identity.issuers"),
+    ({"identity.issuers[0].audience": "orders"}, "/identity/issuers/0"),
+    ({"identity.workloads.expirationSeconds": "60"}, "/identity/workloads/expirationSeconds"),
+    ({"identity.workloads.serviceAccounts.shipping": "x"}, "/identity/workloads/serviceAccounts"),
+    ({"settings.INTENT_IDENTITY_ISSUERS": "https://login.example.com"}, "additional properties"),
     ({"context": ""}, "context is not set: set it to one of "),
     ({"context": "ordres"}, '"ordres" is unknown: set it to one of '),
     ({"context": "Orders"}, "/context"),

@@ -89,11 +89,9 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
 {{/* Addresses of the contexts that this one calls; by default the Services of the same release or of releases named alike. */}}
 {{- define "context.addresses" -}}
 {{- $root := . -}}
-{{- $own := include "context.fullname" . -}}
 {{- $found := list -}}
 {{- range (include "context.facts" . | fromYaml).calls -}}
-{{- $name := replace "_" "-" . -}}
-{{- $alike := ternary (replace (include "context.name" $root) $name $own) $name (contains (include "context.name" $root) $own) -}}
+{{- $alike := include "context.alike" (dict "root" $root "context" .) -}}
 {{- $default := printf "%s:%d" $alike (int $root.Values.service.port) -}}
 {{- $found = append $found (printf "%s=%s" . (get $root.Values.contextAddresses . | default $default)) -}}
 {{- end -}}
@@ -115,8 +113,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
   value: {{ $values.metrics.port | quote }}
 {{- include "context.tlsEnvironment" .root }}
 {{- include "context.tlsClientsEnvironment" .root }}
-- name: INTENT_IDENTITY_MODE
-  value: {{ $values.identity.mode }}
+{{ include "context.identityEnvironment" .root }}
 - name: INTENT_DRAIN_TIMEOUT
   value: {{ $values.shutdown.drainSeconds | quote }}
 {{- with include "context.addresses" .root }}
@@ -171,6 +168,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
   readOnly: true
 {{- include "context.databaseTlsMount" .root }}
 {{- include "context.tlsMount" .root }}
+{{- include "context.identityMounts" .root }}
 {{- if .temporal }}
 {{- include "context.temporalMounts" .root }}
 {{- end }}
@@ -196,6 +194,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
       {{- end }}
 {{- include "context.databaseTlsVolume" .root }}
 {{- include "context.tlsVolume" .root }}
+{{- include "context.identityVolumes" .root }}
 {{- if .temporal }}
 {{- include "context.temporalVolumes" .root }}
 {{- end }}

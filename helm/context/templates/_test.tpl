@@ -12,12 +12,13 @@ env:
   - name: INTENT_ROLES
     value: {{ .Values.tests.roles | quote }}
   {{- end }}
-  {{- with .Values.tests.tokenSecret }}
-  - name: INTENT_TOKEN
-    valueFrom:
-      secretKeyRef:
-        name: {{ . }}
-        key: {{ $.Values.tests.tokenKey }}
+  {{- if include "context.testToken" . }}
+  - name: INTENT_TOKEN_FILE
+    value: {{ include "context.secrets" . }}/workload/token
+  {{- if .Values.identity.tokensInPlainText }}
+  - name: INTENT_TOKEN_IN_PLAIN_TEXT
+    value: "true"
+  {{- end }}
   {{- end }}
 resources:
   requests: {cpu: 50m, memory: 128Mi}
@@ -26,6 +27,30 @@ volumeMounts:
   - name: scratch
     mountPath: /tmp
   {{- include "context.tlsMount" . | indent 2 }}
+  {{- if include "context.testToken" . }}
+  {{- include "context.workloadMount" . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* Set when the test has a token: that of its ServiceAccount, or one from a Secret. */}}
+{{- define "context.testToken" -}}
+{{- if or (include "context.testsAsWorkload" .) .Values.tests.tokenSecret -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "context.testVolumes" -}}
+{{- include "context.scratchVolume" . }}
+{{- include "context.tlsVolume" . }}
+{{- if include "context.testsAsWorkload" . }}
+{{ include "context.workloadVolume" . }}
+{{- else if .Values.tests.tokenSecret }}
+- name: workload
+  secret:
+    secretName: {{ .Values.tests.tokenSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .Values.tests.tokenKey }}
+        path: token
+{{- end }}
 {{- end -}}
 
 {{/* A UUID derived from a text. */}}

@@ -84,12 +84,6 @@ temporal has both an API key and a client certificate: leave temporal.apiKey.exi
 {{- end }}
 {{- end -}}
 
-{{- define "context.problemsOfIdentity" -}}
-{{- if and (eq .Values.identity.mode "dev") (not .Values.networkPolicy.enabled) (not .Values.identity.trustEveryCaller) }}
-identity.mode dev trusts what callers say about themselves: set networkPolicy.enabled=true so that only named callers reach the port, or identity.trustEveryCaller=true where something else keeps others out
-{{- end }}
-{{- end -}}
-
 {{- define "context.problemsOfWorker" -}}
 {{- if eq .Values.worker.mode "workerDeployment" }}
 {{- if .Values.versioning.enabled }}
