@@ -12,6 +12,7 @@ from typing import Any, Self
 import yaml
 from aiohttp import web
 
+from .accounts import Accounts
 from .apiserver import application
 from .controllers import Controllers
 from .resources import KINDS, kind_of
@@ -33,7 +34,8 @@ class Cluster:
         self.kubeconfig = folder / "kubeconfig"
         self.folder = folder
         self.store = Store()
-        self.controllers = Controllers(self.store, folder)
+        self.accounts = Accounts(folder)
+        self.controllers = Controllers(self.store, folder, self.accounts)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
         self._runner = web.AppRunner(application(self.store), access_log=None, shutdown_timeout=0.5)
@@ -104,6 +106,7 @@ class Cluster:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
+        await self.accounts.start()
         self._running = asyncio.create_task(self.controllers.run())
         port: int = self._runner.addresses[0][1]
         return port
@@ -112,6 +115,7 @@ class Cluster:
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
+        await self.accounts.stop()
         await self._runner.cleanup()
 
 

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from .accounts import Accounts
 from .admission import admit
 from .pods import RunningPod
 from .resources import Kind, kind_of
@@ -45,11 +46,12 @@ class Controllers:
         ended: Pods of Deployments that are gone, with how they ended.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, accounts: Accounts) -> None:
         self.pods: dict[tuple[str, str], list[RunningPod]] = {}
         self.ended: list[RunningPod] = []
         self._store = store
         self._folder = folder
+        self._accounts = accounts
         self._tasks: set[asyncio.Task[None]] = set()
         self._deployments: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -118,7 +120,7 @@ class Controllers:
             self._spawn(self._run_pod(pod))
 
     async def _run_pod(self, pod: Manifest) -> None:
-        code = await RunningPod(self._store, pod, self._folder, self.resolve).run_to_end()
+        code = await RunningPod(self._store, pod, self._folder, self.resolve, self._accounts).run_to_end()
         phase = "Failed" if code else "Succeeded"
         metadata = pod["metadata"]
         self._store.set_status(POD, metadata["namespace"], metadata["name"], {"phase": phase})
@@ -130,7 +132,7 @@ class Controllers:
         admit(pod, None)
         pod["metadata"]["ownerReferences"] = [{"kind": owner["kind"], "name": owner["metadata"]["name"]}]
         kept = self._store.create(POD, pod)
-        return RunningPod(self._store, kept, self._folder, self.resolve)
+        return RunningPod(self._store, kept, self._folder, self.resolve, self._accounts)
 
     def _deployment_changed(self, event: str, deployment: Manifest) -> None:
         key = (deployment["metadata"]["namespace"], deployment["metadata"]["name"])

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import aiohttp
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from .accounts import Accounts
 from .resources import kind_of
-from .store import Store
+from .store import Missing, Store
 
 __all__ = ["RunningPod"]
 
@@ -37,7 +39,12 @@ class RunningPod:
     """
 
     def __init__(
-        self, store: Store, manifest: Manifest, folder: Path, resolve: Callable[[str, str], str]
+        self,
+        store: Store,
+        manifest: Manifest,
+        folder: Path,
+        resolve: Callable[[str, str], str],
+        accounts: Accounts,
     ) -> None:
         number = next(_ADDRESSES)
         self.manifest = manifest
@@ -47,6 +54,7 @@ class RunningPod:
         self._store = store
         self._folder = folder / manifest["metadata"]["name"]
         self._resolve = resolve
+        self._accounts = accounts
         self._process: asyncio.subprocess.Process | None = None
         self.log = folder / f"{manifest['metadata']['name']}.log"
 
@@ -135,9 +143,14 @@ class RunningPod:
         if variable["name"] == "INTENT_TARGET":
             name, _, port = value.partition(":")
             return f"{self._resolve(self._namespace, name)}:{port}"
+        if variable["name"] == "INTENT_CONTEXT_ADDRESSES":
+            context, _, address = value.partition("=")
+            name, _, port = address.partition(":")
+            with suppress(Missing):  # It may be installed later.
+                return f"{context}={self._resolve(self._namespace, name)}:{port}"
         for path, folder in mounts.items():
-            if value.startswith(f"{path}/"):
-                return str(folder / value.removeprefix(f"{path}/"))
+            if value.startswith(f"{path}/") or path.startswith("/run/"):
+                value = value.replace(f"{path}/", f"{folder}/")
         return value
 
     def _volume(self, name: str) -> Path:
@@ -149,6 +162,8 @@ class RunningPod:
             data = self._secret(volume["secret"]["secretName"])
             for item in volume["secret"]["items"]:
                 (folder / item["path"]).write_bytes(data[item["key"]])
+        for source in volume.get("projected", {}).get("sources", []):
+            self._accounts.project(source, self.manifest, folder)
         return folder
 
     def _secret(self, name: str) -> dict[str, bytes]:
