@@ -41,7 +41,9 @@ TOKENS = {
 
 def to_set(context: str, environment: str = "prod") -> dict[str, str]:
     """Return the values that the files of an environment leave to the installer."""
-    production = {"tls.existingSecret": f"{release_of(context)}-tls", **TOKENS} if environment == "prod" else {}
+    production = (
+        {"tls.existingSecret": f"{release_of(context)}-tls", **TOKENS} if environment == "prod" else {}
+    )
     return {
         **production,
         "image.registry": "registry.example.com/team",

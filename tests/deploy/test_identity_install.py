@@ -13,6 +13,8 @@ from .charts import CHART, VALUES, options
 from .sites import Site, double_site
 
 SMALL = {"server.autoscaling.mode": "none", "server.replicas": "1"}
+# The double resolves names of Services to addresses, for which no certificate would be.
+PLAIN = {"tls.enabled": "false", "database.tls.mode": ""}
 
 
 def tokens(site: Site, folder: Path) -> dict[str, str]:
@@ -34,7 +36,7 @@ def test_contexts_and_tests_call_with_tokens_of_their_pods(tmp_path: Path) -> No
     with double_site(tmp_path / "cluster", contexts) as site:
         for context in contexts:
             database = {"database.existingSecret": f"{context}-database"}
-            values = {**site.values, **database, **tokens(site, tmp_path), **SMALL}
+            values = {**site.values, **database, **tokens(site, tmp_path), **SMALL, **PLAIN}
             files = [VALUES / context / "prod.yaml"]
             site.helm("install", context, CHART, *options(files, values), "--wait")
         for context in contexts:

@@ -293,7 +293,7 @@ def test_production_never_speaks_to_postgresql_in_plain_text(context: str) -> No
 
 def test_with_destinations_named_nothing_leaves_for_elsewhere() -> None:
     block = "to[0].ipBlock.cidr"
-    named = {f"networkPolicy.{what}.{block}": "10.1.0.0/16" for what in ("database", "temporal")}
+    named = {f"networkPolicy.{what}.{block}": "10.1.0.0/16" for what in ("database", "issuers", "temporal")}
     render = template("orders", [VALUES / "orders" / "prod.yaml"], {**to_set("orders"), **named})
     rules = [
         rule for policy in of_kind(objects(render), "NetworkPolicy") for rule in policy["spec"]["egress"]

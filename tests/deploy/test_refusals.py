@@ -17,7 +17,10 @@ _ISSUED = {**_ISSUER, "identity.audience[0]": "orders"}
 REFUSED = [
     (_TOKEN, "identity.mode token needs an issuer of tokens: set identity.issuers[0].issuer"),
     (_ISSUER, "no audience for https://login.example.com: set identity.audience"),
-    (_ISSUED, "would send tokens in plain text within the cluster: set identity.tokensInPlainText=true"),
+    (
+        _ISSUED,
+        "tokens in plain text within the cluster: set tls.enabled=true, or identity.tokensInPlainText",
+    ),
     (
         {**_ISSUED, "identity.workloads.enabled": "false"},
         "tests.enabled has no token to call with: set identity.workloads.enabled=true, or tests.tokenSecret",
