@@ -147,9 +147,10 @@ def _settings() -> Iterator[tuple[str, dict[str, Any]]]:
         if variable in SET_BY_THE_CHART or variable.startswith("TEMPORAL_"):
             continue
         rule = properties[name if name in properties else variable]
-        kept = {key: value for key, value in rule.items() if key not in {"title", "default", "items"}}
-        # A list is one string with commas, as in the variable.
-        yield variable, kept | ({"type": "string"} if kept.get("type") == "array" else {})
+        left_out = {"title", "default", "items", "additionalProperties"}
+        kept = {key: value for key, value in rule.items() if key not in left_out}
+        # A list is one string with commas, and a map one of JSON, as in the variable.
+        yield variable, kept | ({"type": "string"} if kept.get("type") in ("array", "object") else {})
 
 
 def _readme(chart: Path) -> str:
