@@ -122,7 +122,7 @@ async def test_a_source_that_is_unavailable_is_waited_for_within_the_timeout(
 ) -> None:
     source = Source(issuer, clock)
     source.problem = Unavailable("TOKEN_UNAVAILABLE", "there is no token: the issuer is down")
-    client = calling(orders, source, timeout=0.5)
+    client = calling(orders, source, timeout=2.0)
     with pytest.raises(DeadlineExceeded, match="the issuer is down"):
         await client.execute(place("o-1"))
     patient = calling(orders, source, timeout=60)
