@@ -211,9 +211,9 @@ def _killed_pooler(bed: Bed, chance: random.Random) -> Trouble:
 
 def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
     names = chance.sample(sorted(set(_SINGLE) - {"mixed-releases"}), 2)
-    if _OF_THE_SERVER.issuperset(names):
+    if any(server.issuperset(names) for server in _OF_SERVERS):
         names.pop()
-    names.sort(key=_OF_THE_SERVER.__contains__)
+    names.sort(key=frozenset().union(*_OF_SERVERS).__contains__)
     troubles = [_SINGLE[name](bed, chance) for name in names]
 
     @asynccontextmanager
@@ -227,8 +227,15 @@ def _two_at_once(bed: Bed, chance: random.Random) -> Trouble:
     return Trouble(words, happening(), max(trouble.lasts for trouble in troubles))
 
 
-_OF_THE_SERVER: Final = {"silence", "killed-postgres", "stopped-postgres", "standby"}
-"""What ends or suspends PostgreSQL: one at a time, after what else needs a server that answers to begin."""
+_OF_SERVERS: Final = (
+    frozenset({"silence", "killed-postgres", "stopped-postgres", "standby"}),
+    frozenset({"silent-temporal", "killed-temporal", "stopped-temporal"}),
+)
+"""What ends or suspends PostgreSQL, and Temporal: one of each at a time.
+
+It begins after what else needs a server that answers to begin, and ends before it: a process that is
+replaced waits for both.
+"""
 _SINGLE: Final[Mapping[str, Chooser]] = {
     **{name: partial(_of_postgres, name) for name in FAULTS},
     "silent-process": _silent_process,
