@@ -46,6 +46,12 @@ SET_BY_THE_CHART: Final = frozenset(
         "IDENTITY_ANY_TENANT_ROLE",
         "IDENTITY_TOKEN_FILE",
         "IDENTITY_TOKEN_IN_PLAIN_TEXT",
+        "TLS_CERT_PATH",
+        "TLS_KEY_PATH",
+        "TLS_CA_PATH",
+        "TLS_CLIENT_CA_PATH",
+        "TLS_CLIENTS",
+        "TLS_CLIENTS_PORT",
         "PINNED_SAGAS",
         "CONTEXT_ADDRESSES",
     )
