@@ -142,7 +142,7 @@ async def _reflected(orders: Served, *metadata: tuple[str, str]) -> grpc.StatusC
 
 async def test_reflection_and_describe_are_for_callers_with_an_identity_and_health_for_all() -> None:
     class Known:
-        async def authenticate(self, metadata: Mapping[str, str]) -> Identity:
+        async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
             if metadata.get("authorization") != "Bearer right":
                 raise Unauthenticated("UNAUTHENTICATED", "no token")
             return Identity("", "user:ann", frozenset())
