@@ -20,7 +20,7 @@ def test_every_threat_has_a_test() -> None:
     threats = [line for line in rows if not line.startswith("| threat ")]
     assert len(threats) > 25
     for line in threats:
-        named = re.findall(r"`([a-z_/]+\.py)::(test_\w+)`", line)
+        named = re.findall(r"`tests/([a-z_/]+\.py)::(test_\w+)`", line)
         assert named, line
         for path, name in named:
             assert name in _functions(path), f"{path} has no {name}"
