@@ -44,6 +44,26 @@ def test_a_process_with_one_speaks_tls_on_both_sides(paths: dict[str, object]) -
 
 
 @pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("orders.shop", "orders"), "orders.shop"),
+        (("*.shop",), "any.shop"),
+        (("spiffe://test/orders", "10.1.2.3"), "10.1.2.3"),
+        (("spiffe://test/orders",), ""),
+    ],
+)
+def test_the_own_context_is_called_by_a_name_of_its_certificate(
+    tmp_path: Path, names: tuple[str, ...], expected: str
+) -> None:
+    certificate, key = Authority().issue(tmp_path, "orders", *names)
+    settings = load_settings(tls_cert_path=str(certificate), tls_key_path=str(key))
+    own, other = client_tls(settings, own=True), client_tls(settings)
+    assert own is not None
+    assert other is not None
+    assert (own.server_name, other.server_name) == (expected, "")
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"tls_clients": "required"}, "set INTENT_TLS_CLIENT_CA_PATH"),

@@ -74,9 +74,9 @@ async def running_consumers(
             cannot be used, or a token would be sent in plain text.
     """
     async with AsyncExitStack() as stack:
-        runners, tls = [], client_tls(settings)
+        runners = []
         for consumer, address in _addressed(context, settings):
-            client = _client(context, context.consumers[consumer], address, settings, tls)
+            client = _client(context, context.consumers[consumer], address, settings)
             stack.push_async_callback(client.close)
             runners.append(
                 client.consume(
@@ -94,8 +94,12 @@ async def running_consumers(
             await _stop(runners, tasks, settings.drain_timeout)
 
 
-def client_tls(settings: Settings) -> Tls | None:
-    """Return the TLS with which other contexts are called; None: in plain text.
+def client_tls(settings: Settings, *, own: bool = False) -> Tls | None:
+    """Return the TLS with which contexts are called; None: in plain text.
+
+    Args:
+        settings: The settings.
+        own: Whether it is the own context, at an address that need not be in its certificate.
 
     Raises:
         ConfigurationError: A file cannot be read or is invalid.
@@ -103,13 +107,14 @@ def client_tls(settings: Settings) -> Tls | None:
     wanted = bool(settings.tls_cert_path) if settings.context_tls is None else settings.context_tls
     if not wanted:
         return None
-    return Tls(settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
+    files = (settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
+    return Tls(*files, server_name=Tls(*files).current().name if own else "")
 
 
-def _client(
-    context: BoundContext, source: str, address: str, settings: Settings, tls: Tls | None
-) -> IntentClient:
+def _client(context: BoundContext, source: str, address: str, settings: Settings) -> IntentClient:
     """Return a client of the context whose events are consumed, with a token if there is a file of one."""
+    own = source == context.name and source not in settings.context_addresses
+    tls = client_tls(settings, own=own)
     if not settings.identity_token_file:
         if settings.identity_mode == "token" and tls is not None:
             # The certificate says who calls.

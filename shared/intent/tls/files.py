@@ -30,12 +30,15 @@ class Pems:
         key: Its private key.
         authorities: The certificates of the authorities that the other end's certificate may be of.
         expires: When the own certificate expires, in seconds since 1970; 0: there is none.
+        name: A host for which the own certificate is, of whose names some may begin with ``*``; empty: it
+            is for none.
     """
 
     certificate: bytes = b""
     key: bytes = b""
     authorities: bytes = b""
     expires: float = 0.0
+    name: str = ""
 
 
 class TlsFiles:
@@ -102,14 +105,14 @@ class TlsFiles:
 
     def _read(self) -> Pems:
         certificate, key, authorities = (b"" if path is None else _content(path) for path in self._paths)
-        expires = 0.0
+        expires, name = 0.0, ""
         if certificate:
             own = _certificates(certificate, self._paths[0])[0]
             _require_pair(own, key, *self._paths[:2])
-            expires = own.not_valid_after_utc.timestamp()
+            expires, name = own.not_valid_after_utc.timestamp(), _host_of(own)
         if authorities:
             _certificates(authorities, self._paths[2])
-        return Pems(certificate, key, authorities, expires)
+        return Pems(certificate, key, authorities, expires, name)
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:
@@ -142,6 +145,17 @@ def _require_pair(own: Certificate, key: bytes, path: Path | None, key_path: Pat
     private = _parsed(lambda: load_pem_private_key(key, None), key_path, "an unencrypted private key")
     if own.public_key() != private.public_key():
         raise ConfigurationError(f"the key in {key_path} does not belong to the first certificate in {path}")
+
+
+def _host_of(own: Certificate) -> str:
+    from cryptography import x509
+
+    try:
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    hosts = [*names.get_values_for_type(x509.DNSName), *names.get_values_for_type(x509.IPAddress)]
+    return str(hosts[0]).replace("*", "any", 1) if hosts else ""
 
 
 def _parsed(parse: Callable[[], T], path: Path | None, what: str) -> T:
