@@ -46,8 +46,8 @@ def files(tmp_path: Path) -> Files:
 
 
 @asynccontextmanager
-async def served(tls: ServerTls | None) -> AsyncIterator[Served]:
-    server = Served(settings=ServiceSettings(tls=tls, listeners=2, shutdown_grace=5.0))
+async def served(tls: ServerTls | None, **ages: float) -> AsyncIterator[Served]:
+    server = Served(settings=ServiceSettings(tls=tls, listeners=2, shutdown_grace=5.0, **ages))  # type: ignore[arg-type]
     await server.start()
     try:
         yield server
@@ -173,6 +173,23 @@ async def test_a_subscription_goes_on_when_the_clients_certificate_is_replaced(f
         await events.aclose()  # type: ignore[attr-defined]
 
 
+async def test_a_subscription_changes_to_the_new_certificate_when_its_connection_ends(files: Files) -> None:
+    ages = {"max_connection_age": 4.0, "max_connection_age_grace": 0.2}
+    async with served(files.tls("required"), **ages) as server:
+        shipping = files.client("shipping")
+        client = server.client(credentials=shipping)
+        events = client.events()
+        await placed(client)
+        assert (await anext(events)).position == 1
+        await _replaced(files, shipping)
+        await placed(client, "o-2")
+        assert (await anext(events)).position == 2
+        await eventually(_no_connection_leaves)
+        await placed(client, "o-3")
+        assert (await anext(events)).position == 3
+        await events.aclose()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
@@ -210,6 +227,10 @@ class _NoRetry(RetryPolicy):
 
 async def _intent(*arguments: str) -> Done:
     return await asyncio.to_thread(intent, *arguments)
+
+
+async def _no_connection_leaves() -> bool:
+    return all(task.get_name() != "connection-leaving" for task in asyncio.all_tasks())
 
 
 async def _replaced(files: Files, shipping: Tls) -> None:

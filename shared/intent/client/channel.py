@@ -34,8 +34,11 @@ _DIRECTLY: Final = ("grpc.enable_http_proxy", 0)
 """A proxy of the environment does not reach this machine, and would get to see tokens."""
 
 
-_LEAVING: Final = 300.0
-"""Seconds for which calls go on over a connection whose certificates have been replaced."""
+_LEAVING: Final = 365 * 86_400.0
+"""Seconds after which gRPC cancels what still runs over a connection whose certificates have been replaced.
+
+It would end a subscription as if its reader had, so it must never happen: servers end connections much earlier.
+"""
 
 
 class Channel:
@@ -45,7 +48,7 @@ class Channel:
         target: Where it is served, e.g. ``127.0.0.1:7400``; several processes are named by
             ``dns:///orders-headless:7400`` or ``ipv4:127.0.0.1:7401,127.0.0.1:7434``.
         credentials: For TLS; None speaks plain text. When files that a `Tls` names have changed, further
-            calls use a new connection, and calls under way have five minutes to end.
+            calls use a new connection, and the one before is closed when its calls have ended.
 
     Attributes:
         handed: The positions that came over it.
