@@ -171,6 +171,7 @@ class Doubts:
             _log.warning("what was suspected and completed stays suspected: %s", error)
             self._uncleared.update(keys)
             return
+        self._uncleared.difference_update(keys)
         for key in keys:
             self._losses.pop(key, None)
         self._changed()
