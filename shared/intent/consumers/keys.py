@@ -18,7 +18,9 @@ RESERVED: Final = "intent."
 
 
 _SERVICE: Final = re.compile(r"service:([a-z][a-z0-9_-]*)", re.ASCII)
-_USER: Final = re.compile(r"(?:user:)?([a-z0-9_-]+)", re.ASCII)
+_USER: Final = re.compile(r"user:([a-z0-9_-]+)", re.ASCII)
+_NOBODY: Final = "dev"
+"""Whom development takes a caller for who does not say who it is."""
 _USERS: Final = "user."
 
 
@@ -40,8 +42,9 @@ class ConsumerKey(NamedTuple):
 def own_prefix(actor: str) -> str:
     """Return with what the names of an actor's consumers begin; empty: it can have none.
 
-    No two actors share a name, whatever they are called: a service has ``<service>.``, a user
-    ``user.<user>.``, and whose name has dots or other characters of its own has none.
+    No two actors share a name, whatever they are called, but for ``dev`` and ``user:dev`` in development: a
+    service has ``<service>.``, a user ``user.<user>.``, and whose name has dots or other characters of its
+    own has none.
 
     Args:
         actor: Who it is, e.g. ``service:shipping``.
@@ -49,7 +52,7 @@ def own_prefix(actor: str) -> str:
     if service := _SERVICE.fullmatch(actor):
         prefix = f"{service[1]}."
         return "" if prefix in (RESERVED, _USERS) else prefix
-    user = _USER.fullmatch(actor)
+    user = _USER.fullmatch("user:dev" if actor == _NOBODY else actor)
     return f"{_USERS}{user[1]}." if user else ""
 
 
