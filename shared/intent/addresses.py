@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Final
 from urllib.parse import urlsplit
 
 __all__ = ["is_local", "is_protected"]
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def is_protected(url: str) -> bool:
     """Return whether a URL is one of https, or of this machine."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
+    if parts.scheme == "http":
+        return _is_loopback(parts.netloc)
+    return parts.scheme == "https" and bool(parts.netloc)
 
 
 def is_local(target: str) -> bool:

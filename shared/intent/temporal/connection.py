@@ -21,7 +21,7 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from intent.addresses import is_protected
+from intent.addresses import is_local
 from intent.errors import ConfigurationError, ServerUnavailable
 from intent.settings.config import Settings
 from intent.temporal.attributes import SEARCH_ATTRIBUTES
@@ -58,7 +58,7 @@ async def connect_temporal(
             text.
     """
     tls = _tls(settings)
-    if settings.temporal_api_key and not tls and not is_protected(f"http://{settings.temporal_address}"):
+    if settings.temporal_api_key and not tls and not is_local(settings.temporal_address):
         raise ConfigurationError(
             f"the API key would be sent to {settings.temporal_address} in plain text: set TEMPORAL_TLS=true"
         )
