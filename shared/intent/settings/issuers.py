@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -12,6 +12,8 @@ from pydantic_settings import NoDecode
 from intent.addresses import is_protected
 
 __all__ = ["IssuerSettings", "Issuers", "ServiceAccountSettings", "Workloads"]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _SPIFFE: Final = re.compile(r"spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+", re.ASCII)
@@ -90,16 +92,17 @@ def _issuers(value: object) -> Any:
         return value
     if not value.lstrip().startswith(("[", "{")):
         return tuple(_issuer({"issuer": word.strip()}) for word in value.split(",") if word.strip())
-    try:
-        found = json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"is no JSON: {error}") from None
+    found = _json(value)
     return tuple(_issuer(entry) for entry in (found if isinstance(found, list) else [found]))
 
 
 def _issuer(entry: object) -> IssuerSettings:
+    return _valid(IssuerSettings, entry)
+
+
+def _valid(model: type[Model], entry: object) -> Model:
     try:
-        return IssuerSettings.model_validate(entry)
+        return model.model_validate(entry)
     except ValidationError as error:
         problems = (
             f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip() for problem in error.errors()
@@ -110,18 +113,27 @@ def _issuer(entry: object) -> IssuerSettings:
 Issuers = Annotated[tuple[IssuerSettings, ...], NoDecode, BeforeValidator(_issuers)]
 
 
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"is no JSON: {error}") from None
+
+
 def _workloads(value: object) -> Any:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"is no JSON: {error}") from None
+    value = _json(value or "{}") if isinstance(value, str) else value
     if not isinstance(value, dict):
         raise ValueError('must be JSON like {"spiffe://cluster.local/ns/shop/sa/shipping": ["consumer"]}')
-    for name in value:
-        if not _SPIFFE.fullmatch(name):
-            raise ValueError(f"{name!r} must be a SPIFFE id, like spiffe://cluster.local/ns/shop/sa/shipping")
-    return value
+    return {name: _workload(name, entry) for name, entry in value.items()}
+
+
+def _workload(name: str, entry: object) -> ServiceAccountSettings:
+    if not _SPIFFE.fullmatch(name):
+        raise ValueError(f"{name!r} must be a SPIFFE id, like spiffe://cluster.local/ns/shop/sa/shipping")
+    try:
+        return _valid(ServiceAccountSettings, entry)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 Workloads = Annotated[dict[str, ServiceAccountSettings], NoDecode, BeforeValidator(_workloads)]
