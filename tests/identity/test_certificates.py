@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 from intent.client import IntentClient, Tls
@@ -19,6 +20,7 @@ from intent.settings.config import load_settings
 from intent.tls import ServerTls, TlsFiles
 
 from ..service.support import Served, place
+from ..service.wire import reflected
 from ..support.authority import Authority
 from ..support.issuer import AUDIENCE, Issuer, running_issuer
 
@@ -104,6 +106,15 @@ async def test_a_token_says_more_than_the_certificate(orders: Served, tmp_path: 
     assert (event.actor, event.tenant_id) == ("user:ann", "globex")
 
 
+async def test_reflection_is_for_workloads_as_well(orders: Served, tmp_path: Path) -> None:
+    for name, code in (("checkout", grpc.StatusCode.OK), ("stranger", grpc.StatusCode.UNAUTHENTICATED)):
+        certificate, key = OURS.issue(tmp_path, name, f"{ID}{name}")
+        ca = (tmp_path / "ca.pem").read_bytes()
+        shown = grpc.ssl_channel_credentials(ca, key.read_bytes(), certificate.read_bytes())
+        async with grpc.aio.secure_channel(orders.server.target, shown) as channel:
+            assert await reflected(channel) is code
+
+
 async def test_nothing_else_may_say_who_calls(orders: Served, tmp_path: Path) -> None:
     olga = client(orders, tmp_path, "checkout", actor="user:olga", roles=["operator"])
     assert await refusal(olga) == "METADATA_MALFORMED"
@@ -125,6 +136,7 @@ def test_workloads_are_settings() -> None:
     [
         ("[", "INTENT_IDENTITY_WORKLOADS.* is no JSON"),
         ('{"shipping": []}', "must be a SPIFFE id, like spiffe://"),
+        (f'{{"{ID}a": {{"role": []}}}}', f"{ID}a: role Extra inputs"),
         (f'{{"{ID}a": ["*"]}}', "is no role that can be given"),
         (f'{{"{ID}a": [], "spiffe://other/a": []}}', "give each an actor of its own"),
     ],
@@ -132,6 +144,11 @@ def test_workloads_are_settings() -> None:
 def test_workloads_that_cannot_be_used_are_refused(given: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         workloads_of(load_settings(identity_workloads=given, tls_clients="required"))
+
+
+def test_development_believes_metadata_and_knows_no_workload() -> None:
+    given = f'{{"{ID}a": ["consumer"]}}'
+    assert workloads_of(load_settings(identity_mode="dev", identity_workloads=given)) == {}
 
 
 def test_workloads_need_certificates() -> None:

@@ -44,7 +44,7 @@ class Expiring:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    async def authenticate(self, metadata: Any, certificate: str = "") -> Identity:
+    async def authenticate(self, metadata: Any, certificate: Callable[[], str] = str) -> Identity:
         expires = None if metadata.get("x-actor") == "service:forever" else self._clock() + 3600
         return Identity(
             "acme", metadata.get("x-actor", "user:ann"), frozenset({"*"}), expires, every_tenant=True

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import grpc
@@ -20,7 +19,7 @@ from intent.telemetry.spans import CallSpan
 
 from .gate import Gate
 from .support import MemoryRouter, Served, place, served
-from .wire import call
+from .wire import call, reflected
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -130,19 +129,14 @@ async def test_reflection_shows_the_services_and_their_messages(orders: Served) 
 
 async def _reflected(orders: Served, *metadata: tuple[str, str]) -> grpc.StatusCode:
     async with grpc.aio.insecure_channel(orders.server.target) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        call = stub.ServerReflectionInfo(
-            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=metadata
-        )
-        with suppress(grpc.aio.AioRpcError):
-            _ = [answer async for answer in call]
-        code: grpc.StatusCode = await call.code()
-        return code
+        return await reflected(channel, *metadata)
 
 
 async def test_reflection_and_describe_are_for_callers_with_an_identity_and_health_for_all() -> None:
     class Known:
-        async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
+        async def authenticate(
+            self, metadata: Mapping[str, str], certificate: Callable[[], str] = str
+        ) -> Identity:
             if metadata.get("authorization") != "Bearer right":
                 raise Unauthenticated("UNAUTHENTICATED", "no token")
             return Identity("", "user:ann", frozenset())

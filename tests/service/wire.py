@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from .support import Served
 
@@ -65,3 +67,15 @@ async def call(
             return Answer(error.code(), b"", error.details() or "", trailers)
         trailers = dict(await rpc.trailing_metadata() or ())
         return Answer(await rpc.code(), answer, "", trailers)
+
+
+async def reflected(channel: grpc.aio.Channel, *metadata: tuple[str, str]) -> grpc.StatusCode:
+    """Return the status with which reflection answers a question."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    call = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=metadata
+    )
+    with suppress(grpc.aio.AioRpcError):
+        _ = [answer async for answer in call]
+    code: grpc.StatusCode = await call.code()
+    return code

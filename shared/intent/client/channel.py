@@ -37,7 +37,7 @@ _DIRECTLY: Final = ("grpc.enable_http_proxy", 0)
 _LEAVING: Final = 365 * 86_400.0
 """Seconds after which gRPC cancels what still runs over a connection whose certificates have been replaced.
 
-It would end a subscription as if its reader had, so it must never happen: servers end connections much earlier.
+It would end a subscription as if its reader had, so it must never happen: servers end connections earlier.
 """
 
 

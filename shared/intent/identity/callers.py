@@ -7,7 +7,7 @@ Everything behind it sees only an `Identity`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
@@ -23,11 +23,13 @@ __all__ = [
     "TENANT",
     "Identity",
     "IdentityProvider",
+    "acting_for",
     "authorize",
     "denied",
     "is_actor",
     "is_role",
     "is_tenant",
+    "refuse_claims",
     "require_every_tenant",
     "require_tenant",
     "tenant_of",
@@ -79,12 +81,14 @@ def is_tenant(text: str) -> bool:
 class IdentityProvider(Protocol):
     """Identifies the caller from the metadata of a call."""
 
-    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
+    async def authenticate(
+        self, metadata: Mapping[str, str], certificate: Callable[[], str] = str
+    ) -> Identity:
         """Return the caller.
 
         Args:
             metadata: The metadata of the call.
-            certificate: The SPIFFE id in the certificate that its client has shown; empty: none.
+            certificate: Returns the SPIFFE id in the certificate that its client has shown; empty: none.
 
         Raises:
             Unauthenticated: The metadata does not identify the caller.
@@ -146,6 +150,37 @@ def require_every_tenant(identity: Identity, what: str) -> None:
             f"{identity.actor} may not call {what}, which concerns every tenant: its token is bound to some",
             metadata={"tenant": "*", "actor": identity.actor},
         )
+
+
+def acting_for(tenant: str, identity: Identity, tenants: frozenset[str], *, any_tenant: bool) -> Identity:
+    """Return an identity for the tenant that a caller names, or for its only one when it names none.
+
+    Args:
+        tenant: The tenant; empty: it names none.
+        identity: Who it is, of no tenant.
+        tenants: Those for which it may act.
+        any_tenant: Whether it may act for any.
+
+    Raises:
+        PermissionDenied: It may not act for the tenant.
+    """
+    if not tenant and len(tenants) == 1:
+        (tenant,) = tenants
+    elif tenant and tenant not in tenants and not any_tenant:
+        raise denied(identity.actor, tenant)
+    # Not `replace`, which takes longer than all of the above: every call comes here.
+    return Identity(tenant, identity.actor, identity.roles, identity.expires, identity.every_tenant)
+
+
+def refuse_claims(metadata: Mapping[str, str], what: str) -> None:
+    """Refuse metadata by which a caller says itself who it is, which development alone believes.
+
+    Raises:
+        InvalidCommand: There is such metadata; `what` says who calls instead.
+    """
+    for key in ("x-actor", "x-roles"):
+        if key in metadata:
+            raise malformed(key, f"is not accepted here, where a {what} says who calls; leave it out")
 
 
 def denied(actor: str, tenant: str) -> PermissionDenied:

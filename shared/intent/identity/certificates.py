@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from intent.errors import Unauthenticated
-from intent.identity.callers import Identity, IdentityProvider, denied, tenant_of
+from intent.identity.callers import Identity, IdentityProvider, acting_for, refuse_claims, tenant_of
 from intent.identity.service_accounts import ServiceAccount
-from intent.wire.metadata import malformed
 
 __all__ = ["CertificateIdentityProvider"]
 
@@ -30,27 +29,23 @@ class CertificateIdentityProvider:
     others: IdentityProvider
     any_tenant_role: str = ""
 
-    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
+    async def authenticate(
+        self, metadata: Mapping[str, str], certificate: Callable[[], str] = str
+    ) -> Identity:
         """Return the caller; see `IdentityProvider`."""
-        if not certificate or "authorization" in metadata:
+        shown = "" if "authorization" in metadata else certificate()
+        if not shown:
             return await self.others.authenticate(metadata)
-        workload = self.known.get(certificate)
+        workload = self.known.get(shown)
         if workload is None:
             raise Unauthenticated(
                 "CERTIFICATE_UNKNOWN",
-                f"the certificate of {certificate} is not one that may call here; send a token, or have it "
+                f"the certificate of {shown} is not one that may call here; send a token, or have it "
                 "named in INTENT_IDENTITY_WORKLOADS",
             )
-        for key in ("x-actor", "x-roles"):
-            if key in metadata:
-                raise malformed(key, "is not accepted here, where a certificate says who calls; leave it out")
-        return self._acting_for(workload, tenant_of(metadata.get("x-tenant-id", "")))
-
-    def _acting_for(self, workload: ServiceAccount, tenant: str) -> Identity:
-        any_tenant = self.any_tenant_role in workload.roles
-        if not tenant and len(workload.tenants) == 1:
-            (tenant,) = workload.tenants
-        elif tenant and tenant not in workload.tenants and not any_tenant:
-            raise denied(workload.actor, tenant)
+        refuse_claims(metadata, "certificate")
+        any_tenant = bool(self.any_tenant_role) and self.any_tenant_role in workload.roles
         every = any_tenant or not workload.tenants
-        return Identity(tenant, workload.actor, workload.roles, every_tenant=every)
+        identity = Identity("", workload.actor, workload.roles, every_tenant=every)
+        tenant = tenant_of(metadata.get("x-tenant-id", ""))
+        return acting_for(tenant, identity, workload.tenants, any_tenant=any_tenant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -45,7 +45,9 @@ class DevIdentityProvider:
                 "set an identity provider, or allow it explicitly"
             )
 
-    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
+    async def authenticate(
+        self, metadata: Mapping[str, str], certificate: Callable[[], str] = str
+    ) -> Identity:
         """Return the caller that the metadata describes; see `IdentityProvider`."""
         tenant = tenant_of(metadata.get("x-tenant-id", ""))
         token = metadata.get("authorization")

@@ -15,10 +15,9 @@ from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError, Miss
 
 from intent.errors import Unauthenticated
 from intent.identity.algorithms import ALGORITHMS, SIGNATURES
-from intent.identity.callers import Identity, denied, tenant_of
+from intent.identity.callers import Identity, acting_for, refuse_claims, tenant_of
 from intent.identity.issuers import Issuer, invalid
 from intent.identity.keys import IssuerKeys
-from intent.wire.metadata import malformed
 
 __all__ = ["TokenIdentityProvider"]
 
@@ -33,23 +32,19 @@ _LATEST: Final = 253_402_300_799
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """What a token says that was verified."""
+    """What a token says that was verified.
 
-    actor: str
-    roles: frozenset[str]
+    Attributes:
+        identity: Who calls, of no tenant.
+        tenants: The tenants for which it may act.
+        any_tenant: Whether it may act for any.
+        expires: When the token is valid no longer.
+    """
+
+    identity: Identity
     tenants: frozenset[str]
     any_tenant: bool
-    bound: bool
     expires: float
-
-    def acting_for(self, tenant: str) -> Identity:
-        """Return its identity for a tenant, or for its only one when it names none."""
-        if not tenant and len(self.tenants) == 1:
-            (tenant,) = self.tenants
-        elif tenant and tenant not in self.tenants and not self.any_tenant:
-            raise denied(self.actor, tenant)
-        every = self.any_tenant or not self.bound
-        return Identity(tenant, self.actor, self.roles, self.expires, every)
 
 
 class TokenIdentityProvider:
@@ -82,15 +77,15 @@ class TokenIdentityProvider:
         for keys in self._issuers.values():
             keys.on_loss = self._kept.clear
 
-    async def authenticate(self, metadata: Mapping[str, str], certificate: str = "") -> Identity:
+    async def authenticate(
+        self, metadata: Mapping[str, str], certificate: Callable[[], str] = str
+    ) -> Identity:
         """Return the caller that the token names; see `IdentityProvider`."""
         text = metadata.get("authorization")
         if text is None:
             what = "the call has no token: send it as metadata authorization: Bearer <token>"
             raise Unauthenticated("TOKEN_MISSING", what)
-        for key in ("x-actor", "x-roles"):
-            if key in metadata:
-                raise malformed(key, "is not accepted here, where a token says who calls; leave it out")
+        refuse_claims(metadata, "token")
         tenant = tenant_of(metadata.get("x-tenant-id", ""))
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
         caller = self._kept.get(digest)
@@ -99,7 +94,7 @@ class TokenIdentityProvider:
             self._keep(digest, caller)
         else:
             self._kept.move_to_end(digest)
-        return caller.acting_for(tenant)
+        return acting_for(tenant, caller.identity, caller.tenants, any_tenant=caller.any_tenant)
 
     def _keep(self, digest: bytes, caller: _Caller) -> None:
         self._kept[digest] = caller
@@ -162,13 +157,14 @@ class TokenIdentityProvider:
     def _caller(self, claims: Mapping[str, Any], issuer: Issuer) -> _Caller:
         mapping = issuer.claims
         roles = mapping.roles_of(claims)
+        any_tenant = bool(mapping.any_tenant_role) and mapping.any_tenant_role in roles
+        every = any_tenant or not mapping.binds(claims)
+        expires = min(claims["exp"], _LATEST) + self._leeway
         return _Caller(
-            actor=mapping.actor_of(claims),
-            roles=roles,
+            Identity("", mapping.actor_of(claims), roles, expires, every),
             tenants=mapping.tenants_of(claims),
-            any_tenant=bool(mapping.any_tenant_role) and mapping.any_tenant_role in roles,
-            bound=mapping.binds(claims),
-            expires=min(claims["exp"], _LATEST) + self._leeway,
+            any_tenant=any_tenant,
+            expires=expires,
         )
 
 

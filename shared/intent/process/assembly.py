@@ -21,7 +21,7 @@ from intent.process.consumers import running_consumers, serving_consumers
 from intent.process.databases import Databases, opened_databases
 from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
-from intent.process.identities import issuers_of, running_identities
+from intent.process.identities import issuers_of, running_identities, workloads_of
 from intent.process.probes import STALLED, probes_of
 from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings
@@ -73,7 +73,9 @@ class ContextProcess:
         if not serve and not work:
             raise ConfigurationError("a process must serve, work, or both")
         if serve:
+            # Before anything is waited for.
             issuers_of(settings)
+            workloads_of(settings)
         self._settings = settings
         self._read_again = read_again or (lambda: self._settings)
         self._context = context

@@ -107,8 +107,10 @@ def client_tls(settings: Settings, *, own: bool = False) -> Tls | None:
     wanted = bool(settings.tls_cert_path) if settings.context_tls is None else settings.context_tls
     if not wanted:
         return None
-    files = (settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
-    return Tls(*files, server_name=Tls(*files).current().name if own else "")
+    tls = Tls(settings.tls_ca_path, settings.tls_cert_path, settings.tls_key_path)
+    if own:
+        tls.server_name = tls.current().name
+    return tls
 
 
 def _client(context: BoundContext, source: str, address: str, settings: Settings) -> IntentClient:

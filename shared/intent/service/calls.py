@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from intent.service.expiry import until_expiry
 from intent.service.open_calls import OpenCalls
 from intent.service.settings import ANSWER_BYTES
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
+from intent.tls import spiffe_id
 from intent.wire.metadata import COMMAND_ID, require_single, trace_context
 from intent.wire.statuses import ANSWER_TOO_LARGE, code_of, command_error, shortened, trailers_of
 from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
@@ -171,7 +173,6 @@ class CallWrapper:
         open: The calls under way, and how many there may be.
         tracer: Starts a span per call.
         clock: Returns the time, in seconds since 1970, to which the end of tokens refers.
-        certificates: Whether clients may show certificates.
     """
 
     domain: str
@@ -179,7 +180,6 @@ class CallWrapper:
     open: OpenCalls
     tracer: CallTracer = field(default_factory=NoTracer)
     clock: Callable[[], float] = time.time
-    certificates: bool = False
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
         """Return the handler of a method that answers with one message."""
@@ -256,7 +256,7 @@ class CallWrapper:
             raise DeadlineExceeded("DEADLINE_EXCEEDED", "the deadline had passed when the call arrived")
         if call.repeats:
             require_single(call.rpc.invocation_metadata())
-        identity = await self.identities.authenticate(call.metadata, self._certificate(call))
+        identity = await self.identities.authenticate(call.metadata, partial(spiffe_id, call.rpc))
         if method.needs_tenant:
             require_tenant(identity)
         authorize(identity, method.roles, method.name)
@@ -265,13 +265,6 @@ class CallWrapper:
         self.open.admit(identity, stream=stream)
         call.identity = call.admitted = identity
         call.span.caller(identity.tenant, identity.actor)
-
-    def _certificate(self, call: Call) -> str:
-        """Return the SPIFFE id in the client's certificate, which TLS has verified; empty: it has none."""
-        if not self.certificates or "authorization" in call.metadata:
-            return ""
-        ids = call.rpc.auth_context().get("peer_spiffe_id", ())
-        return str(ids[0], "ascii", "replace") if ids else ""
 
     async def _fail(self, call: Call, error: Exception | asyncio.CancelledError) -> None:
         """Abort the call with an error, by raising; return when its caller has left."""

@@ -8,6 +8,7 @@ that the number of open streams is bounded although nobody knows who opened them
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -19,6 +20,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from intent.errors import CommandError, InvalidCommand
 from intent.identity import IdentityProvider
 from intent.service.open_calls import too_many
+from intent.tls import spiffe_id
 from intent.wire.metadata import require_single
 from intent.wire.statuses import code_of, trailers_of
 
@@ -114,7 +116,7 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         try:
             require_single(pairs)
             if self._callers is not None:
-                await self._callers.authenticate(dict(pairs))
+                await self._callers.authenticate(dict(pairs), partial(spiffe_id, rpc))
         except CommandError as error:
             await self._refuse(rpc, error)
 

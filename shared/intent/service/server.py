@@ -98,14 +98,7 @@ class ContextServer:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
         self._open = OpenCalls(settings)
-        self._calls = CallWrapper(
-            parts.context.name,
-            parts.identities,
-            self._open,
-            parts.tracer,
-            parts.clock,
-            certificates=settings.tls is not None and settings.tls.clients != "off",
-        )
+        self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer, parts.clock)
         self._events = EventsService(parts.context, parts.store, settings, parts.background)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)

@@ -2,7 +2,7 @@
 
 from intent.tls.client import Tls, channel_credentials
 from intent.tls.files import Pems, TlsFiles
-from intent.tls.server import ClientCertificates, ServerTls
+from intent.tls.server import ClientCertificates, ServerTls, spiffe_id
 
 __all__ = [
     "ClientCertificates",
@@ -11,4 +11,5 @@ __all__ = [
     "Tls",
     "TlsFiles",
     "channel_credentials",
+    "spiffe_id",
 ]

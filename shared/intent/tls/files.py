@@ -29,7 +29,6 @@ class Pems:
         certificate: The own certificate with those that lead to its authority.
         key: Its private key.
         authorities: The certificates of the authorities that the other end's certificate may be of.
-        expires: When the own certificate expires, in seconds since 1970; 0: there is none.
         name: A host for which the own certificate is, of whose names some may begin with ``*``; empty: it
             is for none.
     """
@@ -37,7 +36,6 @@ class Pems:
     certificate: bytes = b""
     key: bytes = b""
     authorities: bytes = b""
-    expires: float = 0.0
     name: str = ""
 
 
@@ -105,14 +103,14 @@ class TlsFiles:
 
     def _read(self) -> Pems:
         certificate, key, authorities = (b"" if path is None else _content(path) for path in self._paths)
-        expires, name = 0.0, ""
+        name = ""
         if certificate:
             own = _certificates(certificate, self._paths[0])[0]
             _require_pair(own, key, *self._paths[:2])
-            expires, name = own.not_valid_after_utc.timestamp(), _host_of(own)
+            name = _host_of(own)
         if authorities:
             _certificates(authorities, self._paths[2])
-        return Pems(certificate, key, authorities, expires, name)
+        return Pems(certificate, key, authorities, name)
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -9,7 +9,7 @@ import grpc
 from intent.errors import ConfigurationError
 from intent.tls.files import Pems, TlsFiles
 
-__all__ = ["ClientCertificates", "ServerTls"]
+__all__ = ["ClientCertificates", "ServerTls", "spiffe_id"]
 
 ClientCertificates: TypeAlias = Literal["off", "optional", "required"]
 """Whether clients show certificates."""
@@ -62,6 +62,12 @@ class ServerTls:
             return _configuration(latest, clients=clients)
 
         return grpc.dynamic_ssl_server_credentials(_configuration(used, clients=clients), newer, clients)
+
+
+def spiffe_id(rpc: grpc.aio.ServicerContext) -> str:
+    """Return the SPIFFE id in the certificate that a call's client has shown; empty: there is none."""
+    ids = rpc.auth_context().get("peer_spiffe_id", ())
+    return str(ids[0], "ascii", "replace") if ids else ""
 
 
 def _configuration(pems: Pems, *, clients: bool) -> grpc.ServerCertificateConfiguration:

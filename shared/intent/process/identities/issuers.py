@@ -33,9 +33,13 @@ def issuers_of(settings: Settings) -> list[Issuer]:
 def workloads_of(settings: Settings) -> dict[str, ServiceAccount]:
     """Return the workloads that are identified by their certificates, by their SPIFFE ids.
 
+    There are none in mode ``dev``.
+
     Raises:
         ConfigurationError: One of them cannot be used, or clients show no certificates.
     """
+    if settings.identity_mode == "dev":
+        return {}
     if settings.identity_workloads and settings.tls_clients == "off":
         raise ConfigurationError(
             "INTENT_IDENTITY_WORKLOADS is set, and clients show no certificates: set INTENT_TLS_CLIENTS to "

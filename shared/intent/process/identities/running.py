@@ -37,6 +37,7 @@ async def running_identities(settings: Settings, background: Background) -> Asyn
         roles = frozenset(settings.dev_roles)
         yield DevIdentityProvider(dev_mode=settings.dev, enabled=True, default_roles=roles)
         return
+    workloads, any_tenant = workloads_of(settings), settings.identity_any_tenant_role
     keys = [IssuerKeys(issuer, interval=settings.identity_refresh) for issuer in issuers_of(settings)]
     await asyncio.gather(*(each.refresh(_PATIENCE) for each in keys))
     for each in keys:
@@ -45,8 +46,6 @@ async def running_identities(settings: Settings, background: Background) -> Asyn
     tasks = [background.start(f"keys of {each.issuer.name}", each.run) for each in keys]
     try:
         tokens = TokenIdentityProvider(keys, leeway=settings.identity_leeway)
-        workloads = workloads_of(settings)
-        any_tenant = settings.identity_any_tenant_role
         yield CertificateIdentityProvider(workloads, tokens, any_tenant) if workloads else tokens
     finally:
         await stop_all(tasks)
