@@ -10,12 +10,10 @@ import grpc
 import pytest
 from intent.client import IntentClient, Tls
 from intent.dev.platform import ContextService, LocalPlatform
-from intent.errors import NotFound
-from intent_contracts.shipping.v1 import GetKnownOrder, KnownOrder
 
-from ..consumers.cluster import until
 from ..service.support import REGISTRY, place
 from ..support.authority import Authority
+from .known_orders import known_order
 
 ID = "spiffe://cluster.local/ns/shop/sa/"
 WORKLOADS = {
@@ -71,15 +69,4 @@ async def test_contexts_know_each_other_by_their_certificates(certified: Certifi
     with certified.service("orders") as orders, certified.service("shipping") as shipping:
         async with certified.client(orders) as checkout, certified.client(shipping) as warehouse:
             await checkout.execute(place("o-1"))
-            assert (await known(warehouse, "o-1")).customer_id == "ann"
-
-
-async def known(warehouse: IntentClient, order_id: str) -> KnownOrder:
-    async def found() -> KnownOrder | None:
-        try:
-            return await warehouse.query(GetKnownOrder(order_id=order_id), KnownOrder)
-        except NotFound:
-            return None
-
-    order: KnownOrder = await until(found)
-    return order
+            assert (await known_order(warehouse, "o-1")).customer_id == "ann"

@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 from intent.client import IntentClient, RetryPolicy
 from intent.dev.platform import ContextService, LocalPlatform
-from intent.errors import NotFound, PermissionDenied, Unauthenticated
-from intent_contracts.shipping.v1 import GetKnownOrder, KnownOrder
+from intent.errors import PermissionDenied, Unauthenticated
+from intent_contracts.shipping.v1 import KnownOrder
 
 from ..consumers.cluster import until
 from ..service.support import REGISTRY, place
 from ..support.issuer import AUDIENCE, Issuer, new_key, running_issuer
+from .known_orders import known_order
 
 SHIPPING = "system:serviceaccount:shop:shipping"
 INTENT = "intent"
@@ -104,15 +105,7 @@ async def order_of(orders: ContextService, users: Issuer, order_id: str) -> None
 async def known(shipping: ContextService, users: Issuer, order_id: str) -> KnownOrder:
     """Wait until shipping knows an order."""
     async with client(shipping, users.token(tenants=["acme"], roles=["service", "warehouse"])) as warehouse:
-
-        async def found() -> KnownOrder | None:
-            try:
-                return await warehouse.query(GetKnownOrder(order_id=order_id), KnownOrder)
-            except NotFound:
-                return None
-
-        order: KnownOrder = await until(found)
-        return order
+        return await known_order(warehouse, order_id)
 
 
 async def test_a_context_consumes_with_the_token_in_its_file_which_may_be_replaced(
