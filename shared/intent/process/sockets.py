@@ -14,8 +14,8 @@ __all__ = ["LOOPBACK", "free_port", "free_ports"]
 LOOPBACK = "127.0.0.1"
 _DRAWN_FROM: Final = range(16384, 32768)
 _CLAIMS: Final[deque[socket.socket]] = deque()
-_MOST_CLAIMS: Final = 256
 """What keeps other processes from drawing the ports that this one drew last, until it ends."""
+_MOST_CLAIMS: Final = 256
 
 
 def free_port() -> int:
