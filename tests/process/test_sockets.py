@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Iterator
 
 import pytest
+from intent.errors import ConfigurationError
 from intent.process import sockets
 
-DRAWN = range(15000, 15020)
-"""Four more than are drawn: something else on the machine may listen there."""
-OTHER = f"""
+OTHER = """
+import sys
 from intent.process import sockets
-sockets._DRAWN_FROM = range({DRAWN.start}, {DRAWN.stop})
+sockets._DRAWN_FROM = range(*map(int, sys.argv[1:]))
 print(*sockets.free_ports(4))
 input()
 """
 
 
-def test_no_port_is_drawn_twice_by_any_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_DRAWN_FROM", DRAWN)
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[range]:
+    """Let ports be drawn from twenty, which are other ones in each process of tests."""
+    first = 10_000 + os.getpid() % 300 * 20
+    claims: deque[socket.socket] = deque()
+    monkeypatch.setattr(sockets, "_DRAWN_FROM", range(first, first + 20))
+    monkeypatch.setattr(sockets, "_CLAIMS", claims)
+    yield sockets._DRAWN_FROM
+    for claim in claims:
+        claim.close()
+
+
+def test_no_port_is_drawn_twice_by_any_process(few: range) -> None:
     drawn = [*sockets.free_ports(4), *sockets.free_ports(4)]
     with subprocess.Popen(
-        [sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OTHER, str(few.start), str(few.stop)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout is not None
         drawn += map(int, other.stdout.readline().split())
@@ -30,3 +48,8 @@ def test_no_port_is_drawn_twice_by_any_process(monkeypatch: pytest.MonkeyPatch) 
         other.communicate("\n")
     assert len(set(drawn)) == len(drawn) == 16
     assert sockets.free_ports(4), "what the process that has ended drew is free again"
+
+
+def test_too_few_free_ports_are_an_error(few: range) -> None:
+    with pytest.raises(ConfigurationError, match="no 21 free ports"):
+        sockets.free_ports(len(few) + 1)

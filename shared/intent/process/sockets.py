@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Final
 
+from intent.errors import ConfigurationError
+
 __all__ = ["LOOPBACK", "free_port", "free_ports"]
 
 LOOPBACK = "127.0.0.1"
@@ -29,11 +31,17 @@ def free_ports(count: int) -> list[int]:
     They are drawn from below the range that the system uses for outgoing connections, so that
     no such connection takes one before a service listens on it. Nor does another draw, of whatever
     process: a service may need seconds until it listens.
+
+    Raises:
+        ConfigurationError: There are not so many.
     """
     drawn = random.sample(_DRAWN_FROM, len(_DRAWN_FROM))
     with ExitStack() as stack:
         free = (port for port in drawn if _reserve(stack, port) and _claim(port))
-        return list(islice(free, count))
+        found = list(islice(free, count))
+    if len(found) < count:
+        raise ConfigurationError(f"this machine has no {count} free ports; end what listens on its ports")
+    return found
 
 
 def _reserve(stack: ExitStack, port: int) -> bool:
