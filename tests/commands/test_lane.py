@@ -226,9 +226,9 @@ async def test_submitted_commands_pass_a_batch_that_is_stuck() -> None:
         command = submitted("acme", name)
         lane.offer(command)
         lane.offer(pending("acme", f"after {name}"))
-        assert await asyncio.wait_for(command.acceptance(), 10) == "workflow"
+        assert await asyncio.wait_for(command.acceptance(), 60) == "workflow"
     recorder.let_go()
-    await asyncio.wait_for(lane.drained(), 10)
+    await asyncio.wait_for(lane.drained(), 60)
     assert ["s2"] in recorder.names(), "it did not wait for the batch before it"
 
 
@@ -240,11 +240,11 @@ async def test_once_a_batch_is_finished_submitted_commands_take_turns_again() ->
     first = submitted("acme", "first")
     lane.offer(first)
     recorder.let_go(2)
-    await asyncio.wait_for(lane.drained(), 10)
+    await asyncio.wait_for(lane.drained(), 60)
     lane.offer(pending("acme", "a"))
     lane.offer(submitted("acme", "b"))
     recorder.let_go()
-    await asyncio.wait_for(lane.drained(), 10)
+    await asyncio.wait_for(lane.drained(), 60)
     assert recorder.names()[-1] == ["a", "b"]
 
 

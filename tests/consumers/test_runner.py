@@ -354,7 +354,7 @@ async def test_a_runner_that_is_stopped_while_the_context_does_not_answer_ends_i
 
     async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
         target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with IntentClient.connect(target) as client, asyncio.timeout(20):
+        async with IntentClient.connect(target) as client, asyncio.timeout(60):
             runner = client.consume(NoteOrders(), send=Sent())
             running = asyncio.create_task(runner.run())
             await connected.wait()

@@ -61,7 +61,7 @@ def client(orders: Served, folder: Path, name: str, *names: str, **options: Any)
 
 async def refusal(calling: IntentClient) -> str:
     with pytest.raises(CommandError) as refused:
-        await calling.execute(place("o-1"), timeout=10)
+        await calling.execute(place("o-1"), timeout=60)
     return refused.value.reason
 
 

@@ -115,7 +115,7 @@ class Contexts:
     async def signal(self, workflow_id: str, event: Message) -> None:
         """Deliver an event to a saga that its parent starts, once it is there."""
         handle = self._environment.client.get_workflow_handle(workflow_id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     return await handle.signal(names.SAGA_SIGNAL, recorded(event))
@@ -126,7 +126,7 @@ class Contexts:
         self, handle: Handle, status: SagaStatus.ValueType, *, by: timedelta = timedelta(0)
     ) -> SagaReport:
         """Wait until a saga is there and reports a status; let time pass in steps of `by`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with suppress(RPCError):
                     report: SagaReport = await handle.query(names.SAGA_REPORT, result_type=SagaReport)

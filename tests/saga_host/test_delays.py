@@ -175,7 +175,7 @@ async def test_a_port_that_never_answers_shows_its_attempts_and_can_be_cancelled
         assert (step.reason, step.detail) == ("ConnectionError", "nobody is there")
         assert step.HasField("delayed_since")
         await handle.signal(names.SAGA_CANCEL, CancelSagaRequest(reason="a test"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             report = await handle.result()
     assert (report.status, report.failure_reason) == (COMPENSATED, "CANCELLED")
     await replay(handle)
@@ -209,7 +209,7 @@ async def test_a_worker_stops_though_an_adapter_blocks_and_another_calls_again(
     handle = await contexts.deliver(correlation(), saga_examples.CHECKOUT)
     assert await asyncio.to_thread(started.wait, 20)
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await contexts.stop()
     finally:
         released.set()

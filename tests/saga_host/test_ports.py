@@ -80,7 +80,7 @@ async def test_an_adapter_that_blocks_holds_up_itself_alone(slow: Slow) -> None:
     impatient = dataclasses.replace(CHARGE, timeout=timedelta(seconds=0.2))
     blocked = called(environment, impatient.served_by(slow.block), threads)
     other.released.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await called(environment, CHARGE.served_by(other.wait), threads) == ChargeAnswer(code="k")
         with pytest.raises(ApplicationError) as failed:
             await blocked
@@ -91,7 +91,7 @@ async def test_an_adapter_that_blocks_holds_up_itself_alone(slow: Slow) -> None:
 
 async def test_an_adapter_that_takes_too_long_is_cancelled(slow: Slow) -> None:
     impatient = dataclasses.replace(CHARGE, timeout=timedelta(seconds=0.2))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(ApplicationError, match=r"gave no answer within 0\.2 s$"):
             await called(ActivityEnvironment(), impatient.served_by(slow.swallow))
         assert await asyncio.to_thread(slow.cancelled.wait, 10)
@@ -104,7 +104,7 @@ async def test_the_end_of_a_process_waits_for_no_adapter(slow: Slow, way: str) -
     await asyncio.to_thread(slow.started.wait)
     environment.cancel(ActivityCancellationDetails(worker_shutdown=True))
     with pytest.raises(ApplicationError, match="its process ended"):
-        await asyncio.wait_for(call, 10)
+        await asyncio.wait_for(call, 60)
 
 
 async def test_a_cancelled_saga_still_takes_the_answer_of_the_attempt_under_way(slow: Slow) -> None:
@@ -114,7 +114,7 @@ async def test_a_cancelled_saga_still_takes_the_answer_of_the_attempt_under_way(
     environment.cancel(ActivityCancellationDetails(cancel_requested=True))
     await asyncio.sleep(0)
     slow.released.set()
-    assert await asyncio.wait_for(call, 10) == ChargeAnswer(code="k")
+    assert await asyncio.wait_for(call, 60) == ChargeAnswer(code="k")
 
 
 async def test_adapters_of_one_object_share_a_thread_and_those_of_others_do_not() -> None:

@@ -65,7 +65,7 @@ async def test_an_answer_that_cannot_be_sent_is_named_as_such(
     assert (answer.code, answer.info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ANSWER_TOO_LARGE")
     assert answer.info.metadata["limit"] == str(4 * 1024 * 1024)
     with pytest.raises(Rejected, match="smaller page") as caught:
-        await orders.client().query(ListOrders(), timeout=5)
+        await orders.client().query(ListOrders(), timeout=30)
     assert caught.value.reason == "ANSWER_TOO_LARGE"
 
 

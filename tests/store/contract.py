@@ -344,7 +344,7 @@ class WaitContract:
         assert await store.wait_beyond(0, 30.0) == 2
 
     async def test_waiting_ends_when_the_log_grows(self, store: EventStore) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             waiting = asyncio.create_task(store.wait_beyond(0, 10.0))
             await asyncio.sleep(0)
             await fill(store, 1)

@@ -75,7 +75,7 @@ async def test_what_waited_for_the_standby_is_answered_once_it_is_back(pair: Pai
     pair.stall()
     assert not await acknowledged(store, waiting)
     pair.resume()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await acknowledged(store, waiting):
             pass
     assert [entry.aggregate_id for entry in await store.read_log(0, 10)] == ["waiting"]

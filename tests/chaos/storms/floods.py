@@ -91,7 +91,7 @@ class Flooded:
     async def _serves(self) -> None:
         """Do something that must succeed."""
         self.good += 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.client.execute(_place(f"good-{time.monotonic_ns()}"))
 
     async def _held_by(self, name: str) -> float:
