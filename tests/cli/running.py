@@ -50,11 +50,12 @@ class Done:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a command, with only these variables of Intent."""
+    """Return the environment of a command, with only these variables of Intent, and nobody's profiles."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("INTENT_", "TEMPORAL_"))
     }
-    return {**kept, "COLUMNS": "160", "NO_COLOR": "1", **variables}
+    nobody = {"XDG_CONFIG_HOME": "/nonexistent/config", "XDG_STATE_HOME": "/nonexistent/state"}
+    return {**kept, "COLUMNS": "160", "NO_COLOR": "1", **nobody, **variables}
 
 
 def intent(

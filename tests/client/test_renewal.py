@@ -16,7 +16,7 @@ from intent.errors import DeadlineExceeded, Unauthenticated, Unavailable
 from intent.identity import Issuer as Trusted
 from intent.identity import IssuerKeys, TokenIdentityProvider
 from intent.service import expiry
-from intent_contracts.intent.v1 import RecordedEvent
+from intent_contracts.intent.v1 import ProjectionStatus, RebuildProjectionResponse, RecordedEvent
 
 from ..service.support import Served, place, served
 from ..service.test_expiry import Clock
@@ -189,3 +189,33 @@ async def test_a_rebuild_begins_with_another_token(orders: Served, issuer: Issue
     clock.ahead += LIFE + 1
     progress = [each async for each in client.projections.rebuild("OrderViews")]
     assert progress[-1].done
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["goes on", "is over"])
+async def test_a_rebuild_that_is_watched_goes_on_with_another_token(
+    orders: Served, issuer: Issuer, clock: Clock, *, over: bool
+) -> None:
+    begun = 0
+
+    async def rebuild(name: str) -> AsyncIterator[RebuildProjectionResponse]:
+        nonlocal begun
+        begun += 1
+        yield RebuildProjectionResponse(position=begun, head=3)
+        if begun == 1:
+            await asyncio.Event().wait()
+        yield RebuildProjectionResponse(position=3, head=3, done=True)
+
+    async def statuses() -> list[ProjectionStatus]:
+        return [ProjectionStatus(name="OrderViews", position=3, rebuilding=not over)]
+
+    orders.read_models.rebuild = rebuild  # type: ignore[method-assign]
+    orders.read_models.statuses = statuses  # type: ignore[method-assign]
+    source = Source(issuer, clock)
+    source.tenants = None
+    async with aclosing(calling(orders, source).projections.rebuild("OrderViews")) as watched:
+        assert (await anext(watched)).position == 1
+        clock.ahead += LIFE + 1
+        rest = [(each.position, each.done) async for each in watched]
+    assert rest == ([(3, True)] if over else [(2, False), (3, True)])
+    assert begun == (1 if over else 2)
+    assert source.fetches == 2

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from google.protobuf.json_format import ParseDict
 from intent.cli.app import app
-from intent.cli.options import variables_of
+from intent.cli.connection import variables_of
 from intent.contracts import Registry, validate
 from intent.model import load_context
 from intent.settings.config import Settings, load_settings

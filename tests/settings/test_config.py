@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from intent.cli.app import app
-from intent.cli.options import variables_of
+from intent.cli.connection import variables_of
 from intent.errors import ConfigurationError
 from intent.settings.config import Settings, load_settings
 from intent.settings.table import settings_table

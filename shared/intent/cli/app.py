@@ -30,6 +30,7 @@ from intent.cli.commands import (
     serve,
     trace,
 )
+from intent.cli.commands.access import login, profile, token
 from intent.cli.exits import Exit, UsageError, error_lines, exit_of
 from intent.cli.output import echo, prepare_streams
 
@@ -109,6 +110,9 @@ for module in (
     new,
     deploy,
     redeliver,
+    login,
+    token,
+    profile,
 ):
     module.register(app)
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from intent.cli.addresses import problems_at
+from intent.cli.connection import CallOptions, problems_at
 from intent.cli.exits import Exit, exit_of
-from intent.cli.options import CallOptions
 from intent.cli.output import echo
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def with_client(
     address = caller.address(context)
 
     async def run() -> T:
+        await caller.prepare()
         async with caller.client(address, registry) as client:
             try:
                 return await work(client)
@@ -72,6 +72,7 @@ def with_clients(
             return await answered_by(address, work(client), caller.timeout)
 
     async def run() -> dict[str, T | CommandError]:
+        await caller.prepare()
         answers = await asyncio.gather(*(one(address) for address in places.values()))
         return dict(zip(places, answers, strict=True))
 

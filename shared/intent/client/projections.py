@@ -40,10 +40,12 @@ class ProjectionsClient:
     async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
         """Rebuild a projection and yield the progress until it is done.
 
+        When the token expires on the way, the rebuild that goes on is watched with another one.
+
         Raises:
             NotFound: There is no such projection.
-            CommandError: The connection was lost, the token expired on the way, or the rebuild failed; it is
-                not begun again.
+            CommandError: The connection was lost, there is no other token, or the rebuild failed; it is not
+                begun again.
         """
         request = RebuildProjectionRequest(name=name)
         method = f"{_PROJECTIONS}/RebuildProjection"
@@ -56,12 +58,21 @@ class ProjectionsClient:
                 return
             except grpc.aio.AioRpcError as error:
                 problem = platform_error(error)
-                if "accepted" in problem.metadata or not await renewals.renewed(
-                    problem, stream.authorization
-                ):
+                if not await renewals.renewed(problem, stream.authorization):
                     raise problem from None
+                if "accepted" in problem.metadata and (over := await self._over(name)):
+                    yield over
+                    return
             finally:
                 stream.call.cancel()
+
+    async def _over(self, name: str) -> RebuildProjectionResponse | None:
+        """Return the last progress of a rebuild that nobody watched to its end; None: it goes on."""
+        answer = await self.list()
+        for status in answer.projections:
+            if status.name == name and not status.rebuilding:
+                return RebuildProjectionResponse(position=status.position, head=answer.head, done=True)
+        return None
 
     async def skip(self, name: str, position: int, reason: str, *, force: bool = False) -> ProjectionStatus:
         """Let a projection skip the event at a position; the reason is recorded.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
 
+from intent.dev.identity import DevIssuer, DevWorkloads
 from intent.dev.layout import DevLayout
 from intent.dev.passwords import DevPasswords, renew_administrator
 from intent.dev.services import Postgres, TemporalServer
@@ -34,6 +36,7 @@ class DevStack:
 
     Attributes:
         contexts: The contexts' processes.
+        issuer: Who issues the tokens of callers; None: callers are believed.
     """
 
     def __init__(self, layout: DevLayout) -> None:
@@ -55,6 +58,8 @@ class DevStack:
             ui_port=layout.ui,
             ui=True,
         )
+        self.issuer = self._issuer()
+        self._workloads = DevWorkloads(layout.folder / "workloads")
         self.contexts: Sequence[SupervisedContext] = [
             self._context(context, process)
             for context, processes in layout.processes.items()
@@ -72,6 +77,7 @@ class DevStack:
             contexts={
                 context: self._address(*processes) for context, processes in self._layout.processes.items()
             },
+            issuer=self.issuer.url if self.issuer else "",
         )
 
     def _address(self, first: str, *others: str) -> ContextAddress:
@@ -90,6 +96,9 @@ class DevStack:
         yield "Check the ports", self._claim
         yield "Start PostgreSQL", self._start_postgres
         yield "Start Temporal", lambda: _ignore(self._temporal.start())
+        if self.issuer is not None:
+            yield "Start the issuer of tokens", self.issuer.start
+            yield "Write the contexts' tokens", lambda: self._workloads.write(list(self._layout.processes))
         for name in self._layout.processes:
             yield f"Migrate {name}", lambda name=name: self._migrate(name)  # type: ignore[misc]
         yield "Start the contexts", self._start_contexts
@@ -101,10 +110,11 @@ class DevStack:
         """Restart what has ended; yield the name of a process and what happened to it.
 
         Raises:
-            ServiceFailed: PostgreSQL or Temporal ended and cannot be restarted.
+            ServiceFailed: PostgreSQL, Temporal or the issuer ended and cannot be restarted.
         """
-        for name, service in (("postgres", self._postgres), ("temporal", self._temporal)):
-            if not service.alive:
+        services = (("postgres", self._postgres), ("temporal", self._temporal), ("issuer", self.issuer))
+        for name, service in services:
+            if service is not None and not service.alive:
                 yield name, "ended; restarting"
                 service.restart()
         for context in self.contexts:
@@ -126,6 +136,8 @@ class DevStack:
             stack.callback(self._lock.close)
             stack.callback(self._postgres.stop)
             stack.callback(self._temporal.stop)
+            if self.issuer is not None:
+                stack.callback(self.issuer.stop)
             for context in self.contexts:
                 context.ask_to_stop()
             for context in self.contexts:
@@ -185,10 +197,28 @@ class DevStack:
             ),
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_NAMESPACE": self._temporal.namespace,
+            **self._identity(context),
         }
         ready = f"http://{LOOPBACK}:{metrics}/readyz"
         log = self._layout.logs / f"{process}.log"
         return SupervisedContext(process, context, log, environment, ready)
+
+    def _issuer(self) -> DevIssuer | None:
+        layout = self._layout
+        if not layout.issuer:
+            return None
+        folder, log = layout.folder / "issuer", layout.logs / "issuer.log"
+        return DevIssuer(folder, layout.issuer, log, self._password)
+
+    def _identity(self, context: str) -> dict[str, str]:
+        """Return the settings by which a context identifies its callers, and itself to others."""
+        if self.issuer is None:
+            return {"INTENT_IDENTITY_MODE": "dev"}
+        return {
+            "INTENT_IDENTITY_MODE": "token",
+            "INTENT_IDENTITY_ISSUERS": json.dumps([self.issuer.settings(), self._workloads.settings()]),
+            "INTENT_IDENTITY_TOKEN_FILE": str(self._workloads.token_file(context)),
+        }
 
     def _dsn(self, name: str, role: str) -> str:
         return self._postgres.dsn_for(f"{name}_{role}", self._password(f"{name}_{role}"))

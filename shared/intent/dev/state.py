@@ -42,6 +42,7 @@ class DevState:
         temporal: Temporal's address, ``host:port``.
         temporal_ui: The URL of Temporal's UI.
         postgres: The URL of PostgreSQL for the administrator.
+        issuer: The URL of its issuer of tokens; empty: it believes its callers.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class DevState:
     temporal_ui: str
     postgres: str
     contexts: Mapping[str, ContextAddress] = field(default_factory=dict)
+    issuer: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the state into a folder, readable by its owner only: it holds a password."""

@@ -1,4 +1,4 @@
-"""What an issuer of tokens serves over HTTP: its OpenID configuration, and JSON documents in general."""
+"""What an issuer of tokens serves over HTTP: its OpenID configuration, tokens, and JSON in general."""
 
 from intent.oidc.documents import (
     MOST_BYTES,
@@ -9,12 +9,17 @@ from intent.oidc.documents import (
     posted,
     session,
 )
+from intent.oidc.grants import Grant, GrantRefused, basic, grant_of
 
 __all__ = [
     "MOST_BYTES",
+    "Grant",
+    "GrantRefused",
     "IssuerUnavailable",
+    "basic",
     "discovered",
     "document",
+    "grant_of",
     "json_object",
     "posted",
     "session",

@@ -24,7 +24,9 @@ class IssuerUnavailable(Exception):
     """What is needed of an issuer cannot be had now; says why."""
 
 
-def session(authorities: ssl.SSLContext | None = None, token: str = "") -> aiohttp.ClientSession:
+def session(
+    authorities: ssl.SSLContext | None = None, token: str = "", *, seconds: float = _SECONDS
+) -> aiohttp.ClientSession:
     """Return a session for calls of issuers, to be closed.
 
     Proxies and their exceptions come from the environment, as for other programs.
@@ -32,9 +34,10 @@ def session(authorities: ssl.SSLContext | None = None, token: str = "") -> aioht
     Args:
         authorities: Those whose certificates are believed; None: the system's.
         token: A token to send with each call; empty: none.
+        seconds: How long each call may take.
     """
     return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=seconds),
         connector=aiohttp.TCPConnector(ssl=authorities or True),
         headers={"Authorization": f"Bearer {token}"} if token else None,
         trust_env=True,
@@ -117,6 +120,6 @@ async def _answer(calls: aiohttp.ClientSession, method: str, url: str, **request
                     raise IssuerUnavailable(f"{url} answers with more than {MOST_BYTES // 1024} KiB")
             return response.status, bytes(body)
     except TimeoutError:
-        raise IssuerUnavailable(f"{url} does not answer within {_SECONDS:g} seconds") from None
+        raise IssuerUnavailable(f"{url} does not answer within {calls.timeout.total:g} seconds") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise IssuerUnavailable(f"{url} cannot be fetched: {error}") from None

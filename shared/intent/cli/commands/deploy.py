@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from intent.cli.connection import AsJson
 from intent.cli.exits import Exit, UsageError
-from intent.cli.options import AsJson
 from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from intent.dev import DevStack
+    from intent.dev.identity import DevIssuer
 
 __all__ = ["register"]
 
@@ -31,9 +33,11 @@ context that dies is restarted; Ctrl-C ends everything.
   intent dev --port-base 8400          other ports, when these are taken
   intent dev --data /tmp/other         other data
   intent dev --replicas orders=2       two processes of orders, as in production
+  intent dev --identity token          callers need tokens, as in production; then intent login
 
 Other commands in the same folder find it without options: intent send, intent events, ….
 """
+_IDENTITIES: Final = ("dev", "token")
 _COLOURS: Final = ("cyan", "magenta", "green", "yellow", "blue")
 _TICK: Final = 0.1
 _MOST_REPLICAS: Final = 10
@@ -59,6 +63,15 @@ def dev(
             help="Number of processes of a context, or of each; may be repeated. [1]",
         ),
     ] = None,
+    identity: Annotated[
+        str,
+        typer.Option(
+            "--identity",
+            envvar="INTENT_DEV_IDENTITY",
+            metavar="dev|token",
+            help="How callers are identified: dev believes what they say; token runs an issuer of tokens.",
+        ),
+    ] = "dev",
 ) -> None:
     """Run everything on this machine."""
     from importlib.metadata import entry_points
@@ -67,12 +80,13 @@ def dev(
     from intent.dev.state import DEFAULT_FOLDER
     from intent.errors import ConfigurationError
 
+    if identity not in _IDENTITIES:
+        raise UsageError(f"--identity {identity}: write dev or token")
     contexts = sorted(entry.name for entry in entry_points(group="intent.contexts"))
     if not contexts:
         raise ConfigurationError("no context is installed; install one, e.g. contexts/orders")
-    layout = DevLayout.of(
-        (data or Path(DEFAULT_FOLDER)).absolute(), contexts, port_base, _replicas(replicas or (), contexts)
-    )
+    folder, processes = (data or Path(DEFAULT_FOLDER)).absolute(), _replicas(replicas or (), contexts)
+    layout = DevLayout.of(folder, contexts, port_base, processes, issuer=identity == "token")
     _end_on_signals()
     stack = DevStack(layout)
     screen = _Screen(open_console(highlight=False), stack)
@@ -156,9 +170,20 @@ class _Screen:
         table.add_row("Temporal UI", f"[bold]{state.temporal_ui}[/bold]")
         table.add_row("Temporal", state.temporal)
         table.add_row("PostgreSQL", state.postgres)
+        if self._stack.issuer is not None:
+            self._add_users(table, self._stack.issuer)
         table.add_row("Logs", str(logs))
         self._console.print(table)
         self._console.print("[dim]Everything runs. Ctrl-C ends it; data stays.[/dim]")
+
+    @staticmethod
+    def _add_users(table: Table, issuer: DevIssuer) -> None:
+        from intent.dev.identity import USERS
+
+        table.add_row("Issuer", f"[bold]{issuer.url}[/bold]  `intent login` gets a token from it, for:")
+        for user in USERS:
+            table.add_row("", f"[bold]{user.name}[/bold]  {user.about}; roles: {', '.join(user.roles)}")
+        table.add_row("", f"passwords: {issuer.users_file}")
 
     def follow(self) -> None:
         """Show the logs and keep everything running until it is interrupted."""

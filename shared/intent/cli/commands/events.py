@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from intent.cli.calls import answered_by, print_missing, require_results
+from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.exits import UsageError
-from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, markup, open_console
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class _Reading:
         """
         from intent.cli.merged_logs import follow_merged, read_merged
 
+        await caller.prepare()
         async with AsyncExitStack() as stack:
             clients = {name: caller.client(address, registry) for name, address in places.items()}
             for client in clients.values():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from intent.cli.calls import print_missing, require_all, with_client, with_clients
+from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.exits import Exit, IncompleteError, UsageError
-from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json, markup, open_console
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intent.cli.calls import print_missing, require_all, with_client, with_clients
+from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.exits import IncompleteError, UsageError
-from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 from intent.escaping import escaped
 
@@ -37,7 +37,8 @@ says that a context gave no answer.
 """
 _REBUILD = """Rebuild a projection from the log, beside the old rows, and switch when it is done.
 
-Queries read the old rows until the switch. Ctrl-C ends only the display; the rebuild continues.
+Queries read the old rows until the switch. Ctrl-C ends only the display; the rebuild continues. When
+the token of a login expires meanwhile, it is watched with another one.
 """
 _SKIP = """Make a projection skip one event that it cannot handle.
 

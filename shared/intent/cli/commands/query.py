@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intent.cli.calls import with_client
-from intent.cli.options import CallOptions, calls_context
+from intent.cli.connection import CallOptions, calls_context
 from intent.cli.output import echo, open_console
 from intent.escaping import escaped
 

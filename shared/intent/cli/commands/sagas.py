@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from intent.cli.calls import require_all, with_client, with_clients
+from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.exits import Exit, UsageError
-from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:

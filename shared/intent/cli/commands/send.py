@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from intent.cli.calls import with_client
-from intent.cli.options import AsJson, CallOptions, calls_context
+from intent.cli.connection import AsJson, CallOptions, calls_context
 from intent.cli.output import echo
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def _run(
 
     import uvloop
 
-    from intent.cli.options import variables_of
+    from intent.cli.connection import variables_of
     from intent.contracts import Registry
     from intent.model import load_context
     from intent.process.assembly import ContextProcess

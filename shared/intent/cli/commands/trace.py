@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from intent.cli.calls import require_all, with_clients
-from intent.cli.options import AsJson, CallOptions, calls_context
+from intent.cli.connection import AsJson, CallOptions, calls_context
 from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:

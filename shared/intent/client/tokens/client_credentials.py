@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote_plus
+from typing import Final
 
 from intent.addresses import is_protected
 from intent.client.tokens.files import read_secret
 from intent.client.tokens.source import FetchedToken, TokenSource, unavailable
 from intent.errors import ConfigurationError, Unauthenticated
-from intent.escaping import escaped
 
 __all__ = ["ClientCredentials"]
+
+_SECONDS: Final = 30.0
+"""How long an issuer may take to answer."""
 
 
 class ClientCredentials(TokenSource):
@@ -61,32 +61,22 @@ class ClientCredentials(TokenSource):
     async def fetch(self) -> FetchedToken:
         """Ask the issuer for a token."""
         # Most programs that import the client speak to no issuer, and need not load what does.
-        from intent.oidc import IssuerUnavailable, discovered, posted, session
+        from intent.oidc import GrantRefused, IssuerUnavailable, basic, discovered, grant_of, posted, session
 
-        headers = {"authorization": self._basic(read_secret(self._secret_file)), "accept": "application/json"}
+        shown = basic(self._client_id, read_secret(self._secret_file))
+        headers = {"authorization": shown, "accept": "application/json"}
         try:
-            async with session() as calls:
+            async with session(seconds=_SECONDS) as calls:
                 if not self._token_url:
                     self._token_url = await discovered(calls, self._issuer, "", "token_endpoint")
                 status, answer = await posted(calls, self._token_url, self._form, headers)
+                grant = grant_of(status, answer, self._token_url)
         except IssuerUnavailable as error:
             raise unavailable(str(error)) from None
-        return self._granted(status, answer)
-
-    def _basic(self, secret: str) -> str:
-        pair = f"{quote_plus(self._client_id)}:{quote_plus(secret)}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-    def _granted(self, status: int, answer: dict[str, Any]) -> FetchedToken:
-        token, kind = answer.get("access_token"), answer.get("token_type")
-        if status != 200:
-            said = " ".join(str(answer[key]) for key in ("error", "error_description") if key in answer)
+        except GrantRefused as error:
             raise Unauthenticated(
                 "TOKEN_REFUSED",
-                f"{self._token_url} gives the client {self._client_id} no token (status {status}): "
-                f"{escaped(said)[:300] or 'it does not say why'}; check the client's id, secret and scopes",
-            )
-        if not isinstance(token, str) or str(kind).lower() != "bearer":
-            raise unavailable(f"{self._token_url} answers without a bearer token")
-        seconds = answer.get("expires_in")
-        return FetchedToken(token, float(seconds) if isinstance(seconds, int) and seconds > 0 else None)
+                f"{self._token_url} gives the client {self._client_id} no token ({error}); check the "
+                "client's id, secret and scopes",
+            ) from None
+        return FetchedToken(grant.access_token, grant.seconds)

@@ -17,6 +17,7 @@ from intent.errors import ConfigurationError
 __all__ = ["open_log", "private_folder", "read_secret", "require_own", "write_secret"]
 
 _OWNER: Final = 0o600
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -95,17 +96,25 @@ def write_secret(path: Path, text: str, account: Account | None = None) -> None:
         file.write(text)
 
 
-def read_secret(path: Path) -> str | None:
+def read_secret(path: Path, *, closed: bool = False) -> str | None:
     """Return what a file of this process's user holds; None: there is none.
 
+    Args:
+        path: The file.
+        closed: Whether others must not be able to read it.
+
     Raises:
-        ConfigurationError: It is a link, or belongs to another user.
+        ConfigurationError: It is a link, or belongs to another user, or others can read it.
     """
     try:
         opened = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     with os.fdopen(opened) as file:
+        if closed and os.fstat(opened).st_mode & _OTHERS:
+            raise ConfigurationError(
+                f"other users may read {path}, and use what is in it: chmod 600 it, or remove it"
+            )
         return file.read()
 
 

@@ -1,0 +1,1 @@
+"""The commands by which a person says who they are and where they call, one module each."""
