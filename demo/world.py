@@ -114,12 +114,17 @@ class World:
         """Connect to the contexts of `make dev` for the duration of the block.
 
         Raises:
-            ConfigurationError: `make dev` does not run, or not with all contexts.
+            ConfigurationError: `make dev` does not run, or not with all contexts, or it asks for tokens.
         """
         state = DevState.read(folder)
         fix = "start it with make dev in another terminal, then run make demo again"
         if state is None:
             raise ConfigurationError(f"make dev is not running here ({folder}); {fix}")
+        if state.issuer:
+            raise ConfigurationError(
+                "make dev runs with --identity token, and the demonstration speaks for users of many tenants: "
+                "end it, and start it without that"
+            )
         missing = [name for name in CONTEXTS if name not in state.contexts]
         if missing:
             raise ConfigurationError(f"make dev runs without {', '.join(missing)}; end it, and {fix}")

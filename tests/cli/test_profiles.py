@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +18,7 @@ from ..service.support import Served, served
 from ..service.test_expiry import Clock
 from ..support.issuer import Issuer, running_issuer
 from .logging_in import Person
-from .running import Done
+from .running import Done, environment, intent
 
 _THREADS = ThreadPoolExecutor(3)
 QUERY = ("query", "orders.v1.ListOrders", "{}")
@@ -199,9 +201,20 @@ def test_a_file_that_another_user_may_write_is_refused(person: Person) -> None:
     assert (done.code, "another user may write" in done.err) == (3, True)
 
 
-def test_help_teaches() -> None:
-    from .running import intent
+def test_a_shell_completes_the_names_of_profiles(person: Person) -> None:
+    person.run("profile", "set", "staging", "--target", NOWHERE)
+    variables = {
+        "_INTENT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "intent query --profile s",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv = ['intent']; from intent.cli import run; run()"
+    env = environment(**person.variables, **variables)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert done.stdout.split() == ["staging"], done.stderr
 
+
+def test_help_teaches() -> None:
     shown = intent("profile", "--help").out
     for word in ("intent profile set staging", "Options win over variables", "INTENT_PROFILE", "no secrets"):
         assert word in shown

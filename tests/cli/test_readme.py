@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -11,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from intent.dev import DevState
 
 from ..support.local_issuer import confirm
 from .conftest import Dev, running_dev
 from .logging_in import Person
-from .running import ROOT, environment, intent, wait_until
+from .running import ROOT, demo, environment, intent, wait_until
 
 REFUSED = "ORDER_NOT_OPEN"
 
@@ -77,8 +79,8 @@ def test_with_the_identity_of_development(dev: Dev, tmp_path: Path) -> None:
 
 def test_with_tokens(with_tokens: Dev, tmp_path: Path) -> None:
     person = Person.at(tmp_path, INTENT_DEV_DATA=str(with_tokens.folder))
-    printed = with_tokens.output.read_text()
-    assert with_tokens.state.issuer in printed
+    wait_until(lambda: "passwords: " in with_tokens.output.read_text(), 120, "it says how to log in")
+    assert with_tokens.state.issuer in with_tokens.output.read_text()
     before = person.run("query", "orders.v1.GetOrder", '{"order_id": "o-1"}')
     assert (before.code, "`intent login`" in before.err) == (1, True)
     with person.logging_in() as (waiting, shown):
@@ -89,3 +91,9 @@ def test_with_tokens(with_tokens: Dev, tmp_path: Path) -> None:
     assert "x-roles" in believed.err
     denied = person.run("query", "orders.v1.GetOrder", '{"order_id": "o-1"}', "--tenant", "globex")
     assert "TENANT_DENIED" in denied.err
+
+
+def test_the_demonstration_says_that_it_has_no_tokens(tmp_path: Path) -> None:
+    DevState(os.getpid(), "", "", "", issuer="http://127.0.0.1:1").write(tmp_path)
+    done = demo(tmp_path)
+    assert (done.code, "make dev runs with --identity token" in done.out + done.err) == (3, True), done

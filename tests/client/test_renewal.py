@@ -212,10 +212,10 @@ async def test_a_rebuild_that_is_watched_goes_on_with_another_token(
     orders.read_models.statuses = statuses  # type: ignore[method-assign]
     source = Source(issuer, clock)
     source.tenants = None
-    async with aclosing(calling(orders, source).projections.rebuild("OrderViews")) as watched:
-        assert (await anext(watched)).position == 1
-        clock.ahead += LIFE + 1
-        rest = [(each.position, each.done) async for each in watched]
+    watched = calling(orders, source).projections.rebuild("OrderViews")
+    assert (await anext(watched)).position == 1
+    clock.ahead += LIFE + 1
+    rest = [(each.position, each.done) async for each in watched]
     assert rest == ([(3, True)] if over else [(2, False), (3, True)])
     assert begun == (1 if over else 2)
     assert source.fetches == 2

@@ -118,3 +118,8 @@ def test_an_installation_has_an_issuer_only_if_it_is_asked_for(tmp_path: Path) -
     assert (without.issuer, without.state.issuer) == (None, "")
     layout = DevLayout.of(tmp_path / "b", ["orders"], 8400, issuer=True)
     assert DevStack(layout).state.issuer == "http://127.0.0.1:8481"
+
+
+def test_no_image_has_the_package() -> None:
+    pins = Path(__file__).parents[2] / "requirements"
+    assert [path.name for path in pins.glob("*.txt") if "nanoidp" in path.read_text()] == ["dev.txt"]

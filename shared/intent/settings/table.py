@@ -19,11 +19,13 @@ A process of Intent is configured by environment variables. Each may be given as
 the variable with `_FILE` appended, e.g. `INTENT_DATABASE_URL_FILE=/run/secrets/database`: use it for
 secrets. With an invalid value, the process does not start, and its error names the variable.
 
-`intent dev` sets all of these for the contexts that it runs; it reads `INTENT_DEV_PORT_BASE` and
-`INTENT_DEV_DATA` itself. The other commands read `INTENT_TARGET`, `INTENT_CONTEXT`,
-`INTENT_TENANT`, `INTENT_ACTOR`, `INTENT_ROLES`, `INTENT_TOKEN` or `INTENT_TOKEN_FILE` or
-`INTENT_TOKEN_COMMAND`, `INTENT_TOKEN_IN_PLAIN_TEXT`, `INTENT_TLS` and `INTENT_TLS_SERVER_NAME`, and
-the files of a client's TLS under the names below.
+`intent dev` sets all of these for the contexts that it runs; it reads `INTENT_DEV_PORT_BASE`,
+`INTENT_DEV_DATA` and `INTENT_DEV_IDENTITY` itself. The other commands read `INTENT_PROFILE`, which
+names a profile that says what variables do not; `INTENT_TARGET`, `INTENT_CONTEXT`, `INTENT_TENANT`,
+`INTENT_ACTOR`, `INTENT_ROLES`; for a token `INTENT_TOKEN` or `INTENT_TOKEN_FILE` or
+`INTENT_TOKEN_COMMAND`, or `INTENT_ISSUER`, `INTENT_CLIENT_ID`, `INTENT_CLIENT_SECRET_FILE`,
+`INTENT_SCOPE` and `INTENT_AUDIENCE`; `INTENT_TOKEN_IN_PLAIN_TEXT`, `INTENT_TLS` and
+`INTENT_TLS_SERVER_NAME`, and the files of a client's TLS under the names below.
 
 A context may have variables of its own: those of `payments` and `shipping` are on the page about
 their [simulators](simulators.md).

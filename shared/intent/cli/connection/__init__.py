@@ -4,7 +4,7 @@ from intent.cli.connection.addresses import address_of, addresses, problems_at
 from intent.cli.connection.callers import CallOptions
 from intent.cli.connection.decorating import calls_context, variables_of
 from intent.cli.connection.options import AsJson, ContextName
-from intent.cli.connection.profiles import PROFILE_FIELDS, Profile, Profiles
+from intent.cli.connection.profiles import PROFILE_FIELDS, Profile, Profiles, profile_names
 from intent.cli.connection.running import running_issuer
 from intent.cli.connection.values import completed
 
@@ -20,6 +20,7 @@ __all__ = [
     "calls_context",
     "completed",
     "problems_at",
+    "profile_names",
     "running_issuer",
     "variables_of",
 ]

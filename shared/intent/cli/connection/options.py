@@ -7,6 +7,8 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from intent.cli.connection.profiles import profile_names
+
 __all__ = [
     "DEV_TENANT",
     "Actor",
@@ -54,6 +56,7 @@ ProfileName: TypeAlias = Annotated[
         "--profile",
         envvar="INTENT_PROFILE",
         help="The profile that says what options and variables do not; see `intent profile`.",
+        autocompletion=profile_names,
         rich_help_panel=_PANEL,
     ),
 ]

@@ -15,7 +15,7 @@ from intent.cli.exits import UsageError
 from intent.cli.user_files import DEFAULT_PROFILE, user_folder
 from intent.errors import ConfigurationError
 
-__all__ = ["PROFILE_FIELDS", "Profile", "Profiles"]
+__all__ = ["PROFILE_FIELDS", "Profile", "Profiles", "profile_names"]
 
 PROFILE_FIELDS: Final = (
     *("target", "tenant", "actor", "roles"),
@@ -126,6 +126,15 @@ class Profiles:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write("".join(lines))
         new.replace(path)
+
+
+def profile_names(incomplete: str) -> list[str]:
+    """Return the names of profiles that begin with a text, for the completion of shells."""
+    try:
+        profiles = Profiles.read()
+    except (ConfigurationError, OSError):
+        return []
+    return sorted(name for name in {DEFAULT_PROFILE, *profiles.known} if name.startswith(incomplete))
 
 
 def _quoted(value: str | bool) -> str:

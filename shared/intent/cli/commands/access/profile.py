@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from intent.cli.connection import PROFILE_FIELDS, AsJson, CallOptions, Profile, Profiles
+from intent.cli.connection import PROFILE_FIELDS, AsJson, CallOptions, Profile, Profiles, profile_names
 from intent.cli.exits import UsageError
 from intent.cli.output import echo, echo_json
 from intent.cli.user_files import DEFAULT_PROFILE
@@ -41,8 +41,11 @@ _VARIABLES: Final = ("INTENT_TOKEN",)
 """Variables that no profile holds, and whose value is a secret."""
 
 _app = typer.Typer(name="profile", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
-_AnyName = Annotated[str, typer.Argument(metavar="NAME", help="The profile. [the one in use]")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", autocompletion=profile_names)]
+_AnyName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The profile. [the one in use]", autocompletion=profile_names),
+]
 
 
 def register(app: typer.Typer) -> None:
