@@ -183,6 +183,7 @@ async def test_a_program_calls_with_its_own_token(person: Person, orders: Served
         ("[profiles.a]\ntls = 'yes'", "a.tls must be true or false"),
         ("[profiles.a]\ntarget = 7", "a.target must be a string"),
         ("profiles = 3", "[profiles.staging]"),
+        ("[profiles.'../a']", "'../a' is no name for a profile"),
         ("[profiles", "is no TOML"),
     ],
 )

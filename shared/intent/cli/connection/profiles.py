@@ -25,6 +25,7 @@ PROFILE_FIELDS: Final = (
 """The names of the options that a profile may hold: no secret is among them."""
 _SWITCHES: Final = ("tls", "token_in_plain_text")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
+_RULE: Final = "is no name for a profile: up to 63 letters, digits, '-' and '_'"
 _HEAD: Final = "# Profiles of the command line of Intent, written by `intent profile`. No secrets here.\n"
 
 
@@ -97,7 +98,7 @@ class Profiles:
             UsageError: It cannot be called so.
         """
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is no name for a profile: up to 63 letters, digits, '-' and '_'")
+            raise UsageError(f"{name!r} {_RULE}")
         before = self.known[name].values if name in self.known else {}
         kept = {key: value for key, value in {**before, **values}.items() if value != ""}
         return replace(self, known={**self.known, name: Profile(name, kept)})
@@ -162,6 +163,8 @@ def _profiles(content: Mapping[str, Any], path: Path) -> dict[str, Profile]:
     if not isinstance(found, dict) or not all(isinstance(values, dict) for values in found.values()):
         raise ConfigurationError(f"{path}: write a profile like [profiles.staging]")
     for name, values in found.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"{path}: {name!r} {_RULE}")
         for key, value in values.items():
             if key not in PROFILE_FIELDS:
                 known = ", ".join(sorted(PROFILE_FIELDS))
