@@ -113,7 +113,7 @@ def running_dev(folder: Path, *arguments: str, **variables: str) -> Iterator[Dev
         return DevState.read(folder) is not None
 
     try:
-        wait_until(ready, 120, "intent dev runs")
+        wait_until(ready, 300, "intent dev runs")
         yield Dev(process, folder, output)
     finally:
         process.send_signal(signal.SIGINT)

@@ -236,7 +236,7 @@ def test_a_run_of_tests_that_is_killed_leaves_no_stack_behind(dev_folder: Path) 
         "with running_dev(pathlib.Path(sys.argv[1])): time.sleep(600)"
     )
     run = subprocess.Popen([sys.executable, "-c", starting, str(folder)], cwd=ROOT, env=environment())
-    wait_until(lambda: DevState.read(folder), 120, "intent dev runs")
+    wait_until(lambda: DevState.read(folder), 300, "intent dev runs")
     state = DevState.read(folder)
     assert state is not None
     run.kill()
