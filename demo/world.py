@@ -122,8 +122,8 @@ class World:
             raise ConfigurationError(f"make dev is not running here ({folder}); {fix}")
         if state.issuer:
             raise ConfigurationError(
-                "make dev runs with --identity token, and the demonstration speaks for users of many tenants: "
-                "end it, and start it without that"
+                "make dev runs with --identity token, and the demonstration speaks for many users: end it, "
+                "and start it without that"
             )
         missing = [name for name in CONTEXTS if name not in state.contexts]
         if missing:
