@@ -134,13 +134,14 @@ def _as_written(context: str, entry: LogEntry) -> RecordedEvent:
         correlation_id=entry.correlation_id,
         causation_id=entry.causation_id,
         actor=entry.actor,
-        recorded_at=_timestamp(entry.recorded_at),
+        recorded_at=timestamp(entry.recorded_at),
         traceparent=entry.traceparent,
         tracestate=entry.tracestate,
     )
 
 
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp
+def timestamp(moment: datetime) -> Timestamp:
+    """Return a time as a message."""
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

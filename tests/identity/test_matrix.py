@@ -33,7 +33,7 @@ def packed(request: Any) -> bytes:
 
 SERVICES = (
     "orders.v1.Orders",
-    *(f"intent.v1.{name}" for name in ("Commands", "Consumers", "Events", "Projections", "Sagas")),
+    *(f"intent.v1.{name}" for name in ("Audit", "Commands", "Consumers", "Events", "Projections", "Sagas")),
 )
 STREAMED = {"/intent.v1.Consumers/Consume"}
 TENANT = "nosy"
@@ -46,6 +46,7 @@ PLATFORM: dict[str, dict[str, frozenset[str]]] = {
     "intent.v1.Commands": dict.fromkeys(("Execute", "Submit"), frozenset({"customer", "service"})),
     "intent.v1.Consumers": {"Consume": _CONSUMING, "": _CONSUMING | _OPERATING},
     "intent.v1.Events": {"": frozenset({"service", "operator"})},
+    "intent.v1.Audit": {"": _OPERATING},
     "intent.v1.Projections": {"": _OPERATING},
     "intent.v1.Sagas": {
         **dict.fromkeys(("ListSagas", "GetSaga"), frozenset({"operator", "service"})),
@@ -53,8 +54,10 @@ PLATFORM: dict[str, dict[str, frozenset[str]]] = {
     },
 }
 EVERY_ROLE = frozenset({"customer", "service", "consumer", "consumer-all", "operator"})
+OF_EVERY_TENANT = ("/intent.v1.Projections/", "/intent.v1.Audit/")
 WITHOUT_TENANT = {
     "/intent.v1.Commands/Describe",
+    *(f"/intent.v1.Audit/{name}" for name in ("ListAudit", "GetAuditHeads")),
     *(f"/intent.v1.Projections/{name}" for name in ("ListProjections", "RebuildProjection", "SkipEvent")),
     # They read the message first, which says whether it is about all tenants; see tests of consumers.
     *(
@@ -167,7 +170,7 @@ async def test_every_method_refuses_every_wrong_token_and_reads_nothing(
 ) -> None:
     called = methods()
     assert len(called) > 25
-    wrong = refused(issuer)
+    wrong, refusals = refused(issuer), 0
     async with grpc.aio.insecure_channel(context.target) as channel:
         await statements_are_heard(issuer, channel, platform)
         for name, (metadata, *expected) in wrong.items():
@@ -178,10 +181,42 @@ async def test_every_method_refuses_every_wrong_token_and_reads_nothing(
             }
             wanted = dict.fromkeys(found, tuple(expected))
             assert found == wanted, name
+            refusals += len(found) if expected[0] in (UNAUTHENTICATED, DENIED) else 0
         for method in filter(roles_of, called):
             metadata = right(issuer, method, roles="nobody", tenant=TENANT)
             assert await outcome(channel, method, metadata) == (DENIED, "ROLE_MISSING"), method
-    assert TENANT not in statements(platform)
+            refusals += 1
+    await recorded(platform, refusals)
+    left = beside_the_audit(statements(platform))
+    assert "audit_write" not in left
+    assert TENANT not in left
+
+
+def beside_the_audit(log: str) -> str:
+    """Return a log of statements without those that write the audit, each with its parameters."""
+    kept, audits = [], set()
+    for line in log.splitlines():
+        process = line[line.find("[") : line.find("]")]
+        if "audit_write_0023(" in line:
+            audits.add(process)
+        elif " LOG: " in line or process not in audits:
+            audits.discard(process)
+            kept.append(line)
+    return "\n".join(kept)
+
+
+async def recorded(platform: LocalPlatform, refusals: int) -> None:
+    """Wait until the audit has all refusals, in few rows."""
+    admin = await asyncpg.connect(platform.postgres.dsn)
+    try:
+        statement = "select coalesce(sum(times), 0), count(*) from orders.audit where kind = 'refusal'"
+        async with asyncio.timeout(60):
+            while (found := await admin.fetchrow(statement))[0] < refusals:
+                await admin.execute("select pg_sleep(0.1)")
+    finally:
+        await admin.close()
+    assert found[0] == refusals
+    assert found[1] <= refusals
 
 
 async def test_every_method_answers_who_may_call_it(issuer: Issuer, context: ContextService) -> None:
@@ -200,14 +235,14 @@ async def test_every_method_of_all_tenants_refuses_who_is_bound_to_some(
     bound = issuer.token(tenants=["acme", "globex"], roles=sorted(EVERY_ROLE))
     async with grpc.aio.insecure_channel(context.target) as channel:
         for method in methods():
-            if method.startswith("/intent.v1.Projections/"):
+            if method.startswith(OF_EVERY_TENANT):
                 ended = await outcome(channel, method, [("authorization", f"Bearer {bound}")])
                 assert ended == (DENIED, "TENANT_DENIED"), method
 
 
 def right(issuer: Issuer, method: str, *, roles: str, tenant: str = "known") -> list[tuple[str, str]]:
     """Return the metadata of a caller for a tenant, or for all of them where the method concerns all."""
-    tenants = None if method.startswith("/intent.v1.Projections/") or roles == "consumer-all" else [tenant]
+    tenants = None if method.startswith(OF_EVERY_TENANT) or roles == "consumer-all" else [tenant]
     return [("authorization", f"Bearer {issuer.token(tenants=tenants, roles=roles)}")]
 
 

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
+from intent.auditing import AuditLog, Auditor, MemoryAudit
+from intent.background import Background
 from intent.client import IntentClient, RetryPolicy
 from intent.commands import AggregateCache, CommandHandling
 from intent.commands.outcomes import restored
@@ -334,6 +336,7 @@ class Served:
     )
     sagas: MemorySagas = field(default_factory=MemorySagas)
     consumers: ConsumerServing | None = None
+    audit: AuditLog = field(default_factory=MemoryAudit)
     clock: Callable[[], float] = time.time
     clients: list[IntentClient] = field(default_factory=list)
 
@@ -351,6 +354,7 @@ class Served:
             operator=self.read_models,
             sagas=self.sagas,
             consumers=self.consumers,
+            audit=Auditor(self.audit, Background()),
             identities=self.identities,
             tracer=self.tracer,
             probes=self.probes,

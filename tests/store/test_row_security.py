@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from intent.auditing import ACTION, AuditDatabase, AuditEntry
 from intent.consumers.changes import Changes, PartitionMark, StreamMark
 from intent.consumers.database import ConsumerDatabase
 from intent.consumers.keys import ConsumerKey
@@ -77,6 +78,7 @@ async def fill(database: Database, context: BoundContext) -> None:
         for tenant in (ACME, GLOBEX):
             await store.append([to(key("o-1", tenant), 0, command([placed()]), snapshot=Snapshot(1, 1, b""))])
             ended = SagaEnd(tenant, "a saga", 5, NOW, NOW)
+            await AuditDatabase(store.pool, database.context).write([AuditEntry(ACTION, "/m", tenant=tenant)])
             await PostgresSagaEnds(store.pool, database.context).record([ended])
             await consume(ConsumerDatabase(store.pool, database.context), tenant, await store.position())
         await projections.start()

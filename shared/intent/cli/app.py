@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from intent.cli.commands import (
+    audit,
     consumers,
     deploy,
     describe,
@@ -106,6 +107,7 @@ for module in (
     sagas,
     consumers,
     parked,
+    audit,
     describe,
     new,
     deploy,

@@ -6,14 +6,13 @@ Importing it loads neither the Temporal SDK nor a database driver.
 from intent.client.callers import Caller, Token
 from intent.client.client import IntentClient
 from intent.client.consumer_runner import ConsumerRunner, ConsumingFigures, SendCommand
-from intent.client.consumers import ConsumersClient
-from intent.client.projections import ProjectionsClient
+from intent.client.operators import AuditClient, ConsumersClient, ProjectionsClient, SagasClient
 from intent.client.retries import RetryPolicy
-from intent.client.sagas import SagasClient
 from intent.client.tokens import ClientCredentials, TokenCommand, TokenFile, TokenSource
 from intent.tls import Tls
 
 __all__ = [
+    "AuditClient",
     "Caller",
     "ClientCredentials",
     "ConsumerRunner",

@@ -30,10 +30,8 @@ from intent.client.channel import Channel
 from intent.client.command_metadata import command_pairs
 from intent.client.connection import DEFAULT_TIMEOUT, Connection
 from intent.client.consumer_runner import ConsumerRunner, SendCommand
-from intent.client.consumers import ConsumersClient
-from intent.client.projections import ProjectionsClient
+from intent.client.operators import AuditClient, ConsumersClient, ProjectionsClient, SagasClient
 from intent.client.retries import RetryPolicy
-from intent.client.sagas import SagasClient
 from intent.client.subscription import subscribe
 from intent.contracts import QueryContract, Registry
 from intent.errors import CommandError, UnknownType
@@ -66,6 +64,7 @@ class IntentClient:
         projections: Lists and repairs the projections, for operators.
         sagas: Lists and repairs the sagas.
         consumers: Lists and repairs the consumers of the context's events.
+        audit: Lists who did, or was refused, what.
     """
 
     def __init__(self, connection: Connection, registry: Registry) -> None:
@@ -74,6 +73,7 @@ class IntentClient:
         self.projections = ProjectionsClient(connection)
         self.sagas = SagasClient(connection)
         self.consumers = ConsumersClient(connection)
+        self.audit = AuditClient(connection)
 
     @classmethod
     def connect(

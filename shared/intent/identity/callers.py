@@ -186,7 +186,9 @@ def refuse_claims(metadata: Mapping[str, str], what: str) -> None:
 def denied(actor: str, tenant: str) -> PermissionDenied:
     """Return the error for a caller who may not act for a tenant."""
     return PermissionDenied(
-        "TENANT_DENIED", f"{actor} may not act for tenant {tenant}", metadata={"tenant": tenant}
+        "TENANT_DENIED",
+        f"{actor} may not act for tenant {tenant}",
+        metadata={"tenant": tenant, "actor": actor},
     )
 
 

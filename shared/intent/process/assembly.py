@@ -11,6 +11,7 @@ from functools import partial
 
 from temporalio.client import Client
 
+from intent.auditing import AuditDatabase
 from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
@@ -144,7 +145,8 @@ class ContextProcess:
             version = (self._settings.deployment, build) if build else None
             probes = probes_of(client, workers, projections, path.router, serve=self._serve, version=version)
             sagas = saga_directory(self._context, client, databases.consumers)
-            served = self._server(consumers, queries, path, projections, sagas, probes)
+            audited = AuditDatabase(databases.consumers.pool, self._context.name)
+            served = self._server(consumers, queries, audited, path, projections, sagas, probes)
             self._startup.done(await stack.enter_async_context(served))
             if self._work:
                 await stack.enter_async_context(
@@ -239,6 +241,7 @@ class ContextProcess:
         self,
         consumers: ConsumerServing,
         queries: ConnectionPool | None,
+        audited: AuditDatabase,
         path: CommandPath,
         projections: ProjectionSupervisor,
         sagas: SagaDirectory,
@@ -265,6 +268,7 @@ class ContextProcess:
                 self._settings,
                 consumers,
                 queries,
+                audited,
                 path,
                 projections,
                 sagas,

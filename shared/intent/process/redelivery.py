@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
+from intent.auditing import AuditDatabase
 from intent.consumers import ConsumerDatabase
+from intent.process.local_actions import local_action
 from intent.saga_host import FOLLOWER
 from intent.settings.config import Settings
 from intent.store.postgres import PostgresEventStore, PostgresSagaFollower
@@ -20,7 +22,11 @@ _ABSENT: Final = 5
 
 
 async def redeliver(
-    settings: Settings, context: str, after: int, report: Callable[[int, int], None] | None
+    settings: Settings,
+    context: str,
+    after: int,
+    report: Callable[[int, int], None] | None,
+    reason: str = "",
 ) -> tuple[int, int]:
     """Have a context's processes deliver its events to sagas again, and watch them do it.
 
@@ -30,6 +36,7 @@ async def redeliver(
         after: The position after which to start.
         report: Called about once a second with the position reached and the last position; None: do not
             watch, such as while Temporal is unavailable.
+        reason: Why, for the audit.
 
     Returns:
         The position reached and the last position; the first is lower when no process of the context runs,
@@ -44,6 +51,9 @@ async def redeliver(
             settings.database_url, context, connections=1, direct_dsn=settings.database_direct_url
         )
         stack.push_async_callback(store.close)
+        await AuditDatabase(store.pool, context).write(
+            [local_action("intent redeliver", reason, after=after)]
+        )
         last = await PostgresSagaFollower(store.pool, context).rewind(after)
         consumers, absent = ConsumerDatabase(store.pool, context), 0
         while report is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from intent.auditing import write_over
 from intent.model import BoundContext
+from intent.process.local_actions import local_action
 from intent.projections.tables import ensure_tables
 from intent.settings.config import Settings
 from intent.settings.database_urls import database_url
@@ -33,6 +35,7 @@ async def prepare_schema(
     passwords: Passwords | None = None,
     share_roles: bool = False,
     limits: Limits | None = None,
+    reason: str = "",
 ) -> None:
     """Bring a context's schema and the tables of its read models up to date.
 
@@ -44,6 +47,7 @@ async def prepare_schema(
         passwords: The passwords of the roles.
         share_roles: Whether the roles may be those of another database of the server.
         limits: How many connections the roles may have.
+        reason: Why, for the audit.
 
     Raises:
         ConfigurationError: PostgreSQL does not answer, or refuses.
@@ -54,4 +58,8 @@ async def prepare_schema(
     async def tables(connection: Any) -> None:
         await ensure_tables(connection, context)
 
-    await migrate(owner_url, context.name, folder=context.migrations, prepare=tables)
+    async def record(connection: Any, before: str, after: str) -> None:
+        entry = local_action("intent migrate", reason, before=before, after=after)
+        await write_over(connection, context.name, entry)
+
+    await migrate(owner_url, context.name, folder=context.migrations, prepare=tables, record=record)

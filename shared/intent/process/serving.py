@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from intent.auditing import AuditDatabase, Auditor
 from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.errors import ConfigurationError
@@ -36,6 +37,7 @@ async def running_server(
     settings: Settings,
     consumers: ConsumerServing,
     queries: ConnectionPool,
+    audited: AuditDatabase,
     path: CommandPath,
     projections: ProjectionSupervisor,
     sagas: SagaDirectory,
@@ -53,6 +55,7 @@ async def running_server(
         settings: The settings of the process.
         consumers: Serves the consumers of the context.
         queries: The connections for queries.
+        audited: Records refusals and what operators do.
         path: The command path.
         projections: Runs the context's projections.
         sagas: Lists and operates the sagas.
@@ -66,6 +69,8 @@ async def running_server(
     Raises:
         ConfigurationError: The port is taken.
     """
+    audit = Auditor(audited, background)
+    metrics.watch_audit(audit)
     parts = ServiceParts(
         context=context,
         router=path.router,
@@ -80,6 +85,8 @@ async def running_server(
         consumers=consumers,
         guard=path.guard,
         background=background,
+        audit=audit,
+        audited=audited,
     )
     server = ContextServer(parts, service_settings(settings))
     await server.start()

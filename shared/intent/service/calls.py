@@ -18,6 +18,7 @@ from uuid import uuid4
 import grpc
 from google.protobuf.message import Message
 
+from intent.auditing import Auditor
 from intent.contracts import parse, validate
 from intent.contracts.validation import MESSAGE_LIMIT, too_large
 from intent.errors import CommandError, DeadlineExceeded, HandlerFailed, Rejected
@@ -25,6 +26,7 @@ from intent.guarding import Poison
 from intent.identity import Identity, IdentityProvider, authorize, require_every_tenant, require_tenant
 from intent.service.expiry import until_expiry
 from intent.service.open_calls import OpenCalls
+from intent.service.requests import refusal_entry
 from intent.service.settings import ANSWER_BYTES
 from intent.telemetry.spans import CallSpan, CallTracer, NoTracer
 from intent.tls import spiffe_id
@@ -35,6 +37,8 @@ from intent.wire.statuses import MESSAGE_BYTES as _MESSAGE_BYTES
 __all__ = ["AnyMethod", "BidiMethod", "Call", "CallWrapper", "Method", "StreamMethod", "read"]
 
 _log: Final = logging.getLogger("intent.service")
+_REFUSALS: Final = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED})
+"""What says that the caller lacks a right, unless the call was accepted before its token expired."""
 
 
 class Call:
@@ -48,12 +52,14 @@ class Call:
         rpc: gRPC's own context of the call.
         command_id: The id of the command that the call carries; the caller's or a generated one.
         trailers: The trailing metadata to send after the answer.
+        caller: The caller once it is known, allowed or not.
         admitted: The caller once the call counts towards its limits.
         repeats: Whether the caller sent a key of the metadata more than once.
     """
 
     __slots__ = (
         "admitted",
+        "caller",
         "command_id",
         "identity",
         "metadata",
@@ -70,6 +76,7 @@ class Call:
         self.rpc = rpc
         self.span = span
         self.identity: Identity
+        self.caller: Identity | None = None
         self.admitted: Identity | None = None
         self.repeats = False
         self.command_id = metadata.get(COMMAND_ID, "")
@@ -171,6 +178,7 @@ class CallWrapper:
         domain: The context, which is the domain of its errors' reasons.
         identities: Identifies the caller.
         open: The calls under way, and how many there may be.
+        audit: Records refusals.
         tracer: Starts a span per call.
         clock: Returns the time, in seconds since 1970, to which the end of tokens refers.
     """
@@ -178,6 +186,7 @@ class CallWrapper:
     domain: str
     identities: IdentityProvider
     open: OpenCalls
+    audit: Auditor
     tracer: CallTracer = field(default_factory=NoTracer)
     clock: Callable[[], float] = time.time
 
@@ -257,6 +266,7 @@ class CallWrapper:
         if call.repeats:
             require_single(call.rpc.invocation_metadata())
         identity = await self.identities.authenticate(call.metadata, partial(spiffe_id, call.rpc))
+        call.caller = identity
         if method.needs_tenant:
             require_tenant(identity)
         authorize(identity, method.roles, method.name)
@@ -281,6 +291,9 @@ class CallWrapper:
             return
         code = code_of(public)
         call.span.finish(code, public.reason)
+        if code in _REFUSALS and "accepted" not in public.metadata:
+            peer = call.rpc.peer()
+            self.audit.refused(refusal_entry(call.method, call.metadata, peer, call.caller, public))
         trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(public, self.domain)
         if call.command_id:
             trailers = (*trailers, (COMMAND_ID, call.command_id))

@@ -17,9 +17,11 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from intent.errors import CommandError, InvalidCommand
+from intent.auditing import Auditor
+from intent.errors import CommandError, InvalidCommand, PermissionDenied, Unauthenticated
 from intent.identity import IdentityProvider
 from intent.service.open_calls import too_many
+from intent.service.requests import refusal_entry
 from intent.tls import spiffe_id
 from intent.wire.metadata import require_single
 from intent.wire.statuses import code_of, trailers_of
@@ -44,6 +46,7 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         services: The services that reflection lists besides these, by full name.
         streams: How many streams may be open at once.
         callers: Identifies who asks for reflection; None: it is not served.
+        audit: Records who is refused it; None: nobody is.
     """
 
     def __init__(
@@ -53,9 +56,11 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         services: Iterable[str],
         streams: int,
         callers: IdentityProvider | None,
+        audit: Auditor | None = None,
     ) -> None:
         self._domain = domain
         self._callers = callers
+        self._audit = audit
         self._limit = streams
         self._open = 0
         known = _Recorder()
@@ -118,6 +123,9 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
             if self._callers is not None:
                 await self._callers.authenticate(dict(pairs), partial(spiffe_id, rpc))
         except CommandError as error:
+            if self._audit is not None and isinstance(error, PermissionDenied | Unauthenticated):
+                method = f"/{_REFLECTION}/ServerReflectionInfo"
+                self._audit.refused(refusal_entry(method, dict(pairs), rpc.peer(), None, error))
             await self._refuse(rpc, error)
 
     async def _enter(self, rpc: Any) -> None:

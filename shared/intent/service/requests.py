@@ -1,13 +1,20 @@
-"""Conversion of a call to the router's request."""
+"""Conversion of a call to the router's request, and to entries of the audit."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from intent.auditing import ACTION, REFUSAL, AuditEntry, host_of
 from intent.commands.requests import CommandRequest
 from intent.contracts import CommandContract
+from intent.errors import CommandError
+from intent.identity import Identity, is_tenant
 from intent.origin import Origin
-from intent.service.calls import Call
 from intent.wire.metadata import (
     CAUSATION_ID,
     CORRELATION_ID,
@@ -18,7 +25,13 @@ from intent.wire.metadata import (
     number,
 )
 
-__all__ = ["command_request"]
+if TYPE_CHECKING:
+    from intent.service.calls import Call
+
+__all__ = ["action_entry", "command_request", "refusal_entry"]
+
+_TARGET: Final = 4000
+"""The most characters of what an entry of the audit is about."""
 
 
 def command_request(contract: CommandContract, command: Message, call: Call) -> CommandRequest:
@@ -51,3 +64,51 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
         expected_version=number(metadata, EXPECTED_VERSION),
         applied_only=applied_only(metadata),
     )
+
+
+def action_entry(call: Call, request: Message) -> AuditEntry:
+    """Return the entry for an action that a caller is about to do.
+
+    Args:
+        call: The call; its caller is known and may do it.
+        request: What it asks for; its field ``reason`` says why, if it has one.
+    """
+    fields = MessageToDict(request, preserving_proto_field_name=True)
+    reason = fields.pop("reason", "")
+    return AuditEntry(
+        ACTION,
+        call.method,
+        actor=call.identity.actor,
+        tenant=call.identity.tenant,
+        peer=host_of(call.rpc.peer()),
+        reason=reason,
+        target=_target(fields),
+        correlation_id=label(call.metadata, CORRELATION_ID, ""),
+    )
+
+
+def refusal_entry(
+    method: str, metadata: Mapping[str, str], peer: str, caller: Identity | None, error: CommandError
+) -> AuditEntry:
+    """Return the entry for a call that was refused for want of right.
+
+    Args:
+        method: The full name of the method.
+        metadata: The caller's metadata, of which only the tenant is taken, where nothing better is known.
+        peer: From where, as gRPC writes it.
+        caller: The caller; None: it is not known who it is.
+        error: The refusal.
+    """
+    facts = dict(error.metadata)
+    named = metadata.get("x-tenant-id", "")
+    actor = facts.pop("actor", "") if caller is None else caller.actor
+    tenant = (named if is_tenant(named) else "") if caller is None else caller.tenant
+    host = host_of(peer)
+    return AuditEntry(
+        REFUSAL, method, actor=actor, tenant=tenant, peer=host, reason=error.reason, target=_target(facts)
+    )
+
+
+def _target(fields: Mapping[str, Any]) -> str:
+    text = json.dumps(fields, sort_keys=True)
+    return text if len(text) <= _TARGET else json.dumps({"shortened": text[:_TARGET]})

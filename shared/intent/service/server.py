@@ -11,6 +11,7 @@ from typing import Final
 
 import grpc
 
+from intent.auditing import AuditDatabase, Auditor, MemoryAudit
 from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.guarding import Guard
@@ -29,6 +30,7 @@ from intent.service.protocols import (
     ServedContext,
 )
 from intent.service.public_services import PublicServices
+from intent.service.servicers.audit import AuditService
 from intent.service.servicers.commands import CommandsService
 from intent.service.servicers.consumers import ConsumersService
 from intent.service.servicers.describe import describe
@@ -67,6 +69,8 @@ class ServiceParts:
         consumers: Serves the consumers of other services; None: this server does not.
         guard: What the code of queries runs under.
         background: The tasks of the process.
+        audit: Records refusals, and what operators do; None: in memory only.
+        audited: Reads what is recorded; None: this server does not show it.
         clock: Returns the time, in seconds since 1970.
     """
 
@@ -83,6 +87,8 @@ class ServiceParts:
     consumers: ConsumerServing | None = None
     guard: Guard = field(default_factory=Guard)
     background: Background = field(default_factory=Background)
+    audit: Auditor | None = None
+    audited: AuditDatabase | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -98,7 +104,10 @@ class ContextServer:
         self._parts = parts
         self._settings = settings = settings or ServiceSettings()
         self._open = OpenCalls(settings)
-        self._calls = CallWrapper(parts.context.name, parts.identities, self._open, parts.tracer, parts.clock)
+        self.audit = parts.audit or Auditor(MemoryAudit(), parts.background)
+        self._calls = CallWrapper(
+            parts.context.name, parts.identities, self._open, self.audit, parts.tracer, parts.clock
+        )
         self._events = EventsService(parts.context, parts.store, settings, parts.background)
         self._table = MethodTable(self._calls, self._methods())
         self.services: Sequence[str] = service_names(self._table.names)
@@ -115,6 +124,7 @@ class ContextServer:
             self.services,
             settings.anonymous_streams,
             parts.identities if settings.reflection else None,
+            self.audit,
         )
         self._server: Listeners | None = None
         self.port = 0
@@ -169,6 +179,7 @@ class ContextServer:
         await server.close_door()
         server.hang_up()
         await server.stop(None)
+        await self.audit.close()
         self._parts.router.close()
         if not await self._parts.router.drain(max(0.0, end - clock())):
             _log.warning("commands are still under way; Temporal continues them after the restart")
@@ -193,10 +204,13 @@ class ContextServer:
         ).methods()
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from self._events.methods()
-        yield from ProjectionsService(parts.operator, head, settings.operator_roles).methods()
+        operators, audit = settings.operator_roles, self.audit
+        yield from ProjectionsService(parts.operator, head, operators, audit).methods()
         if parts.consumers is not None:
-            yield from ConsumersService(parts.context, parts.consumers).methods()
-        yield from SagasService(parts.sagas, settings.saga_roles, settings.operator_roles).methods()
+            yield from ConsumersService(parts.context, parts.consumers, audit).methods()
+        yield from SagasService(parts.sagas, settings.saga_roles, operators, audit).methods()
+        if parts.audited is not None:
+            yield from AuditService(parts.context.name, parts.audited, operators).methods()
 
     def _add_handlers(self, server: grpc.aio.Server) -> None:
         domain = self._calls.domain

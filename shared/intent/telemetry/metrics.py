@@ -14,6 +14,8 @@ Metrics (all begin with ``intent_``):
 - ``lane_depth``, ``commands_in_flight``: commands that are queued, and that wait for an outcome
 - ``projection_position``, ``projection_lag``, ``projection_events_total``,
   ``projection_failures_total``, ``projection_failing``, ``projection_rebuilding``
+- ``audit_refusals_total``, ``audit_refusals_untold_total``, ``audit_refusals_pending``: calls refused for
+  want of right; those that the audit counts without saying whose; those that it does not have yet
 - ``task_queue_backlog``, ``task_queue_backlog_age_seconds``: tasks that wait in Temporal, by queue
 - ``sagas``: running sagas, by status
 - ``consumer_position``, ``consumer_lag``, ``consumer_instances``, ``consumer_parked_streams``: how far
@@ -45,7 +47,7 @@ from intent.client import ConsumingFigures
 from intent.consumers import ConsumerCounters
 from intent.temporal.backlog import Backlog
 
-__all__ = ["CommandCounts", "EpochCounts", "Metrics", "ProjectionCounts", "StalledBatch"]
+__all__ = ["AuditCounts", "CommandCounts", "EpochCounts", "Metrics", "ProjectionCounts", "StalledBatch"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -76,6 +78,25 @@ class EpochCounts(Protocol):
     @property
     def lost(self) -> int:
         """How many positions were lost with that."""
+        ...
+
+
+class AuditCounts(Protocol):
+    """The refusals of this process; the counts only grow, but for what is pending."""
+
+    @property
+    def refusals(self) -> int:
+        """How many there were."""
+        ...
+
+    @property
+    def untold(self) -> int:
+        """How many of them are told apart from others no more."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many are not recorded yet."""
         ...
 
 
@@ -221,6 +242,10 @@ class Metrics:
         )
         lost.set_function(lambda: epochs.lost)
 
+    def watch_audit(self, counts: AuditCounts) -> None:
+        """Export the number of refusals, and how many of them the audit has, from now on."""
+        self.registry.register(_RowCollector({}, _AUDIT, lambda: [counts]))
+
     def watch_batches(self, rows: Callable[[], Sequence[StalledBatch]]) -> None:
         """Export the batches that make no progress from now on."""
         labels = {"context": lambda row: row.context, "workflow": lambda row: row.workflow}
@@ -264,6 +289,11 @@ class _Family(NamedTuple):
 
 _BATCHES: Final = {
     "seconds": _Family(GaugeMetricFamily, "intent_stalled_batch_seconds", "Wait for a batch's outcomes."),
+}
+_AUDIT: Final = {
+    "refusals": _Family(CounterMetricFamily, "intent_audit_refusals", "Calls refused for want of right."),
+    "untold": _Family(CounterMetricFamily, "intent_audit_refusals_untold", "Those recorded as others only."),
+    "pending": _Family(GaugeMetricFamily, "intent_audit_refusals_pending", "Those not recorded yet."),
 }
 _PROJECTIONS: Final = {
     "position": _Family(GaugeMetricFamily, "intent_projection_position", "Position reached."),

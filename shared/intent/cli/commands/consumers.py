@@ -84,13 +84,14 @@ def list_(
 def remove(
     caller: CallOptions,
     consumer: Annotated[str, typer.Argument(help="Its name, e.g. shipping.known-orders.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
     context: ContextName = "",
 ) -> None:
     """Remove a consumer: that of a tenant when one is given, else that of all tenants."""
     from intent.contracts import Registry
 
     async def work(client: IntentClient) -> None:
-        await client.consumers.remove(consumer, all_tenants=not caller.tenant)
+        await client.consumers.remove(consumer, all_tenants=not caller.tenant, reason=reason)
 
     with_client(caller, context, Registry.load(), work)
     echo(f"{consumer} is removed")

@@ -97,6 +97,7 @@ Deployment = Annotated[
         help="The worker deployment. Default: the context's name.",
     ),
 ]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait at most.")]
 
 
@@ -154,6 +155,7 @@ def promote(
         ),
     ] = False,
     deployment: Deployment = "",
+    reason: Reason = "",
     wait: Wait = 300.0,
 ) -> None:
     """Make a version the current one."""
@@ -165,6 +167,7 @@ def promote(
     async def work(versions: WorkerDeployment) -> bool:
         if ramp != 0:
             await versions.await_workers(build, processes, missing_queues=allow_missing_queues)
+        await _record(settings, "promote", reason, build=build, ramp=ramp)
         if ramp is None:
             return await versions.make_current(build, missing_queues=allow_missing_queues)
         return await versions.ramp(build, ramp, missing_queues=allow_missing_queues)
@@ -255,6 +258,15 @@ def retire(
         echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
     unused = [v.build for v in versions if v.status == "drained" and v.build not in remaining]
     _forget(settings, unused, wait, dry_run)
+
+
+async def _record(settings: Settings, command: str, reason: str, **target: object) -> None:
+    """Record an action in the context's audit, if the settings say where that is."""
+    from intent.process.local_actions import local_action, record_as_service
+
+    if settings.database_url:
+        entry = local_action(f"intent deploy {command}", reason, **target)
+        await record_as_service(settings, settings.context, entry)
 
 
 def _forget(settings: Settings, builds: Sequence[str], wait: float, dry_run: bool) -> None:

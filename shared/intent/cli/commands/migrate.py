@@ -43,6 +43,7 @@ def migrate(
     share_roles: Annotated[
         bool, typer.Option("--share-roles", help="Share the roles of another database of the server.")
     ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
     new_epoch: Annotated[
         bool, typer.Option("--new-epoch", help="Say that the log was set back in its place.")
     ] = False,
@@ -52,6 +53,7 @@ def migrate(
 
     from intent.contracts import Registry
     from intent.model import load_context
+    from intent.process.local_actions import local_action, record_as_owner
     from intent.process.schema import limits_of, passwords_of, prepare_schema
     from intent.settings.config import load_settings
     from intent.store.migrations.epochs import begin_epoch
@@ -70,9 +72,12 @@ def migrate(
             passwords=passwords_of(settings),
             share_roles=share_roles,
             limits=limits_of(settings),
+            reason=reason,
         )
     )
     echo(f"the schema of {context} is up to date")
     if new_epoch:
+        entry = local_action("intent migrate --new-epoch", reason)
+        asyncio.run(record_as_owner(settings.owner_database_url, bound.name, entry))
         epoch = asyncio.run(begin_epoch(context, settings.owner_database_url))
         echo(f"the log of {context} has begun the epoch {epoch}")

@@ -188,6 +188,7 @@ def replay(
     consumer: Consumer,
     stream: Annotated[str, typer.Argument(help="The aggregate, e.g. Order/o-1.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every stream that the consumer has parked.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
     context: ContextName = "",
 ) -> None:
     """Deliver a parked stream again."""
@@ -199,7 +200,7 @@ def replay(
     parked = _fetch(caller, context, registry, partial(_fetch_stream, consumer=consumer, stream=stream))
     streams = list(parked.streams) if every else [parked.only(f"{consumer} has not parked {stream}")]
     for each in streams:
-        events = with_client(caller, each.context, registry, partial(_replay, stream=each))
+        events = with_client(caller, each.context, registry, partial(_replay, stream=each, reason=reason))
         echo(f"{each} of tenant {each.tenant}: {events} event(s) will be delivered to {consumer} again")
     if not every:
         return
@@ -237,13 +238,14 @@ def drop(
     echo(f"{consumer} skips position {position} of {stream}; {rest}")
 
 
-async def _replay(client: IntentClient, stream: ParkedStream) -> int:
+async def _replay(client: IntentClient, stream: ParkedStream, reason: str) -> int:
     return await stream.client_for(client).consumers.replay(
         stream.consumer,
         stream.aggregate_type,
         stream.aggregate_id,
         tenant=stream.tenant,
         all_tenants=stream.all_tenants,
+        reason=reason,
     )
 
 

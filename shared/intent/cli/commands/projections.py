@@ -82,6 +82,7 @@ def status(
 def rebuild(
     caller: CallOptions,
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
     context: ContextName = "",
 ) -> None:
     """Rebuild a projection, with a progress bar."""
@@ -94,7 +95,7 @@ def rebuild(
 
     async def work(client: IntentClient) -> int:
         task, head = bar.add_task(f"Rebuild {name}", total=None), 0
-        async for progress in client.projections.rebuild(name):
+        async for progress in client.projections.rebuild(name, reason=reason):
             head = progress.head
             bar.update(task, total=progress.head, completed=progress.position)
         return head

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
 def redeliver(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     after: Annotated[int, typer.Option("--after", min=0, help="The position after which to start.")] = 0,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
     wait: Annotated[
         bool, typer.Option(help="Wait until they are delivered, and show how far they are.")
     ] = True,
@@ -66,7 +67,7 @@ def redeliver(
             progress.update(task, completed=position - after, total=last - after)
 
         watched = report if wait else None
-        reached, last = asyncio.run(redelivery.redeliver(settings, bound.name, after, watched))
+        reached, last = asyncio.run(redelivery.redeliver(settings, bound.name, after, watched, reason))
     if not wait:
         echo(f"the processes of {context} deliver the events after position {after}, up to {last}, once more")
     elif reached < last:

@@ -26,6 +26,7 @@ from intent_contracts.intent.v1 import (
     ReplayParkedResponse,
 )
 
+from intent.auditing import Auditor
 from intent.consumers import (
     EVERY_TENANT,
     Answer,
@@ -43,6 +44,7 @@ from intent.errors import InvalidCommand, Violation
 from intent.records import StreamKey
 from intent.service.calls import AnyMethod, BidiMethod, Call, Method, read
 from intent.service.protocols import ServedContext
+from intent.service.requests import action_entry
 from intent.service.servicers.consumer_rights import (
     CONSUME_ROLES,
     OPERATE_ROLES,
@@ -69,9 +71,11 @@ class ConsumersService:
     Args:
         context: The context.
         serving: Serves the consumers.
+        audit: Records what callers do with consumers.
     """
 
-    def __init__(self, context: ServedContext, serving: ConsumerServing) -> None:
+    def __init__(self, context: ServedContext, serving: ConsumerServing, audit: Auditor) -> None:
+        self._audit = audit
         self._context = context
         self._serving = serving
         self._unknown = UnknownEvents(context.registry, context.name)
@@ -120,7 +124,9 @@ class ConsumersService:
 
     async def _remove(self, data: bytes, call: Call) -> Message:
         request = read(RemoveConsumerRequest, data)
-        await self._operator.remove(key_to_operate(request.consumer, request.all_tenants, call))
+        key = key_to_operate(request.consumer, request.all_tenants, call)
+        await self._audit.acted(action_entry(call, request))
+        await self._operator.remove(key)
         return RemoveConsumerResponse()
 
     async def _parked(self, data: bytes, call: Call) -> Message:
@@ -149,11 +155,13 @@ class ConsumersService:
         key = key_to_operate(request.consumer, request.all_tenants, call)
         tenant = request.tenant_id if request.all_tenants else key.tenant
         stream = StreamKey(tenant or call.identity.tenant, request.aggregate_type, request.aggregate_id)
+        await self._audit.acted(action_entry(call, request))
         return ReplayParkedResponse(events=await self._operator.replay(key, stream))
 
     async def _drop(self, data: bytes, call: Call) -> Message:
         request = read(DropParkedRequest, data)
         key = key_to_operate(request.consumer, request.all_tenants, call)
+        await self._audit.acted(action_entry(call, request))
         await self._operator.drop(key, request.position, request.reason, call.identity.actor)
         return DropParkedResponse()
 

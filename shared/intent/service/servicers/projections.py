@@ -15,8 +15,10 @@ from intent_contracts.intent.v1 import (
     SkipEventResponse,
 )
 
+from intent.auditing import Auditor
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.protocols import ProjectionOperator
+from intent.service.requests import action_entry
 
 __all__ = ["PROJECTIONS", "ProjectionsService"]
 
@@ -31,11 +33,13 @@ class ProjectionsService:
         operator: Performs the operations.
         head: Returns the position of the log.
         roles: A caller needs one of these.
+        audit: Records what they do.
     """
 
     operator: ProjectionOperator
     head: Callable[[], Awaitable[int]]
     roles: frozenset[str]
+    audit: Auditor
 
     def methods(self) -> Iterator[Method | StreamMethod]:
         """Yield the methods of the service."""
@@ -50,11 +54,13 @@ class ProjectionsService:
 
     async def _rebuild(self, data: bytes, call: Call) -> None:
         request = read(RebuildProjectionRequest, data)
+        await self.audit.acted(action_entry(call, request))
         async for progress in self.operator.rebuild(request.name):
             await call.rpc.write(progress.SerializeToString())
 
     async def _skip(self, data: bytes, call: Call) -> Message:
         request = read(SkipEventRequest, data)
+        await self.audit.acted(action_entry(call, request))
         status = await self.operator.skip(
             request.name, request.position, request.reason, call.identity.actor, force=request.force
         )

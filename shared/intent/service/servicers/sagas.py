@@ -18,8 +18,10 @@ from intent_contracts.intent.v1 import (
     TerminateSagaResponse,
 )
 
+from intent.auditing import Auditor
 from intent.service.calls import Call, Method, read
 from intent.service.protocols import SagaOperator
+from intent.service.requests import action_entry
 
 __all__ = ["SAGAS", "SagasService"]
 
@@ -34,11 +36,13 @@ class SagasService:
         operator: Performs the operations.
         readers: The roles of which a caller needs one to read.
         operators: The roles of which a caller needs one to resume, cancel or terminate.
+        audit: Records what they do.
     """
 
     operator: SagaOperator
     readers: frozenset[str]
     operators: frozenset[str]
+    audit: Auditor
 
     def methods(self) -> Iterator[Method]:
         """Yield the methods of the service."""
@@ -55,16 +59,19 @@ class SagasService:
         return await self.operator.get(call.identity.tenant, read(GetSagaRequest, data).id)
 
     async def _resume(self, data: bytes, call: Call) -> Message:
-        identity = call.identity
-        await self.operator.resume(identity.tenant, read(ResumeSagaRequest, data), identity.actor)
+        identity, request = call.identity, read(ResumeSagaRequest, data)
+        await self.audit.acted(action_entry(call, request))
+        await self.operator.resume(identity.tenant, request, identity.actor)
         return ResumeSagaResponse()
 
     async def _cancel(self, data: bytes, call: Call) -> Message:
-        identity = call.identity
-        await self.operator.cancel(identity.tenant, read(CancelSagaRequest, data), identity.actor)
+        identity, request = call.identity, read(CancelSagaRequest, data)
+        await self.audit.acted(action_entry(call, request))
+        await self.operator.cancel(identity.tenant, request, identity.actor)
         return CancelSagaResponse()
 
     async def _terminate(self, data: bytes, call: Call) -> Message:
-        identity = call.identity
-        await self.operator.terminate(identity.tenant, read(TerminateSagaRequest, data), identity.actor)
+        identity, request = call.identity, read(TerminateSagaRequest, data)
+        await self.audit.acted(action_entry(call, request))
+        await self.operator.terminate(identity.tenant, request, identity.actor)
         return TerminateSagaResponse()

@@ -31,6 +31,8 @@ _HERE = Path(__file__).parent
 _VERSIONS = _HERE / "versions"
 _PLATFORM = "intent_migrations"
 """The table that tracks the platform's revisions."""
+_OWN: Final = "context_migrations"
+"""That of the context's own."""
 _FIXED_SHAPES = "0004"
 """The first revision whose functions return rows of a fixed shape."""
 _LOCKS: Final = ("300s", "10s")
@@ -50,6 +52,7 @@ async def migrate(
     *,
     folder: str | Path | None = None,
     prepare: Callable[[Any], Awaitable[None]] | None = None,
+    record: Callable[[Any, str, str], Awaitable[None]] | None = None,
 ) -> None:
     """Migrate a context's schema to the newest revision.
 
@@ -59,6 +62,8 @@ async def migrate(
         folder: A folder with the context's own revisions, or None.
         prepare: Runs last, in the same transaction, with asyncpg's connection; it creates the tables of
             the read models.
+        record: Records that revisions were applied, after all else in the same transaction, with the
+            connection and the revisions before and after; not called when there were none.
 
     Raises:
         ConfigurationError: The server does not answer, the schema is not provisioned, or somebody else
@@ -73,10 +78,15 @@ async def migrate(
                 if await _in_use(connection, names):
                     await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM, to=_FIXED_SHAPES)
             async with _locked(engine, names, watched) as connection:
+                before = await _revisions(connection, names)
                 await connection.run_sync(_upgrade, names, _VERSIONS, _PLATFORM)
                 if folder is not None:
-                    await connection.run_sync(_upgrade, names, Path(folder), "context_migrations")
+                    await connection.run_sync(_upgrade, names, Path(folder), _OWN)
                 await _prepare(connection, prepare)
+                after = await _revisions(connection, names)
+                if record is not None and before != after:
+                    raw = await connection.get_raw_connection()
+                    await record(raw.driver_connection, before, after)
     except CommandError as error:
         raise ConfigurationError(
             f"the schema {names.schema} cannot be migrated: {_first_line(error)}; "
@@ -128,6 +138,16 @@ async def _in_use(connection: AsyncConnection, names: RoleNames) -> bool:
     table = f"{quoted(names.schema)}.{_PLATFORM}"
     exists = await connection.scalar(text("select to_regclass(:table) is not null"), {"table": table})
     return bool(exists)
+
+
+async def _revisions(connection: AsyncConnection, names: RoleNames) -> str:
+    """Return the revisions of the schema, the platform's and the context's own; empty: none."""
+    found = []
+    for name in (_PLATFORM, _OWN):
+        table = f"{quoted(names.schema)}.{name}"
+        if await connection.scalar(text("select to_regclass(:table) is not null"), {"table": table}):
+            found.append(await connection.scalar(text(f"select version_num from {table}")))  # noqa: S608
+    return " and ".join(filter(None, found))
 
 
 async def _prepare(connection: AsyncConnection, prepare: Callable[[Any], Awaitable[None]] | None) -> None:

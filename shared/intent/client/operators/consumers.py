@@ -47,18 +47,19 @@ class ConsumersClient:
             if not token:
                 return answer
 
-    async def remove(self, consumer: str, *, all_tenants: bool = False) -> None:
-        """Remove a consumer with its checkpoints and parked events.
+    async def remove(self, consumer: str, *, all_tenants: bool = False, reason: str = "") -> None:
+        """Remove a consumer with its checkpoints and parked events; the reason is recorded.
 
         Args:
             consumer: Its name.
             all_tenants: True: the consumer for all tenants, not the one of the caller's own.
+            reason: Why.
 
         Raises:
             NotFound: There is no such consumer.
             Rejected: It has instances.
         """
-        request = RemoveConsumerRequest(consumer=consumer, all_tenants=all_tenants)
+        request = RemoveConsumerRequest(consumer=consumer, all_tenants=all_tenants, reason=reason)
         await self._connection.call(f"{_CONSUMERS}/RemoveConsumer", request, RemoveConsumerResponse)
 
     async def parked(
@@ -107,8 +108,9 @@ class ConsumersClient:
         *,
         tenant: str = "",
         all_tenants: bool = False,
+        reason: str = "",
     ) -> int:
-        """Deliver a parked stream again and return the number of its events.
+        """Deliver a parked stream again and return the number of its events; the reason is recorded.
 
         Args:
             consumer: The consumer's name.
@@ -116,6 +118,7 @@ class ConsumersClient:
             aggregate_id: The aggregate's id.
             tenant: The tenant to which the aggregate belongs; empty: the caller's own.
             all_tenants: True: the consumer for all tenants, not the one of the caller's own.
+            reason: Why.
 
         Raises:
             NotFound: It is not parked.
@@ -126,6 +129,7 @@ class ConsumersClient:
             aggregate_id=aggregate_id,
             tenant_id=tenant,
             all_tenants=all_tenants,
+            reason=reason,
         )
         response = await self._connection.call(f"{_CONSUMERS}/ReplayParked", request, ReplayParkedResponse)
         return response.events

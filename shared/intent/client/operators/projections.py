@@ -37,8 +37,8 @@ class ProjectionsClient:
             f"{_PROJECTIONS}/ListProjections", ListProjectionsRequest(), ListProjectionsResponse
         )
 
-    async def rebuild(self, name: str) -> AsyncIterator[RebuildProjectionResponse]:
-        """Rebuild a projection and yield the progress until it is done.
+    async def rebuild(self, name: str, *, reason: str = "") -> AsyncIterator[RebuildProjectionResponse]:
+        """Rebuild a projection and yield the progress until it is done; the reason is recorded.
 
         When the token expires on the way, the rebuild that goes on is watched with another one.
 
@@ -47,7 +47,7 @@ class ProjectionsClient:
             CommandError: The connection was lost, there is no other token, or the rebuild failed; it is not
                 begun again.
         """
-        request = RebuildProjectionRequest(name=name)
+        request = RebuildProjectionRequest(name=name, reason=reason)
         method = f"{_PROJECTIONS}/RebuildProjection"
         renewals = Renewals(self._connection.caller)
         while True:

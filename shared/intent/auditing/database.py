@@ -1,0 +1,155 @@
+"""The audit and the chains of digests in PostgreSQL, each operation one call of a function of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from intent.auditing.entries import AuditEntry, AuditRow
+from intent.auditing.heads import Head
+from intent.store.postgres.arrays import columns
+from intent.store.postgres.connections import storable, unavailable
+from intent.store.postgres.pools import ConnectionPool
+from intent.store.roles import quoted
+
+__all__ = ["AuditDatabase", "AuditFilter", "Link", "write_over"]
+
+_WIDTH: Final = 10
+_LAST: Final = (1 << 63) - 1
+_FIRST: Final = -(1 << 63)
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries; what is None does not narrow.
+
+    Attributes:
+        kind: Only of this kind.
+        actor: Only of this actor.
+        tenant: Only of this tenant.
+        since: Only those recorded at this time or later.
+        until: Only those recorded before.
+    """
+
+    kind: str | None = None
+    actor: str | None = None
+    tenant: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Link(NamedTuple):
+    """A link of a chain; the fields are in the order of the function's columns.
+
+    Attributes:
+        last: The position of its last row.
+        first: That of its first row; after `last` in the first link, which has none.
+        encoding: The number of the encoding of its rows.
+        marks: The first four bytes of the digest of each row.
+        digest: The digest over the rows and over the digest of the link before.
+    """
+
+    last: int
+    first: int
+    encoding: int
+    marks: bytes
+    digest: bytes
+
+
+class AuditDatabase:
+    """Calls the functions of the audit; fulfils `AuditLog`.
+
+    Every method raises `StoreUnavailable` when PostgreSQL is unavailable.
+
+    Args:
+        pool: Connections of the service role.
+        schema: The context's schema.
+    """
+
+    def __init__(self, pool: ConnectionPool, schema: str) -> None:
+        self._pool = pool
+        own = quoted(schema)
+        call = f"select * from {own}"  # noqa: S608 - a quoted identifier
+        self._write = _writing(schema)
+        self._read = f"{call}.audit_read_0023($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        self._heads = f"{call}.chain_heads_0024()"
+        self._links = f"{call}.chain_links_0024($1, $2, $3)"
+        self._events = f"{call}.read_log_0010($1, $2, $3, null, null, null, null, null)"
+
+    async def write(self, entries: Sequence[AuditEntry]) -> None:
+        """See `AuditLog.write`."""
+        with unavailable(), storable():
+            await self._pool.commit(self._write, *_arguments(entries))
+
+    async def read(
+        self, where: AuditFilter, *, after: int = 0, before: int = 0, most: int = 100, newest: bool = False
+    ) -> Sequence[AuditRow]:
+        """Read entries, in their order or the newest first.
+
+        Args:
+            where: Which ones.
+            after: Only those after this position.
+            before: Only those before this position; 0: all.
+            most: The most entries.
+            newest: Whether to begin with the newest.
+        """
+        only = (where.kind, where.actor, where.tenant, where.since, where.until)
+        with unavailable(), storable():
+            rows = await self._pool.fetch(self._read, after, before or _LAST, newest, most, *only)
+        return [AuditRow(*row) for row in rows]
+
+    async def heads(self) -> Mapping[str, Head]:
+        """Return the ends of the chains: ``events`` and ``audit``."""
+        with unavailable():
+            rows = await self._pool.fetch(self._heads)
+        return {name: Head(position, chained, digest) for name, position, chained, digest in rows}
+
+    async def links(self, of: str, after: int, most: int) -> Sequence[Link]:
+        """Read links after a position, of ``events`` or ``audit``."""
+        with unavailable():
+            rows = await self._pool.fetch(self._links, of, after, most)
+        return [Link(*row) for row in rows]
+
+    async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
+        """Read rows with all their columns after a position; None: with the very first, of any position."""
+        start = _FIRST if after is None else after
+        with unavailable():
+            if of == "events":
+                return list(await self._pool.fetch(self._events, start, most, _PAGE_BYTES))
+            nothing = (None,) * 5
+            return list(await self._pool.fetch(self._read, start, _LAST, False, most, *nothing))
+
+
+async def write_over(connection: Any, schema: str, entry: AuditEntry) -> None:
+    """Record an entry over a connection of the owner, in its transaction.
+
+    Raises:
+        asyncpg.PostgresError: It is not recorded.
+    """
+    await connection.fetch(_writing(schema), *_arguments([entry]))
+
+
+def _writing(schema: str) -> str:
+    return f"select {quoted(schema)}.audit_write_0023($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+
+
+def _arguments(entries: Sequence[AuditEntry]) -> Sequence[Any]:
+    return columns([_row(entry) for entry in entries], _WIDTH)
+
+
+def _row(entry: AuditEntry) -> tuple[Any, ...]:
+    return (
+        entry.kind,
+        entry.method,
+        entry.actor,
+        entry.tenant,
+        entry.peer,
+        entry.reason,
+        entry.target,
+        entry.correlation_id,
+        entry.times,
+        entry.since,
+    )

@@ -1,0 +1,289 @@
+"""The comparison of what is recorded with its chain of digests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+from intent.auditing.chain import ENCODING, MARK, beginning, link_digest, row_digest
+from intent.auditing.database import Link
+from intent.auditing.heads import Head
+
+__all__ = ["Finding", "Verified", "verify"]
+
+T = TypeVar("T")
+
+_PAGE: Final = 1000
+
+
+class Finding(NamedTuple):
+    """Something that is not as it was recorded.
+
+    Attributes:
+        first: The first position that it concerns.
+        last: The last one.
+        what: What is wrong with them.
+    """
+
+    first: int
+    last: int
+    what: str
+
+    def __str__(self) -> str:
+        where = (
+            f"position {self.first}" if self.first == self.last else f"positions {self.first} to {self.last}"
+        )
+        return f"{where}: {self.what}"
+
+
+class _Chained(Protocol):
+    """What is verified; `AuditDatabase` reads it."""
+
+    async def heads(self) -> Mapping[str, Head]:
+        """Return the ends of the chains."""
+        ...
+
+    async def links(self, of: str, after: int, most: int) -> Sequence[Link]:
+        """Read links after a position."""
+        ...
+
+    async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
+        """Read rows after a position, with all their columns."""
+        ...
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found of the log or the audit.
+
+    Attributes:
+        of: ``events`` or ``audit``.
+        began_after: The chain proves what comes after this position.
+        position: The position up to which rows were read.
+        rows: How many of them the chain proves.
+        digest: The digest over all of them.
+        findings: What is wrong.
+    """
+
+    of: str
+    began_after: int = 0
+    position: int = 0
+    rows: int = 0
+    digest: bytes = b""
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, first: int, last: int, what: str) -> None:
+        """Note a finding; equal ones of neighbours are one."""
+        before = self.findings[-1] if self.findings else None
+        if before is not None and before.what == what and before.last + 1 == first:
+            self.findings[-1] = before._replace(last=last)
+        else:
+            self.findings.append(Finding(first, last, what))
+
+
+async def verify(
+    database: _Chained,
+    of: str,
+    exported: Head | None = None,
+    report: Callable[[int, int], None] = lambda position, last: None,
+) -> Verified:
+    """Compare the rows of the log or of the audit with their chain; appends may go on meanwhile.
+
+    Args:
+        database: Reads both.
+        of: ``events`` or ``audit``.
+        exported: What the chain was at an earlier time, kept elsewhere; None: it is not known.
+        report: Called with the position reached and the last position from time to time.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+    """
+    head = (await database.heads())[of]
+    walk = _Walk(database, of, head, exported, report)
+    await walk.links()
+    await walk.end()
+    return walk.found
+
+
+class _Walk:
+    """One walk along a chain and its rows."""
+
+    def __init__(
+        self,
+        database: _Chained,
+        of: str,
+        head: Head,
+        exported: Head | None,
+        report: Callable[[int, int], None],
+    ) -> None:
+        self.found = Verified(of)
+        self._database = database
+        self._head = head
+        self._exported = exported
+        self._report = report
+        self._rows = _Ahead(
+            _pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"])
+        )
+        self._expected = None if exported is None else exported.digest
+
+    async def links(self) -> None:
+        """Follow the links up to the head."""
+        of, found = self.found.of, self.found
+        pages = _pages(lambda after: self._database.links(of, -1 if after is None else after, _PAGE), _last)
+        begun = False
+        async for link in pages:
+            if link.last > self._head.chained:
+                break
+            await (self._link(link) if begun else self._begin(link))
+            begun = True
+            found.position, found.digest = link.last, link.digest
+            self._compare_exported(link)
+            self._report(link.last, self._head.chained)
+        if not begun:
+            found.find(0, self._head.chained, "the whole chain was removed")
+
+    async def end(self) -> None:
+        """Compare the ends: the last link, the last row, and the heads of both."""
+        found, head = self.found, self._head
+        if found.position < head.chained:
+            found.find(found.position + 1, head.chained, "removed from the end of the chain")
+            await self._unproven(found.position + 1, head.chained)
+        elif found.digest != head.digest:
+            found.find(head.chained, head.chained, "the head of the chain was changed")
+        if head.position != head.chained:
+            low, high = sorted((head.position, head.chained))
+            found.find(low + 1, high, "the position of the head was changed")
+        if self._exported is not None and self._exported.position > head.chained:
+            lost = (head.chained + 1, self._exported.position)
+            found.find(
+                *lost, "missing since the head was exported: removed, or lost in a restore or promotion"
+            )
+        elif self._expected is not None:
+            position = self._exported.position if self._exported else 0
+            found.find(position, position, "no link ends at the exported head: the chain was written anew")
+        await self._beyond()
+
+    async def _begin(self, link: Link) -> None:
+        found = self.found
+        if link.first <= link.last or link.digest != beginning(found.of, link.last):
+            found.find(link.last, link.last, "the beginning of the chain was changed or removed")
+            await self._unproven(1, link.last)
+            return
+        found.began_after = link.last
+        await self._unproven(1, link.last)
+
+    async def _link(self, link: Link) -> None:
+        found, known = self.found, True
+        if link.first > found.position + 1:
+            found.find(found.position + 1, link.first - 1, "its link of the chain was removed")
+            await self._unproven(found.position + 1, link.first - 1)
+            known = False
+        expected = range(link.first, link.last + 1)
+        if (
+            link.first <= found.position
+            or link.encoding != ENCODING
+            or len(link.marks) != MARK * len(expected)
+        ):
+            found.find(link.first, link.last, "its link of the chain was changed or inserted")
+            await self._unproven(found.position + 1, link.last)
+            return
+        digests = await self._digests(link)
+        complete = known and len(digests) == len(expected)
+        if complete and link.digest != link_digest(found.digest, link.first, link.last, digests):
+            found.find(link.first, link.last, "its link of the chain does not follow from the one before")
+
+    async def _digests(self, link: Link) -> list[bytes]:
+        """Return the digests of the rows of a link that are as its marks say; note the others."""
+        found, digests = self.found, []
+        for position in range(link.first, link.last + 1):
+            row = await self._row_at(position)
+            if row is None:
+                found.find(position, position, "removed")
+                continue
+            digest = row_digest(found.of, row)
+            mark = MARK * (position - link.first)
+            if digest[:MARK] == link.marks[mark : mark + MARK]:
+                digests.append(digest)
+                found.rows += 1
+            else:
+                found.find(position, position, "changed")
+        return digests
+
+    async def _row_at(self, position: int) -> Any:
+        """Return the row at a position, or None; note those before it, which belong nowhere."""
+        while (row := await self._rows.peek()) is not None and row["position"] < position:
+            self.found.find(row["position"], row["position"], "inserted")
+            await self._rows.take()
+        return await self._rows.take() if row is not None and row["position"] == position else None
+
+    async def _unproven(self, first: int, last: int) -> None:
+        """Pass over rows that no link proves; they can be missing still, since positions have no gap."""
+        next_ = first
+        while (row := await self._rows.peek()) is not None and row["position"] <= last:
+            position = row["position"]
+            if position < first:
+                self.found.find(position, position, "inserted")
+            elif position > next_:
+                self.found.find(next_, position - 1, "removed")
+            next_ = max(next_, position + 1)
+            await self._rows.take()
+        if next_ <= last:
+            self.found.find(next_, last, "removed")
+
+    async def _beyond(self) -> None:
+        """Note rows beyond the head that are no appends of the meantime."""
+        of, known = self.found.of, self._head.position
+        while (row := await self._rows.take()) is not None:
+            position = row["position"]
+            if position > known:
+                known = (await self._database.heads())[of].position
+            if position > known:
+                self.found.find(position, position, "inserted")
+
+    def _compare_exported(self, link: Link) -> None:
+        exported = self._exported
+        if exported is None or link.last != exported.position:
+            return
+        self._expected = None
+        if link.digest != exported.digest:
+            what = "the chain was written anew: it leads to another digest than the exported head"
+            self.found.find(link.last, link.last, what)
+
+
+class _Ahead(Generic[T]):
+    """An iterator whose next value can be looked at."""
+
+    def __init__(self, values: AsyncIterator[T]) -> None:
+        self._values = values
+        self._next: list[T] = []
+
+    async def peek(self) -> T | None:
+        """Return the next value without taking it; None: there is none."""
+        if not self._next:
+            value = await anext(self._values, None)
+            if value is None:
+                return None
+            self._next.append(value)
+        return self._next[0]
+
+    async def take(self) -> T | None:
+        """Return the next value; None: there is none."""
+        value = await self.peek()
+        self._next.clear()
+        return value
+
+
+def _last(link: Link) -> int:
+    return link.last
+
+
+async def _pages(
+    read: Callable[[int | None], Awaitable[Sequence[T]]], position: Callable[[T], int]
+) -> AsyncIterator[T]:
+    """Yield all values, page by page."""
+    after: int | None = None
+    while page := await read(after):
+        for value in page:
+            yield value
+        after = position(page[-1])

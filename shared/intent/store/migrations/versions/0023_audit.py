@@ -1,0 +1,34 @@
+"""The audit: who did, or was refused, what.
+
+Revision ID: 0023
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+from intent.store.migrations.script import run_script
+
+revision = "0023"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+FUNCTIONS: Final = ("audit_write", "audit_read")
+
+
+def upgrade() -> None:
+    """Create the table, and the only functions that write and read it."""
+    shapes = importlib.import_module("intent.store.migrations.versions.0004_fixed_shapes")
+    run_script(shapes.sql("0023_audit_tables"))
+    shapes.make_functions(shapes.sql("0023_audit"), FUNCTIONS, suffix="_0023", shape="0005")
+    # A migration is an action as well, and the owner does it.
+    run_script(
+        "set local role {log}; grant execute on function {schema}.audit_write_0023 to {owner}; reset role"
+    )
+
+
+def downgrade() -> None:
+    """Refuse: what was recorded would be lost."""
+    raise NotImplementedError("the audit cannot be downgraded; restore a backup instead")

@@ -1,0 +1,165 @@
+"""What operators do to a real process, and what is refused them, is in the audit; the command line shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
+from intent.dev.platform import ContextService, LocalPlatform
+from intent_contracts.intent.v1 import (
+    CancelSagaRequest,
+    DropParkedRequest,
+    RebuildProjectionRequest,
+    RemoveConsumerRequest,
+    ReplayParkedRequest,
+    ResumeSagaRequest,
+    SkipEventRequest,
+    TerminateSagaRequest,
+)
+
+from ..cli.running import ROOT, environment, intent
+
+READING = {
+    "Audit": {"ListAudit", "GetAuditHeads"},
+    # What these write is in the log, with who sent it.
+    "Commands": {"Execute", "Submit", "GetCommand", "Describe"},
+    "Consumers": {"Consume", "ListConsumers", "ListParked"},
+    "Events": {"ReadStream", "Subscribe"},
+    "Projections": {"ListProjections"},
+    "Sagas": {"ListSagas", "GetSaga"},
+}
+SAGA = "orders.v1.FulfilOrder/acme/o-1"
+WHY = "a test, ticket 88"
+PARKED = {"consumer": "old", "aggregate_type": "Order", "aggregate_id": "o-1"}
+ACTIONS: dict[str, Message] = {
+    "Projections/RebuildProjection": RebuildProjectionRequest(name="Unknown", reason=WHY),
+    "Projections/SkipEvent": SkipEventRequest(name="Unknown", position=7, reason=WHY),
+    "Sagas/ResumeSaga": ResumeSagaRequest(id=SAGA, reason=WHY),
+    "Sagas/CancelSaga": CancelSagaRequest(id=SAGA, reason=WHY),
+    "Sagas/TerminateSaga": TerminateSagaRequest(id=SAGA, reason=WHY),
+    "Consumers/RemoveConsumer": RemoveConsumerRequest(consumer="old", reason=WHY),
+    "Consumers/ReplayParked": ReplayParkedRequest(**PARKED, reason=WHY),
+    "Consumers/DropParked": DropParkedRequest(consumer="old", position=7, reason=WHY),
+}
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform(durable=False, keep_workflows=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def context(platform: LocalPlatform) -> Iterator[ContextService]:
+    asyncio.run(platform.prepare("orders"))
+    with platform.service("orders") as running:
+        yield running
+
+
+def operators_methods() -> set[str]:
+    """Return the methods of the platform that change something; a new one must be named here."""
+    files = (ROOT / "proto" / "intent" / "v1").glob("*.proto")
+    services = [
+        service
+        for file in files
+        for service in Default().FindFileByName(f"intent/v1/{file.name}").services_by_name.values()
+    ]
+    assert {service.name for service in services} == set(READING)
+    return {
+        f"{service.name}/{method.name}"
+        for service in services
+        for method in service.methods
+        if method.name not in READING[service.name]
+    }
+
+
+def call(context: ContextService, name: str, request: Message, **metadata: str) -> grpc.StatusCode:
+    return asyncio.run(_call(context, name, request, metadata))
+
+
+async def _call(
+    context: ContextService, name: str, request: Message, metadata: dict[str, str]
+) -> grpc.StatusCode:
+    metadata = {"x_tenant_id": "acme", "x_actor": "user:ann", "x_correlation_id": "ticket-88", **metadata}
+    pairs = [(key.replace("_", "-"), value) for key, value in metadata.items()]
+    async with grpc.aio.insecure_channel(context.target) as channel:
+        calling: Any = channel.unary_stream(f"/intent.v1.{name}")(
+            request.SerializeToString(), metadata=pairs, timeout=60
+        )
+        try:
+            while await calling.read() is not grpc.aio.EOF:
+                pass
+        except grpc.aio.AioRpcError as error:
+            code: grpc.StatusCode = error.code()
+            return code
+    return grpc.StatusCode.OK
+
+
+def shown(context: ContextService, *options: str) -> list[dict[str, Any]]:
+    """Return the entries that the command line exports."""
+    done = intent("audit", "export", *options, env=environment(INTENT_TARGET=context.target))
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_every_method_by_which_an_operator_changes_something_is_known() -> None:
+    assert operators_methods() == set(ACTIONS)
+
+
+def test_every_action_of_an_operator_is_recorded(context: ContextService) -> None:
+    for name, request in ACTIONS.items():
+        assert call(context, name, request) is not grpc.StatusCode.UNAVAILABLE, name
+    entries = {entry["method"]: entry for entry in shown(context, "--by", "user:ann")}
+    assert set(entries) == {f"/intent.v1.{name}" for name in ACTIONS}
+    for entry in entries.values():
+        assert (entry["kind"], entry["reason"], entry["peer"]) == ("AUDIT_KIND_ACTION", WHY, "127.0.0.1")
+        assert (entry["tenant_id"], entry["correlation_id"]) == ("acme", "ticket-88")
+    assert json.loads(entries["/intent.v1.Consumers/DropParked"]["target"])["position"] == "7"
+
+
+def test_a_refused_operator_has_an_entry_and_no_action(context: ContextService) -> None:
+    denied = grpc.StatusCode.PERMISSION_DENIED
+    for name, request in ACTIONS.items():
+        assert call(context, name, request, x_actor="user:eve", x_roles="customer") is denied, name
+    context.stop()
+    context.start()
+    entries = shown(context, "--by", "user:eve")
+    assert {entry["method"] for entry in entries} == {f"/intent.v1.{name}" for name in ACTIONS}
+    assert {entry["kind"] for entry in entries} == {"AUDIT_KIND_REFUSAL"}
+    assert {entry["reason"] for entry in entries} == {"ROLE_MISSING"}
+
+
+def test_the_command_line_records_lists_and_verifies(
+    context: ContextService, platform: LocalPlatform, tmp_path: Any
+) -> None:
+    env = environment(INTENT_TARGET=context.target, **platform.settings("orders"))
+    again = intent("redeliver", "orders", "--no-wait", "--reason", WHY, env=env)
+    assert again.code == 0, again.err
+    assert intent("migrate", "orders", "--new-epoch", "--reason", WHY, env=env).code == 0
+    methods = [entry["method"] for entry in shown(context) if entry["actor"].startswith("local:")]
+    assert methods == ["intent migrate", "intent redeliver", "intent migrate --new-epoch"]
+
+    listed = intent("audit", "list", "--kind", "action", "--since", "1h", "--limit", "2", env=env)
+    assert listed.code == 0, listed.err
+    assert "intent redeliver" in listed.out
+    assert WHY in listed.out
+    assert intent("audit", "list", "--since", "yesterday", env=env).code == 2
+
+    head = tmp_path / "head.json"
+    head.write_text(intent("audit", "head", env=env).out)
+    verified = intent("audit", "verify", "orders", "--head", str(head), env=env)
+    assert verified.code == 0, verified.out + verified.err
+    values = json.loads(head.read_text())
+    head.write_text(json.dumps({**values, "audit": {**values["audit"], "position": 99}}))
+    verified = intent("audit", "verify", "orders", "--head", str(head), "--json", env=env)
+    assert verified.code == 5
+    (finding,) = json.loads(verified.out)["audit"]["findings"]
+    assert finding["last"] == 99
+    head.write_text("{}")
+    assert intent("audit", "verify", "orders", "--head", str(head), env=env).code == 3
