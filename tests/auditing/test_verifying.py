@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 from intent.auditing import AuditDatabase, Finding, verify
+from intent.store.migrations.epochs import begin_epoch
 from intent.store.postgres import PostgresEventStore
 
 from ..store.builders import command, key, to
@@ -165,7 +166,7 @@ async def test_an_end_that_was_cut_off_with_its_chain_is_found_by_an_exported_he
         database,
         f"delete from {of} where position > 7",
         f"delete from {of}_chain where last > 7",
-        f"update {of}_chain_head h set chained = 7, digest = c.digest from {of}_chain c where c.last = 7",
+        f"update {of}_chain_head h set chained = 7, number = c.number, digest = c.digest from {of}_chain c where c.last = 7",
         f"update {head_of(of)} set position = 7",
     )
     assert await found(audit, of) == []
@@ -174,6 +175,7 @@ async def test_an_end_that_was_cut_off_with_its_chain_is_found_by_an_exported_he
     await fill(postgres_store, audit)
     (finding,) = await found(audit, of, exported)
     assert finding.first == finding.last == 10
+    assert "another digest" in finding.what
 
 
 @pytest.mark.parametrize("of", PARTS)
@@ -197,13 +199,39 @@ async def test_a_chain_that_was_written_anew_is_found_by_an_exported_head(
 
 
 @pytest.mark.parametrize("of", PARTS)
-async def test_rows_beside_the_functions_are_refused_where_they_leave_a_gap(
+async def test_a_row_that_is_inserted_with_the_chain_extended_is_found(
     database: Database, postgres_store: PostgresEventStore, audit: AuditDatabase, of: str
 ) -> None:
     await fill(postgres_store, audit)
     async with connected(database.admin, database) as admin:
-        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="without gaps"):
-            await admin.execute(COPY.format(of=of, change='{"position": 12, "version": 1000}'))
+        await admin.execute(COPY.format(of=of, change='{"position": 12, "version": 1000}'))
+    assert await found(audit, of) == [
+        Finding(11, 11, "removed"),
+        Finding(11, 12, "the position of the head was changed"),
+    ]
+
+
+@pytest.mark.parametrize("of", PARTS)
+async def test_what_is_set_back_in_its_place_goes_on_and_shows_it(
+    database: Database, postgres_store: PostgresEventStore, audit: AuditDatabase, of: str
+) -> None:
+    """A log begins an epoch with it, which an exported head does not excuse."""
+    await fill(postgres_store, audit)
+    exported = (await audit.heads())[of]
+    await tampered(
+        database, f"delete from {of} where position > 6", f"update {head_of(of)} set position = 6"
+    )
+    if of == "events":
+        await begin_epoch(database.context, database.owner)
+    await fill(postgres_store, audit)
+    anew = Finding(7, 10, "the log was set back in its place, and these positions were written anew since")
+    verified = await verify(audit, of)
+    assert (verified.notes, verified.findings) == (([anew], []) if of == "events" else ([], [anew]))
+    assert (verified.rows, verified.position) == (16, 16)
+    assert await found(audit, of, exported) == [anew]
+    await tampered(database, f"update {of} set actor = 'user:eve' where position in (6, 9)")
+    left = [finding for finding in await found(audit, of) if finding != anew]
+    assert left == [Finding(6, 6, "changed"), Finding(9, 9, "changed")]
 
 
 @pytest.mark.parametrize("table", ["audit", "audit_chain", "events_chain"])

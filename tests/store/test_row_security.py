@@ -159,7 +159,8 @@ async def test_a_tenant_reads_its_own_rows_and_none_of_another(filled: Database,
     tables = await relations(filled, OF_TENANTS)
     assert len(tables) > len(LOG)
     for table in tables:
-        assert await count(bound, table) >= 1, table
+        # What operators did, and who was refused, concerns no tenant's own code.
+        assert await count(bound, table) >= (table != "audit"), table
         assert await count(bound, table, f"tenant <> '{ACME}'") == 0, table
         assert await count(bound, table, f"tenant = '{GLOBEX}'") == 0, table
 

@@ -14,7 +14,7 @@ from intent.store.postgres.connections import storable, unavailable
 from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
-__all__ = ["AuditDatabase", "AuditFilter", "Link", "write_over"]
+__all__ = ["AuditDatabase", "AuditFilter", "Link", "SetBack", "write_over"]
 
 _WIDTH: Final = 10
 _LAST: Final = (1 << 63) - 1
@@ -45,18 +45,36 @@ class Link(NamedTuple):
     """A link of a chain; the fields are in the order of the function's columns.
 
     Attributes:
-        last: The position of its last row.
-        first: That of its first row; after `last` in the first link, which has none.
+        number: Its number in the chain.
+        first: The position of its first row; after `last` in the first link, which has none.
+        last: That of its last row.
         encoding: The number of the encoding of its rows.
         marks: The first four bytes of the digest of each row.
         digest: The digest over the rows and over the digest of the link before.
     """
 
-    last: int
+    number: int
     first: int
+    last: int
     encoding: int
     marks: bytes
     digest: bytes
+
+
+class SetBack(NamedTuple):
+    """A link with which a log goes on that was set back in its place.
+
+    Attributes:
+        number: The number of the link.
+        first: The first position that was written anew.
+        before: The last position that the log had before.
+        in_epoch: Whether an epoch of the log began there, so that every process knows it.
+    """
+
+    number: int
+    first: int
+    before: int
+    in_epoch: bool
 
 
 class AuditDatabase:
@@ -77,6 +95,7 @@ class AuditDatabase:
         self._read = f"{call}.audit_read_0023($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         self._heads = f"{call}.chain_heads_0024()"
         self._links = f"{call}.chain_links_0024($1, $2, $3)"
+        self._set_backs = f"{call}.chain_set_backs_0024($1)"
         self._events = f"{call}.read_log_0010($1, $2, $3, null, null, null, null, null)"
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
@@ -105,13 +124,19 @@ class AuditDatabase:
         """Return the ends of the chains: ``events`` and ``audit``."""
         with unavailable():
             rows = await self._pool.fetch(self._heads)
-        return {name: Head(position, chained, digest) for name, position, chained, digest in rows}
+        return {name: Head(*values) for name, *values in rows}
 
     async def links(self, of: str, after: int, most: int) -> Sequence[Link]:
-        """Read links after a position, of ``events`` or ``audit``."""
+        """Read links after a number, of ``events`` or ``audit``."""
         with unavailable():
             rows = await self._pool.fetch(self._links, of, after, most)
         return [Link(*row) for row in rows]
+
+    async def set_backs(self, of: str) -> Sequence[SetBack]:
+        """Read the links with which ``events`` or ``audit`` go on after they were set back, in order."""
+        with unavailable():
+            rows = await self._pool.fetch(self._set_backs, of)
+        return [SetBack(*row) for row in rows]
 
     async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
         """Read rows with all their columns after a position; None: with the very first, of any position."""

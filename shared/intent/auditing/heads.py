@@ -21,11 +21,13 @@ class Head(NamedTuple):
 
     Attributes:
         position: The position of its last row.
+        number: The number of the last link of the chain.
         chained: The position up to which the chain leads.
         digest: The digest over everything up to there.
     """
 
     position: int
+    number: int
     chained: int
     digest: bytes
 
@@ -47,7 +49,8 @@ class ExportedHeads(NamedTuple):
 def heads_text(exported: ExportedHeads) -> str:
     """Return exported heads as the text of a file, which `heads_from` reads."""
     parts = {
-        name: {"position": head.chained, "digest": head.digest.hex()} for name, head in exported.heads.items()
+        name: {"position": head.chained, "link": head.number, "digest": head.digest.hex()}
+        for name, head in exported.heads.items()
     }
     return json.dumps({"context": exported.context, "at": exported.at.isoformat(), **parts})
 
@@ -69,7 +72,8 @@ def heads_from(text: str) -> ExportedHeads:
 
 
 def _head(values: Mapping[str, object]) -> Head:
-    position, digest = int(str(values["position"])), bytes.fromhex(str(values["digest"]))
+    position, number = int(str(values["position"])), int(str(values["link"]))
+    digest = bytes.fromhex(str(values["digest"]))
     if len(digest) != _DIGEST:
         raise ValueError(f"a digest has {_DIGEST} bytes")
-    return Head(position, position, digest)
+    return Head(position, number, position, digest)

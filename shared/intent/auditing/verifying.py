@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from intent.auditing.chain import ENCODING, MARK, beginning, link_digest, row_digest
-from intent.auditing.database import Link
+from intent.auditing.database import Link, SetBack
 from intent.auditing.heads import Head
 
 __all__ = ["Finding", "Verified", "verify"]
@@ -15,6 +15,9 @@ __all__ = ["Finding", "Verified", "verify"]
 T = TypeVar("T")
 
 _PAGE: Final = 1000
+_FAR: Final = 1 << 63
+"""Beyond every position."""
+_SET_BACK: Final = "the log was set back in its place, and these positions were written anew since"
 
 
 class Finding(NamedTuple):
@@ -45,7 +48,11 @@ class _Chained(Protocol):
         ...
 
     async def links(self, of: str, after: int, most: int) -> Sequence[Link]:
-        """Read links after a position."""
+        """Read links after a number."""
+        ...
+
+    async def set_backs(self, of: str) -> Sequence[SetBack]:
+        """Read the links that begin before the end of the one before."""
         ...
 
     async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
@@ -64,6 +71,7 @@ class Verified:
         rows: How many of them the chain proves.
         digest: The digest over all of them.
         findings: What is wrong.
+        notes: What an epoch of the log explains.
     """
 
     of: str
@@ -72,6 +80,7 @@ class Verified:
     rows: int = 0
     digest: bytes = b""
     findings: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
 
     def find(self, first: int, last: int, what: str) -> None:
         """Note a finding; equal ones of neighbours are one."""
@@ -122,81 +131,97 @@ class _Walk:
         self._head = head
         self._exported = exported
         self._report = report
-        self._rows = _Ahead(
-            _pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"])
-        )
-        self._expected = None if exported is None else exported.digest
+        self._rows = _Ahead(_pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"]))
+        self._set_backs: list[SetBack] = []
+        self._number = -1
+        self._reached = 0
+        """The position up to which links have been seen whose rows were not written anew later."""
 
     async def links(self) -> None:
         """Follow the links up to the head."""
-        of, found = self.found.of, self.found
-        pages = _pages(lambda after: self._database.links(of, -1 if after is None else after, _PAGE), _last)
-        begun = False
+        of, found, database = self.found.of, self.found, self._database
+        self._set_backs = [each for each in await database.set_backs(of) if each.number <= self._head.number]
+        pages = _pages(
+            lambda after: database.links(of, -1 if after is None else after, _PAGE), lambda link: link.number
+        )
         async for link in pages:
-            if link.last > self._head.chained:
+            if link.number > self._head.number:
                 break
-            await (self._link(link) if begun else self._begin(link))
-            begun = True
-            found.position, found.digest = link.last, link.digest
+            await (self._begin(link) if self._number < 0 else self._link(link))
+            self._number, found.position, found.digest = link.number, link.last, link.digest
             self._compare_exported(link)
             self._report(link.last, self._head.chained)
-        if not begun:
+        if self._number < 0:
             found.find(0, self._head.chained, "the whole chain was removed")
 
     async def end(self) -> None:
         """Compare the ends: the last link, the last row, and the heads of both."""
         found, head = self.found, self._head
-        if found.position < head.chained:
-            found.find(found.position + 1, head.chained, "removed from the end of the chain")
-            await self._unproven(found.position + 1, head.chained)
-        elif found.digest != head.digest:
+        if self._number < head.number:
+            last = max(head.chained, found.position + 1)
+            found.find(found.position + 1, last, "removed from the end of the chain")
+            await self._unproven(found.position + 1, last)
+        elif (found.digest, found.position) != (head.digest, head.chained):
             found.find(head.chained, head.chained, "the head of the chain was changed")
         if head.position != head.chained:
             low, high = sorted((head.position, head.chained))
             found.find(low + 1, high, "the position of the head was changed")
-        if self._exported is not None and self._exported.position > head.chained:
-            lost = (head.chained + 1, self._exported.position)
-            found.find(
-                *lost, "missing since the head was exported: removed, or lost in a restore or promotion"
-            )
-        elif self._expected is not None:
-            position = self._exported.position if self._exported else 0
-            found.find(position, position, "no link ends at the exported head: the chain was written anew")
+        exported = self._exported
+        if exported is not None and exported.number > head.number:
+            first = min(exported.position, head.chained + 1)
+            what = "missing since the head was exported: removed, or lost in a restore or promotion"
+            found.find(first, exported.position, what)
         await self._beyond()
 
     async def _begin(self, link: Link) -> None:
         found = self.found
         if link.first <= link.last or link.digest != beginning(found.of, link.last):
             found.find(link.last, link.last, "the beginning of the chain was changed or removed")
-            await self._unproven(1, link.last)
-            return
-        found.began_after = link.last
-        await self._unproven(1, link.last)
+        else:
+            found.began_after = link.last
+        kept = min(link.last, self._bound(link) - 1)
+        await self._unproven(1, kept)
+        self._reached = kept
 
     async def _link(self, link: Link) -> None:
         found, known = self.found, True
-        if link.first > found.position + 1:
-            found.find(found.position + 1, link.first - 1, "its link of the chain was removed")
-            await self._unproven(found.position + 1, link.first - 1)
+        if link.number != self._number + 1:
+            last = max(link.first - 1, found.position + 1)
+            found.find(found.position + 1, last, "its link of the chain was removed")
             known = False
-        expected = range(link.first, link.last + 1)
-        if (
-            link.first <= found.position
-            or link.encoding != ENCODING
-            or len(link.marks) != MARK * len(expected)
-        ):
+        elif self._set_backs and self._set_backs[0].number == link.number:
+            set_back = self._set_backs.pop(0)
+            known_to = found.notes if set_back.in_epoch and not self._after_export(set_back) else found.findings
+            known_to.append(Finding(set_back.first, set_back.before, _SET_BACK))
+        kept = min(link.last, self._bound(link) - 1)
+        if link.first > self._reached + 1:
+            await self._unproven(self._reached + 1, min(link.first - 1, kept))
+        expected = link.last - link.first + 1
+        if link.encoding != ENCODING or expected < 1 or len(link.marks) != MARK * expected:
             found.find(link.first, link.last, "its link of the chain was changed or inserted")
-            await self._unproven(found.position + 1, link.last)
-            return
-        digests = await self._digests(link)
-        complete = known and len(digests) == len(expected)
-        if complete and link.digest != link_digest(found.digest, link.first, link.last, digests):
-            found.find(link.first, link.last, "its link of the chain does not follow from the one before")
+            await self._unproven(self._reached + 1, kept)
+        else:
+            digests = await self._digests(link, kept)
+            complete = known and len(digests) == expected
+            if complete and link.digest != link_digest(found.digest, link.first, link.last, digests):
+                found.find(link.first, link.last, "its link of the chain does not follow from the one before")
+        self._reached = max(self._reached, kept)
 
-    async def _digests(self, link: Link) -> list[bytes]:
+    def _after_export(self, set_back: SetBack) -> bool:
+        """Return whether rows were written anew that the exported head stands for."""
+        exported = self._exported
+        return (
+            exported is not None and set_back.number > exported.number and set_back.first <= exported.position
+        )
+
+    def _bound(self, link: Link) -> int:
+        """Return the first position that a later link has written anew."""
+        return min((each.first for each in self._set_backs if each.number > link.number), default=_FAR)
+
+    async def _digests(self, link: Link, kept: int) -> list[bytes]:
         """Return the digests of the rows of a link that are as its marks say; note the others."""
         found, digests = self.found, []
-        for position in range(link.first, link.last + 1):
+        for position in range(link.first, kept + 1):
             row = await self._row_at(position)
             if row is None:
                 found.find(position, position, "removed")
@@ -243,12 +268,11 @@ class _Walk:
 
     def _compare_exported(self, link: Link) -> None:
         exported = self._exported
-        if exported is None or link.last != exported.position:
+        if exported is None or link.number != exported.number:
             return
-        self._expected = None
-        if link.digest != exported.digest:
+        if (link.digest, link.last) != (exported.digest, exported.position):
             what = "the chain was written anew: it leads to another digest than the exported head"
-            self.found.find(link.last, link.last, what)
+            self.found.find(exported.position, exported.position, what)
 
 
 class _Ahead(Generic[T]):
@@ -272,10 +296,6 @@ class _Ahead(Generic[T]):
         value = await self.peek()
         self._next.clear()
         return value
-
-
-def _last(link: Link) -> int:
-    return link.last
 
 
 async def _pages(

@@ -77,7 +77,7 @@ class AuditService:
 
 
 def _head(head: Head) -> AuditHead:
-    return AuditHead(position=head.chained, digest=head.digest)
+    return AuditHead(position=head.chained, digest=head.digest, link=head.number)
 
 
 def _time(request: ListAuditRequest, field: Literal["since", "until"]) -> datetime | None:

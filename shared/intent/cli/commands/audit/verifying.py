@@ -108,6 +108,8 @@ async def _verify(
 
 
 def _print(verified: Verified, exported: ExportedHeads | None) -> None:
+    for note in verified.notes:
+        echo(f"{verified.of}: {note}; an epoch of the log began there")
     for finding in verified.findings[:_SHOWN]:
         echo(f"{verified.of}: {finding}")
     if len(verified.findings) > _SHOWN:
@@ -128,4 +130,5 @@ def _plain(verified: Verified) -> Mapping[str, Any]:
         "rows": verified.rows,
         "digest": verified.digest.hex(),
         "findings": [finding._asdict() for finding in verified.findings],
+        "notes": [note._asdict() for note in verified.notes],
     }

@@ -27,7 +27,7 @@ CHAINED: Final = {
     ),
 }
 """The tables, with the head of each and its columns in the order of the encoding 1, which stays as it is."""
-READING: Final = ("chain_heads", "chain_links")
+READING: Final = ("chain_heads", "chain_links", "chain_set_backs")
 _LOCKS: Final = """
 set local lock_timeout = '5s';
 set local role {log};

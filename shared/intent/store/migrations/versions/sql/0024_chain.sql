@@ -1,15 +1,18 @@
 -- Chains what is recorded in a table by digests. Each statement that adds rows adds one link: a digest over the
 -- digests of the rows and over that of the link before. Of each row's own digest the first four bytes are kept,
--- which tell which row of a link was changed later. Positions have no gap, so rows that leave one are refused.
+-- which tell which row of a link was changed later. A log that is set back in its place goes on with a link that
+-- begins before the end of the one before it: the chain itself never goes back, so it shows that.
 create table {schema}.{table}_chain (
-    last bigint primary key,
+    number bigint primary key,
     first bigint not null,
+    last bigint not null,
+    before bigint not null,
     encoding smallint not null,
     marks bytea not null,
     digest bytea not null
 );
 comment on table {schema}.{table}_chain is
-    'Links of digests over the rows of {table}, from first to last; the first link has no rows and says where it begins.';
+    'Links of digests over the rows of {table}, from first to last, after the position before; the first has no rows.';
 grant select, insert on {schema}.{table}_chain to {log};
 revoke update, delete, truncate on {schema}.{table}_chain from {owner};
 create trigger append_only before update or delete or truncate on {schema}.{table}_chain
@@ -18,15 +21,16 @@ create trigger append_only before update or delete or truncate on {schema}.{tabl
 -- Not columns of the head: an append that waits for its row would wait for whoever adds them, who waits for it.
 create table {schema}.{table}_chain_head (
     id smallint primary key default 1 check (id = 1),
+    number bigint not null,
     chained bigint not null,
     digest bytea not null
 ) with (fillfactor = 10);
 grant select, update on {schema}.{table}_chain_head to {log};
-insert into {schema}.{table}_chain_head (chained, digest)
-    select h.position, sha256(convert_to(format('intent chain 1 of %s after %s', '{table}', h.position), 'UTF8'))
+insert into {schema}.{table}_chain_head (number, chained, digest)
+    select 0, h.position, sha256(convert_to(format('intent chain 1 of %s after %s', '{table}', h.position), 'UTF8'))
     from {schema}.{head} h;
-insert into {schema}.{table}_chain (last, first, encoding, marks, digest)
-    select h.chained, h.chained + 1, 1, '', h.digest from {schema}.{table}_chain_head h;
+insert into {schema}.{table}_chain (number, first, last, before, encoding, marks, digest)
+    select 0, h.chained + 1, h.chained, h.chained, 1, '', h.digest from {schema}.{table}_chain_head h;
 
 -- It names everything, so it trusts no search path, and costs none.
 create function {schema}.{table}_chain_extend() returns trigger language plpgsql as $$
@@ -44,16 +48,16 @@ begin
     if link.rows = 0 then
         return null;
     end if;
-    select h.chained, h.digest into strict before from {schema}.{table}_chain_head h;
-    if link.first <> before.chained + 1 or link.last <> before.chained + link.rows then
-        raise exception '{table} is appended to without gaps: positions % to % do not follow %',
-            link.first, link.last, before.chained using errcode = 'integrity_constraint_violation';
+    select h.number, h.chained, h.digest into strict before from {schema}.{table}_chain_head h;
+    if link.last - link.first + 1 <> link.rows then
+        raise exception '{table} is appended to without gaps: there are % rows from position % to %',
+            link.rows, link.first, link.last using errcode = 'integrity_constraint_violation';
     end if;
     reached := pg_catalog.sha256(before.digest || pg_catalog.int8send(link.first) || pg_catalog.int8send(link.last)
                                  || link.digests);
-    insert into {schema}.{table}_chain (last, first, encoding, marks, digest)
-        values (link.last, link.first, 1, link.marks, reached);
-    update {schema}.{table}_chain_head set chained = link.last, digest = reached;
+    insert into {schema}.{table}_chain (number, first, last, before, encoding, marks, digest)
+        values (before.number + 1, link.first, link.last, before.chained, 1, link.marks, reached);
+    update {schema}.{table}_chain_head set number = number + 1, chained = link.last, digest = reached;
     return null;
 end $$;
 revoke all on function {schema}.{table}_chain_extend from public;

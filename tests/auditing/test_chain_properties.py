@@ -1,0 +1,112 @@
+"""Any log with its chain, changed in any one way, is found to be changed, and the right positions are named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from intent.auditing import Head, Link, SetBack, Verified, verify
+from intent.auditing.chain import ENCODING, MARK, beginning, link_digest, row_digest
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+APPENDS = st.lists(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4), min_size=1, max_size=6)
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+class Chained:
+    """An audit in memory, chained as PostgreSQL does it; the database's own chain is tested beside."""
+
+    def __init__(self, appends: Sequence[Sequence[tuple[str, str]]]) -> None:
+        self.table: dict[int, dict[str, Any]] = {}
+        self.chain = [Link(0, 1, 0, ENCODING, b"", beginning("audit", 0))]
+        for values in appends:
+            first = len(self.table) + 1
+            digests = []
+            for position, (actor, method) in enumerate(values, first):
+                self.table[position] = self.row(position, actor, method)
+                digests.append(row_digest("audit", self.table[position]))
+            last = first + len(digests) - 1
+            digest = link_digest(self.chain[-1].digest, first, last, digests)
+            marks = b"".join(each[:MARK] for each in digests)
+            self.chain.append(Link(len(self.chain), first, last, ENCODING, marks, digest))
+        end = self.chain[-1]
+        self.head = Head(end.last, end.number, end.last, end.digest)
+
+    @staticmethod
+    def row(position: int, actor: str, method: str) -> dict[str, Any]:
+        texts = dict.fromkeys(("tenant", "kind", "peer", "reason", "target", "correlation_id"), "")
+        times = {"times": 1, "since": NOW, "recorded_at": NOW + timedelta(microseconds=position)}
+        return {"position": position, "actor": actor, "method": method, **texts, **times}
+
+    async def heads(self) -> Mapping[str, Head]:
+        return {"audit": self.head}
+
+    async def links(self, of: str, after: int, most: int) -> Sequence[Link]:
+        return [link for link in self.chain if link.number > after][:most]
+
+    async def set_backs(self, of: str) -> Sequence[SetBack]:
+        return []
+
+    async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
+        start = -1 if after is None else after
+        return [self.table[position] for position in sorted(self.table) if position > start][:most]
+
+    def verified(self) -> Verified:
+        return asyncio.run(verify(self, "audit"))
+
+
+@given(APPENDS)
+def test_what_nobody_changed_is_whole(appends: Sequence[Sequence[tuple[str, str]]]) -> None:
+    log = Chained(appends)
+    found = log.verified()
+    assert (found.findings, found.rows, found.digest) == ([], len(log.table), log.head.digest)
+
+
+@given(APPENDS, st.data())
+def test_a_moved_character_is_a_change(appends: Sequence[Sequence[tuple[str, str]]], data: Any) -> None:
+    """The encoding is unambiguous: what moves from one column into the next is another row."""
+    log = Chained(appends)
+    position = data.draw(st.sampled_from(sorted(log.table)))
+    row = log.table[position]
+    whole = row["method"] + row["actor"]
+    cut = data.draw(st.integers(0, len(whole)))
+    row["method"], row["actor"] = whole[:cut], whole[cut:]
+    unchanged = row == Chained(appends).table[position]
+    found = [(each.first, each.last, each.what) for each in log.verified().findings]
+    assert found == ([] if unchanged else [(position, position, "changed")])
+
+
+@given(APPENDS, st.data())
+def test_removed_positions_are_named(appends: Sequence[Sequence[tuple[str, str]]], data: Any) -> None:
+    log = Chained(appends)
+    gone = data.draw(st.sets(st.sampled_from(sorted(log.table))))
+    for position in gone:
+        del log.table[position]
+    found = log.verified().findings
+    assert {position for each in found for position in range(each.first, each.last + 1)} == gone
+    assert {each.what for each in found} <= {"removed"}
+
+
+@given(APPENDS, st.data())
+def test_a_link_that_is_changed_or_removed_is_noticed(
+    appends: Sequence[Sequence[tuple[str, str]]], data: Any
+) -> None:
+    log = Chained(appends)
+    index = data.draw(st.integers(0, len(log.chain) - 1))
+    link = log.chain[index]
+    changes = [
+        link._replace(digest=bytes(32)),
+        link._replace(marks=link.marks + bytes(MARK)),
+        link._replace(encoding=ENCODING + 1),
+        link._replace(first=link.first + 1),
+        link._replace(last=link.last + 1),
+        None,
+    ]
+    # The first link has no rows, whose encoding or marks could matter.
+    wrong = data.draw(st.sampled_from([changes[0], changes[4], None] if index == 0 else changes))
+    log.chain[index : index + 1] = [] if wrong is None else [wrong]
+    assert log.verified().findings
