@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from alembic import command as alembic
+from intent.auditing import AuditDatabase, verify
 from intent.consumers.changes import Changes, PartitionMark, StreamMark
 from intent.consumers.database import ConsumerDatabase, NotAMemberError
 from intent.consumers.keys import ConsumerKey
@@ -141,6 +142,8 @@ async def test_the_previous_release_appends_and_reads_while_the_new_one_does(old
             assert [entry.tracestate for entry in log] == ["", "", "", TRACE.state]
             assert {entry.traceparent for entry in log} == {TRACE.parent}
             assert [len(entries) for entries in await process.everything()] == [4, 4, 3, 4, 4]
+            verified = await verify(AuditDatabase(store.pool, "orders"), "events")
+            assert (verified.findings, verified.began_after, verified.rows) == ([], 2, 2)
 
 
 async def test_the_previous_release_lists_and_drops_parked_events(old: Database) -> None:
