@@ -1,4 +1,4 @@
-"""Any log with its chain, changed in any one way, is found to be changed, and the right positions are named."""
+"""Any log with its chain, changed in any one way, is found to be changed, and its positions are named."""
 
 from __future__ import annotations
 

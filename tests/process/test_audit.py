@@ -1,4 +1,4 @@
-"""What operators do to a real process, and what is refused them, is in the audit; the command line shows it."""
+"""What operators do to a real process, and what it refuses, is in the audit; the command line shows it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ READING = {
 }
 SAGA = "orders.v1.FulfilOrder/acme/o-1"
 WHY = "a test, ticket 88"
-PARKED = {"consumer": "old", "aggregate_type": "Order", "aggregate_id": "o-1"}
+PARKED = ReplayParkedRequest(consumer="old", aggregate_type="Order", aggregate_id="o-1", reason=WHY)
 ACTIONS: dict[str, Message] = {
     "Projections/RebuildProjection": RebuildProjectionRequest(name="Unknown", reason=WHY),
     "Projections/SkipEvent": SkipEventRequest(name="Unknown", position=7, reason=WHY),
@@ -44,7 +44,7 @@ ACTIONS: dict[str, Message] = {
     "Sagas/CancelSaga": CancelSagaRequest(id=SAGA, reason=WHY),
     "Sagas/TerminateSaga": TerminateSagaRequest(id=SAGA, reason=WHY),
     "Consumers/RemoveConsumer": RemoveConsumerRequest(consumer="old", reason=WHY),
-    "Consumers/ReplayParked": ReplayParkedRequest(**PARKED, reason=WHY),
+    "Consumers/ReplayParked": PARKED,
     "Consumers/DropParked": DropParkedRequest(consumer="old", position=7, reason=WHY),
 }
 

@@ -131,7 +131,8 @@ class _Walk:
         self._head = head
         self._exported = exported
         self._report = report
-        self._rows = _Ahead(_pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"]))
+        rows = _pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"])
+        self._rows = _Ahead(rows)
         self._set_backs: list[SetBack] = []
         self._number = -1
         self._reached = 0
@@ -191,8 +192,9 @@ class _Walk:
             known = False
         elif self._set_backs and self._set_backs[0].number == link.number:
             set_back = self._set_backs.pop(0)
-            known_to = found.notes if set_back.in_epoch and not self._after_export(set_back) else found.findings
-            known_to.append(Finding(set_back.first, set_back.before, _SET_BACK))
+            explained = set_back.in_epoch and not self._after_export(set_back)
+            anew = Finding(set_back.first, set_back.before, _SET_BACK)
+            (found.notes if explained else found.findings).append(anew)
         kept = min(link.last, self._bound(link) - 1)
         if link.first > self._reached + 1:
             await self._unproven(self._reached + 1, min(link.first - 1, kept))

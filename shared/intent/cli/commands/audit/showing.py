@@ -124,7 +124,7 @@ def head(caller: CallOptions, context: ContextName = "") -> None:
     async def work(client: IntentClient) -> str:
         answer = await client.audit.heads()
         parts = {"events": answer.events, "audit": answer.audit}
-        heads = {name: Head(part.position, part.link, part.position, part.digest) for name, part in parts.items()}
+        heads = {of: Head(end.position, end.link, end.position, end.digest) for of, end in parts.items()}
         return heads_text(ExportedHeads(answer.context, datetime.now(UTC), heads))
 
     echo(with_client(caller, context, Registry.load(), work))
