@@ -24,7 +24,7 @@ from intent.errors import StoreError
 from intent.origin import Origin
 from intent.records import LogEntry
 
-__all__ = ["EventSource", "Upcasting", "command_envelope", "current_event", "published_event"]
+__all__ = ["EventSource", "Upcasting", "command_envelope", "current_event", "published_event", "timestamp"]
 
 
 class Upcasting(Protocol):

@@ -64,22 +64,20 @@ async def original(postgres: Postgres, template: str, context: BoundContext) -> 
 
 @pytest_asyncio.fixture
 async def filled(postgres: Postgres, original: str) -> AsyncIterator[Database]:
-    """A copy of the original."""
     name = await create_database(postgres, original)
     yield Database.of(postgres, name, "orders")
     await drop_database(postgres, name)
 
 
 async def fill(database: Database, context: BoundContext) -> None:
-    await migrate(database.owner, database.context, prepare=lambda c: ensure_tables(c, context))
-    store = await PostgresEventStore.open(database.service, database.context)
+    await migrate(database.owner, "orders", prepare=lambda c: ensure_tables(c, context))
+    store = await PostgresEventStore.open(database.service, "orders")
     projections = ProjectionSupervisor(context, store, store.pool)
     try:
         for tenant in (ACME, GLOBEX):
             await store.append([to(key("o-1", tenant), 0, command([placed()]), snapshot=Snapshot(1, 1, b""))])
-            ended = SagaEnd(tenant, "a saga", 5, NOW, NOW)
             await AuditDatabase(store.pool, database.context).write([AuditEntry(ACTION, "/m", tenant=tenant)])
-            await PostgresSagaEnds(store.pool, database.context).record([ended])
+            await PostgresSagaEnds(store.pool, "orders").record([SagaEnd(tenant, "a saga", 5, NOW, NOW)])
             await consume(ConsumerDatabase(store.pool, database.context), tenant, await store.position())
         await projections.start()
         assert await projections.reach(2, 30) == []
@@ -159,7 +157,6 @@ async def test_a_tenant_reads_its_own_rows_and_none_of_another(filled: Database,
     tables = await relations(filled, OF_TENANTS)
     assert len(tables) > len(LOG)
     for table in tables:
-        # What operators did, and who was refused, concerns no tenant's own code.
         assert await count(bound, table) >= (table != "audit"), table
         assert await count(bound, table, f"tenant <> '{ACME}'") == 0, table
         assert await count(bound, table, f"tenant = '{GLOBEX}'") == 0, table

@@ -1,6 +1,6 @@
 """Who did, or was refused, what; and proof that nothing recorded was changed since."""
 
-from intent.auditing.database import AuditDatabase, AuditFilter, Link, SetBack, write_over
+from intent.auditing.database import AuditDatabase, AuditFilter, Link, SetBack, write_as_owner, write_over
 from intent.auditing.entries import ACTION, REFUSAL, AuditEntry, AuditLog, AuditRow, MemoryAudit, host_of
 from intent.auditing.heads import ExportedHeads, Head, heads_from, heads_text
 from intent.auditing.recorder import Auditor
@@ -26,5 +26,6 @@ __all__ = [
     "heads_text",
     "host_of",
     "verify",
+    "write_as_owner",
     "write_over",
 ]

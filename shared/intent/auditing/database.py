@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+import asyncpg
+
 from intent.auditing.entries import AuditEntry, AuditRow
 from intent.auditing.heads import Head
+from intent.errors import ConfigurationError
+from intent.settings.database_urls import database_url
 from intent.store.postgres.arrays import columns
 from intent.store.postgres.connections import storable, unavailable
 from intent.store.postgres.pools import ConnectionPool
 from intent.store.roles import quoted
 
-__all__ = ["AuditDatabase", "AuditFilter", "Link", "SetBack", "write_over"]
+__all__ = ["AuditDatabase", "AuditFilter", "Link", "SetBack", "write_as_owner", "write_over"]
 
 _WIDTH: Final = 10
 _LAST: Final = (1 << 63) - 1
@@ -155,6 +159,25 @@ async def write_over(connection: Any, schema: str, entry: AuditEntry) -> None:
         asyncpg.PostgresError: It is not recorded.
     """
     await connection.fetch(_writing(schema), *_arguments([entry]))
+
+
+async def write_as_owner(owner_url: str, schema: str, entry: AuditEntry) -> None:
+    """Record an action that is about to be done over a connection of the owner.
+
+    Raises:
+        ConfigurationError: It is not recorded: PostgreSQL does not answer, or refuses.
+    """
+    database_url(owner_url)
+    try:
+        connection = await asyncpg.connect(owner_url)
+        try:
+            await write_over(connection, schema, entry)
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(
+            f"nothing was done, because it cannot be recorded in the audit: {error}"
+        ) from error
 
 
 def _writing(schema: str) -> str:

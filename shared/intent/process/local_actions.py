@@ -7,15 +7,11 @@ import json
 import os
 import platform
 
-import asyncpg
-
-from intent.auditing import ACTION, AuditDatabase, AuditEntry, write_over
-from intent.errors import ConfigurationError
+from intent.auditing import ACTION, AuditDatabase, AuditEntry
 from intent.settings.config import Settings
-from intent.settings.database_urls import database_url
 from intent.store.postgres import open_pool
 
-__all__ = ["local_action", "record_as_owner", "record_as_service"]
+__all__ = ["local_action", "record_as_service"]
 
 
 def local_action(method: str, reason: str, **target: object) -> AuditEntry:
@@ -48,25 +44,6 @@ async def record_as_service(settings: Settings, context: str, entry: AuditEntry)
         await AuditDatabase(pool, context).write([entry])
     finally:
         pool.terminate()
-
-
-async def record_as_owner(owner_url: str, context: str, entry: AuditEntry) -> None:
-    """Record an action over a connection of the owner, before it is done.
-
-    Raises:
-        ConfigurationError: PostgreSQL does not answer, or refuses.
-    """
-    database_url(owner_url)
-    try:
-        connection = await asyncpg.connect(owner_url)
-        try:
-            await write_over(connection, context, entry)
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError) as error:
-        raise ConfigurationError(
-            f"nothing was done, because it cannot be recorded in the audit: {error}"
-        ) from error
 
 
 def _user() -> str:

@@ -51,9 +51,10 @@ def migrate(
     """Bring the schema of a context up to date."""
     import asyncio
 
+    from intent.auditing import write_as_owner
     from intent.contracts import Registry
     from intent.model import load_context
-    from intent.process.local_actions import local_action, record_as_owner
+    from intent.process.local_actions import local_action
     from intent.process.schema import limits_of, passwords_of, prepare_schema
     from intent.settings.config import load_settings
     from intent.store.migrations.epochs import begin_epoch
@@ -78,6 +79,6 @@ def migrate(
     echo(f"the schema of {context} is up to date")
     if new_epoch:
         entry = local_action("intent migrate --new-epoch", reason)
-        asyncio.run(record_as_owner(settings.owner_database_url, bound.name, entry))
+        asyncio.run(write_as_owner(settings.owner_database_url, bound.name, entry))
         epoch = asyncio.run(begin_epoch(context, settings.owner_database_url))
         echo(f"the log of {context} has begun the epoch {epoch}")

@@ -48,7 +48,7 @@ def verify(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     head: Annotated[
         Path | None,
-        typer.Option("--head", help="File with heads exported earlier.", exists=True, dir_okay=False),
+        typer.Option("--head", metavar="FILE", help="File with heads exported earlier."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,15 +57,12 @@ def verify(
 
     from rich.progress import Progress
 
-    from intent.auditing import heads_from
     from intent.settings.config import load_settings
 
     settings = load_settings(context=context)
     if not settings.database_url:
         raise UsageError("set INTENT_DATABASE_URL to the URL of PostgreSQL for the context's service role")
-    exported = None if head is None else heads_from(head.read_text())
-    if exported is not None and exported.context != context:
-        raise UsageError(f"{head} holds the heads of {exported.context}, not of {context}")
+    exported = _exported(head, context)
     with Progress(console=open_console(stderr=True), transient=True) as progress:
         tasks = {of: progress.add_task(f"{of} of {context}", total=None) for of in ("events", "audit")}
 
@@ -80,6 +77,26 @@ def verify(
             _print(each, exported)
     if any(each.findings for each in verified):
         raise typer.Exit(Exit.FAILED)
+
+
+def _exported(file: Path | None, context: str) -> ExportedHeads | None:
+    """Return the heads that a file holds; None: none is given.
+
+    Raises:
+        UsageError: It cannot be read, or holds those of another context.
+        ConfigurationError: It holds none.
+    """
+    from intent.auditing import heads_from
+
+    if file is None:
+        return None
+    try:
+        exported = heads_from(file.read_text())
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+    if exported.context != context:
+        raise UsageError(f"{file} holds the heads of {exported.context}, not of {context}")
+    return exported
 
 
 async def _verify(
