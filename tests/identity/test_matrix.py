@@ -197,7 +197,7 @@ def beside_the_audit(log: str) -> str:
     kept, audits = [], set()
     for line in log.splitlines():
         process = line[line.find("[") : line.find("]")]
-        if "audit_write_0023(" in line:
+        if "audit_write_0022(" in line:
             audits.add(process)
         elif " LOG: " in line or process not in audits:
             audits.discard(process)

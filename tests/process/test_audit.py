@@ -142,12 +142,20 @@ def test_the_command_line_records_lists_and_verifies(
     again = intent("redeliver", "orders", "--no-wait", "--reason", WHY, env=env)
     assert again.code == 0, again.err
     assert intent("migrate", "orders", "--new-epoch", "--reason", WHY, env=env).code == 0
+    # Temporal knows no such version; what was about to be done is recorded all the same.
+    ended = ("deploy", "promote", "orders", "--build-id", "v1", "--ramp", "0", "--reason", WHY)
+    assert intent(*ended, env=env).code != 0
     methods = [entry["method"] for entry in shown(context) if entry["actor"].startswith("local:")]
-    assert methods == ["intent migrate", "intent redeliver", "intent migrate --new-epoch"]
+    assert methods == [
+        "intent migrate",
+        "intent redeliver",
+        "intent migrate --new-epoch",
+        "intent deploy promote",
+    ]
 
     listed = intent("audit", "list", "--kind", "action", "--since", "1h", "--limit", "2", env=env)
     assert listed.code == 0, listed.err
-    assert "intent redeliver" in listed.out
+    assert "intent deploy promote" in listed.out
     assert WHY in listed.out
     assert intent("audit", "list", "--since", "yesterday", env=env).code == 2
 

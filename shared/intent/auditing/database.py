@@ -96,10 +96,10 @@ class AuditDatabase:
         own = quoted(schema)
         call = f"select * from {own}"  # noqa: S608 - a quoted identifier
         self._write = _writing(schema)
-        self._read = f"{call}.audit_read_0023($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-        self._heads = f"{call}.chain_heads_0024()"
-        self._links = f"{call}.chain_links_0024($1, $2, $3)"
-        self._set_backs = f"{call}.chain_set_backs_0024($1)"
+        self._read = f"{call}.audit_read_0022($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        self._heads = f"{call}.chain_heads_0023()"
+        self._links = f"{call}.chain_links_0023($1, $2, $3)"
+        self._set_backs = f"{call}.chain_set_backs_0023($1)"
         self._events = f"{call}.read_log_0010($1, $2, $3, null, null, null, null, null)"
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
@@ -181,7 +181,7 @@ async def write_as_owner(owner_url: str, schema: str, entry: AuditEntry) -> None
 
 
 def _writing(schema: str) -> str:
-    return f"select {quoted(schema)}.audit_write_0023($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    return f"select {quoted(schema)}.audit_write_0022($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
 
 def _arguments(entries: Sequence[AuditEntry]) -> Sequence[Any]:

@@ -32,7 +32,7 @@ __all__ = ["PostgresEventStore"]
 _EVERYTHING: Final = LogFilter()
 _ANY_BYTES: Final = 1 << 62
 """More bytes than a page can have."""
-_NEWEST: Final = "chain_heads_0024"
+_NEWEST: Final = "chain_heads_0023"
 """A function of the newest revision that a process calls."""
 _CAREFUL: Final = 0.2
 """Seconds for which appends look first, after one has met a stream or command written before."""

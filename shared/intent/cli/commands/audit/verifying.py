@@ -21,9 +21,9 @@ __all__ = ["register"]
 
 _VERIFY = """Find what was changed, removed or inserted in the log or the audit since it was recorded.
 
-It reads both from the database (INTENT_DATABASE_URL, a standby will do) and computes their digests anew; so
-it takes a while, about a minute for a million events, and processes go on meanwhile. It names the positions
-that are not as they were recorded. Exit code 5 says that something was found.
+It reads both from the database (INTENT_DATABASE_URL, a standby will do) and computes their digests anew. That
+takes some seconds for a hundred thousand events, and processes go on meanwhile. It names the positions that
+are not as they were recorded. Exit code 5 says that something was found.
 
 Whoever can change everything in the database can write the whole chain anew. Compare it with a head that was
 exported earlier and kept elsewhere (`intent audit head`); that also tells when the end was cut off, in a

@@ -1,6 +1,6 @@
 """Chains of digests over the log and the audit, which show what was changed afterwards.
 
-Revision ID: 0024
+Revision ID: 0023
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Final
 
 from intent.store.migrations.script import run_script
 
-revision = "0024"
-down_revision = "0023"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
@@ -42,11 +42,11 @@ def upgrade() -> None:
     """Begin both chains after what is recorded now, and let each append extend them."""
     shapes = importlib.import_module("intent.store.migrations.versions.0004_fixed_shapes")
     run_script(_LOCKS)
-    script = shapes.sql("0024_chain")
+    script = shapes.sql("0023_chain")
     for table, (head, names) in CHAINED.items():
         columns = ", ".join(f"e.{name}" for name in names.split())
         run_script(script, table=table, head=head, columns=columns)
-    shapes.make_functions(shapes.sql("0024_chain_read"), READING, suffix="_0024", shape="0005")
+    shapes.make_functions(shapes.sql("0023_chain_read"), READING, suffix="_0023", shape="0005")
 
 
 def downgrade() -> None:
