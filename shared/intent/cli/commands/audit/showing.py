@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 import typer
 
 from intent.cli.calls import require_all, with_client, with_clients
+from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.exits import UsageError
-from intent.cli.options import AsJson, CallOptions, ContextName, calls_context
 from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:

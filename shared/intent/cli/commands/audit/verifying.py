@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from intent.cli.connection import AsJson
 from intent.cli.exits import Exit, UsageError
-from intent.cli.options import AsJson
 from intent.cli.output import echo, echo_json, open_console
 
 if TYPE_CHECKING:
