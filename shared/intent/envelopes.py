@@ -18,8 +18,9 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from intent_contracts.intent.v1 import CommandEnvelope, RecordedEvent
+from intent_contracts.intent.v1 import CommandEnvelope, RecordedEvent, RequiredOwner
 
+from intent.contracts import Owner
 from intent.errors import StoreError
 from intent.origin import Origin
 from intent.records import LogEntry
@@ -65,6 +66,7 @@ def command_envelope(
     *,
     expected_version: int | None = None,
     received_at: Timestamp | None = None,
+    owner: Owner | None = None,
 ) -> CommandEnvelope:
     """Return a command in its envelope.
 
@@ -74,6 +76,7 @@ def command_envelope(
         data: The message, as proto bytes.
         expected_version: The version that the aggregate must have, or None.
         received_at: When the platform received it; None on the way there.
+        owner: Whose its aggregate must be; None: anybody's.
     """
     return CommandEnvelope(
         tenant_id=origin.tenant,
@@ -87,6 +90,7 @@ def command_envelope(
         traceparent=origin.trace.parent,
         tracestate=origin.trace.state,
         received_at=received_at,
+        owner=RequiredOwner(subject=owner.subject, state_fields=owner.fields) if owner else None,
     )
 
 

@@ -25,6 +25,7 @@ IntentError
     │   └── AggregateNotFound   a command addressed an aggregate that does not exist
     ├── VersionConflict         the aggregate is not at the expected version
     ├── PermissionDenied        the caller lacks the role or the tenant
+    │   └── NotTheOwner         it may act only on what is its own
     ├── Unauthenticated         the caller is unknown
     ├── Overloaded              too much at once; try later
     ├── Unavailable             something needed is unavailable; nothing is lost
@@ -56,6 +57,7 @@ __all__ = [
     "NeighbourFailed",
     "NewerReleaseNeeded",
     "NotFound",
+    "NotTheOwner",
     "Overloaded",
     "PermissionDenied",
     "Rejected",
@@ -282,6 +284,10 @@ class PermissionDenied(CommandError):
     """The caller lacks the role or the tenant."""
 
     kind = FailureKind.FAILURE_KIND_PERMISSION_DENIED
+
+
+class NotTheOwner(PermissionDenied):
+    """With its roles the caller may act only on what is its own, and this is not, or does not exist."""
 
 
 class Unauthenticated(CommandError):

@@ -19,7 +19,7 @@ from intent.commands import AggregateCache, CommandHandling
 from intent.commands.outcomes import restored
 from intent.commands.requests import CommandReport, CommandRequest, SubmittedCommand
 from intent.consumers import ConsumerServing
-from intent.contracts import Registry
+from intent.contracts import Owner, Registry
 from intent.envelopes import command_envelope
 from intent.errors import InvalidCommand, NotFound, Rejected, Unavailable, error_of
 from intent.identity import DevIdentityProvider
@@ -128,10 +128,11 @@ class MemoryReadModels:
             pass
         return await behind()
 
-    async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
+    async def get(self, model: type[Row], tenant: str, *key: Any, owner: Owner | None = None) -> Row | None:
         await self.advance()
         row = self._rows[self._writer(model)].get(RowId(tenant, key))
-        return None if row is None else model.FromString(row.data)
+        found = None if row is None else model.FromString(row.data)
+        return None if found is None or (owner and not owner.owns(found)) else found
 
     async def list(
         self,
@@ -141,11 +142,13 @@ class MemoryReadModels:
         where: Mapping[str, Any] | None = None,
         page_size: int = 50,
         page_token: str = "",
+        owner: Owner | None = None,
     ) -> Page[Row]:
         await self.advance()
         rows = [row for id_, row in self._rows[self._writer(model)].items() if id_.tenant == tenant]
         rows.sort(key=lambda row: -row.created_position)
         messages = [model.FromString(row.data) for row in rows]
+        messages = [message for message in messages if owner is None or owner.owns(message)]
         wanted = [(name, value) for name, value in (where or {}).items() if value]
         return Page(
             [m for m in messages if all(getattr(m, f) == v for f, v in wanted)][: page_size or 50], ""

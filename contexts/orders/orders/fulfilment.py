@@ -70,6 +70,7 @@ class Fulfilment:
             order_id=self._id,
             amount=amount,
             card_token=self._started.checkout.card_token,
+            customer_id=self._started.customer_id,
         )
 
     def capture(self) -> CapturePayment:
@@ -87,7 +88,13 @@ class Fulfilment:
             name=to.name, street=to.street, postal_code=to.postal_code, city=to.city, country=to.country
         )
         articles = sum(line.quantity for line in self._started.lines)
-        return ArrangeParcel(parcel_id=self._id, order_id=self._id, ship_to=address, articles=articles)
+        return ArrangeParcel(
+            parcel_id=self._id,
+            order_id=self._id,
+            ship_to=address,
+            articles=articles,
+            customer_id=self._started.customer_id,
+        )
 
     def cancel_parcel(self) -> CancelParcel:
         """Return the command that stops the parcel, unless it left."""

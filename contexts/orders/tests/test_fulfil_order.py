@@ -94,6 +94,7 @@ class TestFulfilled:
                 order_id=ID,
                 amount=Money(minor_units=1030, currency="EUR"),
                 card_token="tok-ok",
+                customer_id="ann",
             ),
             ConfirmOrder(order_id=ID),
             ArrangeParcel(
@@ -101,6 +102,7 @@ class TestFulfilled:
                 order_id=ID,
                 ship_to=Address(name="Ann", street="Elm 1", postal_code="10115", city="Berlin", country="DE"),
                 articles=3,
+                customer_id="ann",
             ),
             ShipOrder(order_id=ID),
             ShipOutStock(warehouse_id="w-1", reservation_id=ID),

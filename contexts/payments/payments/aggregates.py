@@ -83,7 +83,10 @@ class Payment(Aggregate[PaymentState]):
         self._refuse_cancelled()
         self.reject_if(self.exists, Reason.PAYMENT_ALREADY_EXISTS, "payment {id} was requested before")
         return AuthorizationRequested(
-            order_id=command.order_id, amount=command.amount, card_token=command.card_token
+            order_id=command.order_id,
+            amount=command.amount,
+            card_token=command.card_token,
+            customer_id=command.customer_id,
         )
 
     @handles

@@ -45,6 +45,7 @@ class PaymentViews(Projection[PaymentView]):
         view.status = AUTHORIZING
         view.order_id = event.order_id
         view.amount.CopyFrom(event.amount)
+        view.customer_id = event.customer_id
 
     @projects
     def declined(self, view: PaymentView, event: PaymentDeclined) -> None:

@@ -54,7 +54,12 @@ class Parcel(Aggregate[ParcelState]):
         """Request a carrier for the parcel."""
         self._refuse_cancelled()
         self.reject_if(self.exists, Reason.PARCEL_ALREADY_ARRANGED, "parcel {id} was arranged before")
-        return ParcelArranged(order_id=command.order_id, ship_to=command.ship_to, articles=command.articles)
+        return ParcelArranged(
+            order_id=command.order_id,
+            ship_to=command.ship_to,
+            articles=command.articles,
+            customer_id=command.customer_id,
+        )
 
     @handles
     def record_booking(self, command: RecordBooking) -> ParcelBooked | None:

@@ -36,6 +36,7 @@ class ParcelViews(Projection[ParcelView]):
         view.order_id = event.order_id
         view.ship_to.CopyFrom(event.ship_to)
         view.articles = event.articles
+        view.customer_id = event.customer_id
 
     @projects
     def booked(self, view: ParcelView, event: ParcelBooked) -> None:

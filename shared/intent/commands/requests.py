@@ -10,7 +10,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandStatus
 
-from intent.contracts import CommandContract, Registry, parse, validate
+from intent.contracts import CommandContract, Owner, Registry, parse, validate
 from intent.contracts.times import time_violations
 from intent.contracts.validation import ID_LIMIT
 from intent.errors import InvalidCommand, Violation
@@ -35,6 +35,7 @@ class CommandRequest:
         origin: Where it comes from.
         expected_version: The version that the aggregate must have, or None.
         applied_only: True to answer at the append, without waiting for the read models.
+        owner: Whose its aggregate must be, by fields of the state; None: anybody's.
     """
 
     contract: CommandContract
@@ -42,6 +43,7 @@ class CommandRequest:
     origin: Origin
     expected_version: int | None = None
     applied_only: bool = False
+    owner: Owner | None = None
 
     @classmethod
     def of_envelope(
@@ -58,7 +60,7 @@ class CommandRequest:
         command = parse(contract.message, envelope.data)
         validate(command)
         expected = envelope.expected_version if envelope.HasField("expected_version") else None
-        return cls(contract, command, origin, expected, applied_only)
+        return cls(contract, command, origin, expected, applied_only, _owner_of(envelope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,13 @@ def origin_of(envelope: CommandEnvelope) -> Origin:
     """
     _refuse(envelope, list(_envelope_violations(envelope)))
     return Origin.of_envelope(envelope)
+
+
+def _owner_of(envelope: CommandEnvelope) -> Owner | None:
+    """Return whose the aggregate of a command must be; an owner without subject or fields owns nothing."""
+    if not envelope.HasField("owner"):
+        return None
+    return Owner(envelope.owner.subject, tuple(envelope.owner.state_fields))
 
 
 def stream_of(context: BoundContext, request: Message, tenant: str, type_: str, id_: str) -> StreamKey:

@@ -166,7 +166,7 @@ class WorkflowRouter:
         digest = outcomes.fingerprint(request.contract.type, data)
         known = self._in_flight.get(key)
         if known is not None and not known.dropped:
-            if known.fingerprint != digest:
+            if known.fingerprint != digest or known.request.owner != request.owner:
                 raise outcomes.id_reused(origin.command_id)
             return known
         pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
@@ -241,6 +241,7 @@ def _envelope(request: CommandRequest, data: bytes) -> CommandEnvelope:
         data,
         expected_version=request.expected_version,
         received_at=Timestamp(seconds=seconds, nanos=nanos),
+        owner=request.owner,
     )
 
 

@@ -14,6 +14,7 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome
 from intent.commands import outcomes
 from intent.commands.aggregates.restoring import SNAPSHOT_AFTER
 from intent.commands.requests import CommandRequest
+from intent.contracts import not_the_owner
 from intent.errors import CommandError, VersionConflict
 from intent.guarding import UnderWay, command_piece
 from intent.model import Aggregate, AggregateType, CommandMetadata
@@ -101,6 +102,21 @@ class Work:
                 },
             )
 
+    def require_owner(self, state: Message) -> None:
+        """Check that the aggregate is the sender's, where it may send the command only for its own.
+
+        This must come before everything that says anything of the aggregate.
+
+        Args:
+            state: The aggregate's state.
+
+        Raises:
+            NotTheOwner: It is not, or does not exist.
+        """
+        owner = self.request.owner
+        if owner is not None and not owner.owns(state):
+            raise not_the_owner(self.request.origin.actor, self.envelope.type, owner)
+
     def fail(self, error: CommandError) -> CommandOutcome:
         """Give the command an outcome which says that it had no effect, and return it."""
         self.outcome = outcomes.failed(self.key.tenant, self.envelope.command_id, error)
@@ -139,7 +155,7 @@ class Work:
         outcome = self.outcome
         assert outcome is not None
         for repeat in self.repeats:
-            if repeat.fingerprint != self.fingerprint:
+            if repeat.fingerprint != self.fingerprint or repeat.request.owner != self.request.owner:
                 repeat.fail(outcomes.id_reused(self.envelope.command_id))
             else:
                 repeat.outcome, repeat.recorded = outcomes.as_duplicate(outcome), self.recorded

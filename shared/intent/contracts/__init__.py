@@ -5,7 +5,6 @@ listed a second time in code.
 """
 
 from intent.contracts.contract import (
-    ANY_CALLER,
     AnyContract,
     CommandContract,
     EventContract,
@@ -16,6 +15,16 @@ from intent.contracts.contract import (
     saga_id,
 )
 from intent.contracts.options import snake_case
+from intent.contracts.ownership import (
+    ANY_CALLER,
+    OwnedBy,
+    Owner,
+    Ownership,
+    not_the_owner,
+    required_owner,
+    role_missing,
+    subject_of,
+)
 from intent.contracts.problems import Problem, Problems
 from intent.contracts.reasons import PLATFORM_REASONS
 from intent.contracts.registry import Registry
@@ -36,6 +45,9 @@ __all__ = [
     "AnyContract",
     "CommandContract",
     "EventContract",
+    "OwnedBy",
+    "Owner",
+    "Ownership",
     "Problem",
     "Problems",
     "QueryContract",
@@ -43,10 +55,14 @@ __all__ = [
     "Registry",
     "SagaContract",
     "StateContract",
+    "not_the_owner",
     "parse",
     "require_recordable",
     "require_saga_ids",
+    "required_owner",
+    "role_missing",
     "saga_id",
     "snake_case",
+    "subject_of",
     "validate",
 ]

@@ -9,11 +9,13 @@ from intent.contracts.contract import (
     AnyContract,
     CommandContract,
     EventContract,
+    QueryContract,
     ReadModelContract,
     SagaContract,
     StateContract,
 )
 from intent.contracts.options import limits_length
+from intent.contracts.owning import check_row_owners, check_state_owners
 from intent.contracts.problems import Problems
 
 __all__ = ["check_contracts"]
@@ -29,6 +31,8 @@ def check_contracts(contracts: Iterable[AnyContract], problems: Problems) -> Non
     _check_states(states, problems)
     _check_aggregates(known, states, problems)
     _check_tables(_of(ReadModelContract, known), problems)
+    check_state_owners(_of(CommandContract, known), states, problems)
+    check_row_owners(_of(QueryContract, known), _of(ReadModelContract, known), problems)
     commands = {command.type for command in _of(CommandContract, known)}
     for saga in _of(SagaContract, known):
         _check_saga(saga, events, problems)

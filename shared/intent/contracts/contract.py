@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 
+from intent.contracts.ownership import Ownership
 from intent.contracts.reasons import PLATFORM_REASONS
 
 __all__ = [
-    "ANY_CALLER",
     "AnyContract",
     "CommandContract",
     "EventContract",
@@ -21,9 +21,6 @@ __all__ = [
     "StateContract",
     "saga_id",
 ]
-
-ANY_CALLER: Final = "*"
-"""The role in a contract that says that any authenticated caller may call."""
 
 MessageClass: TypeAlias = type[Message]
 """The generated class of a message."""
@@ -38,10 +35,11 @@ class CommandContract:
         message: Its class.
         context: The context that handles it.
         aggregate: The short name of the aggregate that it addresses.
-        roles: The roles of which a caller needs one; `ANY_CALLER` among them: any authenticated caller.
+        roles: The roles of which a caller needs one; ``*`` among them: any authenticated caller.
         id_field: The field that holds the aggregate's id.
         method: The typed method, e.g. ``/orders.v1.Orders/PlaceOrder``, or empty.
         rejects: The reasons for which its handler may reject it.
+        owned: The roles that may send it only for what is the caller's own.
     """
 
     type: str
@@ -52,6 +50,7 @@ class CommandContract:
     id_field: str
     method: str = ""
     rejects: tuple[str, ...] = ()
+    owned: tuple[Ownership, ...] = ()
 
     def aggregate_id(self, command: Message) -> str:
         """Return the id of the aggregate that a command addresses; `validate` checks it."""
@@ -109,9 +108,10 @@ class QueryContract:
         type: The full name of its message.
         message: Its class.
         context: The context that answers it.
-        roles: The roles of which a caller needs one; `ANY_CALLER` among them: any authenticated caller.
+        roles: The roles of which a caller needs one; ``*`` among them: any authenticated caller.
         method: The typed method, e.g. ``/orders.v1.Orders/GetOrder``.
         response: The class of the answer.
+        owned: The roles that may ask it only about what is the caller's own.
     """
 
     type: str
@@ -120,6 +120,7 @@ class QueryContract:
     roles: frozenset[str]
     method: str
     response: MessageClass
+    owned: tuple[Ownership, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

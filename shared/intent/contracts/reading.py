@@ -22,6 +22,7 @@ from intent.contracts.contract import (
     StateContract,
 )
 from intent.contracts.options import context_of_package, id_fields, kinds_of, option, snake_case
+from intent.contracts.owning import read_ownership
 from intent.contracts.problems import Problems
 from intent.contracts.reasons import check_reasons
 from intent.contracts.services import Methods
@@ -112,6 +113,7 @@ def _command(subject: _Subject) -> CommandContract:
         id_field=_id_field(subject),
         method=subject.methods.path(subject.descriptor),
         rejects=tuple(options.rejects),
+        owned=read_ownership(options, subject.descriptor, subject.problem),
     )
 
 
@@ -140,6 +142,7 @@ def _state(subject: _Subject) -> StateContract:
 
 def _query(subject: _Subject) -> QueryContract:
     _check_rules(subject)
+    options = option(subject.descriptor, "query")
     method = subject.methods.by_input.get(subject.type)
     if method is None:
         subject.problem("is taken by no method", "add one to the context's service, which says its answer")
@@ -147,9 +150,10 @@ def _query(subject: _Subject) -> QueryContract:
         type=subject.type,
         message=subject.message,
         context=subject.context,
-        roles=frozenset(option(subject.descriptor, "query").roles),
+        roles=frozenset(options.roles),
         method=subject.methods.path(subject.descriptor),
         response=GetMessageClass(method.output_type) if method else Message,
+        owned=read_ownership(options, subject.descriptor, subject.problem),
     )
 
 

@@ -20,6 +20,7 @@ PLATFORM_REASONS = frozenset(
         "INTERNAL",
         "MALFORMED_MESSAGE",
         "MESSAGE_TOO_LARGE",
+        "NOT_THE_OWNER",
         "NOT_STORABLE",
         "UNKNOWN_COMMAND",
         "VERSION_CONFLICT",

@@ -8,6 +8,7 @@ from intent.identity.callers import (
     is_actor,
     is_role,
     is_tenant,
+    owner_for,
     require_every_tenant,
     require_tenant,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "is_actor",
     "is_role",
     "is_tenant",
+    "owner_for",
     "require_every_tenant",
     "require_tenant",
 ]

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 
-from intent.contracts import ANY_CALLER
+from google.protobuf.message import Message
+
+from intent.contracts import (
+    ANY_CALLER,
+    CommandContract,
+    Owner,
+    QueryContract,
+    required_owner,
+    role_missing,
+)
 from intent.errors import PermissionDenied, Unauthenticated
 from intent.wire.metadata import malformed
 
@@ -29,6 +38,7 @@ __all__ = [
     "is_actor",
     "is_role",
     "is_tenant",
+    "owner_for",
     "refuse_claims",
     "require_every_tenant",
     "require_tenant",
@@ -115,12 +125,25 @@ def authorize(identity: Identity, roles: frozenset[str], what: str) -> None:
     if not roles or ANY_CALLER in roles:
         return
     if roles.isdisjoint(identity.roles) and EVERY_ROLE not in identity.roles:
-        needed = ", ".join(sorted(roles))
-        raise PermissionDenied(
-            "ROLE_MISSING",
-            f"{identity.actor} may not call {what}: one of these roles is needed: {needed}",
-            metadata={"needed": needed, "actor": identity.actor},
-        )
+        raise role_missing(identity.actor, what, roles)
+
+
+def owner_for(
+    identity: Identity, contract: CommandContract | QueryContract, message: Message
+) -> Owner | None:
+    """Return whose that must be on which a caller with a sufficient role acts; None: anybody's.
+
+    Args:
+        identity: The caller.
+        contract: The contract of the command or query.
+        message: The command or query.
+
+    Raises:
+        NotTheOwner: The message itself says that it is about what is not the caller's.
+    """
+    if not contract.owned or EVERY_ROLE in identity.roles:
+        return None
+    return required_owner(contract, identity.roles, identity.actor, message)
 
 
 def require_tenant(identity: Identity) -> str:

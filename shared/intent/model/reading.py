@@ -8,7 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
-__all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "Page", "ReadModelReader"]
+from intent.contracts import Owner
+
+__all__ = ["DEFAULT_PAGE_SIZE", "MAX_PAGE_SIZE", "NarrowingReader", "Page", "ReadModelReader"]
 
 Row = TypeVar("Row", bound=Message)
 RowCo = TypeVar("RowCo", bound=Message, covariant=True)
@@ -64,4 +66,32 @@ class ReadModelReader(Protocol):
             InvalidCommand: The token does not belong to this listing.
             StoreUnavailable: The database is unavailable; the caller may retry.
         """
+        ...
+
+
+class NarrowingReader(Protocol):
+    """Reads the rows of one tenant, or only those of one owner of it; see `ReadModelReader`.
+
+    The owner is a condition of the statement, so that no row of anybody else leaves the database.
+    """
+
+    async def get(self, model: type[Row], tenant: str, *key: Any, owner: Owner | None = None) -> Row | None:
+        """Return the row with this key, or None; also None when it is not the owner's.
+
+        Raises:
+            ValueError: The read model has no column by which to tell whose a row is.
+        """
+        ...
+
+    async def list(
+        self,
+        model: type[Row],
+        tenant: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        page_token: str = "",
+        owner: Owner | None = None,
+    ) -> Page[Row]:
+        """Return a page of the rows that match, of the owner's alone; see `get`."""
         ...

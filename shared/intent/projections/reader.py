@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import asyncpg
 from google.protobuf.message import Message
 
+from intent.contracts import Owner
 from intent.errors import Unavailable
 from intent.model import BoundContext, Page
 from intent.model.reading import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
@@ -41,13 +42,15 @@ class ReadModels:
         self._schema = quoted(schema or context.name)
         self._shapes = {definition.shape.model: definition.shape for definition in definitions_of(context)}
 
-    async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
-        """Return the row with this key, or None; see `ReadModelReader.get`."""
+    async def get(self, model: type[Row], tenant: str, *key: Any, owner: Owner | None = None) -> Row | None:
+        """Return the row with this key, or None; see `NarrowingReader.get`."""
         shape = self._shapes[model]
         conditions = [f"v.{quoted(column.name)} = ${n}" for n, column in enumerate(shape.key, 2)]
-        records = await self._fetch(
-            self._statement(shape, conditions, limit=1), tenant, shape.key_values(key)
-        )
+        arguments = shape.key_values(key)
+        if owner is not None:
+            conditions.append(_owned(shape, owner, len(arguments) + 2))
+            arguments = (*arguments, column_value(owner.subject))
+        records = await self._fetch(self._statement(shape, conditions, limit=1), tenant, arguments)
         return model.FromString(records[0]["data"]) if records else None
 
     async def list(
@@ -58,20 +61,25 @@ class ReadModels:
         where: Mapping[str, Any] | None = None,
         page_size: int = DEFAULT_PAGE_SIZE,
         page_token: str = "",
+        owner: Owner | None = None,
     ) -> Page[Row]:
-        """Return a page of the rows that match; see `ReadModelReader.list`."""
+        """Return a page of the rows that match; see `NarrowingReader.list`."""
         shape = self._shapes[model]
         filters = _filters(shape, where or {})
-        digest = listing_digest(shape.table, tenant, filters)
         conditions = [f"v.{quoted(name)} = ${n}" for n, name in enumerate(filters, 2)]
-        after: tuple[Any, ...] = ()
+        arguments = list(filters.values())
+        if owner is not None:
+            conditions.append(_owned(shape, owner, len(arguments) + 2))
+            arguments.append(column_value(owner.subject))
+            filters[f"owner by {', '.join(owner.fields)}"] = owner.subject
+        digest = listing_digest(shape.table, tenant, filters)
         if page_token:
             cursor = parse_token(page_token, digest, shape)
-            conditions.append(_after_cursor(shape, len(filters) + 2))
-            after = (cursor.created_position, *cursor.key)
+            conditions.append(_after_cursor(shape, len(arguments) + 2))
+            arguments += (cursor.created_position, *cursor.key)
         size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
         statement = _within_bytes(self._statement(shape, conditions, limit=size + 1), _order(shape))
-        records = (await self._fetch(statement, tenant, (*filters.values(), *after)))[:size]
+        records = (await self._fetch(statement, tenant, arguments))[:size]
         rows = [model.FromString(record["data"]) for record in records]
         more = bool(records) and records[0]["_rows_found"] > len(records)
         return Page(rows, token(digest, _cursor(shape, records[-1])) if more else "")
@@ -117,6 +125,23 @@ def _filters(shape: TableShape, where: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in where.items()
         if value is not None and value != "" and not (shape.columns[name].is_enum and value == 0)
     }
+
+
+def _owned(shape: TableShape, owner: Owner, parameter: int) -> str:
+    """Return the condition for the rows of an owner, whose subject is a parameter of the statement.
+
+    Raises:
+        ValueError: The table has no such column.
+    """
+    unknown = sorted(set(owner.fields) - shape.columns.keys())
+    if unknown or not owner.fields:
+        name = shape.model.DESCRIPTOR.full_name
+        raise ValueError(
+            f"a query reads {name} for callers who may read only what is their own, and {name} has no "
+            f"column {', '.join(unknown)} that says whose a row is: mark one with (intent.v1.indexed) = true"
+        )
+    columns = [f"v.{quoted(name)} = ${parameter}" for name in owner.fields]
+    return f"({' or '.join(columns)})"
 
 
 def _order(shape: TableShape) -> str:

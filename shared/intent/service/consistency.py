@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
+from intent.contracts import Owner
 from intent.errors import Rejected, Unavailable
-from intent.model import Page, ReadModelReader
-from intent.model.reading import DEFAULT_PAGE_SIZE
+from intent.model import Page
+from intent.model.reading import DEFAULT_PAGE_SIZE, NarrowingReader
 from intent.read_models.read_side import ReadSide
 
 __all__ = ["ConsistentReader"]
@@ -28,7 +29,7 @@ _MARGIN: Final = 0.05
 
 
 class ConsistentReader:
-    """Reads read models for one query, each at the wanted position or later.
+    """Reads read models for one query, each at the wanted position or later, and only what it may.
 
     Args:
         reader: Reads the rows.
@@ -37,19 +38,21 @@ class ConsistentReader:
         head: Returns the position of the log.
         wanted: The position that the caller asks for; 0: any.
         wait: How many seconds to wait at most.
+        owner: Whose rows it may read; None: everybody's.
     """
 
-    __slots__ = ("_head", "_projections", "_read_side", "_reader", "_wait", "_wanted", "position")
+    __slots__ = ("_head", "_owner", "_projections", "_read_side", "_reader", "_wait", "_wanted", "position")
 
     def __init__(
         self,
-        reader: ReadModelReader,
+        reader: NarrowingReader,
         read_side: ReadSide,
         projections: Mapping[str, str],
         head: Callable[[], Awaitable[int]],
         *,
         wanted: int,
         wait: float,
+        owner: Owner | None = None,
     ) -> None:
         self._reader = reader
         self._read_side = read_side
@@ -57,13 +60,14 @@ class ConsistentReader:
         self._head = head
         self._wanted = wanted
         self._wait = wait
+        self._owner = owner
         self.position: int | None = None
         """The position that everything read so far had certainly reached; None before the first read."""
 
     async def get(self, model: type[Row], tenant: str, *key: Any) -> Row | None:
         """Return a row once its read model is at the wanted position; see `ReadModelReader.get`."""
         await self._wait_for(model)
-        return await self._reader.get(model, tenant, *key)
+        return await self._reader.get(model, tenant, *key, owner=self._owner)
 
     async def list(
         self,
@@ -79,7 +83,9 @@ class ConsistentReader:
         See `ReadModelReader.list`.
         """
         await self._wait_for(model)
-        return await self._reader.list(model, tenant, where=where, page_size=page_size, page_token=page_token)
+        return await self._reader.list(
+            model, tenant, where=where, page_size=page_size, page_token=page_token, owner=self._owner
+        )
 
     async def _wait_for(self, model: type[Message]) -> None:
         name = self._projections.get(model.DESCRIPTOR.full_name)

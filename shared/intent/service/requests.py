@@ -13,7 +13,7 @@ from intent.auditing import ACTION, REFUSAL, AuditEntry, host_of
 from intent.commands.requests import CommandRequest
 from intent.contracts import CommandContract
 from intent.errors import CommandError
-from intent.identity import Identity, is_tenant
+from intent.identity import Identity, is_tenant, owner_for
 from intent.origin import Origin
 from intent.wire.metadata import (
     CAUSATION_ID,
@@ -44,6 +44,7 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
 
     Raises:
         InvalidCommand: A metadata value is malformed.
+        NotTheOwner: The caller may send it only for what is its own, and this is not.
     """
     metadata = call.metadata
     own_id = command_id(metadata)
@@ -63,6 +64,7 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
         ),
         expected_version=number(metadata, EXPECTED_VERSION),
         applied_only=applied_only(metadata),
+        owner=owner_for(call.identity, contract, command),
     )
 
 

@@ -16,8 +16,9 @@ from intent.background import Background
 from intent.consumers import ConsumerServing
 from intent.guarding import Guard
 from intent.identity import IdentityProvider
-from intent.model import ReadModelReader
+from intent.model.reading import NarrowingReader
 from intent.read_models.read_side import ReadSide
+from intent.service.access import listed
 from intent.service.calls import AnyMethod, CallWrapper
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.listeners import Listeners, address
@@ -77,7 +78,7 @@ class ServiceParts:
     context: ServedContext
     router: CommandRouter
     store: EventStore
-    reader: ReadModelReader
+    reader: NarrowingReader
     read_side: ReadSide
     operator: ProjectionOperator
     sagas: SagaOperator
@@ -109,7 +110,7 @@ class ContextServer:
             parts.context.name, parts.identities, self._open, self.audit, parts.tracer, parts.clock
         )
         self._events = EventsService(parts.context, parts.store, settings, parts.background)
-        self._table = MethodTable(self._calls, self._methods())
+        self._table = MethodTable(self._calls, listed(self._methods(), settings))
         self.services: Sequence[str] = service_names(self._table.names)
         self.health = HealthMonitor(
             self.services,

@@ -12,7 +12,9 @@ from google.protobuf.message import Message
 from intent.contracts import CommandContract, QueryContract
 from intent.errors import ContractError
 from intent.guarding import Guard, UnderWay, guarded_steps
-from intent.model import QueryContext, ReadModelReader
+from intent.identity import owner_for
+from intent.model import QueryContext
+from intent.model.reading import NarrowingReader
 from intent.read_models.read_side import ReadSide
 from intent.service.calls import Answer, Call, Method, read
 from intent.service.consistency import ConsistentReader
@@ -42,7 +44,7 @@ class TypedMethods:
 
     context: ServedContext
     router: CommandRouter
-    reader: ReadModelReader
+    reader: NarrowingReader
     read_side: ReadSide
     head: Callable[[], Awaitable[int]]
     epochs: LogEpochs
@@ -93,6 +95,7 @@ class TypedMethods:
 
         async def answer(data: bytes, call: Call) -> Message:
             query = read(message, data, limit)
+            owner = owner_for(call.identity, contract, query)
             wanted = number(call.metadata, MIN_POSITION) or 0
             await self.epochs.require(wanted, label(call.metadata, EPOCH, ""))
             reader = ConsistentReader(
@@ -102,6 +105,7 @@ class TypedMethods:
                 self.head,
                 wanted=wanted,
                 wait=self._longest_wait(call),
+                owner=owner,
             )
             context = QueryContext(call.identity.tenant, call.identity.actor, reader)
             piece = UnderWay("query", contract.type, call.identity.tenant, _digest(data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,15 @@ from google.protobuf.message import Message
 
 from intent.contracts import Problems, Registry, validate
 from intent.contracts.differences import difference, shown
-from intent.errors import CommandError, ContractError, InvalidCommand, NotFound, Rejected, StateChanged
+from intent.errors import (
+    CommandError,
+    ContractError,
+    InvalidCommand,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    StateChanged,
+)
 from intent.model import (
     Aggregate,
     AggregateType,
@@ -21,6 +29,7 @@ from intent.model import (
 )
 from intent.model.binding.aggregates import bind_aggregate
 from intent.records import StoredEvent
+from intent.testing.access import require_owner, require_role
 from intent.testing.declared import assert_declared
 from intent.testing.history import COMMAND_ID, RECEIVED_AT, Stored, installed, stored_events
 
@@ -80,6 +89,7 @@ class Scenario:
         command: Message,
         *,
         actor: str = "user:test",
+        roles: Collection[str] | None = None,
         received_at: datetime = RECEIVED_AT,
     ) -> Outcome:
         """Run a command, after checking it against its contract as the platform does.
@@ -87,6 +97,8 @@ class Scenario:
         Args:
             command: The command.
             actor: Who sends it.
+            roles: The sender's roles, to check whether it may send the command, and for whose aggregate;
+                None: that is not checked.
             received_at: When the platform received it, with time zone.
 
         Raises:
@@ -97,7 +109,7 @@ class Scenario:
         metadata = CommandMetadata(self._tenant, COMMAND_ID, actor, "test", received_at)
         aggregate = self._restored(self._events)
         try:
-            validate(command)
+            self._check(command, aggregate, actor, roles)
             decided = self._kind.decide(aggregate, command, metadata)
         except StateChanged as error:
             raise AssertionError(error.message) from None
@@ -111,6 +123,16 @@ class Scenario:
             "the state is not what its events make; only appliers may change it, from their event alone",
         )
         return Outcome(after, aggregate, [self._message(event) for event in decided], None)
+
+    def _check(
+        self, command: Message, aggregate: Aggregate[Any], actor: str, roles: Collection[str] | None
+    ) -> None:
+        contract = self._registry.command(command.DESCRIPTOR.full_name)
+        if roles is not None:
+            require_role(contract, actor, roles)
+        validate(command)
+        if roles is not None:
+            require_owner(contract, command, aggregate.state, actor, roles)
 
     def _assert_declared(self, command: Message, error: CommandError) -> None:
         __tracebackhide__ = True
@@ -207,6 +229,21 @@ class Outcome:
             raise AssertionError(f"expected {reason} to name {facts}, but it names {error.metadata}")
         return self
 
+    def then_denied(self, reason: str = "NOT_THE_OWNER") -> Outcome:
+        """Expect that the sender may not send the command, with its roles or for this aggregate.
+
+        Args:
+            reason: ``NOT_THE_OWNER`` or ``ROLE_MISSING``.
+
+        Raises:
+            AssertionError: The expectation is not met.
+        """
+        __tracebackhide__ = True
+        error = self._refused((PermissionDenied,), f"a denial {reason}")
+        if error.reason != reason:
+            raise AssertionError(f"expected a denial {reason}, but it was {error}")
+        return self
+
     def then_invalid(self, *fields: str) -> Outcome:
         """Expect that the command breaks its contract, in exactly these fields when any are given.
 
@@ -246,11 +283,16 @@ class Outcome:
         return self
 
     def when(
-        self, command: Message, *, actor: str = "user:test", received_at: datetime = RECEIVED_AT
+        self,
+        command: Message,
+        *,
+        actor: str = "user:test",
+        roles: Collection[str] | None = None,
+        received_at: datetime = RECEIVED_AT,
     ) -> Outcome:
         """Continue with another command; see `Scenario.when`."""
         __tracebackhide__ = True
-        return self._scenario.when(command, actor=actor, received_at=received_at)
+        return self._scenario.when(command, actor=actor, roles=roles, received_at=received_at)
 
     def _refused(self, kinds: tuple[type[CommandError], ...], expected: str) -> CommandError:
         __tracebackhide__ = True

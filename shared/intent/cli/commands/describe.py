@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    from intent.contracts import AnyContract, Registry
+    from intent.contracts import AnyContract, CommandContract, QueryContract, Registry
 
 __all__ = ["register"]
 
@@ -26,6 +26,10 @@ They are read from the installed contracts; nothing needs to run.
   intent describe                        every context
   intent describe orders                 one context
   intent describe orders.v1.PlaceOrder   fields, rules, reasons of rejections, an example
+  intent describe --access               who may call what, role by role; of one context with its name
+
+Of a role that is limited to "own only", callers reach only what is theirs: where a field is equal to
+their subject, which is the actor, of a person without "user:" ("ann" of "user:ann").
 """
 
 
@@ -36,18 +40,33 @@ def register(app: typer.Typer) -> None:
 
 def describe(
     what: Annotated[str, typer.Argument(metavar="CONTEXT|TYPE", help="A context or a message.")] = "",
+    access: Annotated[bool, typer.Option("--access", help="Show who may call what, role by role.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --access: print JSON, for programs.")] = False,
 ) -> None:
     """Show the contracts."""
     from intent.contracts import Registry
 
     registry = Registry.load()
-    if not what:
+    if access or as_json:
+        _print_access(registry, what, access=access, as_json=as_json)
+    elif not what:
         for context in registry.contexts:
             _print_context(registry, context)
     elif what in registry.contexts:
         _print_context(registry, what)
     else:
         _print_message(registry, what)
+
+
+def _print_access(registry: Registry, context: str, *, access: bool, as_json: bool) -> None:
+    from intent.cli.access import print_access
+
+    if not access:
+        raise typer.BadParameter("goes with --access only", param_hint="--json")
+    if context and context not in registry.contexts:
+        known = ", ".join(registry.contexts)
+        raise typer.BadParameter(f"--access takes a context, one of: {known}", param_hint="CONTEXT|TYPE")
+    print_access(registry, context, as_json=as_json)
 
 
 def _print_context(registry: Registry, context: str) -> None:
@@ -59,7 +78,7 @@ def _print_context(registry: Registry, context: str) -> None:
     _print(
         f"Commands of {context}",
         ("Command", "Aggregate", "Roles", "Fields"),
-        ((c.type, c.aggregate, _callers(c.roles), _fields(c)) for c in commands),
+        ((c.type, c.aggregate, _callers(c), _fields(c)) for c in commands),
     )
     _print(
         f"Rejections of {context}",
@@ -74,7 +93,7 @@ def _print_context(registry: Registry, context: str) -> None:
     _print(
         f"Queries of {context}",
         ("Query", "Answer", "Roles", "Fields"),
-        ((c.type, c.response.DESCRIPTOR.full_name, _callers(c.roles), _fields(c)) for c in queries),
+        ((c.type, c.response.DESCRIPTOR.full_name, _callers(c), _fields(c)) for c in queries),
     )
     _print(
         f"Read models of {context}",
@@ -102,9 +121,9 @@ def _print_message(registry: Registry, name: str) -> None:
     }
     contract = find_type(name, known, "context or message")
     descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
-    roles: Iterable[str] | None = getattr(contract, "roles", None)
+    called = registry.commands.get(contract.type) or registry.queries.get(contract.type)
     _print(
-        descriptor.full_name if roles is None else f"{descriptor.full_name} (roles: {_callers(roles)})",
+        descriptor.full_name if called is None else f"{descriptor.full_name} (roles: {_callers(called)})",
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
@@ -131,14 +150,15 @@ def _joined(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "any"
 
 
-def _callers(roles: Iterable[str]) -> str:
-    """Return who may call, as the contract says."""
-    from intent.contracts import ANY_CALLER
+_ROLES = {"*": "* (any authenticated caller)"}
 
-    names = set(roles)
-    if not names:
+
+def _callers(contract: CommandContract | QueryContract) -> str:
+    """Return who may call, as the contract says."""
+    limits = {each.role: f" ({each})" for each in contract.owned}
+    if not contract.roles:
         return "none named: the context does not start"
-    return "* (any authenticated caller)" if ANY_CALLER in names else _joined(names)
+    return _joined(_ROLES.get(role, role) + limits.get(role, "") for role in contract.roles)
 
 
 def _fields_of(message: Descriptor) -> Sequence[FieldDescriptor]:

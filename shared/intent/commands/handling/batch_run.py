@@ -22,6 +22,7 @@ from intent.errors import (
     CommandError,
     NewerReleaseNeeded,
     NotFound,
+    NotTheOwner,
     Rejected,
     StateChanged,
     StoreError,
@@ -258,7 +259,7 @@ class BatchRun:
             except (Rejected, NotFound) as error:
                 outcome = outcomes.failed(group.key.tenant, work.envelope.command_id, error)
                 self._write(group, work, outcome, [])
-            except VersionConflict as error:
+            except (NotTheOwner, VersionConflict) as error:
                 if not group.fresh:
                     return self._again(group)
                 work.fail(error)
@@ -312,6 +313,7 @@ class BatchRun:
     def _decide_one(self, group: Group, work: Work) -> None:
         aggregate = group.aggregate
         assert aggregate is not None
+        work.require_owner(aggregate.state)
         work.expect(aggregate.version)
         before = aggregate.version
         try:

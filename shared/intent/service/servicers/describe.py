@@ -8,9 +8,11 @@ from typing import Protocol, TypeVar
 
 from intent_contracts.intent.v1 import (
     CommandDescription,
+    CommandOwnership,
     DescribeResponse,
     EventDescription,
     QueryDescription,
+    QueryOwnership,
     ReadModelDescription,
     SagaDescription,
 )
@@ -45,6 +47,7 @@ def describe(context: ServedContext) -> DescribeResponse:
                 roles=sorted(c.roles),
                 method=c.method,
                 rejects=c.rejects,
+                owned=[CommandOwnership(role=o.role, **{o.by.value: o.field}) for o in c.owned],
             )
             for c in _own(context, registry.commands)
         ],
@@ -53,7 +56,12 @@ def describe(context: ServedContext) -> DescribeResponse:
             for e in _own(context, registry.events)
         ],
         queries=[
-            QueryDescription(type=q.type, method=q.method, roles=sorted(q.roles))
+            QueryDescription(
+                type=q.type,
+                method=q.method,
+                roles=sorted(q.roles),
+                owned=[QueryOwnership(role=o.role, **{o.by.value: o.field}) for o in q.owned],
+            )
             for q in _own(context, registry.queries)
         ],
         read_models=[
