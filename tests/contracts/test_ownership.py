@@ -18,7 +18,7 @@ from intent_contracts.orders.v1 import (
 
 from .protos import Field, Proto, field, registry, text
 
-REGISTRY = Registry.load("orders.v1")
+REGISTRY = Registry.load()
 CLERK = ["clerk"]
 NO_TEXT = "which is no text that it has; name a single string field of it"
 

@@ -246,6 +246,7 @@ class MemoryRouter:
             request.contract.type,
             request.command.SerializeToString(deterministic=True),
             expected_version=request.expected_version,
+            owner=request.owner,
         )
         envelope.received_at.GetCurrentTime()
         async with self._one_at_a_time:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
 from intent.commands import CommandRequest
-from intent.contracts import Registry
+from intent.contracts import Owner, Registry
 from intent.dev.services import TemporalServer
 from intent.model import BoundContext, load_context
 from intent.origin import Origin
@@ -100,6 +100,7 @@ def request_of(bound: BoundContext) -> Requests:
         expected: int | None = None,
         correlation: str = "",
         applied_only: bool = False,
+        owner: Owner | None = None,
     ) -> CommandRequest:
         return CommandRequest(
             contract=bound.registry.command(command.DESCRIPTOR.full_name),
@@ -107,6 +108,7 @@ def request_of(bound: BoundContext) -> Requests:
             origin=Origin(tenant, command_id or uuid4(), correlation or uuid4().hex, actor="user:ann"),
             expected_version=expected,
             applied_only=applied_only,
+            owner=owner,
         )
 
     return make
