@@ -96,8 +96,8 @@ CASES: dict[str, tuple[Callable[[], Proto], str]] = {
     ),
     "row without the field": (
         lambda: asking(QueryOwnership(role="clerk", row_field="by")),
-        "shop.v1.GetCart is owned by the field 'by' of its rows, by which shop.v1.CartView cannot be narrowed; "
-        "give shop.v1.CartView this field, a single string with (intent.v1.indexed) = true",
+        "shop.v1.GetCart is owned by the field 'by' of its rows, by which shop.v1.CartView cannot be "
+        "narrowed; give shop.v1.CartView this field, a single string with (intent.v1.indexed) = true",
     ),
     "row without an index": (
         lambda: asking(QueryOwnership(role="clerk", row_field="owner"), indexed=False),

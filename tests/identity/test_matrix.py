@@ -12,13 +12,24 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
 from intent.client import IntentClient, RetryPolicy
 from intent.client.retries import platform_error
 from intent.contracts import ANY_CALLER
 from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import PermissionDenied
 from intent_contracts.intent.v1 import ExecuteRequest, ListParkedRequest, SubmitRequest
-from intent_contracts.orders.v1 import GetOrder, OrderView, PlaceOrder
+from intent_contracts.orders.v1 import (
+    CancelOrder,
+    ChangeLine,
+    Checkout,
+    CheckOutOrder,
+    GetOrder,
+    ListOrders,
+    OrderView,
+    PlaceOrder,
+    Receiver,
+)
 
 from ..service.support import REGISTRY, place
 from ..support.issuer import AUDIENCE, Issuer, new_key, running_issuer
@@ -72,6 +83,21 @@ BODIES = {
 }
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 DENIED = grpc.StatusCode.PERMISSION_DENIED
+CHECKOUT = Checkout(
+    card_token="tok-ok",
+    warehouse_id="w-1",
+    ship_to=Receiver(name="Eve", street="Elm 1", postal_code="10115", city="Berlin", country="DE"),
+)
+NOT_THE_OWNER: Outcome = (DENIED, "NOT_THE_OWNER")
+NO_ROW: Outcome = (grpc.StatusCode.NOT_FOUND, "ORDER_VIEW_NOT_FOUND")
+OF_OTHERS: tuple[tuple[Message, Outcome], ...] = (
+    (CancelOrder(reason="not mine"), NOT_THE_OWNER),
+    (ChangeLine(line_id="1", quantity=7), NOT_THE_OWNER),
+    (CheckOutOrder(checkout=CHECKOUT), NOT_THE_OWNER),
+    (GetOrder(), NO_ROW),
+    (ListOrders(customer_id="ann"), (grpc.StatusCode.OK, "")),
+)
+"""What a customer may do with an order, and how it ends for those whose order it is not."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -140,17 +166,19 @@ def refused(issuer: Issuer) -> dict[str, tuple[list[tuple[str, str]], grpc.Statu
     }
 
 
-async def outcome(channel: grpc.aio.Channel, method: str, metadata: Any) -> Outcome:
+async def outcome(
+    channel: grpc.aio.Channel, method: str, metadata: Any, body: bytes | None = None
+) -> Outcome:
     """Return how a call ends; repeat it while its token cannot be checked yet, as the answer says."""
     async with asyncio.timeout(60):
-        while (ended := await once(channel, method, metadata))[1] == "ISSUER_UNAVAILABLE":  # noqa: ASYNC110
+        while (ended := await once(channel, method, metadata, body))[1] == "ISSUER_UNAVAILABLE":  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return ended
 
 
-async def once(channel: grpc.aio.Channel, method: str, metadata: Any) -> Outcome:
+async def once(channel: grpc.aio.Channel, method: str, metadata: Any, body: bytes | None) -> Outcome:
     call: Any
-    body = BODIES.get(method, b"")
+    body = BODIES.get(method, b"") if body is None else body
     if method in STREAMED:
         # Without a message: a call that ends while its caller writes fails in the caller as well.
         call = channel.stream_stream(method)(metadata=metadata, timeout=20)
@@ -240,6 +268,62 @@ async def test_every_method_of_all_tenants_refuses_who_is_bound_to_some(
                 assert ended == (DENIED, "TENANT_DENIED"), method
 
 
+@pytest.mark.parametrize("sent_by", ["its method", "Execute", "Submit"])
+async def test_what_is_for_somebody_else_is_refused_and_nothing_is_read(
+    issuer: Issuer, context: ContextService, platform: LocalPlatform, sent_by: str
+) -> None:
+    tenant = f"nosy-{sent_by.rpartition(' ')[2].lower()}"
+    theirs = place("o-1", customer="ann")
+    method, body = "/orders.v1.Orders/PlaceOrder", theirs.SerializeToString()
+    if sent_by != "its method":
+        method, request = f"/intent.v1.Commands/{sent_by}", ExecuteRequest()
+        request.command.Pack(theirs)
+        body = request.SerializeToString()
+    metadata = eve(issuer, tenant)
+    async with grpc.aio.insecure_channel(context.target) as channel:
+        await statements_are_heard(issuer, channel, platform)
+        assert await outcome(channel, method, metadata, body) == NOT_THE_OWNER
+    assert tenant not in statements(platform)
+
+
+async def test_every_method_for_owners_refuses_everybody_else(
+    issuer: Issuer, context: ContextService, platform: LocalPlatform
+) -> None:
+    """An order of somebody else and none are the same to whoever may act only on her own."""
+    contracts = [*REGISTRY.commands.values(), *REGISTRY.queries.values()]
+    assert {c.method for c in contracts if c.context == "orders" and c.owned} == {
+        "/orders.v1.Orders/PlaceOrder",
+        *(f"/orders.v1.Orders/{message.DESCRIPTOR.name}" for message, _ in OF_OTHERS),
+    }
+    ann = issuer.token(tenants=["owners"], roles=["customer"])
+    async with IntentClient.connect(context.target, token=f"Bearer {ann}", registry=REGISTRY) as client:
+        placed = await client.execute(place("o-1"))
+        await client.query(GetOrder(order_id="o-1"), OrderView, min_position=placed.position)
+    async with grpc.aio.insecure_channel(context.target) as channel:
+        await statements_are_heard(issuer, channel, platform)
+        before = len(statements(platform))
+        for message, expected in OF_OTHERS:
+            method = f"/orders.v1.Orders/{message.DESCRIPTOR.name}"
+            for order in ("o-1", "none"):
+                if "order_id" in message.DESCRIPTOR.fields_by_name:
+                    message.order_id = order  # type: ignore[attr-defined]
+                body = message.SerializeToString()
+                assert await outcome(channel, method, eve(issuer, "owners"), body) == expected
+    said = statements(platform)[before:]
+    reads = [line for line in said.splitlines() if ".order_view" in line or '."order_' in line]
+    assert reads
+    assert all('v."customer_id" = $' in line for line in reads)
+    assert "'eve'" in said
+    async with IntentClient.connect(context.target, token=f"Bearer {ann}", registry=REGISTRY) as client:
+        assert (await client.query(GetOrder(order_id="o-1"), OrderView)).version == 1
+
+
+def eve(issuer: Issuer, tenant: str) -> list[tuple[str, str]]:
+    """Return the metadata of a customer who owns nothing."""
+    token = issuer.token(sub="eve", tenants=[tenant], roles=["customer"])
+    return [("authorization", f"Bearer {token}")]
+
+
 def right(issuer: Issuer, method: str, *, roles: str, tenant: str = "known") -> list[tuple[str, str]]:
     """Return the metadata of a caller for a tenant, or for all of them where the method concerns all."""
     tenants = None if method.startswith(OF_EVERY_TENANT) or roles == "consumer-all" else [tenant]
@@ -297,7 +381,7 @@ async def test_rotation_and_outage_go_unnoticed(issuer: Issuer, context: Context
     await issuer.stop()
     try:
         async with client(sub="bob") as calling:
-            await calling.execute(place("o-3"))
+            await calling.execute(place("o-3", customer="bob"))
     finally:
         await issuer.start()
     async with client(tenants="globex") as calling:

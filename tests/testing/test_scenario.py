@@ -166,3 +166,18 @@ def test_what_the_platform_adds_need_not_be_declared() -> None:
 def test_events_of_older_versions_need_their_upcasters() -> None:
     with pytest.raises(Exception, match=r"orders\.v1\.OrderPlaced version 1 is unknown"):
         given(Order, "o-1", stored(PLACED, version=1)).when(CONFIRM)
+
+
+def test_whose_an_aggregate_is_is_checked_when_roles_are_given() -> None:
+    cancel = CancelOrder(order_id="o-1", reason="r")
+    order = given(Order, "o-1", PLACED)
+    order.when(cancel, actor="user:bob").then_accepted()
+    order.when(cancel, actor="user:bob", roles=["service"]).then_accepted()
+    order.when(cancel, actor="user:ann", roles=["customer"]).then_accepted()
+    assert order.when(cancel, actor="user:bob", roles=["customer"]).then_denied().reason == "NOT_THE_OWNER"
+    order.when(cancel, actor="user:ann", roles=[]).then_denied("ROLE_MISSING")
+    order.when(CONFIRM).when(cancel, actor="user:bob", roles=["customer"]).then_denied()
+    with pytest.raises(AssertionError, match="expected a denial NOT_THE_OWNER, but it was ROLE_MISSING"):
+        order.when(cancel, actor="user:ann", roles=["nobody"]).then_denied()
+    with pytest.raises(AssertionError, match="expected a denial NOT_THE_OWNER, but it recorded"):
+        order.when(cancel).then_denied()

@@ -35,7 +35,7 @@ def eur(minor_units: int) -> Money:
 
 PRICE = eur(1000)
 
-AUTHORIZE = AuthorizePayment(payment_id=ID, order_id=ORDER, amount=PRICE, card_token=CARD)
+AUTHORIZE = AuthorizePayment(payment_id=ID, order_id=ORDER, amount=PRICE, card_token=CARD, customer_id="ann")
 CAPTURE = CapturePayment(payment_id=ID)
 CANCEL = CancelPayment(payment_id=ID, reason=WHY)
 GRANT = RecordAuthorization(payment_id=ID, authorization_code="auth-1")
@@ -44,7 +44,7 @@ CHARGE = RecordCapture(payment_id=ID, capture_code="cap-1")
 CAPTURE_DECLINE = RecordCaptureDecline(payment_id=ID, decline_code="AUTHORIZATION_EXPIRED")
 RELEASE = RecordVoid(payment_id=ID)
 
-ASKED = AuthorizationRequested(order_id=ORDER, amount=PRICE, card_token=CARD)
+ASKED = AuthorizationRequested(order_id=ORDER, amount=PRICE, card_token=CARD, customer_id="ann")
 AUTHORIZED = PaymentAuthorized(order_id=ORDER, amount=PRICE, authorization_code="auth-1")
 DECLINED = PaymentDeclined(order_id=ORDER, decline_code="CARD_EXPIRED")
 CAPTURE_ASKED = CaptureRequested(order_id=ORDER, amount=PRICE, authorization_code="auth-1")

@@ -25,14 +25,14 @@ from intent_contracts.shipping.v1 import (
 ID, ORDER, NUMBER, WHY = "s-1", "o-1", "track-1", "nobody was there"
 HOME = Address(name="Ann", street="Lane 1", postal_code="10115", city="Berlin", country="DE")
 
-ARRANGE = ArrangeParcel(parcel_id=ID, order_id=ORDER, ship_to=HOME, articles=3)
+ARRANGE = ArrangeParcel(parcel_id=ID, order_id=ORDER, ship_to=HOME, articles=3, customer_id="ann")
 BOOK = RecordBooking(parcel_id=ID, tracking_number=NUMBER)
 HAND_OVER = HandOverParcel(parcel_id=ID)
 DELIVER = DeliverParcel(parcel_id=ID)
 RETURN = ReturnParcel(parcel_id=ID, reason=WHY)
 CANCEL = CancelParcel(parcel_id=ID, reason=WHY)
 
-ARRANGED = ParcelArranged(order_id=ORDER, ship_to=HOME, articles=3)
+ARRANGED = ParcelArranged(order_id=ORDER, ship_to=HOME, articles=3, customer_id="ann")
 BOOKED = ParcelBooked(order_id=ORDER, tracking_number=NUMBER)
 HANDED_OVER = ParcelHandedOver(order_id=ORDER, tracking_number=NUMBER)
 HANDED_OVER_EARLY = ParcelHandedOver(order_id=ORDER)

@@ -49,6 +49,7 @@ def test_a_booked_parcel_is_shown_in_full() -> None:
         ship_to=HOME,
         articles=3,
         tracking_number=NUMBER,
+        customer_id="ann",
     )
     expected.changed_at.FromDatetime(AT.replace(second=1))
     assert _view(*WAITING) == expected
