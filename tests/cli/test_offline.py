@@ -58,7 +58,7 @@ def test_describe_shows_commands_with_roles_and_fields() -> None:
     done = intent("describe", "orders")
     assert done.code == 0
     row = next(line for line in done.out.splitlines() if "orders.v1.PlaceOrder " in line)
-    for cell in ("Order", "customer, service", "order_id, customer_id, lines"):
+    for cell in ("Order", "customer (own only), service", "order_id, customer_id, lines"):
         assert cell in row
     for text in (
         "orders.v1.OrderPlaced",
@@ -68,6 +68,39 @@ def test_describe_shows_commands_with_roles_and_fields() -> None:
         "ORDER_NOT_OPEN",
     ):
         assert text in done.out
+
+
+def test_describe_shows_who_may_call_what_role_by_role() -> None:
+    done = intent("describe", "orders", "--access")
+    assert done.code == 0
+    customer = done.out.split("Role customer")[1].split("Role ")[0]
+    rows = {line.split()[1]: line for line in customer.splitlines() if "orders.v1." in line}
+    assert rows.keys() == {
+        f"orders.v1.{name}"
+        for name in ("PlaceOrder", "CancelOrder", "ChangeLine", "CheckOutOrder", "GetOrder", "ListOrders")
+    }
+    assert "own only: customer_id of its state is the caller" in rows["orders.v1.CancelOrder"]
+    assert "payments.v1" not in done.out
+    assert "/intent.v1.Projections/SkipEvent" in done.out.split("Role operator")[1]
+    listed = json.loads(intent("describe", "--access", "--json").out)
+    assert {row["context"] for row in listed} == {"", "inventory", "orders", "payments", "shipping"}
+    assert {
+        "role": "customer",
+        "context": "orders",
+        "kind": "command",
+        "name": "orders.v1.PlaceOrder",
+        "limit": "own only: customer_id is the caller",
+    } in listed
+
+
+def test_describe_says_what_access_goes_with() -> None:
+    for arguments, said in (
+        (("--json",), "goes with --access only"),
+        (("--access", "orders.v1.PlaceOrder"), "--access takes a context"),
+    ):
+        done = intent("describe", *arguments)
+        assert done.code == 2
+        assert said in done.err
 
 
 def test_describe_shows_a_message_with_an_example_to_send() -> None:

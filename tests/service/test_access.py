@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.descriptor_pool import Default
 from intent.errors import ConfigurationError
 from intent.service import ServiceSettings
-from intent.service.access import access_rows, listed, platform_access
 from intent.service.calls import Method
+from intent.service.servicers.access import access_rows, listed, platform_access
 
 from .support import REGISTRY, Served
 

@@ -45,6 +45,7 @@ def test_a_charged_payment_is_shown_in_full() -> None:
         status=PaymentStatus.PAYMENT_STATUS_CAPTURED,
         amount=PRICE,
         captured=1000,
+        customer_id="ann",
     )
     expected.changed_at.FromDatetime(AT.replace(second=3))
     assert _view(*CHARGED) == expected

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
+
+from google.protobuf.descriptor import Descriptor
 
 from intent.contracts.contract import (
     AnyContract,
@@ -15,7 +17,7 @@ from intent.contracts.contract import (
     StateContract,
 )
 from intent.contracts.options import limits_length
-from intent.contracts.owning import check_row_owners, check_state_owners
+from intent.contracts.ownership import OwnedBy, Ownership, is_text
 from intent.contracts.problems import Problems
 
 __all__ = ["check_contracts"]
@@ -31,8 +33,8 @@ def check_contracts(contracts: Iterable[AnyContract], problems: Problems) -> Non
     _check_states(states, problems)
     _check_aggregates(known, states, problems)
     _check_tables(_of(ReadModelContract, known), problems)
-    check_state_owners(_of(CommandContract, known), states, problems)
-    check_row_owners(_of(QueryContract, known), _of(ReadModelContract, known), problems)
+    _check_state_owners(_of(CommandContract, known), states, problems)
+    _check_row_owners(_of(QueryContract, known), _of(ReadModelContract, known), problems)
     commands = {command.type for command in _of(CommandContract, known)}
     for saga in _of(SagaContract, known):
         _check_saga(saga, events, problems)
@@ -118,3 +120,65 @@ def _is_bounded(event: EventContract, name: str) -> bool:
 def _has_text(event: EventContract, name: str) -> bool:
     field = event.message.DESCRIPTOR.fields_by_name.get(name)
     return field is not None and field.type == field.TYPE_STRING and not field.is_repeated
+
+
+def _check_state_owners(
+    commands: Iterable[CommandContract], states: Iterable[StateContract], problems: Problems
+) -> None:
+    """Note commands that are owned by what their aggregate's state does not have as a text."""
+    known = {(state.context, state.aggregate): state for state in states}
+    for command in commands:
+        state = known.get((command.context, command.aggregate))
+        for field in _fields(command.owned, OwnedBy.STATE) if state is not None else ():
+            assert state is not None
+            if not is_text(cast("Descriptor", state.message.DESCRIPTOR), field):
+                fault = f"is owned by the field {field!r} of {state.type}, which is no text that it has"
+                _problem(command, fault, "name a single string field of it", problems)
+
+
+def _check_row_owners(
+    queries: Iterable[QueryContract], models: Iterable[ReadModelContract], problems: Problems
+) -> None:
+    """Note queries whose rows cannot be narrowed to those of their owner."""
+    known = {model.type: model for model in models}
+    for query in queries:
+        for field in _fields(query.owned, OwnedBy.ROW):
+            for fault, fix in _row_faults(query, field, known):
+                _problem(query, fault, fix, problems)
+
+
+def _fields(owned: Iterable[Ownership], by: OwnedBy) -> Iterator[str]:
+    return (each.field for each in owned if each.by is by)
+
+
+def _row_faults(
+    query: QueryContract, field: str, known: dict[str, ReadModelContract]
+) -> Iterator[tuple[str, str]]:
+    shown = [
+        known[name] for name in _types_of(cast("Descriptor", query.response.DESCRIPTOR)) if name in known
+    ]
+    if not shown:
+        yield (
+            f"is owned by the field {field!r} of its rows, but no read model is in its answer",
+            "answer with read models, or compare a `field` of the query",
+        )
+    for model in shown:
+        row = cast("Descriptor", model.message.DESCRIPTOR)
+        if field not in (*model.key, *model.indexed) or not is_text(row, field):
+            yield (
+                f"is owned by the field {field!r} of its rows, by which {model.type} cannot be narrowed",
+                f"give {model.type} this field, a single string with (intent.v1.indexed) = true",
+            )
+
+
+def _types_of(message: Descriptor) -> Iterator[str]:
+    """Yield the names of a message and of all messages in it."""
+    seen: set[str] = set()
+    pending = [message]
+    while pending:
+        current = pending.pop()
+        if current.full_name in seen:
+            continue
+        seen.add(current.full_name)
+        yield current.full_name
+        pending += [field.message_type for field in current.fields if field.message_type is not None]

@@ -8,7 +8,7 @@ narrows what it reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,12 +20,13 @@ from intent.errors import NotTheOwner, PermissionDenied
 
 __all__ = [
     "ANY_CALLER",
-    "Callable",
+    "Callee",
     "OwnedBy",
     "Owner",
     "Ownership",
     "is_text",
     "not_the_owner",
+    "read_ownership",
     "required_owner",
     "role_missing",
     "subject_of",
@@ -35,6 +36,7 @@ ANY_CALLER: Final = "*"
 """The role in a contract that says that any authenticated caller may call."""
 
 _PERSON: Final = "user:"
+_TEXT: Final = "name a single string field of it"
 
 
 class OwnedBy(StrEnum):
@@ -84,7 +86,7 @@ class Owner(NamedTuple):
         )
 
 
-class Callable(Protocol):
+class Callee(Protocol):
     """A contract that callers call: that of a command or of a query."""
 
     @property
@@ -112,7 +114,7 @@ def subject_of(actor: str) -> str:
     return actor.removeprefix(_PERSON) or actor
 
 
-def required_owner(contract: Callable, roles: Collection[str], actor: str, message: Message) -> Owner | None:
+def required_owner(contract: Callee, roles: Collection[str], actor: str, message: Message) -> Owner | None:
     """Return whose that on which a call acts must be.
 
     Args:
@@ -174,3 +176,30 @@ def is_text(message: Descriptor, name: str) -> bool:
     """Return whether a message has a single text field of a name."""
     field: Any = message.fields_by_name.get(name)
     return field is not None and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+
+
+def read_ownership(
+    options: Any, message: Descriptor, problem: Callable[[str, str], None]
+) -> tuple[Ownership, ...]:
+    """Return the roles that may act only on what is the caller's own.
+
+    Args:
+        options: The option of a command or query.
+        message: Its message.
+        problem: Called with each fault and its fix.
+    """
+    found: dict[str, Ownership] = {}
+    for each in options.owned:
+        by = each.WhichOneof("by")
+        if by is None or not each.role:
+            problem("has an `owned` without a role or a field", "set in it `role`, and one of the fields")
+            continue
+        if each.role not in options.roles:
+            problem(f"owns for the role {each.role!r}, which is none of its roles", "name one of its `roles`")
+        if each.role in found:
+            problem(f"has two `owned` for the role {each.role!r}", "keep one of the two")
+        ownership = Ownership(each.role, OwnedBy(by), getattr(each, by))
+        if ownership.by is OwnedBy.MESSAGE and not is_text(message, ownership.field):
+            problem(f"is owned by its field {ownership.field!r}, which is no text that it has", _TEXT)
+        found[each.role] = ownership
+    return tuple(found.values())

@@ -22,7 +22,7 @@ from intent.contracts.contract import (
     StateContract,
 )
 from intent.contracts.options import context_of_package, id_fields, kinds_of, option, snake_case
-from intent.contracts.owning import read_ownership
+from intent.contracts.ownership import read_ownership
 from intent.contracts.problems import Problems
 from intent.contracts.reasons import check_reasons
 from intent.contracts.services import Methods

@@ -18,7 +18,6 @@ from intent.guarding import Guard
 from intent.identity import IdentityProvider
 from intent.model.reading import NarrowingReader
 from intent.read_models.read_side import ReadSide
-from intent.service.access import listed
 from intent.service.calls import AnyMethod, CallWrapper
 from intent.service.health import HealthMonitor, Probe, store_probe
 from intent.service.listeners import Listeners, address
@@ -31,6 +30,7 @@ from intent.service.protocols import (
     ServedContext,
 )
 from intent.service.public_services import PublicServices
+from intent.service.servicers.access import listed
 from intent.service.servicers.audit import AuditService
 from intent.service.servicers.commands import CommandsService
 from intent.service.servicers.consumers import ConsumersService

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from intent.cli.output import echo
+from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,14 +61,27 @@ def describe(
 
 
 def _print_access(registry: Registry, context: str, *, access: bool, as_json: bool) -> None:
-    from intent.cli.access import print_access
+    """Print what each role may do."""
+    from intent.service.servicers.access import access_rows
 
     if not access:
         raise typer.BadParameter("goes with --access only", param_hint="--json")
     if context and context not in registry.contexts:
         known = ", ".join(registry.contexts)
         raise typer.BadParameter(f"--access takes a context, one of: {known}", param_hint="CONTEXT|TYPE")
-    print_access(registry, context, as_json=as_json)
+    rows = [row for row in access_rows(registry) if not context or row.context in ("", context)]
+    if as_json:
+        echo_json([asdict(row) for row in rows])
+        return
+    for role, own in groupby(rows, key=lambda row: row.role):
+        _print(
+            _NOBODYS.get(role, f"Role {role}"),
+            ("May call", "Kind", "Limited to"),
+            ((row.name, row.kind, row.limit) for row in own),
+        )
+
+
+_NOBODYS = {"*": "Any authenticated caller", "anybody": "Anybody, without saying who it is"}
 
 
 def _print_context(registry: Registry, context: str) -> None:
@@ -123,7 +138,9 @@ def _print_message(registry: Registry, name: str) -> None:
     descriptor = cast("Descriptor", contract.message.DESCRIPTOR)
     called = registry.commands.get(contract.type) or registry.queries.get(contract.type)
     _print(
-        descriptor.full_name if called is None else f"{descriptor.full_name} (roles: {_callers(called)})",
+        descriptor.full_name
+        if called is None
+        else f"{descriptor.full_name} (roles: {_callers(called, in_full=True)})",
         ("Field", "Type", "Rules"),
         ((field.name, _type(field), _rules(field)) for field in _fields_of(descriptor)),
     )
@@ -153,9 +170,9 @@ def _joined(names: Iterable[str]) -> str:
 _ROLES = {"*": "* (any authenticated caller)"}
 
 
-def _callers(contract: CommandContract | QueryContract) -> str:
+def _callers(contract: CommandContract | QueryContract, *, in_full: bool = False) -> str:
     """Return who may call, as the contract says."""
-    limits = {each.role: f" ({each})" for each in contract.owned}
+    limits = {each.role: f" ({each if in_full else 'own only'})" for each in contract.owned}
     if not contract.roles:
         return "none named: the context does not start"
     return _joined(_ROLES.get(role, role) + limits.get(role, "") for role in contract.roles)

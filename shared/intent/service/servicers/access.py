@@ -114,7 +114,7 @@ def listed(methods: Iterable[AnyMethod], settings: ServiceSettings) -> Iterator[
             row = table.get(method.name)
             if row is None or row.roles - _ANY != method.roles:
                 raise ConfigurationError(
-                    f"{method.name} would be open to other roles than intent.service.access says: "
+                    f"{method.name} would be open to other roles than intent.service.servicers.access says: "
                     f"{sorted(method.roles) or 'any caller'}; give it a row there with these roles"
                 )
         yield method
