@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from intent.client import IntentClient, RetryPolicy
 from intent.client.retries import platform_error
-from intent.contracts import ANY_CALLER
+from intent.contracts import ANY_CALLER, CommandContract, QueryContract
 from intent.dev.platform import ContextService, LocalPlatform
 from intent.errors import PermissionDenied
 from intent_contracts.intent.v1 import ExecuteRequest, ListParkedRequest, SubmitRequest
@@ -290,6 +290,7 @@ async def test_every_method_for_owners_refuses_everybody_else(
     issuer: Issuer, context: ContextService, platform: LocalPlatform
 ) -> None:
     """An order of somebody else and none are the same to whoever may act only on her own."""
+    contracts: list[CommandContract | QueryContract]
     contracts = [*REGISTRY.commands.values(), *REGISTRY.queries.values()]
     assert {c.method for c in contracts if c.context == "orders" and c.owned} == {
         "/orders.v1.Orders/PlaceOrder",

@@ -116,8 +116,9 @@ async def test_the_client_learns_why(orders: Served) -> None:
 async def test_what_is_owned_is_described(orders: Served) -> None:
     answer = await call(orders, "/intent.v1.Commands/Describe")
     described = DescribeResponse.FromString(answer.data)
-    owned = {each.type: each.owned for each in (*described.commands, *described.queries) if each.owned}
-    assert {(type_, o.role, o.WhichOneof("by")) for type_, all_ in owned.items() for o in all_} == {
+    commands = {(c.type, o.role, o.WhichOneof("by")) for c in described.commands for o in c.owned}
+    queries = {(q.type, o.role, o.WhichOneof("by")) for q in described.queries for o in q.owned}
+    assert commands | queries == {
         ("orders.v1.PlaceOrder", "customer", "field"),
         ("orders.v1.CancelOrder", "customer", "state_field"),
         ("orders.v1.ChangeLine", "customer", "state_field"),
