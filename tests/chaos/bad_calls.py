@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import grpc
 from intent_contracts.intent.v1 import ExecuteRequest, SubscribeRequest
-from intent_contracts.orders.v1 import ConfirmOrder, GetOrder, ListOrders, PlaceOrder
+from intent_contracts.orders.v1 import CancelOrder, ConfirmOrder, GetOrder, ListOrders, PlaceOrder
 
 __all__ = ["AT_ONCE", "BAD_CALLS", "Flood"]
 
@@ -25,6 +25,7 @@ _CHANNELS: Final = 4
 _PATIENCE: Final = 30.0
 _RAW_PATIENCE: Final = 0.2
 _PLACE: Final = "/orders.v1.Orders/PlaceOrder"
+_CANCEL: Final = "/orders.v1.Orders/CancelOrder"
 _CONFIRM: Final = "/orders.v1.Orders/ConfirmOrder"
 _GET: Final = "/orders.v1.Orders/GetOrder"
 _LIST: Final = "/orders.v1.Orders/ListOrders"
@@ -240,6 +241,11 @@ BAD_CALLS: Final[Mapping[str, Bad]] = {
     ),
     "no-tenant": _calling(_CONFIRM, _confirm, lambda n: ()),
     "no-role": _calling(_CONFIRM, _confirm, lambda n: _with(x_roles=f"nobody-{n}")),
+    "not-the-owner": _calling(
+        _CANCEL,
+        lambda n: CancelOrder(order_id=f"none-{n % 50}", reason="not mine").SerializeToString(),
+        lambda n: _with(x_actor=f"user:nobody-{n % 50}", x_roles="customer"),
+    ),
     "page-tokens": _calling(
         _LIST, lambda n: ListOrders(customer_id="ann", page_token=f"{n}" * 200).SerializeToString()
     ),

@@ -62,6 +62,9 @@ def test_a_refusal_says_its_reason_and_exits_with_1(dev: Dev) -> None:
     assert "VERSION_CONFLICT" in conflict.err
     denied = dev.run("send", "ConfirmOrder", '{"order_id": "o-twice"}', "--roles", "customer")
     assert "one of these roles is needed: service" in denied.err
+    cancel = ("send", "CancelOrder", '{"order_id": "o-twice", "reason": "r"}')
+    other = dev.run(*cancel, "--roles", "customer", "--actor", "user:eve")
+    assert (other.code, other.err.partition(":")[0]) == (1, "NOT_THE_OWNER")
     missing = dev.run("query", "GetOrder", '{"order_id": "none"}')
     assert (missing.code, missing.out) == (1, "")
 

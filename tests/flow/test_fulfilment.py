@@ -14,21 +14,29 @@ import pytest_asyncio
 from intent.client import IntentClient
 from intent.contracts import Registry
 from intent.dev.platform import ContextService, LocalPlatform
-from intent.errors import Rejected
+from intent.errors import PermissionDenied, Rejected
 from intent_contracts.inventory.v1 import ReceiveStock, StockLine
 from intent_contracts.orders.v1 import (
     CancelOrder,
     Checkout,
     GetOrder,
+    ListOrders,
     Money,
     OrderLine,
+    OrderList,
     OrderStatus,
     OrderView,
     PlaceOrder,
     Receiver,
 )
-from intent_contracts.payments.v1 import PaymentStatus
-from intent_contracts.shipping.v1 import DeliverParcel, HandOverParcel, ReturnParcel
+from intent_contracts.payments.v1 import ListPayments, PaymentList, PaymentStatus
+from intent_contracts.shipping.v1 import (
+    DeliverParcel,
+    HandOverParcel,
+    ListParcels,
+    ParcelList,
+    ReturnParcel,
+)
 from payments.ledger import ProviderLedger
 
 from demo.world import CONTEXTS, Shop, World, gathered
@@ -158,6 +166,41 @@ async def test_an_order_flows_through_four_services(running: Running) -> None:
     await shop.shipping.execute(DeliverParcel(parcel_id="o-1"))
     await order_becomes(shop, "o-1", COMPLETED)
     assert net(running, shop, "o-1") == 900
+
+
+async def test_what_follows_from_an_order_is_its_customers(running: Running) -> None:
+    shop = await stocked(running, "owned")
+
+    async def seen(customer: str) -> list[int]:
+        """Return how many orders, payments and parcels a customer sees."""
+        orders, payments, shipping = (
+            client.acting(actor=f"user:{customer}", roles=["customer"])
+            for client in (shop.orders, shop.payments, shop.shipping)
+        )
+        return [
+            len((await orders.query(ListOrders(), OrderList)).orders),
+            len((await payments.query(ListPayments(), PaymentList)).payments),
+            len((await shipping.query(ListParcels(), ParcelList)).parcels),
+        ]
+
+    ann = shop.orders.acting(actor="user:ann", roles=["customer"])
+    bob = shop.orders.acting(actor="user:bob", roles=["customer"])
+    await ann.execute(order("o-1"))
+    with pytest.raises(PermissionDenied):
+        await bob.execute(order("o-2"))
+
+    async def all_there() -> bool:
+        return await seen("ann") == [1, 1, 1]
+
+    await eventually("ann sees her order, her payment and her parcel", all_there)
+    assert await seen("bob") == [0, 0, 0]
+    with pytest.raises(PermissionDenied):
+        await bob.execute(CancelOrder(order_id="o-1", reason="not mine"))
+    elsewhere = shop.inventory.acting(actor="user:w-2", roles=["warehouse"])
+    with pytest.raises(PermissionDenied):
+        await elsewhere.execute(ReceiveStock(warehouse_id="w-1", lines=[StockLine(sku="tea", quantity=1)]))
+    await ann.execute(CancelOrder(order_id="o-1", reason="changed my mind"))
+    await order_becomes(shop, "o-1", CANCELLED)
 
 
 async def _arranged(shop: Shop, order_id: str) -> bool:
