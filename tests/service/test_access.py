@@ -13,7 +13,7 @@ from intent.service.servicers.access import access_rows, listed, platform_access
 
 from .support import REGISTRY, Served
 
-SERVICES = ("Commands", "Consumers", "Events", "Projections", "Sagas")
+SERVICES = ("Audit", "Commands", "Consumers", "Events", "Projections", "Sagas")
 
 
 def platform_methods() -> Iterator[str]:

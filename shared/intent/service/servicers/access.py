@@ -13,6 +13,7 @@ from typing import Final
 from intent.contracts import ANY_CALLER, CommandContract, QueryContract, Registry
 from intent.errors import ConfigurationError
 from intent.service.calls import AnyMethod
+from intent.service.servicers.audit import AUDIT
 from intent.service.servicers.commands import COMMANDS
 from intent.service.servicers.consumer_rights import CONSUME_ROLES, OPERATE_ROLES
 from intent.service.servicers.consumers import CONSUMERS
@@ -93,6 +94,7 @@ def platform_access(settings: ServiceSettings) -> Mapping[str, PlatformAccess]:
             ),
         },
         EVENTS: {"ReadStream": reading, "Subscribe": reading},
+        AUDIT: dict.fromkeys(("ListAudit", "GetAuditHeads"), of_all_tenants),
         PROJECTIONS: dict.fromkeys(("ListProjections", "RebuildProjection", "SkipEvent"), of_all_tenants),
         SAGAS: {
             **dict.fromkeys(("GetSaga", "ListSagas"), looking),
