@@ -75,7 +75,7 @@ async def append_256(platform: Platform) -> Figure:
         await raw.close()
     events = ROUNDS * BATCHES * BATCH
     note = f"{sum(ours[1:]) / ROUNDS / BATCHES * 1e3:.1f} ms per batch"
-    return Figure(events / sum(ours[1:]), "events/s", events / sum(theirs[1:]), 0.4, note=note)
+    return Figure(events / sum(ours[1:]), "events/s", events / sum(theirs[1:]), 0.45, note=note)
 
 
 def raw_columns(batch: Sequence[StreamAppend], positions: Iterator[int], now: Any) -> list[Sequence[Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 import pytest_asyncio
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from intent.auditing import ACTION, REFUSAL, AuditEntry, MemoryAudit
 from intent.errors import IntentError, StoreUnavailable, Unavailable
 
@@ -86,3 +88,18 @@ async def test_refusals_are_recorded_in_groups(audited: Served, log: MemoryAudit
     assert {entry.kind for entry in log.entries} == {REFUSAL}
     assert {entry.peer for entry in log.entries} == {"127.0.0.1"}
     assert audited.sagas.actions == []
+
+
+async def test_who_is_refused_reflection_is_recorded(audited: Served, log: MemoryAudit) -> None:
+    async with grpc.aio.insecure_channel(audited.server.target) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        metadata = [("authorization", "Bearer of something else"), ("x-tenant-id", "acme")]
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            async for _ in stub.ServerReflectionInfo(iter([request]), metadata=metadata):
+                pass
+    assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    await audited.server.audit.flush()
+    (entry,) = log.entries
+    assert (entry.actor, entry.tenant, entry.reason) == ("", "acme", "TOKEN_UNKNOWN")
+    assert entry.method.endswith("/ServerReflectionInfo")
