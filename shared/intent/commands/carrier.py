@@ -27,6 +27,7 @@ from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
 from intent.temporal.attributes import batch_attributes, batch_priority, batch_summary
+from intent.temporal.signing import PayloadRefused
 from intent.waiting import now
 
 __all__ = ["BatchObserver", "Carrier", "CarrierSettings"]
@@ -280,6 +281,8 @@ class Carrier:
                 return await handle.result()
             except WorkflowFailureError as error:
                 raise outcomes.ended(handle.id, error.cause) from error
+            except PayloadRefused as error:
+                raise outcomes.ended(handle.id, error) from error
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND and started:
                     raise _temporal_unavailable(error) from error

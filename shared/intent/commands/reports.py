@@ -13,6 +13,7 @@ from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
 from intent.temporal.attributes import TENANTS
+from intent.temporal.signing import PayloadRefused
 
 __all__ = ["CommandReports"]
 
@@ -66,6 +67,8 @@ class CommandReports:
             handled = await workflow.result()
         except WorkflowFailureError as error:
             return await self._ended(key, outcomes.ended(handle, error.cause))
+        except PayloadRefused as error:
+            return await self._ended(key, outcomes.ended(handle, error))
         except RPCError as error:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise _unknown(key) from error

@@ -15,14 +15,16 @@ from intent.contracts.times import time_violations
 from intent.contracts.validation import ID_LIMIT
 from intent.errors import InvalidCommand, Violation
 from intent.model import BoundContext
-from intent.origin import Origin
+from intent.origin import Origin, is_actor, is_tenant
 from intent.records import StreamKey
 
 __all__ = ["CommandReport", "CommandRequest", "SubmittedCommand", "origin_of", "stream_of"]
 
-_TEXTS: Final = ("correlation_id", "causation_id", "actor", "traceparent", "tracestate")
+_TEXTS: Final = ("correlation_id", "causation_id", "traceparent", "tracestate")
 _TEXT_LENGTH: Final = 2_000
 _ID_RULE: Final = f"must be 1 to {ID_LIMIT} printable characters"
+_TENANT_RULE: Final = "must be 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit"
+_ACTOR_RULE: Final = "must be at most 128 printable ASCII characters without spaces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ def stream_of(context: BoundContext, request: Message, tenant: str, type_: str, 
         InvalidCommand: The context has no such aggregate, or an id is malformed.
     """
     violations = []
-    if not _is_id(tenant):
-        violations.append(Violation("tenant_id", _ID_RULE, "id"))
+    if not is_tenant(tenant):
+        violations.append(Violation("tenant_id", _TENANT_RULE, "tenant"))
     if type_ not in context.aggregates:
         known = ", ".join(sorted(context.aggregates))
         violations.append(
@@ -136,8 +138,10 @@ def stream_of(context: BoundContext, request: Message, tenant: str, type_: str, 
 
 
 def _envelope_violations(envelope: CommandEnvelope) -> Iterator[Violation]:
-    if not _is_id(envelope.tenant_id):
-        yield Violation("tenant_id", _ID_RULE, "id")
+    if not is_tenant(envelope.tenant_id):
+        yield Violation("tenant_id", _TENANT_RULE, "tenant")
+    if envelope.actor and not is_actor(envelope.actor):
+        yield Violation("actor", _ACTOR_RULE, "actor")
     try:
         UUID(envelope.command_id)
     except ValueError:

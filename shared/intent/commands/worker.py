@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from intent.commands.process_commands import ProcessCommands
 from intent.temporal.names import command_queue
+from intent.temporal.signing import ClockedRunner
 from intent.temporal.worker_settings import WorkerSettings
 
 __all__ = ["command_worker"]
@@ -33,7 +34,7 @@ def command_worker(
         task_queue=command_queue(context),
         workflows=[ProcessCommands],
         activities=activities,
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=ClockedRunner(UnsandboxedWorkflowRunner()),
         max_concurrent_workflow_tasks=sizes.workflow_tasks,
         max_concurrent_local_activities=sizes.activities,
         max_concurrent_activities=sizes.activities,

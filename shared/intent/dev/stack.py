@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from intent.dev.identity import DevIssuer, DevWorkloads
+from intent.dev.keys import DevKeys
 from intent.dev.layout import DevLayout
 from intent.dev.passwords import DevPasswords, renew_administrator
 from intent.dev.services import Postgres, TemporalServer
@@ -45,6 +46,7 @@ class DevStack:
         data = layout.folder / "postgres"
         private_folder(layout.folder, service_account(data))
         self._passwords = DevPasswords.of(layout.folder)
+        self._keys = DevKeys.of(layout.folder)
         self._postgres = Postgres(
             data,
             port=layout.postgres,
@@ -198,6 +200,7 @@ class DevStack:
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_NAMESPACE": self._temporal.namespace,
             **self._identity(context),
+            **self._keys.settings,
         }
         ready = f"http://{LOOPBACK}:{metrics}/readyz"
         log = self._layout.logs / f"{process}.log"

@@ -23,6 +23,7 @@ from intent.contracts import (
     role_missing,
 )
 from intent.errors import PermissionDenied, Unauthenticated
+from intent.origin import ACTOR, TENANT, is_actor, is_tenant
 from intent.wire.metadata import malformed
 
 __all__ = [
@@ -48,8 +49,6 @@ __all__ = [
 EVERY_ROLE: Final = "*"
 """Stands for all roles; only the development identity may grant it."""
 
-TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-ACTOR: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 ROLE: Final = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}", re.ASCII)
 
 
@@ -73,19 +72,9 @@ class Identity:
     every_tenant: bool = False
 
 
-def is_actor(text: str) -> bool:
-    """Return whether a text can be an actor."""
-    return bool(ACTOR.fullmatch(text))
-
-
 def is_role(text: str) -> bool:
     """Return whether a text can be a role that is granted; `EVERY_ROLE` cannot."""
     return text != EVERY_ROLE and bool(ROLE.fullmatch(text))
-
-
-def is_tenant(text: str) -> bool:
-    """Return whether a text can be a tenant."""
-    return bool(TENANT.fullmatch(text))
 
 
 class IdentityProvider(Protocol):

@@ -24,6 +24,7 @@ from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
 from intent.process.identities import issuers_of, running_identities, workloads_of
 from intent.process.probes import STALLED, probes_of
+from intent.process.refusals import Refusals, warn_without_keys
 from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings
 from intent.process.sockets import LOOPBACK, free_port
@@ -179,11 +180,15 @@ class ContextProcess:
 
     def _connecting(self, metrics_address: str | None) -> Callable[[], Awaitable[Client]]:
         runtime = temporal_runtime(metrics_address)
+        refusals = Refusals(self._metrics)
+        warn_without_keys(self._settings)
 
         async def connect() -> Client:
             self._settings = self._read_again()
             interceptors = self._tracing.interceptors()
-            client = await connect_temporal(self._settings, runtime=runtime, interceptors=interceptors)
+            client = await connect_temporal(
+                self._settings, runtime=runtime, interceptors=interceptors, report=refusals
+            )
             await require_namespace(client)
             return client
 

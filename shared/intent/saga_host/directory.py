@@ -43,6 +43,7 @@ from intent.saga_host.problems import problem_of
 from intent.store.postgres import SagaEnd
 from intent.temporal import names
 from intent.temporal.attributes import CORRELATION_IDS, REPORTED_PROBLEMS, SAGA_STATUS, TENANTS
+from intent.temporal.signing import PayloadRefused
 
 __all__ = ["DirectorySettings", "SagaDirectory"]
 
@@ -150,7 +151,7 @@ class SagaDirectory:
             response.note = _FAILS
         elif execution.status == WorkflowExecutionStatus.COMPLETED:
             async with self._asking():
-                response.report.CopyFrom(await self._handle(id_).result() or SagaReport())
+                await self._add_result(id_, response)
         else:
             await self._ask_report(id_, response)
             await self._add_attempts(execution.raw_description.pending_activities, response.report)
@@ -237,6 +238,13 @@ class SagaDirectory:
         # Without it the list still says that they fail.
         await asyncio.gather(*map(add, failing), return_exceptions=True)
 
+    async def _add_result(self, id_: str, response: GetSagaResponse) -> None:
+        """Add the report with which a saga ended, if it is believed."""
+        try:
+            response.report.CopyFrom(await self._handle(id_).result() or SagaReport())
+        except PayloadRefused as error:
+            response.note = f"what Temporal keeps of its steps is not believed: {error}"
+
     async def _ask_report(self, id_: str, response: GetSagaResponse) -> None:
         """Ask a worker for the report; if none answers in time, note that."""
         limit = self._settings.report
@@ -250,7 +258,7 @@ class SagaDirectory:
                 f"no worker of {self._context} reported the steps within {limit:g} s; "
                 "the saga itself is safe and continues when one runs"
             )
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError, PayloadRefused) as error:
             response.note = f"the saga cannot report its steps: {error}"
         else:
             response.report.CopyFrom(report)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
@@ -36,8 +36,11 @@ with workflow.unsafe.imports_passed_through():
     from intent.sagas.host import CallEnded, Delayed, Problem
     from intent.temporal import names, policies
     from intent.temporal.attributes import SAGA_STATUS, SAGA_STEP, fair_to, saga_attributes, saga_summary
+    from intent.temporal.signing import MAC_KEY_UNKNOWN, PayloadRefused
 
 __all__ = ["SagaWorkflow"]
+
+T = TypeVar("T")
 
 _MOMENT = 0.001
 """Seconds; a timer of any length ends the task."""
@@ -75,11 +78,11 @@ class SagaWorkflow:
             ApplicationError: The event that starts it did not come; a later one may still start it. Or it
                 failed before, and Temporal has forgotten that.
         """
-        over = await _over()
-        if over is not None:
-            return over
         try:
-            return await self._run_saga(_input(args))
+            over = await _over()
+            return over if over is not None else await self._run_saga(_input(args))
+        except PayloadRefused as error:
+            raise _refused(error) from None
         except RestrictedWorkflowAccessError as error:
             # Its own message advises what is wrong for sagas, and its stack is the sandbox's.
             raise forbidden(error.qualified_name).with_traceback(error.__traceback__) from None
@@ -114,19 +117,19 @@ class SagaWorkflow:
             raise ApplicationError(str(error), type="NEVER_STARTED", non_retryable=True) from error
 
     @workflow.signal(name=names.SAGA_SIGNAL)
-    def deliver(self, event: RecordedEvent) -> None:
+    def deliver(self, event: RawValue) -> None:
         """Receive an event."""
-        self._pass_on(lambda run: run.deliver(event))
+        self._pass_on(event, RecordedEvent, SagaRun.deliver)
 
     @workflow.signal(name=names.SAGA_RESUME)
-    def resume(self, request: ResumeSagaRequest) -> None:
+    def resume(self, request: RawValue) -> None:
         """Resume the parked steps."""
-        self._pass_on(lambda run: run.resume(request))
+        self._pass_on(request, ResumeSagaRequest, SagaRun.resume)
 
     @workflow.signal(name=names.SAGA_CANCEL)
-    def cancel(self, request: CancelSagaRequest) -> None:
+    def cancel(self, request: RawValue) -> None:
         """End the saga at its next step."""
-        self._pass_on(lambda run: run.cancel(request.reason))
+        self._pass_on(request, CancelSagaRequest, lambda run, opened: run.cancel(opened.reason))
 
     @workflow.query(name=names.SAGA_REPORT)
     def report(self) -> SagaReport:
@@ -135,11 +138,39 @@ class SagaWorkflow:
             return SagaReport(status=SagaStatus.SAGA_STATUS_UNSTARTED)
         return self._run.report()
 
-    def _pass_on(self, signal: Callable[[SagaRun], None]) -> None:
+    def _pass_on(self, value: RawValue, type_: type[T], act: Callable[[SagaRun, T], None]) -> None:
+        """Let the run act on a signal, which is dropped when its sender is not believed.
+
+        Raises:
+            RuntimeError: The key of its MAC may still come; the task is tried again.
+        """
+        try:
+            message = _opened(value, type_)
+        except PayloadRefused as error:
+            if error.type == MAC_KEY_UNKNOWN and self._run is not None:
+                raise RuntimeError(str(error)) from None
+            return
         if self._run is None:
-            self._early.append(signal)
+            self._early.append(lambda run: act(run, message))
         else:
-            signal(self._run)
+            act(self._run, message)
+
+
+def _opened(value: RawValue, type_: type[T]) -> T:
+    message: T = workflow.payload_converter().from_payload(value.payload, type_)
+    return message
+
+
+def _refused(error: PayloadRefused) -> Exception:
+    """Return the error of a saga whose input is not believed, so that a genuine event may still start it.
+
+    One that has begun already only waits: its keys, or the time for which none are needed, were changed.
+    """
+    if workflow.unsafe.is_replaying():
+        return RuntimeError(str(error))
+    unstarted = names.saga_status(SagaStatus.SAGA_STATUS_UNSTARTED)
+    workflow.upsert_search_attributes([SAGA_STATUS.value_set(unstarted)])
+    return error
 
 
 async def _over() -> SagaReport | None:
@@ -168,8 +199,7 @@ async def _over() -> SagaReport | None:
 def _input(args: Sequence[RawValue]) -> SagaInput:
     if not args:
         return SagaInput()
-    saga_input: SagaInput = workflow.payload_converter().from_payload(args[0].payload, SagaInput)
-    return saga_input
+    return _opened(args[0], SagaInput)
 
 
 class _TemporalHost:
@@ -179,6 +209,8 @@ class _TemporalHost:
         self._context = type_.context
         self._park_after = type_.park_after
         self._history_limit = history_limit
+        # Asked once: the time at which it is asked for decides whether one without a MAC is believed.
+        self._code = workflow.memo_value(names.SAGA_CODE, 0, type_hint=int)
         self._shown = ("", "")
         self._retried = 0
         self._calls: list[workflow.ActivityHandle[Any]] = []
@@ -210,8 +242,7 @@ class _TemporalHost:
 
         Its memo says it without an event in history. Nothing but a workflow from before needs a marker.
         """
-        code = workflow.memo_value(names.SAGA_CODE, 0, type_hint=int)
-        return code >= names.SAGA_CODE_VERSION or workflow.patched(change)
+        return self._code >= names.SAGA_CODE_VERSION or workflow.patched(change)
 
     async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
         """Send a command through the router of this process."""

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from intent.errors import ConfigurationError
 from intent.settings.issuers import Issuers, Workloads
+from intent.settings.signing import SigningSettings
 from intent.settings.tls import TlsSettings
 from intent.settings.values import Addresses, BuildId, DatabaseUrl, DeploymentName, Port, Seconds, Words
 from intent.settings.variables import PREFIX, SecretFiles, problems_of
@@ -26,7 +27,7 @@ def _unprefixed(name: str, default: Any, description: str, **extra: Any) -> Any:
     return Field(default, validation_alias=AliasChoices(name), description=description, **extra)
 
 
-class Settings(TlsSettings):
+class Settings(SigningSettings, TlsSettings):
     """The settings of a process; build them with `load_settings`."""
 
     model_config = SettingsConfigDict(

@@ -9,6 +9,7 @@ Metrics (all begin with ``intent_``):
   by command and reason; each is a defect of the context
 - ``changed_states_total``: commands whose handler changed the state of its aggregate in place, by command;
   each is a defect of the context
+- ``temporal_refusals_total``: what came from Temporal and was not believed, by reason and place
 - ``stalled_batch_seconds``: how long the outcomes of a batch have been awaited, by context and workflow;
   only while that is longer than 30 s
 - ``lane_depth``, ``commands_in_flight``: commands that are queued, and that wait for an outcome
@@ -174,6 +175,12 @@ class Metrics:
             ("command",),
             registry=self.registry,
         )
+        self._refusals = Counter(
+            "intent_temporal_refusals",
+            "What came from Temporal and was not believed.",
+            ("reason", "place"),
+            registry=self.registry,
+        )
         # Looking up a child by its labels costs as much as counting; calls are many, labels are few.
         self._call_children: dict[tuple[str, str], Histogram] = {}
 
@@ -217,6 +224,15 @@ class Metrics:
             command: The full name of the command.
         """
         self._changed.labels(command).inc()
+
+    def temporal_refused(self, reason: str, place: str) -> None:
+        """Count something that came from Temporal and was not believed.
+
+        Args:
+            reason: Why, such as ``MAC_INVALID``.
+            place: What it was for: ``workflow``, or the type of an activity.
+        """
+        self._refusals.labels(reason, place).inc()
 
     def watch_commands(self, router: CommandCounts) -> None:
         """Export the number of commands in this process from now on."""

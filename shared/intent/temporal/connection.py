@@ -12,6 +12,7 @@ from typing import Any
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -26,6 +27,14 @@ from intent.errors import ConfigurationError, ServerUnavailable
 from intent.settings.config import Settings
 from intent.temporal.attributes import SEARCH_ATTRIBUTES
 from intent.temporal.converter import data_converter
+from intent.temporal.signing import (
+    KeyRing,
+    RefusingInterceptor,
+    Report,
+    Signing,
+    log_refusal,
+    signed_converter,
+)
 
 __all__ = ["connect_temporal", "require_namespace", "temporal_problem", "temporal_runtime"]
 
@@ -43,7 +52,11 @@ _NO_ANSWER = (
 
 
 async def connect_temporal(
-    settings: Settings, *, runtime: Runtime | None = None, interceptors: Sequence[Any] = ()
+    settings: Settings,
+    *,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Any] = (),
+    report: Report = log_refusal,
 ) -> Client:
     """Connect to Temporal as the settings say.
 
@@ -51,12 +64,14 @@ async def connect_temporal(
         settings: The settings.
         runtime: The SDK's runtime, see `temporal_runtime`; None: one that is shared.
         interceptors: What sees every call; workers of this client have them too.
+        report: Is told of what comes from Temporal and is refused.
 
     Raises:
         ServerUnavailable: Temporal does not answer, or refuses.
-        ConfigurationError: The address is none, a file cannot be read, or an API key would be sent in plain
-            text.
+        ConfigurationError: The address is none, a file cannot be read, an API key would be sent in plain
+            text, or the keys for MACs cannot be used.
     """
+    converter, refusing = _signing(settings, report)
     tls = _tls(settings)
     if settings.temporal_api_key and not tls and not is_local(settings.temporal_address):
         raise ConfigurationError(
@@ -68,8 +83,8 @@ async def connect_temporal(
             namespace=settings.temporal_namespace,
             api_key=settings.temporal_api_key or None,
             tls=tls,
-            data_converter=data_converter,
-            interceptors=list(interceptors),
+            data_converter=converter,
+            interceptors=[*refusing, *interceptors],
             runtime=runtime or _shared_runtime(),
         )
     except ValueError as error:
@@ -78,6 +93,14 @@ async def connect_temporal(
         ) from error
     except (RPCError, RuntimeError) as error:
         raise _unavailable(settings.temporal_address, error) from error
+
+
+def _signing(settings: Settings, report: Report) -> tuple[DataConverter, list[Any]]:
+    """Return the converter, and what refuses calls of activities."""
+    if not settings.temporal_keys:
+        return data_converter, []
+    signing = Signing(KeyRing(settings.temporal_keys), settings.temporal_unsigned_until, report)
+    return signed_converter(signing), [RefusingInterceptor()]
 
 
 async def temporal_problem(client: Client) -> str:
