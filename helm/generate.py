@@ -52,6 +52,8 @@ SET_BY_THE_CHART: Final = frozenset(
         "TLS_CLIENT_CA_PATH",
         "TLS_CLIENTS",
         "TLS_CLIENTS_PORT",
+        "TEMPORAL_KEYS",
+        "TEMPORAL_UNSIGNED_UNTIL",
         "PINNED_SAGAS",
         "CONTEXT_ADDRESSES",
     )

@@ -41,9 +41,11 @@ TOKENS = {
 
 def to_set(context: str, environment: str = "prod") -> dict[str, str]:
     """Return the values that the files of an environment leave to the installer."""
-    production = (
-        {"tls.existingSecret": f"{release_of(context)}-tls", **TOKENS} if environment == "prod" else {}
-    )
+    secrets = {
+        "tls.existingSecret": f"{release_of(context)}-tls",
+        "temporal.signing.existingSecret": "temporal-keys",
+    }
+    production = {**secrets, **TOKENS} if environment == "prod" else {}
     return {
         **production,
         "image.registry": "registry.example.com/team",

@@ -52,6 +52,17 @@ REFUSED = [
     ({"temporal.address": "http://temporal:7233"}, "not of the form host:port"),
     ({"temporal.apiKey.existingSecret": "key"}, "set temporal.tls.enabled=true"),
     ({"temporal.tls.existingSecret": "key"}, "set temporal.tls.enabled=true"),
+    ({"temporal.signing.enabled": "true"}, "create a Secret with a key, as docs/deploying.md shows"),
+    ({"temporal.signing.existingSecret": "keys"}, "set temporal.signing.enabled=true"),
+    ({"temporal.signing.unsignedUntil": "2027-01-31T12:00:00Z"}, "set temporal.signing.enabled=true"),
+    (
+        {
+            "temporal.signing.enabled": "true",
+            "temporal.signing.existingSecret": "keys",
+            "temporal.signing.unsignedUntil": "tomorrow",
+        },
+        "is not a time with its zone",
+    ),
     ({"tls.enabled": "true"}, "create a Secret with the keys tls.crt and tls.key, as cert-manager does"),
     ({"tls.existingSecret": "orders-tls"}, "set tls.enabled=true"),
     ({"tls.clients": "required"}, "set tls.enabled=true, or tls.clients=off"),

@@ -136,6 +136,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
 {{- else }}
 {{- include "context.besideController" .root }}
 {{- end }}
+{{- include "context.signingEnvironment" .root }}
 {{- if $values.versioning.enabled }}
 - name: TEMPORAL_WORKER_BUILD_ID
   value: {{ include "context.buildId" .root | quote }}
@@ -169,6 +170,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
 {{- include "context.databaseTlsMount" .root }}
 {{- include "context.tlsMount" .root }}
 {{- include "context.identityMounts" .root }}
+{{- include "context.signingMount" .root }}
 {{- if .temporal }}
 {{- include "context.temporalMounts" .root }}
 {{- end }}
@@ -195,6 +197,7 @@ certificate authority with mTLS, whose Secret it mounts as a whole.
 {{- include "context.databaseTlsVolume" .root }}
 {{- include "context.tlsVolume" .root }}
 {{- include "context.identityVolumes" .root }}
+{{- include "context.signingVolume" .root }}
 {{- if .temporal }}
 {{- include "context.temporalVolumes" .root }}
 {{- end }}

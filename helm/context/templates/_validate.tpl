@@ -2,7 +2,7 @@
 {{- define "context.validate" -}}
 {{- include "context.defaults" . -}}
 {{- $problems := list -}}
-{{- range list "context.problemsOfContext" "context.problemsOfName" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfIdentity" "context.problemsOfTls" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
+{{- range list "context.problemsOfContext" "context.problemsOfName" "context.problemsOfImage" "context.problemsOfDatabase" "context.problemsOfTemporal" "context.problemsOfSigning" "context.problemsOfIdentity" "context.problemsOfTls" "context.problemsOfWorker" "context.problemsOfScaling" "context.problemsOfShutdown" "context.problemsOfLabels" -}}
 {{- $problems = concat $problems (include . $ | splitList "\n" | compact) -}}
 {{- end -}}
 {{- if $problems -}}
