@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import report
 from bench.platform import CONTEXT, Platform
-from bench.scenarios import commands, identity, rebuilds, sagas, store, subscriptions
+from bench.scenarios import commands, identity, rebuilds, sagas, signing, store, subscriptions
 
 SCENARIOS = {
     **commands.SCENARIOS,
@@ -21,6 +21,7 @@ SCENARIOS = {
     **rebuilds.SCENARIOS,
     **subscriptions.SCENARIOS,
     **identity.SCENARIOS,
+    **signing.SCENARIOS,
 }
 
 

@@ -158,7 +158,7 @@ async def test_malformed_tenants_and_actors_are_refused_without_keys_too(
             )
             failure = handled.outcomes[0].failure
             assert (failure.kind, failure.reason) == (FailureKind.FAILURE_KIND_INVALID, "CONTRACT_VIOLATED")
-            assert [violation.field for violation in failure.violations] <= ["actor", "tenant_id"]
+            assert {violation.field for violation in failure.violations} <= {"actor", "tenant_id"}
         assert await path.store.position() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,12 @@ from intent.saga_host import SagaWorkflow, register_sagas, saga_runner
 from intent.saga_host import types as saga_types
 from intent.saga_host.types import saga_type
 from intent.temporal import data_converter
+from intent.temporal.signing import ClockedRunner, KeyRing, Signing, signed_converter
 from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.exceptions import FailureError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.workflow import NondeterminismError
 
 _FULFIL = "orders.v1.FulfilOrder"
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -38,6 +43,26 @@ def known() -> None:
 
 
 async def test_a_recorded_history_replays(history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _replay(history, monkeypatch)
+
+
+async def test_histories_of_before_there_were_keys_replay_with_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("k" * 32)
+    for prefix in ("saga_fulfil_order_delivered", "process_commands_mixed"):
+        file = next(file for file in HISTORIES if file.stem.startswith(prefix))
+        history = WorkflowHistory.from_json(file.stem, file.read_text())
+        later = history.events[-1].event_time.ToDatetime(UTC) + timedelta(seconds=1)
+        keys = KeyRing(tmp_path)
+        await _replay(history, monkeypatch, signed_converter(Signing(keys, later)))
+        with pytest.raises((RuntimeError, FailureError, NondeterminismError)):
+            await _replay(history, monkeypatch, signed_converter(Signing(keys)))
+
+
+async def _replay(
+    history: WorkflowHistory, monkeypatch: pytest.MonkeyPatch, converter: DataConverter = data_converter
+) -> None:
     kind, _, rest = history.workflow_id.partition("_")
     if kind == "example":
         name = rest.partition("_")[0]
@@ -46,8 +71,8 @@ async def test_a_recorded_history_replays(history: WorkflowHistory, monkeypatch:
     saga = kind in ("saga", "example")
     replayer = Replayer(
         workflows=[SagaWorkflow] if saga else [ProcessCommands],
-        data_converter=data_converter,
-        workflow_runner=saga_runner() if saga else UnsandboxedWorkflowRunner(),
+        data_converter=converter,
+        workflow_runner=saga_runner() if saga else ClockedRunner(UnsandboxedWorkflowRunner()),
     )
     await replayer.replay_workflow(_under_its_id(history))
 

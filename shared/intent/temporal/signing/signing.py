@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 import time
 from datetime import datetime
 from typing import Final
@@ -32,6 +33,7 @@ MAC: Final = "intent-mac"
 """The key of a payload's metadata under which its MAC is: the key's id, and HMAC-SHA256."""
 
 _VERSION: Final = b"intent temporal mac 1"
+_LENGTHS: Final = struct.Struct(">4Q")
 _SHOWN: Final = 200
 """Characters that are shown of what somebody else chose."""
 
@@ -60,17 +62,15 @@ class Place:
             namespace = context.namespace
         self.is_activity = kind not in ("", "workflow")
         self._bound = _joined(
-            _VERSION, *(text.encode() for text in (kind, namespace, self.workflow_id, self.name))
+            kind.encode(), namespace.encode(), self.workflow_id.encode(), self.name.encode()
         )
 
     def digest(self, secret: bytes, payload: Payload) -> bytes:
         """Return the MAC of a payload for this place."""
         metadata = payload.metadata
-        message = self._bound + _joined(
-            metadata.get("encoding", b""),
-            metadata.get("messageType", b""),
-            hashlib.sha256(payload.data).digest(),
-        )
+        encoding, type_ = metadata.get("encoding", b""), metadata.get("messageType", b"")
+        data = hashlib.sha256(payload.data).digest()
+        message = _VERSION + self._bound + _joined(encoding, type_, data, b"")
         return hmac.digest(secret, message, "sha256")
 
 
@@ -123,6 +123,7 @@ def _refusal(reason: str, payload: Payload, place: Place, key: bytes = b"") -> R
     return Refusal(reason, text, place.name[:_SHOWN], place.workflow_id[:_SHOWN], key.hex())
 
 
-def _joined(*parts: bytes) -> bytes:
-    """Return parts in a form in which no two lists of parts are alike."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+def _joined(first: bytes, second: bytes, third: bytes, fourth: bytes) -> bytes:
+    """Return parts in a form in which no two lists of parts are alike: their lengths come first."""
+    lengths = _LENGTHS.pack(len(first), len(second), len(third), len(fourth))
+    return lengths + first + second + third + fourth
