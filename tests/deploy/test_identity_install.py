@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from secrets import token_urlsafe
 
 from joserfc.jwk import KeySet
 
@@ -13,6 +14,7 @@ from .charts import CHART, VALUES, options
 from .sites import Site, double_site
 
 SMALL = {"server.autoscaling.mode": "none", "server.replicas": "1"}
+KEYS = {"temporal.signing.existingSecret": "temporal-keys"}
 # The double resolves names of Services to addresses, for which no certificate would be.
 PLAIN = {"tls.enabled": "false", "database.tls.mode": ""}
 
@@ -34,14 +36,15 @@ def tokens(site: Site, folder: Path) -> dict[str, str]:
 def test_contexts_and_tests_call_with_tokens_of_their_pods(tmp_path: Path) -> None:
     contexts = ("orders", "shipping")
     with double_site(tmp_path / "cluster", contexts) as site:
+        assert site.double is not None
+        site.double.add_secret("shop", "temporal-keys", {"2026-11": token_urlsafe(32)})
         for context in contexts:
             database = {"database.existingSecret": f"{context}-database"}
-            values = {**site.values, **database, **tokens(site, tmp_path), **SMALL, **PLAIN}
+            values = {**site.values, **database, **tokens(site, tmp_path), **SMALL, **PLAIN, **KEYS}
             files = [VALUES / context / "prod.yaml"]
             site.helm("install", context, CHART, *options(files, values), "--wait")
         for context in contexts:
             tested = site.helm("test", context)
             assert re.search(r"Phase:\s+Succeeded", tested), site.logs()
-        assert site.double is not None
         logs = "\n".join(path.read_text() for path in site.double.folder.glob("orders-*.log"))
         assert "service:shipping joins the consumer shipping.known-orders for the first time" in logs

@@ -149,6 +149,8 @@ class RunningPod:
             with suppress(Missing):  # It may be installed later.
                 return f"{context}={self._resolve(self._namespace, name)}:{port}"
         for path, folder in mounts.items():
+            if value == path:
+                return str(folder)
             if value.startswith(f"{path}/") or path.startswith("/run/"):
                 value = value.replace(f"{path}/", f"{folder}/")
         return value
@@ -160,7 +162,8 @@ class RunningPod:
         volume = next(one for one in self.manifest["spec"]["volumes"] if one["name"] == name)
         if "secret" in volume:
             data = self._secret(volume["secret"]["secretName"])
-            for item in volume["secret"]["items"]:
+            every = [{"key": key, "path": key} for key in data]
+            for item in volume["secret"].get("items", every):
                 (folder / item["path"]).write_bytes(data[item["key"]])
         for source in volume.get("projected", {}).get("sources", []):
             self._accounts.project(source, self.manifest, folder)
