@@ -11,12 +11,15 @@ from pathlib import Path
 import asyncpg
 import pytest
 from intent.dev import DevLayout, DevState
+from intent.dev.keys import DevKeys
 from intent.dev.passwords import DevPasswords, renew_administrator
 from intent.dev.services import ManagedProcess, Postgres, TemporalServer
 from intent.dev.services.account import Account, service_account
 from intent.dev.services.files import open_log, private_folder, read_secret, write_secret
 from intent.dev.stack import DevStack
 from intent.errors import ConfigurationError
+from intent.settings.config import load_settings
+from intent.temporal.signing import KeyRing
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root writes where others can")
@@ -140,3 +143,17 @@ async def test_the_known_password_of_an_older_installation_is_replaced(open_fold
         await (await asyncpg.connect(new)).close()
         with pytest.raises(ConfigurationError, match="bring the file back"):
             await renew_administrator(server.dsn_for("postgres", "other"), "other")
+
+
+def test_an_installation_makes_its_key_for_temporal_once(open_folder: Path) -> None:
+    settings = DevKeys.of(open_folder).settings
+    assert DevKeys.of(open_folder).settings == settings
+    folder = Path(settings["INTENT_TEMPORAL_KEYS"])
+    assert [mode(folder), *map(mode, folder.iterdir())] == [0o700, 0o600]
+    assert KeyRing(folder).signer().name == "dev"
+    # What began before there was a key goes on.
+    until = load_settings(
+        temporal_keys=str(folder), temporal_unsigned_until=settings["INTENT_TEMPORAL_UNSIGNED_UNTIL"]
+    ).temporal_unsigned_until
+    assert until is not None
+    assert until.timestamp() == pytest.approx((folder / "dev").stat().st_mtime, abs=1e-3)

@@ -44,7 +44,7 @@ class SignedPayloadConverter(PayloadConverter, WithSerializationContext):
     """A converter of the platform whose payloads carry a MAC, and which believes no others.
 
     What a workflow is given is refused for good, and ends it or is dropped. Whatever else a workflow gets
-    that is refused fails its task: the workflow has begun, and its own fault it is not.
+    that is refused fails its task: the workflow has begun, and is not at fault.
 
     Args:
         signing: Signs and verifies.
