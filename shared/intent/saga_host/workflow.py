@@ -82,7 +82,7 @@ class SagaWorkflow:
             over = await _over()
             return over if over is not None else await self._run_saga(_input(args))
         except PayloadRefused as error:
-            raise _refused(error) from None
+            raise _ending(error) from None
         except RestrictedWorkflowAccessError as error:
             # Its own message advises what is wrong for sagas, and its stack is the sandbox's.
             raise forbidden(error.qualified_name).with_traceback(error.__traceback__) from None
@@ -161,7 +161,7 @@ def _opened(value: RawValue, type_: type[T]) -> T:
     return message
 
 
-def _refused(error: PayloadRefused) -> Exception:
+def _ending(error: PayloadRefused) -> Exception:
     """Return the error of a saga whose input is not believed, so that a genuine event may still start it.
 
     One that has begun already only waits: its keys, or the time for which none are needed, were changed.
