@@ -24,7 +24,6 @@ from intent.process.garbage_collection import relax_garbage_collection
 from intent.process.guarding import ended_when_stuck, guarding
 from intent.process.identities import issuers_of, running_identities, workloads_of
 from intent.process.probes import STALLED, probes_of
-from intent.process.refusals import Refusals, warn_without_keys
 from intent.process.sagas import followed_log, recorded_ends, saga_directory
 from intent.process.serving import open_queries, running_server, service_settings
 from intent.process.sockets import LOOPBACK, free_port
@@ -37,6 +36,7 @@ from intent.settings.config import Settings
 from intent.store.postgres import ConnectionPool, PostgresEventStore
 from intent.telemetry.endpoint import MetricsEndpoint
 from intent.telemetry.metrics import Metrics
+from intent.telemetry.refusals import Refusals, warn_without_keys
 from intent.telemetry.tracing import setup_tracing
 from intent.temporal.backlog import BacklogWatch
 from intent.temporal.connection import connect_temporal, require_namespace, temporal_runtime

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from intent.process.refusals import Refusals, warn_without_keys
 from intent.settings.config import load_settings
 from intent.telemetry.metrics import Metrics
+from intent.telemetry.refusals import Refusals, warn_without_keys
 from intent.temporal.signing import MAC_INVALID, Refusal
 
 FORGED = Refusal(MAC_INVALID, "intent.v1.CommandBatch", "workflow", "orders/commands/\x1b[2J", "ab12")
