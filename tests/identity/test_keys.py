@@ -139,6 +139,8 @@ async def test_weak_foreign_and_malformed_keys_are_left_out(issuer: Issuer) -> N
         7,
         {},
         {"kty": "RSA"},
+        {"kty": {}},
+        {"kty": ["RSA"], "use": []},
         {"kty": "RSA", "n": "!", "e": "AQAB"},
         {"kty": "oct", "k": "c2VjcmV0", "kid": "one"},
         {**new_key("ES256", "enc").as_dict(private=False), "use": "enc"},

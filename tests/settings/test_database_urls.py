@@ -70,3 +70,10 @@ def test_the_password_is_the_one_that_asyncpg_sends(url: str, password: str | No
     assert database_url(url).password == password
     assert passwords_of(load_settings(owner_database_url=url, database_url=url)).owner == password
     assert "S3cr" not in repr(database_url(url))
+
+
+@pytest.mark.parametrize("login", ["user=role&password=S3cr", "p%61ssword=S3cr", "sslpassword=S3cr"])
+def test_a_login_among_the_parameters_is_neither_shown_nor_part_of_the_place(login: str) -> None:
+    url = database_url(f"postgresql://db/intent?sslmode=require&{login}")
+    assert "S3cr" not in repr(url)
+    assert url.place == database_url("postgresql://role@db/intent?sslmode=require").place

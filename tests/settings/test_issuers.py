@@ -35,3 +35,9 @@ def test_service_accounts_and_claims_exclude_each_other() -> None:
     text = json.dumps({**CLUSTER, "service_accounts": {"shop/a": []}, "roles_claim": "roles"})
     with pytest.raises(ConfigurationError, match="leave out the settings of claims"):
         load_settings(identity_issuers=text)
+
+
+@pytest.mark.parametrize("variable", ["identity_issuers", "identity_workloads"])
+def test_json_that_is_nested_too_deeply_is_refused_with_its_variable(variable: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"INTENT_{variable.upper()}.* nested too deeply"):
+        load_settings(**{variable: '[{"issuer":' * 5_000})

@@ -162,3 +162,13 @@ def test_an_answer_that_is_too_large_is_not_the_callers_fault(message: str) -> N
 def test_details_that_do_not_parse_are_ignored() -> None:
     error = error_of_status(grpc.StatusCode.NOT_FOUND, "gone", [(DETAILS_KEY, b"\xff\xff")])
     assert (error.reason, error.message) == ("NOT_FOUND", "gone")
+
+
+@pytest.mark.parametrize("seconds", [2**62, 315_576_000_000, -(2**62)])
+def test_a_wait_that_nobody_could_mean_is_cut(seconds: int) -> None:
+    status = status_pb2.Status(code=8)
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.seconds = seconds
+    status.details.add().Pack(retry)
+    wait = error_of_details(status).retry_after_ms
+    assert (wait == 2**31 - 1) if seconds > 0 else (wait == 0)

@@ -43,10 +43,12 @@ SIGNATURES: Final = _Signatures(algorithms=sorted(ALGORITHMS), strict_check_head
 
 def public_key(jwk: Any) -> Key | None:
     """Return the key that an entry of a JWKS describes; None when it is not for such signatures."""
-    kind = _KINDS.get(jwk.get("kty", "")) if isinstance(jwk, dict) else None
-    if kind is None or jwk.get("use", "sig") != "sig":
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
         return None
     try:
+        kind = _KINDS.get(jwk.get("kty", ""))
+        if kind is None:
+            return None
         key = kind.import_key(jwk)
         raw = key.public_key
     except Exception:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, unquote_plus
 
 from intent.errors import ConfigurationError
 
@@ -26,6 +26,8 @@ _URL: Final = re.compile(
 _HOSTS: Final = re.compile(
     r"HOST(?:,HOST)*".replace("HOST", r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\],]*)(?::\d{1,5})?")
 )
+_LOGIN: Final = frozenset({"user", "password", "passfile", "sslpassword"})
+"""Parameters that say who logs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,12 @@ def database_url(text: str) -> DatabaseUrl:
     parameters = _parameters(parts["query"] or "")
     login = parts["login"] or ""
     password = unquote(login.partition(":")[2]) or parameters.get("password")
-    place = f"{parts['hosts']}{parts['path'] or ''}?{parts['query'] or ''}"
+    place = f"{parts['hosts']}{parts['path'] or ''}?{_without_login(parts['query'] or '')}"
     return DatabaseUrl(place, password or None, parameters)
+
+
+def _without_login(query: str) -> str:
+    return "&".join(part for part in query.split("&") if unquote_plus(part.partition("=")[0]) not in _LOGIN)
 
 
 def _parameters(query: str) -> dict[str, str]:

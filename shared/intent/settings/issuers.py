@@ -116,6 +116,8 @@ Issuers = Annotated[tuple[IssuerSettings, ...], NoDecode, BeforeValidator(_issue
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
+    except RecursionError:
+        raise ValueError("is no JSON that anybody means: it is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"is no JSON: {error}") from None
 

@@ -55,6 +55,8 @@ _TEXT_BYTES: Final = 500
 _DUPLICATE: Final = "x-duplicate"
 _OMITTED: Final = "x-omitted"
 _STORE_RETRY_MS: Final = 500
+_LONGEST_RETRY_MS: Final = 2**31 - 1
+"""The longest wait that is taken from a server, in milliseconds: some weeks."""
 
 _CONNECTION_LOST: Final = ("RST_STREAM", "Stream removed", "Socket closed", "GOAWAY")
 """What gRPC reports under various codes, INTERNAL among them, when a connection breaks during a call."""
@@ -186,7 +188,7 @@ def failure_of_details(status: status_pb2.Status) -> Failure:
             for v in bad.field_violations:
                 failure.violations.add(field=v.field, description=v.description, rule=v.reason)
         elif detail.Unpack(retry):
-            failure.retry_after_ms = retry.retry_delay.ToMilliseconds()
+            failure.retry_after_ms = max(0, min(retry.retry_delay.ToMilliseconds(), _LONGEST_RETRY_MS))
     return failure
 
 
