@@ -87,6 +87,13 @@ class Call:
         seconds: float | None = self.rpc.time_remaining()
         return seconds
 
+    async def write(self, data: bytes) -> None:
+        """Send one of several answers.
+
+        One that has begun goes on when whoever sends it is cancelled, for gRPC still works on it then.
+        """
+        await asyncio.shield(self.rpc.write(data))
+
 
 Answer: TypeAlias = Callable[[bytes, Call], Awaitable[Message]]
 Stream: TypeAlias = Callable[[bytes, Call], Awaitable[None]]
@@ -238,6 +245,8 @@ class CallWrapper:
         call = self._begin(method, rpc, endless=isinstance(method, StreamMethod))
         try:
             await self._admit(method, call, stream=True)
+            # Now, and not with the first answer: gRPC cannot abort a call while that one is under way.
+            await rpc.send_initial_metadata(())
             async with until_expiry(call.identity, self.clock):
                 await talk(call)
         except (Exception, asyncio.CancelledError) as error:

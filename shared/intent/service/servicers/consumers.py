@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.message import Message
 from intent_contracts.intent.v1 import (
@@ -107,7 +107,7 @@ class ConsumersService:
             partitions=join.partitions or settings.partitions,
             actor=call.identity.actor,
         )
-        await self._serving.consume(key, terms, _RemoteInstance(requests, call.rpc, self._context))
+        await self._serving.consume(key, terms, _RemoteInstance(requests, call, self._context))
 
     async def _list(self, data: bytes, call: Call) -> Message:
         request = read(ListConsumersRequest, data)
@@ -192,9 +192,9 @@ class ConsumersService:
 class _RemoteInstance:
     """The caller of Consume as the instance of a session."""
 
-    def __init__(self, requests: AsyncIterator[bytes], rpc: Any, context: ServedContext) -> None:
+    def __init__(self, requests: AsyncIterator[bytes], call: Call, context: ServedContext) -> None:
         self._requests = requests
-        self._rpc = rpc
+        self._call = call
         self._context = context
 
     async def deliver(self, delivered: Delivered) -> None:
@@ -203,11 +203,11 @@ class _RemoteInstance:
             attempt=delivered.attempt,
             replays=delivered.replays,
         )
-        await self._rpc.write(ConsumeResponse(delivery=delivery).SerializeToString())
+        await self._call.write(ConsumeResponse(delivery=delivery).SerializeToString())
 
     async def assign(self, partitions: Sequence[int], total: int) -> None:
         assignment = Assignment(partitions=partitions, total=total)
-        await self._rpc.write(ConsumeResponse(assignment=assignment).SerializeToString())
+        await self._call.write(ConsumeResponse(assignment=assignment).SerializeToString())
 
     async def answers(self) -> AsyncIterator[Answer]:
         async for data in self._requests:

@@ -90,7 +90,7 @@ class EventsService:
         epoch = epochs.current
         if request.from_now:
             after = await self._store.position()
-            await call.rpc.write(SubscribeResponse(position=after, epoch=epoch).SerializeToString())
+            await call.write(SubscribeResponse(position=after, epoch=epoch).SerializeToString())
         where = log_filter(call.identity.tenant, request.filter)
         follower = LogFollower(
             self._store,
@@ -126,15 +126,15 @@ class EventsService:
                 reached = sent
                 follower.rewind(sent)
             if reached > sent and clock() - reported_at >= self._settings.progress_every:
-                await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
+                await call.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
                 sent, reported_at = reached, clock()
         if reached > sent:
-            await call.rpc.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
+            await call.write(SubscribeResponse(position=reached, epoch=epoch).SerializeToString())
 
     async def _send_event(self, call: Call, entry: LogEntry, epoch: str) -> None:
         event = published_event(self._context, entry)
         event.epoch = epoch
-        await call.rpc.write(SubscribeResponse(event=event, position=entry.position).SerializeToString())
+        await call.write(SubscribeResponse(event=event, position=entry.position).SerializeToString())
 
 
 def log_filter(tenant: str, requested: EventFilter) -> LogFilter:

@@ -56,7 +56,7 @@ class ProjectionsService:
         request = read(RebuildProjectionRequest, data)
         await self.audit.acted(action_entry(call, request))
         async for progress in self.operator.rebuild(request.name):
-            await call.rpc.write(progress.SerializeToString())
+            await call.write(progress.SerializeToString())
 
     async def _skip(self, data: bytes, call: Call) -> Message:
         request = read(SkipEventRequest, data)
