@@ -69,6 +69,9 @@ bench: install ## Measure, compared with baselines; SCENARIO=name runs one
 chaos: install ## Let things go wrong under load, in 500 seeded rounds; ARGS=--help
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+fuzz: install ## Send what nobody expects to everything that takes something, for an hour; ARGS=--help
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: install ## Check style, types, import walls and contracts
 	@printf '== style\n'
 	@$(BIN)/ruff check $(SOURCES)

@@ -16,6 +16,7 @@ _CROSS_CUTTING = {
     "demo": "tests of the folder demo",
     "deploy": "charts, images and rollouts",
     "flow": "orders through all contexts",
+    "fuzz": "what others send, to everything that takes it",
     "outside": "contexts with the outside systems that they ask",
     "replay": "histories that former versions recorded",
     "repository": "the repository itself",
