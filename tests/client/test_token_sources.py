@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 import time
@@ -17,6 +18,7 @@ from intent.client import ClientCredentials, IntentClient, TokenCommand, TokenFi
 from intent.client.tokens import FetchedToken, FixedToken, TokenFunction
 from intent.errors import ConfigurationError, Unauthenticated, Unavailable
 
+from ..secrets.clumsy_issuer import clumsy_issuer
 from ..service.test_expiry import Clock
 from ..support.issuer import Issuer, running_issuer
 
@@ -261,6 +263,17 @@ async def test_wrong_credentials_are_refused_for_good(issuer: Issuer, secret: Pa
         await ClientCredentials("check out", secret, issuer=issuer.url).authorization()
     assert caught.value.reason == "TOKEN_REFUSED"
     assert "s:cr&t" not in caught.value.message
+
+
+async def test_what_an_issuer_repeats_of_a_secret_is_not_said_on(secret: Path) -> None:
+    with clumsy_issuer() as clumsy:
+        source = ClientCredentials("check out", secret, token_url=f"{clumsy.url}/token")
+        with pytest.raises(Unauthenticated, match="invalid_client") as caught:
+            await source.authorization()
+    sent = clumsy.received.split()[1]
+    assert base64.b64decode(sent) == b"check+out:s%3Acr%26t"
+    for shown in (sent, "s%3Acr%26t", "s:cr&t"):
+        assert shown not in caught.value.message
 
 
 async def test_an_issuer_that_is_unavailable_is_waited_for(issuer: Issuer, secret: Path) -> None:

@@ -20,6 +20,7 @@ _CROSS_CUTTING = {
     "outside": "contexts with the outside systems that they ask",
     "replay": "histories that former versions recorded",
     "repository": "the repository itself",
+    "secrets": "secrets in every place where one can be given",
     "support": "what the tests of several folders share",
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote_plus, unquote_plus
 
 import aiohttp
 
@@ -15,6 +17,9 @@ __all__ = ["MOST_BYTES", "IssuerUnavailable", "discovered", "document", "json_ob
 
 MOST_BYTES: Final = 512 * 1024
 _SECONDS: Final = 5.0
+_GRANTED: Final = 200
+_SECRETS: Final = ("client_secret", "refresh_token", "device_code", "code", "code_verifier", "password")
+"""The fields of a form that are secret."""
 _LATER: Final = (408, 429)
 """Statuses by which a server says to try again later."""
 _CONFIGURATION: Final = "/.well-known/openid-configuration"
@@ -61,13 +66,36 @@ async def posted(
 ) -> tuple[int, dict[str, Any]]:
     """Return the status and the JSON object with which a URL answers a form.
 
+    What a refusal repeats of the secrets that were sent is left out, for somebody will show it.
+
     Raises:
         IssuerUnavailable: There is no answer, or it is no JSON object.
     """
     status, body = await _answer(calls, "POST", url, data=form, headers=headers)
     if status >= 500 or status in _LATER:
         raise IssuerUnavailable(f"{url} answers with status {status}")
-    return status, json_object(body, f"what {url} answers (status {status})")
+    answer = json_object(body, f"what {url} answers (status {status})")
+    return status, answer if status == _GRANTED else _without(answer, _secrets_of(form, headers))
+
+
+def _secrets_of(form: Mapping[str, str], headers: Mapping[str, str]) -> list[str]:
+    """Return the secrets of a request in all forms in which they are sent, the longest first."""
+    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    secrets = [shown, *(form[name] for name in _SECRETS if name in form)]
+    if scheme == "Basic":
+        secrets.append(unquote_plus(base64.b64decode(shown).decode().partition(":")[2]))
+    return sorted({*secrets, *map(quote_plus, secrets)} - {""}, key=len, reverse=True)
+
+
+def _without(answer: Mapping[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
+    """Return a refusal without the secrets in it."""
+    kept = {}
+    for name, value in answer.items():
+        text = str(value)
+        for secret in secrets:
+            text = text.replace(secret, "…")
+        kept[name] = value if text == str(value) else text
+    return kept
 
 
 async def discovered(calls: aiohttp.ClientSession, issuer: str, url: str, endpoint: str) -> str:
