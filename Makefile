@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MEMBERS := proto shared $(patsubst %/pyproject.toml,%,$(wildcard contexts/*/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto' -not -path 'proto/src/*') proto/generate.py
-SOURCES := shared contexts tests bench demo tilt proto/generate.py $(wildcard helm/*.py)
+SOURCES := shared contexts tests bench demo release tilt proto/generate.py $(wildcard helm/*.py)
 INSTALLED := $(VENV)/.installed
 HELM := .tools/bin/helm
 CHECKOV := .tools/policies/bin/checkov
@@ -45,7 +45,7 @@ VALIDATE := --validate
 SHIPPED = $(sort $(shell sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' $(CONTEXT_PINS)))
 CONTEXT_PINS := $(patsubst contexts/%,requirements/%.txt,$(filter contexts/%,$(MEMBERS)))
 
-.PHONY: audit licences sbom image docs help dev demo test bench chaos lint format types proto baseline golden pins install tools clean clean-data clean-all
+.PHONY: audit licences sbom image release docs help dev demo test bench chaos fuzz lint format types proto baseline golden pins install tools clean clean-data clean-all
 
 help: ## List the targets
 	@printf 'make TARGET\n\n'
@@ -108,6 +108,9 @@ image: ## Build the image of a context: CONTEXT=orders
 		--build-arg CREATED="$$(git log -1 --format=%cI 2>/dev/null)" $(BUILD_ARGS) .
 	@printf 'intent/$(CONTEXT):$(TAG) is built\n'
 
+release: install ## Build, sign and verify a release; ARGS=--help
+	@$(BIN)/python -m release $(ARGS)
+
 sbom: $(SUPPLY)/.installed ## Write build/sbom: what each image is made of, and the workspace, as CycloneDX
 	@rm -rf build/sbom && mkdir -p build/sbom
 	@for pins in $(CONTEXT_PINS) requirements/dev.txt; do \
@@ -136,7 +139,9 @@ baseline: install ## Make the current contracts the baseline that must not break
 	@$(BIN)/python proto/generate.py --image proto/baseline.binpb
 	@printf 'proto/baseline.binpb is written; commit it with the release\n'
 
-pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer ones
+pins: $(UV) ## Pin the dependencies with hashes; UPGRADE=--upgrade takes newer ones, REHASH=yes forgets the hashes
+	@# uv keeps the hashes of a pin, also when somebody has changed its version.
+	@test -z "$(REHASH)" || sed -i '/^    --hash=/d; s/ \\$$//' requirements/*.txt
 	@printf 'uv\n' | $(PIN) - -o requirements/uv.txt
 	@$(PIN) pyproject.toml --group dev -o requirements/dev.txt
 	@# What is shipped is what was tested.
@@ -215,8 +220,8 @@ PRODUCTS := build dist proto/src .mypy_cache .pytest_cache .ruff_cache .import_l
 clean: ## Remove what is built and cached; data, tools and packages stay
 	@for path in $(wildcard $(PRODUCTS)); do printf 'removing %s\n' "$$path"; done
 	@rm -rf $(PRODUCTS)
-	@printf 'removing __pycache__ and egg-info below contexts, proto, shared, tests, bench, demo\n'
-	@find contexts proto shared tests bench demo \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	@printf 'removing __pycache__ and egg-info below contexts, proto, shared, tests, bench, demo, release\n'
+	@find contexts proto shared tests bench demo release \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 clean-data: ## Remove the data of make dev, for good
 	@if [ -f .dev/state.json ] && kill -0 "$$(sed -n 's/.*"pid": \([0-9]*\).*/\1/p' .dev/state.json)" 2>/dev/null; \

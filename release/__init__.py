@@ -1,0 +1,1 @@
+"""The release script: builds, says where things come from, signs, and verifies what it has signed."""
