@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from intent.auditing import ACTION, REFUSAL, AuditDatabase, AuditEntry, Finding, Head, verify
@@ -13,6 +14,19 @@ from ..support.databases import Database
 
 APPENDS = (1, 3, 1, 2, 3)
 """The number of rows of each append: 10 in all."""
+PARTS = ("events", "audit")
+COPY = "insert into {of} select (jsonb_populate_record(x, '{change}')).* from {of} x where x.position = 10"
+
+
+def head_of(of: str) -> str:
+    """Return the table with the position of the log or of the audit."""
+    return "head" if of == "events" else "audit_head"
+
+
+def copied(of: str, position: int) -> str:
+    """Return the statement that records a tenth row a second time, at another position, by somebody else."""
+    change = {"position": position, "version": 1000 + position, "actor": "user:eve"}
+    return COPY.format(of=of, change=json.dumps(change))
 
 
 async def fill(store: PostgresEventStore, audit: AuditDatabase, appends: Sequence[int] = APPENDS) -> None:

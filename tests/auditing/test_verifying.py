@@ -11,9 +11,8 @@ from intent.store.postgres import PostgresEventStore
 from ..store.builders import command, key, to
 from ..store.transactions import connected
 from ..support.databases import Database
-from .support import fill, found, tampered
+from .support import COPY, PARTS, fill, found, head_of, tampered
 
-PARTS = ["events", "audit"]
 COLUMNS = {
     "events": {
         "tenant": "'x'",
@@ -50,7 +49,6 @@ SWAP = """
 update {of} x set {own} = (select y.{own} from {of} y where y.position = 9 - x.position)
 where x.position in (4, 5)
 """
-COPY = "insert into {of} select (jsonb_populate_record(x, '{change}')).* from {of} x where x.position = 10"
 REWRITTEN = """
 with recursive anew as (
     select c.last, c.digest from {of}_chain c where c.last = 1
@@ -68,10 +66,6 @@ from anew a where a.last = c.last and c.last > 1
 
 def row(of: str) -> str:
     return f"row({', '.join(f'e.{name}' for name in ('position', *COLUMNS[of]))})"
-
-
-def head_of(of: str) -> str:
-    return "head" if of == "events" else "audit_head"
 
 
 @pytest.mark.parametrize("of", PARTS)

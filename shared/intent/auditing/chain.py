@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-__all__ = ["ENCODING", "MARK", "PARTS", "beginning", "link_digest", "row_digest"]
+__all__ = ["ENCODING", "MARK", "PARTS", "TIME", "beginning", "link_digest", "row_digest"]
 
 ENCODING: Final = 1
 """The only encoding of rows so far."""
 MARK: Final = 4
 """How many bytes of the digest of each row a link keeps."""
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_NULL: Final = -1
+"""The length of a value that is null: none is recorded so, but a row may have been changed to it."""
 
 
 class _Type(NamedTuple):
@@ -40,7 +39,8 @@ _INTEGER: Final = _Type(23, struct.Struct(">i").pack)
 _TEXT: Final = _Type(25, str.encode)
 _BYTES: Final = _Type(17, bytes)
 _UUID: Final = _Type(2950, lambda value: value.bytes)
-_TIME: Final = _Type(1184, lambda value: struct.pack(">q", (value - _EPOCH) // _MICROSECOND))
+TIME: Final = _Type(1184, bytes)
+"""Times, whose values are given as PostgreSQL sends them: eight bytes."""
 
 PARTS: Final[Mapping[str, Mapping[str, _Type]]] = {
     "events": {
@@ -58,7 +58,7 @@ PARTS: Final[Mapping[str, Mapping[str, _Type]]] = {
         "causation_id": _TEXT,
         "actor": _TEXT,
         "traceparent": _TEXT,
-        "recorded_at": _TIME,
+        "recorded_at": TIME,
         "tracestate": _TEXT,
     },
     "audit": {
@@ -72,8 +72,8 @@ PARTS: Final[Mapping[str, Mapping[str, _Type]]] = {
         "target": _TEXT,
         "correlation_id": _TEXT,
         "times": _INTEGER,
-        "since": _TIME,
-        "recorded_at": _TIME,
+        "since": TIME,
+        "recorded_at": TIME,
     },
 }
 """What is chained, with the columns in the order of `ENCODING`."""
@@ -89,8 +89,12 @@ def row_digest(of: str, row: Mapping[str, Any]) -> bytes:
     columns = PARTS[of]
     parts = [struct.pack(">i", len(columns))]
     for name, kind in columns.items():
-        value = kind.encode(row[name])
-        parts += (struct.pack(">ii", kind.oid, len(value)), value)
+        value = row[name]
+        if value is None:
+            parts.append(struct.pack(">ii", kind.oid, _NULL))
+        else:
+            encoded = kind.encode(value)
+            parts += (struct.pack(">ii", kind.oid, len(encoded)), encoded)
     return sha256(b"".join(parts)).digest()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from intent.auditing.chain import PARTS, TIME
 from intent.auditing.entries import AuditEntry, AuditRow
 from intent.auditing.heads import Head
 from intent.errors import ConfigurationError
@@ -52,6 +53,7 @@ class Link(NamedTuple):
         number: Its number in the chain.
         first: The position of its first row; after `last` in the first link, which has none.
         last: That of its last row.
+        before: The position up to which the chain led before.
         encoding: The number of the encoding of its rows.
         marks: The first four bytes of the digest of each row.
         digest: The digest over the rows and over the digest of the link before.
@@ -60,6 +62,7 @@ class Link(NamedTuple):
     number: int
     first: int
     last: int
+    before: int
     encoding: int
     marks: bytes
     digest: bytes
@@ -100,7 +103,11 @@ class AuditDatabase:
         self._heads = f"{call}.chain_heads_0023()"
         self._links = f"{call}.chain_links_0023($1, $2, $3)"
         self._set_backs = f"{call}.chain_set_backs_0023($1)"
-        self._events = f"{call}.read_log_0010($1, $2, $3, null, null, null, null, null)"
+        nothing = "null, null, null, null, null"
+        self._rows = {
+            "events": _encoded("events", f"{own}.read_log_0010($1, $2, {_PAGE_BYTES}, {nothing})"),
+            "audit": _encoded("audit", f"{own}.audit_read_0022($1, {_LAST}, false, $2, {nothing})"),
+        }
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
         """See `AuditLog.write`."""
@@ -143,13 +150,13 @@ class AuditDatabase:
         return [SetBack(*row) for row in rows]
 
     async def rows(self, of: str, after: int | None, most: int) -> Sequence[Any]:
-        """Read rows with all their columns after a position; None: with the very first, of any position."""
-        start = _FIRST if after is None else after
+        """Read what is chained of rows after a position; None: from the very first, of any position.
+
+        Times come as PostgreSQL sends them: it knows some that Python does not.
+        """
         with unavailable():
-            if of == "events":
-                return list(await self._pool.fetch(self._events, start, most, _PAGE_BYTES))
-            nothing = (None,) * 5
-            return list(await self._pool.fetch(self._read, start, _LAST, False, most, *nothing))
+            rows = await self._pool.fetch(self._rows[of], _FIRST if after is None else after, most)
+        return list(rows)
 
 
 async def write_over(connection: Any, schema: str, entry: AuditEntry) -> None:
@@ -178,6 +185,13 @@ async def write_as_owner(owner_url: str, schema: str, entry: AuditEntry) -> None
         raise ConfigurationError(
             f"nothing was done, because it cannot be recorded in the audit: {error}"
         ) from error
+
+
+def _encoded(of: str, source: str) -> str:
+    columns_ = (
+        f"timestamptz_send({name}) as {name}" if kind is TIME else name for name, kind in PARTS[of].items()
+    )
+    return f"select {', '.join(columns_)} from {source} order by position"  # noqa: S608 - names of the schema
 
 
 def _writing(schema: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
@@ -17,6 +18,9 @@ T = TypeVar("T")
 _PAGE: Final = 1000
 _FAR: Final = 1 << 63
 """Beyond every position."""
+_PAST: Final = "recorded past the chain"
+_MOST: Final = 10_000
+"""How many findings are kept; of the others only the number is."""
 _SET_BACK: Final = "the log was set back in its place, and these positions were written anew since"
 
 
@@ -72,6 +76,8 @@ class Verified:
         digest: The digest over all of them.
         findings: What is wrong.
         notes: What an epoch of the log explains.
+        more_findings: How many findings there are besides.
+        more_notes: How many notes there are besides.
     """
 
     of: str
@@ -81,14 +87,28 @@ class Verified:
     digest: bytes = b""
     findings: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    more_findings: int = 0
+    more_notes: int = 0
 
     def find(self, first: int, last: int, what: str) -> None:
         """Note a finding; equal ones of neighbours are one."""
-        before = self.findings[-1] if self.findings else None
-        if before is not None and before.what == what and before.last + 1 == first:
-            self.findings[-1] = before._replace(last=last)
-        else:
-            self.findings.append(Finding(first, last, what))
+        self.more_findings += _left_out(self.findings, Finding(first, last, what))
+
+    def explain(self, first: int, last: int, what: str) -> None:
+        """Note what is no finding, because an epoch explains it."""
+        self.more_notes += _left_out(self.notes, Finding(first, last, what))
+
+
+def _left_out(known: list[Finding], new: Finding) -> int:
+    """Add a finding and return 0, or return 1 when there are enough."""
+    before = known[-1] if known else None
+    if before is not None and before.what == new.what and before.last + 1 == new.first:
+        known[-1] = before._replace(last=new.last)
+    elif len(known) < _MOST:
+        known.append(new)
+    else:
+        return 1
+    return 0
 
 
 async def verify(
@@ -133,7 +153,9 @@ class _Walk:
         self._report = report
         rows = _pages(lambda after: database.rows(of, after, _PAGE), lambda row: row["position"])
         self._rows = _Ahead(rows)
-        self._set_backs: list[SetBack] = []
+        self._set_backs: deque[SetBack] = deque()
+        self._bounds: deque[int] = deque([_FAR])
+        """For each of them, and at last for none: the first position that is written anew from there on."""
         self._number = -1
         self._reached = 0
         """The position up to which links have been seen whose rows were not written anew later."""
@@ -141,13 +163,17 @@ class _Walk:
     async def links(self) -> None:
         """Follow the links up to the head."""
         of, found, database = self.found.of, self.found, self._database
-        self._set_backs = [each for each in await database.set_backs(of) if each.number <= self._head.number]
+        set_backs = [each for each in await database.set_backs(of) if each.number <= self._head.number]
+        for each in reversed(set_backs):
+            self._set_backs.appendleft(each)
+            self._bounds.appendleft(min(each.first, self._bounds[0]))
         pages = _pages(
             lambda after: database.links(of, -1 if after is None else after, _PAGE), lambda link: link.number
         )
         async for link in pages:
             if link.number > self._head.number:
                 break
+            self._go_back(link)
             await (self._begin(link) if self._number < 0 else self._link(link))
             self._number, found.position, found.digest = link.number, link.last, link.digest
             self._compare_exported(link)
@@ -161,7 +187,7 @@ class _Walk:
         if self._number < head.number:
             last = max(head.chained, found.position + 1)
             found.find(found.position + 1, last, "removed from the end of the chain")
-            await self._unproven(found.position + 1, last)
+            await self._unproven(last)
         elif (found.digest, found.position) != (head.digest, head.chained):
             found.find(head.chained, head.chained, "the head of the chain was changed")
         if head.position != head.chained:
@@ -176,38 +202,43 @@ class _Walk:
 
     async def _begin(self, link: Link) -> None:
         found = self.found
-        if link.first <= link.last or link.digest != beginning(found.of, link.last):
-            found.find(link.last, link.last, "the beginning of the chain was changed or removed")
-        else:
+        whole = link.first > link.last == link.before and link.digest == beginning(found.of, link.last)
+        if whole:
             found.began_after = link.last
-        kept = min(link.last, self._bound(link) - 1)
-        await self._unproven(1, kept)
-        self._reached = kept
+        else:
+            found.find(link.last, link.last, "the beginning of the chain was changed or removed")
+        await self._unproven(min(link.last, self._bounds[0] - 1))
 
     async def _link(self, link: Link) -> None:
-        found, known = self.found, True
-        if link.number != self._number + 1:
+        found = self.found
+        known = link.number == self._number + 1
+        kept = min(link.last, self._bounds[0] - 1)
+        if not known:
             last = max(link.first - 1, found.position + 1)
             found.find(found.position + 1, last, "its link of the chain was removed")
-            known = False
-        elif self._set_backs and self._set_backs[0].number == link.number:
-            set_back = self._set_backs.pop(0)
-            explained = set_back.in_epoch and not self._after_export(set_back)
-            anew = Finding(set_back.first, set_back.before, _SET_BACK)
-            (found.notes if explained else found.findings).append(anew)
-        kept = min(link.last, self._bound(link) - 1)
-        if link.first > self._reached + 1:
-            await self._unproven(self._reached + 1, min(link.first - 1, kept))
+        # What follows a link that is missing may be its rows; what follows one that is there has none.
+        await self._unproven(min(link.first - 1, kept), _PAST if known else "")
         expected = link.last - link.first + 1
-        if link.encoding != ENCODING or expected < 1 or len(link.marks) != MARK * expected:
+        whole = link.encoding == ENCODING and expected >= 1 and len(link.marks) == MARK * expected
+        if not whole or (known and link.before != found.position):
             found.find(link.first, link.last, "its link of the chain was changed or inserted")
-            await self._unproven(self._reached + 1, kept)
-        else:
-            digests = await self._digests(link, kept)
-            complete = known and len(digests) == expected
-            if complete and link.digest != link_digest(found.digest, link.first, link.last, digests):
-                found.find(link.first, link.last, "its link of the chain does not follow from the one before")
+        if not whole:
+            await self._unproven(kept)
+            return
+        digests = await self._digests(link, kept)
+        complete = known and len(digests) == expected
+        if complete and link.digest != link_digest(found.digest, link.first, link.last, digests):
+            found.find(link.first, link.last, "its link of the chain does not follow from the one before")
         self._reached = max(self._reached, kept)
+
+    def _go_back(self, link: Link) -> None:
+        """Note what a link writes anew, if it begins before the end of the one before."""
+        while self._set_backs and self._set_backs[0].number <= link.number:
+            set_back = self._set_backs.popleft()
+            self._bounds.popleft()
+            explained = set_back.in_epoch and not self._after_export(set_back)
+            note = self.found.explain if explained else self.found.find
+            note(set_back.first, set_back.before, _SET_BACK)
 
     def _after_export(self, set_back: SetBack) -> bool:
         """Return whether rows were written anew that the exported head stands for."""
@@ -215,10 +246,6 @@ class _Walk:
         return (
             exported is not None and set_back.number > exported.number and set_back.first <= exported.position
         )
-
-    def _bound(self, link: Link) -> int:
-        """Return the first position that a later link has written anew."""
-        return min((each.first for each in self._set_backs if each.number > link.number), default=_FAR)
 
     async def _digests(self, link: Link, kept: int) -> list[bytes]:
         """Return the digests of the rows of a link that are as its marks say; note the others."""
@@ -244,19 +271,31 @@ class _Walk:
             await self._rows.take()
         return await self._rows.take() if row is not None and row["position"] == position else None
 
-    async def _unproven(self, first: int, last: int) -> None:
-        """Pass over rows that no link proves; they can be missing still, since positions have no gap."""
+    async def _unproven(self, last: int, what: str = "") -> None:
+        """Pass over rows up to a position that no link proves.
+
+        They can be missing still, since positions have no gap.
+
+        Args:
+            last: The last position.
+            what: What is wrong with those that are there; empty: nothing that is known.
+        """
+        found, first = self.found, self._reached + 1
         next_ = first
         while (row := await self._rows.peek()) is not None and row["position"] <= last:
             position = row["position"]
             if position < first:
-                self.found.find(position, position, "inserted")
-            elif position > next_:
-                self.found.find(next_, position - 1, "removed")
+                found.find(position, position, "inserted")
+            else:
+                if position > next_:
+                    found.find(next_, position - 1, "removed")
+                if what:
+                    found.find(position, position, what)
             next_ = max(next_, position + 1)
             await self._rows.take()
         if next_ <= last:
-            self.found.find(next_, last, "removed")
+            found.find(next_, last, "removed")
+        self._reached = max(self._reached, last)
 
     async def _beyond(self) -> None:
         """Note rows beyond the head that are no appends of the meantime."""

@@ -125,15 +125,19 @@ async def _verify(
 
 
 def _print(verified: Verified, exported: ExportedHeads | None) -> None:
-    for note in verified.notes:
+    for note in verified.notes[:_SHOWN]:
         echo(f"{verified.of}: {note}; an epoch of the log began there")
+    notes = len(verified.notes) + verified.more_notes
+    if notes > _SHOWN:
+        echo(f"{verified.of}: and {notes - _SHOWN} more that an epoch explains")
     for finding in verified.findings[:_SHOWN]:
         echo(f"{verified.of}: {finding}")
-    if len(verified.findings) > _SHOWN:
-        echo(f"{verified.of}: and {len(verified.findings) - _SHOWN} more")
+    total = len(verified.findings) + verified.more_findings
+    if total > _SHOWN:
+        echo(f"{verified.of}: and {total - _SHOWN} more")
     since = f"; what was recorded up to position {verified.began_after} is older than the chain"
     against = f", as exported at {exported.at:%Y-%m-%d %H:%M} UTC" if exported else ""
-    result = f"{len(verified.findings)} finding(s)" if verified.findings else f"nothing was changed{against}"
+    result = f"{total} finding(s)" if total else f"nothing was changed{against}"
     echo(
         f"{verified.of}: {verified.rows} rows checked up to position {verified.position}: {result}"
         f"{since if verified.began_after else ''}"
@@ -148,4 +152,6 @@ def _plain(verified: Verified) -> Mapping[str, Any]:
         "digest": verified.digest.hex(),
         "findings": [finding._asdict() for finding in verified.findings],
         "notes": [note._asdict() for note in verified.notes],
+        "more_findings": verified.more_findings,
+        "more_notes": verified.more_notes,
     }

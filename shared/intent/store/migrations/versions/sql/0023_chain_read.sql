@@ -9,14 +9,14 @@ $$;
 
 -- Reads links after a number; p_of is events or audit.
 create function {schema}.chain_links{suffix}(p_of text, p_after bigint, p_most integer)
-returns table (number bigint, first bigint, last bigint, encoding smallint, marks bytea, digest bytea)
+returns table (number bigint, first bigint, last bigint, before bigint, encoding smallint, marks bytea, digest bytea)
 language plpgsql stable {settings} as $$
 begin
     if p_of = 'events' then
-        return query select c.number, c.first, c.last, c.encoding, c.marks, c.digest from events_chain c
+        return query select c.number, c.first, c.last, c.before, c.encoding, c.marks, c.digest from events_chain c
             where c.number > p_after order by c.number limit p_most;
     else
-        return query select c.number, c.first, c.last, c.encoding, c.marks, c.digest from audit_chain c
+        return query select c.number, c.first, c.last, c.before, c.encoding, c.marks, c.digest from audit_chain c
             where c.number > p_after order by c.number limit p_most;
     end if;
 end $$;
