@@ -40,23 +40,14 @@ begin
         end if;
         only_tenant := bound;
     end if;
-    if p_newest then
-        return query select * from audit e
-            where e.position > p_after and e.position < p_before
-              and (only_kind is null or e.kind = only_kind)
-              and (only_actor is null or e.actor = only_actor)
-              and (only_tenant is null or e.tenant = only_tenant)
-              and (p_since is null or e.recorded_at >= p_since)
-              and (p_until is null or e.recorded_at < p_until)
-            order by e.position desc limit p_most;
-    else
-        return query select * from audit e
-            where e.position > p_after and e.position < p_before
-              and (only_kind is null or e.kind = only_kind)
-              and (only_actor is null or e.actor = only_actor)
-              and (only_tenant is null or e.tenant = only_tenant)
-              and (p_since is null or e.recorded_at >= p_since)
-              and (p_until is null or e.recorded_at < p_until)
-            order by e.position limit p_most;
-    end if;
+    -- Only the conditions that there are, so that the index of one of them is used.
+    return query execute
+        'select * from audit e where e.position > $1 and e.position < $2'
+        || case when only_kind is null then '' else ' and e.kind = $4' end
+        || case when only_actor is null then '' else ' and e.actor = $5' end
+        || case when only_tenant is null then '' else ' and e.tenant = $6' end
+        || case when p_since is null then '' else ' and e.recorded_at >= $7' end
+        || case when p_until is null then '' else ' and e.recorded_at < $8' end
+        || case when p_newest then ' order by e.position desc limit $3' else ' order by e.position limit $3' end
+        using p_after, p_before, p_most, only_kind, only_actor, only_tenant, p_since, p_until;
 end $$;

@@ -18,6 +18,11 @@ create table {schema}.audit (
     since timestamptz not null,
     recorded_at timestamptz not null
 );
+-- One for each way to look for entries: kinds, callers and tenants differ most in how many entries they have.
+create index audit_kind on {schema}.audit (kind, position);
+create index audit_actor on {schema}.audit (actor, position);
+create index audit_tenant on {schema}.audit (tenant, position);
+create index audit_recorded on {schema}.audit (recorded_at, position);
 comment on table {schema}.audit is
     'Who did, or was refused, what: gapless positions in commit order. Nothing is ever changed or removed.';
 
