@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from intent.auditing import (
@@ -116,3 +118,28 @@ def test_a_peer_is_its_address() -> None:
     assert host_of("ipv4:10.0.0.7:4711") == "10.0.0.7"
     assert host_of("ipv6:%5B::1%5D:4711") == "::1"
     assert host_of("unix:/tmp/socket") == "unix:/tmp/socket"
+
+
+async def test_nobody_hides_the_refusals_of_others(audit: AuditDatabase) -> None:
+    """Neither callers who are not known, nor one who is, whatever tenants and methods they name."""
+    background = Background()
+    auditor = Auditor(audit, background, groups=16)
+    for n in range(100):
+        unknown = AuditEntry(REFUSAL, "/m", "", f"tenant-{n}", "10.0.0.9", "TOKEN_MISSING")
+        auditor.refused(unknown, known=False)
+        auditor.refused(replace(unknown, method=f"/m{n}"), known=False)
+        auditor.refused(replace(refusal("user:mallory"), method=f"/m{n}"))
+    auditor.refused(refusal("user:eve"))
+    # Who has shown a token names tenants as well.
+    for tenant in ("globex", "initech"):
+        auditor.refused(replace(refusal("user:bob"), tenant=tenant, reason="TENANT_DENIED"), known=False)
+    await auditor.close()
+    await background.stop()
+    rows = await audit.read(EVERYTHING, most=1000)
+    named = Counter(row.actor for row in rows if row.reason != "OTHER_REFUSALS")
+    assert named == {"": 4, "user:mallory": 4, "user:eve": 1, "user:bob": 1}
+    by_actor = {row.actor: row for row in rows if row.method == refusal().method or row.method == "/m"}
+    assert (by_actor[""].times, by_actor[""].tenant) == (100, "")
+    assert (by_actor["user:bob"].times, by_actor["user:bob"].tenant) == (2, "")
+    assert by_actor["user:eve"].tenant == "acme"
+    assert sum(row.times for row in rows) == auditor.refusals == 303

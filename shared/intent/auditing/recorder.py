@@ -19,6 +19,8 @@ __all__ = ["Auditor"]
 _log: Final = logging.getLogger(__name__)
 _INTERVAL: Final = 5.0
 _GROUPS: Final = 64
+_SHARE: Final = 4
+"""One caller gets no more than this part of the groups."""
 _STOPPING: Final = 5.0
 """Seconds that recording the last refusals may take when the process stops."""
 _RETRY_MS: Final = 1000
@@ -31,8 +33,16 @@ class _Group:
     """Refusals that are equal in all but their time."""
 
     first: AuditEntry
+    known: bool
     count: int
     since: datetime
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What refusals of one group share."""
+        # Whoever is not known names any tenant.
+        first, tenant = self.first, self.first.tenant if self.known else ""
+        return first.method, first.actor, tenant, first.peer, first.reason
 
 
 class Auditor:
@@ -40,7 +50,8 @@ class Auditor:
 
     An action is recorded before it is done, and is not done when that fails. Refusals must not fill the
     table, nor cost the caller's database anything: equal ones of an interval become one entry with their
-    number, and what would be more entries than a bound becomes one entry for all the rest.
+    number, and what would be more entries than a bound becomes one entry for all the rest. Nobody takes more
+    than a quarter of them, so that nobody hides the refusals of others; those who are not known count as one.
 
     Args:
         log: Where entries are recorded.
@@ -95,10 +106,15 @@ class Auditor:
                 retry_after_ms=_RETRY_MS,
             ) from error
 
-    def refused(self, entry: AuditEntry) -> None:
-        """Note a refusal, to be recorded within the interval."""
+    def refused(self, entry: AuditEntry, *, known: bool = True) -> None:
+        """Note a refusal, to be recorded within the interval.
+
+        Args:
+            entry: The refusal.
+            known: Whether the caller may act for the entry's tenant, and has not just named it.
+        """
         self.refusals += 1
-        self._note(_Group(entry, 1, self._clock()))
+        self._note(_Group(entry, known, 1, self._clock()))
         if self._task is None or self._task.over:
             self._task = self._background.start("audit", self._record, outages=(StoreUnavailable,))
         self._some.set()
@@ -142,19 +158,20 @@ class Auditor:
                 raise
 
     def _note(self, group: _Group) -> None:
-        key = _key(group.first)
-        if key not in self._groups and len(self._groups) >= self._most and key[-1] != _OTHERS:
+        if group.key not in self._groups and group.first.reason != _OTHERS and self._full(group.first.actor):
             self.untold += group.count
             group = replace(group, first=AuditEntry(REFUSAL, "", reason=_OTHERS))
-            key = _key(group.first)
-        known = self._groups.setdefault(key, group)
-        if known is not group:
-            known.count += group.count
-            known.since = min(known.since, group.since)
+        noted = self._groups.setdefault(group.key, group)
+        if noted is not group:
+            noted.count += group.count
+            noted.since = min(noted.since, group.since)
+            if noted.first.tenant != group.first.tenant:
+                noted.first = replace(noted.first, tenant="")
 
-
-def _key(entry: AuditEntry) -> tuple[str, ...]:
-    return entry.method, entry.actor, entry.tenant, entry.peer, entry.reason
+    def _full(self, actor: str) -> bool:
+        """Return whether there is no further group for a caller."""
+        actors = [group.first.actor for group in self._groups.values() if group.first.reason != _OTHERS]
+        return len(actors) >= self._most or actors.count(actor) >= max(1, self._most // _SHARE)
 
 
 def _entry(group: _Group) -> AuditEntry:

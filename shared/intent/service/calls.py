@@ -302,7 +302,8 @@ class CallWrapper:
         call.span.finish(code, public.reason)
         if code in _REFUSALS and "accepted" not in public.metadata:
             peer = call.rpc.peer()
-            self.audit.refused(refusal_entry(call.method, call.metadata, peer, call.caller, public))
+            entry = refusal_entry(call.method, call.metadata, peer, call.caller, public)
+            self.audit.refused(entry, known=call.caller is not None)
         trailers: tuple[tuple[str, str | bytes], ...] = trailers_of(public, self.domain)
         if call.command_id:
             trailers = (*trailers, (COMMAND_ID, call.command_id))

@@ -125,7 +125,8 @@ class PublicServices(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has n
         except CommandError as error:
             if self._audit is not None and isinstance(error, PermissionDenied | Unauthenticated):
                 method = f"/{_REFLECTION}/ServerReflectionInfo"
-                self._audit.refused(refusal_entry(method, dict(pairs), rpc.peer(), None, error))
+                entry = refusal_entry(method, dict(pairs), rpc.peer(), None, error)
+                self._audit.refused(entry, known=False)
             await self._refuse(rpc, error)
 
     async def _enter(self, rpc: Any) -> None:
