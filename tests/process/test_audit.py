@@ -11,6 +11,8 @@ import grpc
 import pytest
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
+from intent.client import IntentClient
+from intent.contracts import Registry
 from intent.dev.platform import ContextService, LocalPlatform
 from intent_contracts.intent.v1 import (
     CancelSagaRequest,
@@ -24,6 +26,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from ..cli.running import ROOT, environment, intent
+from ..service.support import place
 
 READING = {
     "Audit": {"ListAudit", "GetAuditHeads"},
@@ -117,10 +120,41 @@ def test_every_action_of_an_operator_is_recorded(context: ContextService) -> Non
         assert call(context, name, request) is not grpc.StatusCode.UNAVAILABLE, name
     entries = {entry["method"]: entry for entry in shown(context, "--by", "user:ann")}
     assert set(entries) == {f"/intent.v1.{name}" for name in ACTIONS}
+    tenants = {method: entry.pop("tenant_id") for method, entry in entries.items()}
+    # There is no event that could be skipped.
+    assert tenants == {method: "*" if "Projections" in method else "acme" for method in entries}
     for entry in entries.values():
         assert (entry["kind"], entry["reason"], entry["peer"]) == ("AUDIT_KIND_ACTION", WHY, "127.0.0.1")
-        assert (entry["tenant_id"], entry["correlation_id"]) == ("acme", "ticket-88")
+        assert entry["correlation_id"] == "ticket-88"
     assert json.loads(entries["/intent.v1.Consumers/DropParked"]["target"])["position"] == "7"
+
+
+def test_an_action_is_an_entry_of_the_tenant_on_whose_data_it_is(context: ContextService) -> None:
+    """Whatever tenant the operator of all tenants names: an event's, or one that is asked for."""
+    position = asyncio.run(placed(context, "globex"))
+    every: dict[str, Any] = {"consumer": "old", "all_tenants": True, "reason": WHY}
+    actions: dict[str, Message] = {
+        "Projections/SkipEvent": SkipEventRequest(name="Unknown", position=position, reason=WHY),
+        "Consumers/ReplayParked": ReplayParkedRequest(
+            **every, aggregate_type="Order", aggregate_id="o-9", tenant_id="globex"
+        ),
+        "Consumers/DropParked": DropParkedRequest(**every, position=position),
+    }
+    for name, request in actions.items():
+        assert call(context, name, request, x_actor="user:bob") is grpc.StatusCode.NOT_FOUND, name
+    removal = RemoveConsumerRequest(**every)
+    assert call(context, "Consumers/RemoveConsumer", removal, x_actor="user:bob") is grpc.StatusCode.NOT_FOUND
+    of_tenant = shown(context, "--by", "user:bob", "--of-tenant", "globex")
+    assert [entry["method"] for entry in of_tenant] == [f"/intent.v1.{name}" for name in actions]
+    (of_all,) = shown(context, "--by", "user:bob", "--of-tenant", "*")
+    assert of_all["method"] == "/intent.v1.Consumers/RemoveConsumer"
+
+
+async def placed(context: ContextService, tenant: str) -> int:
+    """Place an order of a tenant, and return the position of its event."""
+    async with IntentClient.connect(context.target, tenant=tenant, registry=Registry.load()) as client:
+        await client.execute(place("o-9"))
+        return [event.position async for event in client.events(follow=False)][-1]
 
 
 def test_a_refused_operator_has_an_entry_and_no_action(context: ContextService) -> None:
@@ -143,13 +177,17 @@ def test_the_command_line_records_lists_and_verifies(
     assert again.code == 0, again.err
     assert intent("migrate", "orders", "--new-epoch", "--reason", WHY, env=env).code == 0
     # Temporal knows no such version; what was about to be done is recorded all the same.
+    administrator = {**env, "INTENT_ADMIN_DATABASE_URL": platform.postgres.dsn}
+    provisioned = intent("migrate", "orders", "--provision", "--reason", WHY, env=administrator)
+    assert provisioned.code == 0, provisioned.err
     ended = ("deploy", "promote", "orders", "--build-id", "v1", "--ramp", "0", "--reason", WHY)
     assert intent(*ended, env=env).code != 0
-    methods = [entry["method"] for entry in shown(context) if entry["actor"].startswith("local:")]
-    assert methods == [
+    entries = [entry for entry in shown(context) if entry["actor"].startswith("local:")]
+    assert [entry["method"] for entry in entries] == [
         "intent migrate",
         "intent redeliver",
         "intent migrate --new-epoch",
+        "intent migrate",
         "intent deploy promote",
     ]
 
@@ -157,6 +195,10 @@ def test_the_command_line_records_lists_and_verifies(
     assert listed.code == 0, listed.err
     assert "intent deploy promote" in listed.out
     assert WHY in listed.out
+    # What was done failed.
+    assert "allowed" in listed.out
+    target = json.loads(entries[3]["target"])
+    assert (target["before"] == target["after"], target["provisioned"]) == (True, True)
     assert intent("audit", "list", "--since", "yesterday", env=env).code == 2
 
     head = tmp_path / "head.json"

@@ -22,7 +22,8 @@ class AuditEntry:
         kind: `ACTION`: an operator was about to do something; `REFUSAL`: somebody had no right to.
         method: The method or command, e.g. ``/intent.v1.Projections/SkipEvent``.
         actor: Who; empty: a caller who did not prove it.
-        tenant: The tenant on whose data; of a caller who is not known, the one that it named. Empty: none.
+        tenant: The tenant on whose data, or ``*``: that of all tenants; of a caller who is not known, the one
+            that it named. Empty: none.
         peer: From where, as far as the process sees: an address without port.
         reason: Why: the operator's words, or the reason of the refusal, e.g. ``ROLE_MISSING``.
         target: What it was about, as a JSON object.

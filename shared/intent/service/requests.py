@@ -68,12 +68,13 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
     )
 
 
-def action_entry(call: Call, request: Message) -> AuditEntry:
+def action_entry(call: Call, request: Message, tenant: str) -> AuditEntry:
     """Return the entry for an action that a caller is about to do.
 
     Args:
         call: The call; its caller is known and may do it.
         request: What it asks for; its field ``reason`` says why, if it has one.
+        tenant: The tenant on whose data, which need not be the one that the caller names, or `EVERY_TENANT`.
     """
     fields = MessageToDict(request, preserving_proto_field_name=True)
     reason = fields.pop("reason", "")
@@ -81,7 +82,7 @@ def action_entry(call: Call, request: Message) -> AuditEntry:
         ACTION,
         call.method,
         actor=call.identity.actor,
-        tenant=call.identity.tenant,
+        tenant=tenant,
         peer=host_of(call.rpc.peer()),
         reason=reason,
         target=_target(fields),

@@ -13,7 +13,7 @@ import grpc
 
 from intent.auditing import AuditDatabase, Auditor, MemoryAudit
 from intent.background import Background
-from intent.consumers import ConsumerServing
+from intent.consumers import EVERY_TENANT, ConsumerServing
 from intent.guarding import Guard
 from intent.identity import IdentityProvider
 from intent.model.reading import NarrowingReader
@@ -206,12 +206,17 @@ class ContextServer:
         yield from CommandsService(parts.context, parts.router, settings, describe(parts.context)).methods()
         yield from self._events.methods()
         operators, audit = settings.operator_roles, self.audit
-        yield from ProjectionsService(parts.operator, head, operators, audit).methods()
+        yield from ProjectionsService(parts.operator, head, self._tenant_at, operators, audit).methods()
         if parts.consumers is not None:
-            yield from ConsumersService(parts.context, parts.consumers, audit).methods()
+            yield from ConsumersService(parts.context, parts.consumers, audit, self._tenant_at).methods()
         yield from SagasService(parts.sagas, settings.saga_roles, operators, audit).methods()
         if parts.audited is not None:
             yield from AuditService(parts.context.name, parts.audited, operators).methods()
+
+    async def _tenant_at(self, position: int) -> str:
+        """Return the tenant of the event at a position, or `EVERY_TENANT` when there is none."""
+        entries = await self._parts.store.read_positions([position])
+        return entries[0].tenant if entries else EVERY_TENANT
 
     def _add_handlers(self, server: grpc.aio.Server) -> None:
         domain = self._calls.domain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from google.protobuf.message import Message
@@ -72,10 +72,18 @@ class ConsumersService:
         context: The context.
         serving: Serves the consumers.
         audit: Records what callers do with consumers.
+        tenant_at: Returns the tenant of the event at a position, or `EVERY_TENANT`.
     """
 
-    def __init__(self, context: ServedContext, serving: ConsumerServing, audit: Auditor) -> None:
+    def __init__(
+        self,
+        context: ServedContext,
+        serving: ConsumerServing,
+        audit: Auditor,
+        tenant_at: Callable[[int], Awaitable[str]],
+    ) -> None:
         self._audit = audit
+        self._tenant_at = tenant_at
         self._context = context
         self._serving = serving
         self._unknown = UnknownEvents(context.registry, context.name)
@@ -125,7 +133,7 @@ class ConsumersService:
     async def _remove(self, data: bytes, call: Call) -> Message:
         request = read(RemoveConsumerRequest, data)
         key = key_to_operate(request.consumer, request.all_tenants, call)
-        await self._audit.acted(action_entry(call, request))
+        await self._audit.acted(action_entry(call, request, key.tenant))
         await self._operator.remove(key)
         return RemoveConsumerResponse()
 
@@ -155,13 +163,14 @@ class ConsumersService:
         key = key_to_operate(request.consumer, request.all_tenants, call)
         tenant = request.tenant_id if request.all_tenants else key.tenant
         stream = StreamKey(tenant or call.identity.tenant, request.aggregate_type, request.aggregate_id)
-        await self._audit.acted(action_entry(call, request))
+        await self._audit.acted(action_entry(call, request, stream.tenant))
         return ReplayParkedResponse(events=await self._operator.replay(key, stream))
 
     async def _drop(self, data: bytes, call: Call) -> Message:
         request = read(DropParkedRequest, data)
         key = key_to_operate(request.consumer, request.all_tenants, call)
-        await self._audit.acted(action_entry(call, request))
+        tenant = key.tenant if key.tenant != EVERY_TENANT else await self._tenant_at(request.position)
+        await self._audit.acted(action_entry(call, request, tenant))
         await self._operator.drop(key, request.position, request.reason, call.identity.actor)
         return DropParkedResponse()
 

@@ -16,6 +16,7 @@ from intent_contracts.intent.v1 import (
 )
 
 from intent.auditing import Auditor
+from intent.consumers import EVERY_TENANT
 from intent.service.calls import Call, Method, StreamMethod, read
 from intent.service.protocols import ProjectionOperator
 from intent.service.requests import action_entry
@@ -32,12 +33,14 @@ class ProjectionsService:
     Attributes:
         operator: Performs the operations.
         head: Returns the position of the log.
+        tenant_at: Returns the tenant of the event at a position, or `EVERY_TENANT`.
         roles: A caller needs one of these.
         audit: Records what they do.
     """
 
     operator: ProjectionOperator
     head: Callable[[], Awaitable[int]]
+    tenant_at: Callable[[int], Awaitable[str]]
     roles: frozenset[str]
     audit: Auditor
 
@@ -54,13 +57,13 @@ class ProjectionsService:
 
     async def _rebuild(self, data: bytes, call: Call) -> None:
         request = read(RebuildProjectionRequest, data)
-        await self.audit.acted(action_entry(call, request))
+        await self.audit.acted(action_entry(call, request, EVERY_TENANT))
         async for progress in self.operator.rebuild(request.name):
             await call.write(progress.SerializeToString())
 
     async def _skip(self, data: bytes, call: Call) -> Message:
         request = read(SkipEventRequest, data)
-        await self.audit.acted(action_entry(call, request))
+        await self.audit.acted(action_entry(call, request, await self.tenant_at(request.position)))
         status = await self.operator.skip(
             request.name, request.position, request.reason, call.identity.actor, force=request.force
         )

@@ -60,18 +60,18 @@ class SagasService:
 
     async def _resume(self, data: bytes, call: Call) -> Message:
         identity, request = call.identity, read(ResumeSagaRequest, data)
-        await self.audit.acted(action_entry(call, request))
+        await self.audit.acted(action_entry(call, request, identity.tenant))
         await self.operator.resume(identity.tenant, request, identity.actor)
         return ResumeSagaResponse()
 
     async def _cancel(self, data: bytes, call: Call) -> Message:
         identity, request = call.identity, read(CancelSagaRequest, data)
-        await self.audit.acted(action_entry(call, request))
+        await self.audit.acted(action_entry(call, request, identity.tenant))
         await self.operator.cancel(identity.tenant, request, identity.actor)
         return CancelSagaResponse()
 
     async def _terminate(self, data: bytes, call: Call) -> Message:
         identity, request = call.identity, read(TerminateSagaRequest, data)
-        await self.audit.acted(action_entry(call, request))
+        await self.audit.acted(action_entry(call, request, identity.tenant))
         await self.operator.terminate(identity.tenant, request, identity.actor)
         return TerminateSagaResponse()
