@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import grpc
 import pytest
 import pytest_asyncio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from intent.auditing import ACTION, REFUSAL, AuditEntry, MemoryAudit
-from intent.errors import IntentError, StoreUnavailable, Unavailable
+from intent.errors import IntentError, StoreUnavailable, Unauthenticated, Unavailable
+from intent.identity import Identity
 
-from .support import Served, place, served
+from .support import MemoryRouter, Served, place, served
 from .test_sagas import _saga
 
 SAGA = "orders.v1.FulfilOrder/acme/o-1"
@@ -23,6 +26,50 @@ class Closed(MemoryAudit):
 
     async def write(self, entries: object) -> None:
         raise StoreUnavailable("no")
+
+
+class Strict:
+    """Knows nobody."""
+
+    async def authenticate(self, metadata: object, certificate: object = str) -> Identity:
+        raise Unauthenticated("TOKEN_MISSING", "the call carries no token")
+
+
+class Waiting(MemoryAudit):
+    """A log that is written only once commands are drained.
+
+    Attributes:
+        writing: Set when somebody writes.
+        draining: Set when commands are drained.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing, self.draining = asyncio.Event(), asyncio.Event()
+
+    async def write(self, entries: Sequence[AuditEntry]) -> None:
+        self.writing.set()
+        await self.draining.wait()
+        await super().write(entries)
+
+
+class Draining:
+    """A router whose commands finish only once the audit is written."""
+
+    def __init__(self, router: MemoryRouter, log: Waiting) -> None:
+        self._router = router
+        self._log = log
+        self.drained = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+    async def drain(self, timeout: float) -> bool:
+        self._log.draining.set()
+        async with asyncio.timeout(60):
+            await self._log.writing.wait()
+        self.drained = self._router.closed
+        return await self._router.drain(timeout)
 
 
 @pytest_asyncio.fixture
@@ -103,3 +150,25 @@ async def test_who_is_refused_reflection_is_recorded(audited: Served, log: Memor
     (entry,) = log.entries
     assert (entry.actor, entry.tenant, entry.reason) == ("", "acme", "TOKEN_UNKNOWN")
     assert entry.method.endswith("/ServerReflectionInfo")
+
+
+async def test_callers_who_are_not_known_make_one_entry_whatever_tenants_they_name(log: MemoryAudit) -> None:
+    async with served(audit=log, identities=Strict()) as serving:
+        for n in range(20):
+            with pytest.raises(Unauthenticated):
+                await serving.client(f"tenant-{n}").execute(place("o-1"))
+        await serving.server.audit.flush()
+    (entry,) = log.entries
+    assert (entry.reason, entry.times, entry.actor, entry.tenant) == ("TOKEN_MISSING", 20, "", "")
+
+
+async def test_a_stop_records_refusals_while_commands_finish() -> None:
+    """The database may be what holds both up: neither takes the other's time."""
+    async with served(audit=(log := Waiting())) as serving:
+        router = Draining(MemoryRouter(serving.context, serving.store, serving.read_models), log)
+        await serving.restart(router)
+        with pytest.raises(IntentError):
+            await serving.client(roles=["nobody"]).execute(place("o-1"))
+        await serving.server.stop()
+    assert router.drained
+    assert [entry.reason for entry in log.entries] == ["ROLE_MISSING"]

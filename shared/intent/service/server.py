@@ -180,9 +180,12 @@ class ContextServer:
         await server.close_door()
         server.hang_up()
         await server.stop(None)
-        await self.audit.close()
         self._parts.router.close()
-        if not await self._parts.router.drain(max(0.0, end - clock())):
+        # Beside each other: a database that is unavailable holds both up.
+        drained, _ = await asyncio.gather(
+            self._parts.router.drain(max(0.0, end - clock())), self.audit.close()
+        )
+        if not drained:
             _log.warning("commands are still under way; Temporal continues them after the restart")
 
     async def wait(self) -> None:
