@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from intent.auditing import ACTION, AuditDatabase, AuditFilter
 from intent.dev.services import TemporalServer
 from intent.rollout import WorkerDeployment
 from intent.rollout.waiting import until
+from intent.store.postgres import PostgresEventStore
 from intent.temporal import Versioning
 from intent.temporal.registration import refusal
 from temporalio import workflow
@@ -24,6 +27,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from ..cli.running import Done, environment, process
+from ..support.databases import Database
 from .charts import KUBECTL
 from .cluster import Cluster
 
@@ -141,8 +145,8 @@ def _replicas(cluster: Cluster) -> dict[str, int]:
     return {name: one["spec"]["replicas"] for (_, name), one in found.items()}
 
 
-async def _retire(cluster: Cluster, temporal: TemporalServer, *options: str) -> Done:
-    env = environment(TEMPORAL_ADDRESS=temporal.address, **cluster.environment)
+async def _retire(cluster: Cluster, temporal: TemporalServer, *options: str, **more: str) -> Done:
+    env = environment(TEMPORAL_ADDRESS=temporal.address, **cluster.environment, **more)
     arguments = ("deploy", "retire", "orders", "--namespace", NAMESPACE, *options)
     return await asyncio.to_thread(process, *arguments, env=env)
 
@@ -182,6 +186,27 @@ async def test_records_of_drained_versions_without_deployment_are_deleted_where_
     assert "the record of version 0 (drained) in Temporal: deleted" in done.out
     assert re.search(r"the record of version 1 \(drained\) in Temporal: stays: .*poller", done.out), done.out
     assert {version.build for version in await versions.versions()} == {"1", "2", "3"}
+
+
+async def test_what_is_retired_is_recorded(
+    cluster: Cluster,
+    temporal: TemporalServer,
+    versions: WorkerDeployment,
+    postgres_store: PostgresEventStore,
+    database: Database,
+) -> None:
+    audited = {"INTENT_DATABASE_URL": database.service}
+    for options in (("--dry-run",), ("--reason", "ticket 88"), ("--delete",)):
+        done = await _retire(cluster, temporal, *options, **audited)
+        assert done.code == 0, done.err
+    rows = await AuditDatabase(postgres_store.pool, database.context).read(AuditFilter(kind=ACTION))
+    assert {(row.method, row.actor.partition(":")[0]) for row in rows} == {("intent deploy retire", "local")}
+    ended = {"name": "orders-worker-1", "build": "1"}
+    assert [(row.reason, json.loads(row.target)) for row in rows] == [
+        ("ticket 88", {**ended, "delete": False}),
+        ("", {**ended, "delete": True}),
+        ("", {"records": ["1"]}),
+    ]
 
 
 async def test_an_unknown_cluster_is_an_error_that_says_the_fix(

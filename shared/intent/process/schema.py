@@ -59,7 +59,9 @@ async def prepare_schema(
         await ensure_tables(connection, context)
 
     async def record(connection: Any, before: str, after: str) -> None:
-        entry = local_action("intent migrate", reason, before=before, after=after)
-        await write_over(connection, context.name, entry)
+        provisioned = bool(admin_url)
+        if provisioned or before != after:
+            target = {"before": before, "after": after, "provisioned": provisioned}
+            await write_over(connection, context.name, local_action("intent migrate", reason, **target))
 
     await migrate(owner_url, context.name, folder=context.migrations, prepare=tables, record=record)

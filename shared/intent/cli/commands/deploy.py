@@ -233,9 +233,12 @@ def retire(
     delete: Annotated[bool, typer.Option("--delete", help="Delete them instead of scaling to zero.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     deployment: Deployment = "",
+    reason: Reason = "",
     wait: Wait = 10.0,
 ) -> None:
     """Retire the Deployments of drained versions."""
+    import asyncio
+
     from intent.rollout import KeptDeployments
 
     settings = _settings(context, deployment, "")
@@ -248,6 +251,7 @@ def retire(
         state = states.get(each.build, "not known to Temporal")
         retires = state == "drained" and (delete or each.replicas > 0)
         if retires and not dry_run:
+            asyncio.run(_record(settings, "retire", reason, name=each.name, build=each.build, delete=delete))
             kept.end(each.name, delete=delete)
         action = ("deleted" if delete else "scaled to zero") if retires else "stays as it is"
         would_be = "would be " if retires and dry_run else ""
@@ -257,6 +261,8 @@ def retire(
     if not deployments:
         echo(f"no Deployment of a single version of {context} is in the namespace {kept.namespace}")
     unused = [v.build for v in versions if v.status == "drained" and v.build not in remaining]
+    if unused and not dry_run:
+        asyncio.run(_record(settings, "retire", reason, records=unused))
     _forget(settings, unused, wait, dry_run)
 
 

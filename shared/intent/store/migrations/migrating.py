@@ -62,8 +62,8 @@ async def migrate(
         folder: A folder with the context's own revisions, or None.
         prepare: Runs last, in the same transaction, with asyncpg's connection; it creates the tables of
             the read models.
-        record: Records that revisions were applied, after all else in the same transaction, with the
-            connection and the revisions before and after; not called when there were none.
+        record: Records what was done, after all else in the same transaction, with the connection and the
+            revisions before and after, which are equal when none was applied.
 
     Raises:
         ConfigurationError: The server does not answer, the schema is not provisioned, or somebody else
@@ -84,7 +84,7 @@ async def migrate(
                     await connection.run_sync(_upgrade, names, Path(folder), _OWN)
                 await _prepare(connection, prepare)
                 after = await _revisions(connection, names)
-                if record is not None and before != after:
+                if record is not None:
                     raw = await connection.get_raw_connection()
                     await record(raw.driver_connection, before, after)
     except CommandError as error:
