@@ -25,7 +25,8 @@ __all__ = ["register"]
 _LIST = """List entries of the audit, the newest last.
 
 Of every context that runs, or of one with --context. Exit code 6 says that a context gave no answer.
-Equal refusals of a few seconds are one entry, with their number.
+Equal refusals of a few seconds are one entry, with their number. What was allowed was recorded before it was
+done, and may have failed then.
 """
 _EXPORT = """Print all entries, one JSON object a line, in the order in which they were recorded.
 """
@@ -164,7 +165,7 @@ def _print(context: str, entries: list[AuditRecord]) -> None:
         return (
             str(entry.position),
             format_time(entry.recorded_at.ToDatetime()),
-            refused if entry.kind == 2 else "did",
+            refused if entry.kind == 2 else "allowed",
             entry.actor or "?",
             entry.peer,
             entry.tenant_id,
