@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from intent.auditing import Head, Link, SetBack, Verified, verify
 from intent.auditing.chain import ENCODING, MARK, beginning, link_digest, row_digest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 APPENDS = st.lists(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4), min_size=1, max_size=6)
+UNHURRIED = settings(deadline=None)
+"""How long an example takes says nothing on a machine that others use."""
 
 
 class Chained:
@@ -80,6 +82,7 @@ class Chained:
         return asyncio.run(verify(self, "audit"))
 
 
+@UNHURRIED
 @given(APPENDS)
 def test_what_nobody_changed_is_whole(appends: Sequence[Sequence[tuple[str, str]]]) -> None:
     log = Chained(appends)
@@ -87,6 +90,7 @@ def test_what_nobody_changed_is_whole(appends: Sequence[Sequence[tuple[str, str]
     assert (found.findings, found.rows, found.digest) == ([], len(log.table), log.head.digest)
 
 
+@UNHURRIED
 @given(APPENDS, st.data())
 def test_a_moved_character_is_a_change(appends: Sequence[Sequence[tuple[str, str]]], data: Any) -> None:
     """The encoding is unambiguous: what moves from one column into the next is another row."""
@@ -101,6 +105,7 @@ def test_a_moved_character_is_a_change(appends: Sequence[Sequence[tuple[str, str
     assert found == ([] if unchanged else [(position, position, "changed")])
 
 
+@UNHURRIED
 @given(APPENDS, st.data())
 def test_removed_positions_are_named(appends: Sequence[Sequence[tuple[str, str]]], data: Any) -> None:
     log = Chained(appends)
@@ -112,6 +117,7 @@ def test_removed_positions_are_named(appends: Sequence[Sequence[tuple[str, str]]
     assert {each.what for each in found} <= {"removed"}
 
 
+@UNHURRIED
 @given(APPENDS, st.data())
 def test_a_link_that_is_changed_or_removed_is_noticed(
     appends: Sequence[Sequence[tuple[str, str]]], data: Any
@@ -134,6 +140,7 @@ def test_a_link_that_is_changed_or_removed_is_noticed(
     assert log.verified().findings
 
 
+@UNHURRIED
 @given(
     st.lists(st.tuples(st.sampled_from(["append", "slip in", "set back"]), st.integers(1, 4)), max_size=10)
 )
