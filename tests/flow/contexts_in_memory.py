@@ -331,7 +331,7 @@ class _Host:
     def changed(self, change: str) -> bool:
         return True
 
-    def follows(self, change: str) -> bool:
+    def follows(self, change: str, since: int = 1) -> bool:
         return True
 
     async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:

@@ -46,6 +46,12 @@ def defect(envelope: CommandEnvelope) -> CommandOutcome:
     return CommandOutcome(command_id=envelope.command_id, failure=failure)
 
 
+def taken(envelope: CommandEnvelope) -> CommandOutcome:
+    kind, reason = FailureKind.FAILURE_KIND_INVALID, "COMMAND_ID_REUSED"
+    failure = Failure(kind=kind, reason=reason, message="use a new id")
+    return CommandOutcome(command_id=envelope.command_id, failure=failure)
+
+
 def only(report: SagaReport, status: SagaStepStatus.ValueType) -> SagaStep:
     """Return the only step with a status."""
     (step,) = (step for step in report.steps if step.status == status)
@@ -133,6 +139,44 @@ async def test_a_compensation_with_a_defect_parks_and_is_retried(contexts: Conte
     report = await handle.result()
     assert (report.status, report.failure_reason) == (COMPENSATED, "CARD_EXPIRED")
     assert len({e.command_id for e in contexts.sent if e.type.endswith("CancelPayment")}) == 1
+    await replay(handle)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+async def test_a_taken_id_parks_until_an_operator_lets_another_be_used(
+    contexts: Contexts, skip: bool
+) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"AuthorizePayment": [taken, applied]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.AUTHORIZED)
+    step = only(await contexts.reaches(handle, STUCK, by=MINUTE), PARKED)
+    assert (step.reason, step.detail) == ("COMMAND_ID_REUSED", "use a new id")
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest(skip=skip, reason="a test"))
+    report = await handle.result()
+    ids = [envelope.command_id for envelope in contexts.sent if envelope.type.endswith("AuthorizePayment")]
+    if skip:
+        assert (report.status, report.failure_reason) == (COMPENSATED, "SKIPPED")
+        # Nobody knows whether it is the saga's own in an earlier form that has the id.
+        assert contexts.commands[-2:] == ["CancelPayment", "ReleaseStock"]
+    else:
+        assert report.status == COMPLETED
+        assert report.steps[1].command_id == ids[1] != ids[0]
+        assert "CancelPayment" not in contexts.commands
+    await replay(handle)
+
+
+async def test_a_compensation_whose_id_is_taken_has_another_when_it_is_retried(contexts: Contexts) -> None:
+    await contexts.run(saga_examples.Plain)
+    contexts.answers = {"CancelPayment": [taken, applied]}
+    order = correlation()
+    handle = await contexts.deliver(order, saga_examples.CHECKOUT)
+    await contexts.deliver(order, saga_examples.DECLINED)
+    assert only(await contexts.reaches(handle, STUCK, by=MINUTE), PARKED).reason == "COMMAND_ID_REUSED"
+    await handle.signal(names.SAGA_RESUME, ResumeSagaRequest())
+    assert (await handle.result()).status == COMPENSATED
+    assert len({e.command_id for e in contexts.sent if e.type.endswith("CancelPayment")}) == 2
     await replay(handle)
 
 

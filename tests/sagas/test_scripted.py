@@ -245,6 +245,20 @@ def test_one_that_began_before_defects_were_parked_takes_them_for_rejections() -
     script.run().then_compensated("INTERNAL").then_sent(RESERVE, AUTHORIZE, RELEASE)
 
 
+def test_a_taken_id_parks_and_another_is_used_when_an_operator_says_so() -> None:
+    script = story(Plain).finds_id_taken(AuthorizePayment).on(AuthorizePayment, emits=AUTHORIZED)
+    stuck = script.run().then_stuck("COMMAND_ID_REUSED")
+    stuck.then_sent(RESERVE, AUTHORIZE)
+    script = story(Plain).finds_id_taken(AuthorizePayment).on(AuthorizePayment, emits=AUTHORIZED)
+    outcome = script.resumed_at(timedelta(hours=1)).run().then_completed()
+    outcome.then_sent(RESERVE, AUTHORIZE, AUTHORIZE, CONFIRM)
+
+
+def test_one_that_began_before_taken_ids_were_parked_takes_them_for_rejections() -> None:
+    script = story(Plain).finds_id_taken(AuthorizePayment).before("taken-ids-park")
+    script.run().then_compensated("COMMAND_ID_REUSED").then_sent(RESERVE, AUTHORIZE, RELEASE)
+
+
 def test_a_parked_compensation_is_retried_under_the_id_that_may_have_an_effect() -> None:
     script = story(Plain).on(AuthorizePayment, emits=DECLINED)
     script.on(CancelPayment, away_for=timedelta(days=3)).resumed_at(timedelta(days=2))

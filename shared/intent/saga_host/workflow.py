@@ -237,12 +237,14 @@ class _TemporalHost:
         """Return whether the workflow has Temporal's patch marker of this name."""
         return workflow.patched(change)
 
-    def follows(self, change: str) -> bool:
+    def follows(self, change: str, since: int = 1) -> bool:
         """Return whether the workflow began with the platform's code after a change, or came to it since.
 
-        Its memo says it without an event in history. Nothing but a workflow from before needs a marker.
+        Its memo says it without an event in history. A workflow from before memos has a marker, which
+        comes too late for what follows from a local activity; so one from before a later change keeps to
+        what it began with.
         """
-        return self._code >= names.SAGA_CODE_VERSION or workflow.patched(change)
+        return self._code >= since or (since == 1 and workflow.patched(change))
 
     async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:
         """Send a command through the router of this process."""

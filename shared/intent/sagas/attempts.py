@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -37,6 +38,9 @@ _DELAYS_SHOW: Final = "delays-show"
 
 _DEFECTS_PARK: Final = "defects-park"
 """The change since which a defect of a handler is parked; before, it counted as a rejection."""
+
+_TAKEN_IDS_PARK: Final = "taken-ids-park"
+"""The change since which a step whose id another command has is parked; before, it counted as rejected."""
 
 _RETRIES_OF_DEFECTS: Final = 8
 _PAUSE_AFTER_DEFECT: Final = timedelta(seconds=1)
@@ -91,6 +95,31 @@ class Attempts:
         for path in self._parked:
             self._decisions[path] = request
 
+    async def executed(
+        self, step: SagaStep, envelope: Callable[[int], CommandEnvelope], cut: Callable[[], bool] = _never
+    ) -> CommandOutcome:
+        """Send a command until it is applied or rejected, if need be under another id.
+
+        That another command has its id says nothing of what the step is for, so it is no rejection.
+
+        Args:
+            step: Its line in the report.
+            envelope: Makes the command's envelope for each attempt, counted from 1, with an id of its own.
+            cut: Returns whether the step is to end where it has no effect, or is parked.
+
+        Raises:
+            GivenUp: It is skipped by an operator, or cut short.
+        """
+        for attempt in count(1):
+            made = envelope(attempt)
+            step.command_id = made.command_id
+            outcome = await self.decided(step, made, cut)
+            if not (_is_taken(outcome) and self._host.follows(_TAKEN_IDS_PARK, since=2)):
+                break
+            # The other command may be what this step sent in an earlier form.
+            await self._permitted(step, _problem(outcome), cut, effect_unknown=True)
+        return outcome
+
     async def decided(
         self, step: SagaStep, envelope: CommandEnvelope, cut: Callable[[], bool] = _never
     ) -> CommandOutcome:
@@ -110,10 +139,7 @@ class Attempts:
             if not (defect and self._host.follows(_DEFECTS_PARK)):
                 self._end_delay(step)
                 return outcome
-            problem = _problem(outcome)
-            request = await self.parked(step, problem, cut)
-            if request is None or request.skip:
-                raise GivenUp(request, problem, effect_unknown=False)
+            await self._permitted(step, _problem(outcome), cut, effect_unknown=False)
 
     async def answered(
         self, step: SagaStep, port: Port[Any, Any], request: Message, cut: Callable[[], bool]
@@ -160,6 +186,14 @@ class Attempts:
         if request is not None and not request.skip:
             step.attempts += 1
         return request
+
+    async def _permitted(
+        self, step: SagaStep, problem: Problem, cut: Callable[[], bool], *, effect_unknown: bool
+    ) -> None:
+        """Park a step until an operator lets it be tried again."""
+        request = await self.parked(step, problem, cut)
+        if request is None or request.skip:
+            raise GivenUp(request, problem, effect_unknown=effect_unknown)
 
     async def _retried(
         self, step: SagaStep, envelope: CommandEnvelope, cut: Callable[[], bool]
@@ -248,3 +282,8 @@ async def _ended(asking: asyncio.Future[Any]) -> bool:
 
 def _problem(outcome: CommandOutcome) -> Problem:
     return Problem(outcome.failure.reason, outcome.failure.message)
+
+
+def _is_taken(outcome: CommandOutcome) -> bool:
+    failure = outcome.failure
+    return failure.kind == FailureKind.FAILURE_KIND_INVALID and failure.reason == "COMMAND_ID_REUSED"

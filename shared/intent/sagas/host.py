@@ -72,8 +72,13 @@ class SagaHost(Protocol):
         """Return whether the run began with the code after a change, the same in every replay."""
         ...
 
-    def follows(self, change: str) -> bool:
-        """Return the same for a change of the platform; true of every saga that began after it."""
+    def follows(self, change: str, since: int = 1) -> bool:
+        """Return the same for a change of the platform; true of every saga that began after it.
+
+        Args:
+            change: The change.
+            since: The version of the platform's code of sagas that came with it.
+        """
         ...
 
     async def send_once(self, envelope: CommandEnvelope) -> CommandOutcome:

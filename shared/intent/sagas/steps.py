@@ -138,11 +138,10 @@ class Steps:
         return step.entry.outcome.result
 
     async def _decide(self, step: _Step, command: Message) -> None:
-        envelope = self.outbox.envelope(step.info.path, command)
-        step.info.command_id = envelope.command_id
+        envelope = partial(self.outbox.envelope, step.info.path, command)
         try:
             outcome = await self._uninterrupted(
-                self._attempts.decided(step.info, envelope, partial(self._cancels, step))
+                self._attempts.executed(step.info, envelope, partial(self._cancels, step))
             )
         except GivenUp as given_up:
             return self._give_up(step, given_up)

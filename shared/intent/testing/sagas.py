@@ -139,6 +139,20 @@ class SagaScript:
         self._host.say(command, failure=failure, times=times)
         return self
 
+    def finds_id_taken(self, command: type[Message], *, times: int = 1) -> SagaScript:
+        """Let another command have the id of a command, which is no rejection of it.
+
+        The saga is stuck until `resumed_at`, and sends the command under another id then.
+
+        Args:
+            command: The command's class.
+            times: How many of its ids are taken.
+        """
+        kind = FailureKind.FAILURE_KIND_INVALID
+        failure = Failure(kind=kind, reason="COMMAND_ID_REUSED", message="scripted: its id is taken")
+        self._host.say(command, failure=failure, times=times)
+        return self
+
     def answers(
         self, port: Port[Any, Any], *answers: Message, away_for: timedelta = timedelta(0)
     ) -> SagaScript:
@@ -213,8 +227,8 @@ class SagaOutcome:
     """The outcome of a scripted saga; made by `SagaScript.run`. Its checks can be chained.
 
     Attributes:
-        sent: The commands that it sent, in order, each once under its id; a compensation that was
-            rejected, and that an operator retries, has a new one.
+        sent: The commands that it sent, in order, each once under its id; one whose id was taken, and a
+            compensation that was rejected, has a new one when an operator retries it.
         called: The requests of its calls to ports, in order.
         elapsed: How long it took, on its own clock.
         report: Its report.

@@ -198,7 +198,7 @@ class ScriptedHost:
         """Return False for changes that the script declares as later."""
         return change not in self.unchanged
 
-    def follows(self, change: str) -> bool:
+    def follows(self, change: str, since: int = 1) -> bool:
         """Return False for changes that the script says came later."""
         return change not in self.unchanged
 
