@@ -14,7 +14,7 @@ version that its contract has now. What happens when that cannot be depends on w
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -25,7 +25,20 @@ from intent.errors import StoreError
 from intent.origin import Origin
 from intent.records import LogEntry
 
-__all__ = ["EventSource", "Upcasting", "command_envelope", "current_event", "published_event", "timestamp"]
+__all__ = [
+    "EventSource",
+    "Upcasting",
+    "command_envelope",
+    "command_type",
+    "current_event",
+    "published_event",
+    "required_owner_of",
+    "timestamp",
+]
+
+_OWNED: Final = "#owned"
+"""Ends the type of a command that has an owner: a release that cannot compare owners knows no such type,
+and leaves the command to one that can, instead of deciding it for anybody."""
 
 
 class Upcasting(Protocol):
@@ -81,7 +94,7 @@ def command_envelope(
     return CommandEnvelope(
         tenant_id=origin.tenant,
         command_id=str(origin.command_id),
-        type=type_,
+        type=type_ + _OWNED if owner else type_,
         data=data,
         correlation_id=origin.correlation_id,
         causation_id=origin.causation_id,
@@ -92,6 +105,21 @@ def command_envelope(
         received_at=received_at,
         owner=RequiredOwner(subject=owner.subject, state_fields=owner.fields) if owner else None,
     )
+
+
+def command_type(envelope: CommandEnvelope) -> str:
+    """Return the full name of the message of a command."""
+    return envelope.type.removesuffix(_OWNED)
+
+
+def required_owner_of(envelope: CommandEnvelope) -> Owner | None:
+    """Return whose the aggregate of a command must be; None: anybody's.
+
+    An owner without subject or fields owns nothing: neither does one that was lost on the way.
+    """
+    if not envelope.HasField("owner") and not envelope.type.endswith(_OWNED):
+        return None
+    return Owner(envelope.owner.subject, tuple(envelope.owner.state_fields))
 
 
 def current_event(context: EventSource, entry: LogEntry) -> RecordedEvent:

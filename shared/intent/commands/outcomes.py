@@ -9,7 +9,15 @@ from uuid import UUID, uuid4
 
 from intent_contracts.intent.v1 import CommandOutcome, CommandResult, EventRef, Failure
 
-from intent.errors import CommandError, CommandIdReused, HandlerFailed, Unavailable, failure_of
+from intent.errors import (
+    CommandError,
+    CommandIdReused,
+    HandlerFailed,
+    NotFound,
+    Unavailable,
+    VersionConflict,
+    failure_of,
+)
 from intent.ids import new_id
 from intent.model import DecidedEvent
 from intent.records import StreamKey
@@ -30,6 +38,9 @@ __all__ = [
     "positions",
     "restored",
     "still_waiting",
+    "under_way",
+    "unexpected_version",
+    "unknown",
     "with_position",
 ]
 
@@ -173,6 +184,17 @@ def id_reused(command_id: str | UUID, recorded: bytes = b"") -> CommandIdReused:
     )
 
 
+def under_way(command_id: str | UUID) -> Unavailable:
+    """Return the error for a command that is under way for a sender with other rights."""
+    return Unavailable(
+        "COMMAND_UNDER_WAY",
+        f"command {command_id} is under way for a sender with other roles; ask again with the same command "
+        "id once it is decided",
+        metadata={"command_id": str(command_id)},
+        retry_after_ms=200,
+    )
+
+
 def defect(why: str = "") -> HandlerFailed:
     """Return the error for a handler that failed, without showing its internals to the caller.
 
@@ -221,4 +243,31 @@ def ended(workflow_id: str, cause: object) -> Unavailable:
         f"the workflow {workflow_id} that carried the command was ended from outside ({cause}); "
         "send it again with the same command id",
         retry_after_ms=1000,
+    )
+
+
+def unknown(command_id: UUID) -> NotFound:
+    """Return the error for a command that is not known, or not to the caller."""
+    return NotFound(
+        "COMMAND_NOT_FOUND",
+        f"command {command_id} is not known here; a command under way is found by its handle only",
+        metadata={"command_id": str(command_id)},
+    )
+
+
+def unexpected_version(key: StreamKey, expected: int, actual: int) -> VersionConflict:
+    """Return the error for an aggregate that is at another version than its caller expects.
+
+    Whoever expects it not to exist learns only that it does: it may be somebody else's.
+    """
+    metadata = {"expected_version": str(expected)}
+    if not expected:
+        found = "exists already"
+    else:
+        found = f"is at version {actual}, not {expected}"
+        metadata["actual_version"] = str(actual)
+    return VersionConflict(
+        "VERSION_CONFLICT",
+        f"{key.aggregate_type} {key.aggregate_id} {found}; read it again and decide again",
+        metadata=metadata,
     )

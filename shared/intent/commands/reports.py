@@ -8,7 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from intent.commands import outcomes
 from intent.commands.requests import CommandReport
-from intent.errors import CommandError, NotFound, Unavailable
+from intent.errors import CommandError, Unavailable
 from intent.records import CommandKey
 from intent.store.event_store import EventStore
 from intent.temporal import names
@@ -52,7 +52,7 @@ class CommandReports:
             return _PENDING
         if handle.startswith(names.batch_workflow_prefix(self._context)):
             return await self._carried(key, handle)
-        raise _unknown(key)
+        raise outcomes.unknown(key.command_id)
 
     async def _carried(self, key: CommandKey, handle: str) -> CommandReport:
         workflow = self._client.get_workflow_handle(handle, result_type=BatchHandled)
@@ -61,7 +61,7 @@ class CommandReports:
             # Long lists of tenants are cut to prefixes: see `intent.temporal.attributes`.
             tenants = description.typed_search_attributes.get(TENANTS) or ()
             if not any(key.tenant.startswith(tenant) for tenant in tenants):
-                raise _unknown(key)
+                raise outcomes.unknown(key.command_id)
             if description.status == WorkflowExecutionStatus.RUNNING:
                 return _PENDING
             handled = await workflow.result()
@@ -71,7 +71,7 @@ class CommandReports:
             return await self._ended(key, outcomes.ended(handle, error))
         except RPCError as error:
             if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-                raise _unknown(key) from error
+                raise outcomes.unknown(key.command_id) from error
             raise Unavailable(
                 "TEMPORAL_UNAVAILABLE", f"Temporal is unavailable: {error.message}", retry_after_ms=1000
             ) from error
@@ -85,7 +85,7 @@ class CommandReports:
                 return _finished(outcome)
         stored = await self._store.command(key)
         if stored is None:
-            raise _unknown(key)
+            raise outcomes.unknown(key.command_id)
         return _finished(outcomes.restored(stored, self._store.epochs.current))
 
     async def _ended(self, key: CommandKey, error: CommandError) -> CommandReport:
@@ -100,11 +100,3 @@ def _finished(outcome: CommandOutcome) -> CommandReport:
     applied = outcome.HasField("result")
     status = CommandStatus.COMMAND_STATUS_APPLIED if applied else CommandStatus.COMMAND_STATUS_FAILED
     return CommandReport(status, outcome)
-
-
-def _unknown(key: CommandKey) -> NotFound:
-    return NotFound(
-        "COMMAND_NOT_FOUND",
-        f"command {key.command_id} is not known here; a command under way is found by its handle only",
-        metadata={"command_id": str(key.command_id)},
-    )

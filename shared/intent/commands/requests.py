@@ -13,6 +13,7 @@ from intent_contracts.intent.v1 import CommandEnvelope, CommandOutcome, CommandS
 from intent.contracts import CommandContract, Owner, Registry, parse, validate
 from intent.contracts.times import time_violations
 from intent.contracts.validation import ID_LIMIT
+from intent.envelopes import command_type, required_owner_of
 from intent.errors import InvalidCommand, Violation
 from intent.model import BoundContext
 from intent.origin import Origin, is_actor, is_tenant
@@ -58,11 +59,11 @@ class CommandRequest:
             InvalidCommand: The command or its envelope breaks its contract.
         """
         origin = origin_of(envelope)
-        contract = registry.command(envelope.type)
+        contract = registry.command(command_type(envelope))
         command = parse(contract.message, envelope.data)
         validate(command)
         expected = envelope.expected_version if envelope.HasField("expected_version") else None
-        return cls(contract, command, origin, expected, applied_only, _owner_of(envelope))
+        return cls(contract, command, origin, expected, applied_only, required_owner_of(envelope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,6 @@ def origin_of(envelope: CommandEnvelope) -> Origin:
     """
     _refuse(envelope, list(_envelope_violations(envelope)))
     return Origin.of_envelope(envelope)
-
-
-def _owner_of(envelope: CommandEnvelope) -> Owner | None:
-    """Return whose the aggregate of a command must be; an owner without subject or fields owns nothing."""
-    if not envelope.HasField("owner"):
-        return None
-    return Owner(envelope.owner.subject, tuple(envelope.owner.state_fields))
 
 
 def stream_of(context: BoundContext, request: Message, tenant: str, type_: str, id_: str) -> StreamKey:

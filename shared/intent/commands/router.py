@@ -166,8 +166,10 @@ class WorkflowRouter:
         digest = outcomes.fingerprint(request.contract.type, data)
         known = self._in_flight.get(key)
         if known is not None and not known.dropped:
-            if known.fingerprint != digest or known.request.owner != request.owner:
+            if known.fingerprint != digest:
                 raise outcomes.id_reused(origin.command_id)
+            if known.request.owner != request.owner:
+                raise outcomes.under_way(origin.command_id)
             return known
         pending = Pending(_envelope(request, data), key, digest, len(data) + 300, request)
         self._lane(request).offer(pending)

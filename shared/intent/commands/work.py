@@ -15,7 +15,7 @@ from intent.commands import outcomes
 from intent.commands.aggregates.restoring import SNAPSHOT_AFTER
 from intent.commands.requests import CommandRequest
 from intent.contracts import not_the_owner
-from intent.errors import CommandError, VersionConflict
+from intent.errors import CommandError
 from intent.guarding import UnderWay, command_piece
 from intent.model import Aggregate, AggregateType, CommandMetadata
 from intent.records import CommandKey, Snapshot, StreamKey
@@ -58,7 +58,7 @@ class Work:
             envelope=envelope,
             request=request,
             key=StreamKey(request.origin.tenant, contract.aggregate, contract.aggregate_id(request.command)),
-            fingerprint=outcomes.fingerprint(envelope.type, envelope.data),
+            fingerprint=outcomes.fingerprint(contract.type, envelope.data),
         )
 
     @property
@@ -69,7 +69,7 @@ class Work:
     @property
     def piece(self) -> UnderWay:
         """The command, as a piece of work that a process may die of."""
-        return command_piece(self.envelope.type, self.key.tenant, self.envelope.command_id)
+        return command_piece(self.request.contract.type, self.key.tenant, self.envelope.command_id)
 
     def command(self) -> Message:
         """Return the command for its handler; another copy each time, since a handler may change it."""
@@ -92,15 +92,7 @@ class Work:
         """
         expected = self.request.expected_version
         if expected is not None and expected != actual:
-            raise VersionConflict(
-                "VERSION_CONFLICT",
-                f"{self.key.aggregate_type} {self.key.aggregate_id} is at version {actual}, "
-                f"not {expected}; read it again and decide again",
-                metadata={
-                    "expected_version": str(expected),
-                    "actual_version": str(actual),
-                },
-            )
+            raise outcomes.unexpected_version(self.key, expected, actual)
 
     def require_owner(self, state: Message) -> None:
         """Check that the aggregate is the sender's, where it may send the command only for its own.
@@ -115,7 +107,7 @@ class Work:
         """
         owner = self.request.owner
         if owner is not None and not owner.owns(state):
-            raise not_the_owner(self.request.origin.actor, self.envelope.type, owner)
+            raise not_the_owner(self.request.origin.actor, self.request.contract.type, owner)
 
     def fail(self, error: CommandError) -> CommandOutcome:
         """Give the command an outcome which says that it had no effect, and return it."""
@@ -155,8 +147,10 @@ class Work:
         outcome = self.outcome
         assert outcome is not None
         for repeat in self.repeats:
-            if repeat.fingerprint != self.fingerprint or repeat.request.owner != self.request.owner:
+            if repeat.fingerprint != self.fingerprint:
                 repeat.fail(outcomes.id_reused(self.envelope.command_id))
+            elif repeat.request.owner != self.request.owner:
+                repeat.fail(outcomes.under_way(self.envelope.command_id))
             else:
                 repeat.outcome, repeat.recorded = outcomes.as_duplicate(outcome), self.recorded
         return outcome
@@ -175,6 +169,7 @@ class Group:
         restored: The number of events from which the copy was restored in this round.
         aggregate: The copy, or None when it must be loaded.
         writes: What was decided in this round.
+        denials: The commands that were denied in this round after something was decided, each with why.
     """
 
     key: StreamKey
@@ -185,6 +180,7 @@ class Group:
     restored: int = 0
     aggregate: Aggregate[Any] | None = None
     writes: list[tuple[Work, CommandWrite, CommandOutcome]] = field(default_factory=list)
+    denials: list[tuple[Work, CommandError]] = field(default_factory=list)
 
     @property
     def first_command(self) -> str:
@@ -198,16 +194,25 @@ class Group:
     def start(self, aggregate: Aggregate[Any], *, fresh: bool, events: int = 0) -> None:
         """Start a round on a copy, which was restored from so many events."""
         self.aggregate, self.base, self.fresh, self.restored = aggregate, aggregate.version, fresh, events
-        self.writes = []
+        self.writes, self.denials = [], []
 
     def reset(self) -> None:
-        """Discard what was decided on a copy that may be stale; the next round loads."""
-        self.aggregate, self.writes = None, []
+        """Discard the copy and what was decided on it."""
+        self.aggregate, self.writes, self.denials = None, [], []
+
+    def deny(self, work: Work, error: CommandError) -> None:
+        """Give a command its outcome: what it rests on if not stored yet, once the append has stored that."""
+        if self.writes:
+            self.denials.append((work, error))
+        else:
+            work.fail(error)
 
     def copied(self, *, without: Work) -> Group:
         """Return another group with the same commands and decisions, but not the decision on one of them."""
         writes = [write for write in self.writes if write[0] is not without]
-        return Group(self.key, self.kind, self.waiting, self.fresh, self.base, writes=writes)
+        return Group(
+            self.key, self.kind, self.waiting, self.fresh, self.base, writes=writes, denials=self.denials
+        )
 
     def stream_append(self, epoch: str) -> StreamAppend:
         """Return what was decided in this round in an epoch of the log, as one append."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from intent_contracts.intent.v1 import CommandEnvelope, SagaStatus
 from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
+from intent.envelopes import command_type
 from intent.temporal.names import saga_status
 
 __all__ = [
@@ -82,7 +83,7 @@ def batch_attributes(context: str, commands: Sequence[CommandEnvelope]) -> Typed
         [
             SearchAttributePair(CONTEXT, context),
             SearchAttributePair(TENANTS, _fitting(c.tenant_id for c in commands)),
-            SearchAttributePair(COMMAND_TYPES, _fitting(_short(c.type) for c in commands)),
+            SearchAttributePair(COMMAND_TYPES, _fitting(_short(command_type(c)) for c in commands)),
             SearchAttributePair(CORRELATION_IDS, _fitting((c.correlation_id for c in commands), ends=True)),
         ]
     )
@@ -104,7 +105,7 @@ def batch_priority(commands: Sequence[CommandEnvelope]) -> Priority:
 
 def batch_summary(commands: Sequence[CommandEnvelope]) -> str:
     """Return one line for a person, e.g. ``3 PlaceOrder, 1 CancelOrder (2 tenants)``."""
-    counts = Counter(_short(c.type) for c in commands)
+    counts = Counter(_short(command_type(c)) for c in commands)
     shown = ", ".join(f"{n} {name}" for name, n in counts.most_common(5))
     tenants = {c.tenant_id for c in commands}
     whose = next(iter(tenants)) if len(tenants) == 1 else f"{len(tenants)} tenants"

@@ -74,7 +74,7 @@ class Aside:
 
     def set(self, group: Group) -> None:
         """Set apart the commands of a group that have no outcome yet and were not decided in this round."""
-        decided = {id(work) for work, _, _ in group.writes}
+        decided = {id(entry[0]) for entry in (*group.writes, *group.denials)}
         continued_in = self._continued_in("/".join(group.key))
         for work in group.waiting:
             if work.outcome is None and id(work) not in decided:

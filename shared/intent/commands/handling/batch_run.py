@@ -113,6 +113,8 @@ class BatchRun:
             await self._load([group for group in groups if self._needs_load(group)])
             self._aside.begin_round()
             await self._decide_all(groups)
+            for group in groups:
+                self._put_back(group)
             await self._append([group for group in groups if group.writes])
             for group in groups:
                 group.waiting = [work for work in group.waiting if work.outcome is None]
@@ -177,7 +179,9 @@ class BatchRun:
     async def _restore(self, group: Group, stream: LoadedStream) -> None:
         """Start the group on its aggregate as it is stored; set it apart when that would take long."""
         waiting = next((work for work in group.waiting if work.outcome is None), None)
-        if not stream.version or waiting is None:
+        if waiting is None:
+            return
+        if not stream.version:
             group.start(group.new(), fresh=True)
             return
         note = self._noted or waiting.piece.note
@@ -210,7 +214,7 @@ class BatchRun:
                 error = outcomes.defect(str(Poison.of_losses()))
                 _log.error(
                     "command %s is not tried again: %s",
-                    work.envelope.type,
+                    work.request.contract.type,
                     error,
                     extra={"tenant": work.key.tenant, "command_id": work.envelope.command_id},
                 )
@@ -260,9 +264,9 @@ class BatchRun:
                 outcome = outcomes.failed(group.key.tenant, work.envelope.command_id, error)
                 self._write(group, work, outcome, [])
             except (NotTheOwner, VersionConflict) as error:
-                if not group.fresh:
+                if not (group.fresh or group.writes):
                     return self._again(group)
-                work.fail(error)
+                group.deny(work, error)
             except Exception as error:
                 if not group.fresh:
                     return self._again(group)
@@ -296,12 +300,26 @@ class BatchRun:
         group.reset()
         group.fresh = True
 
+    def _put_back(self, group: Group) -> None:
+        """Cache again what was loaded for commands that were all denied: nothing has changed it."""
+        aggregate = group.aggregate
+        if aggregate is None or not aggregate.version or not group.fresh or group.writes:
+            return
+        if all(work.outcome is not None for work in group.waiting) and self._epoch_counts:
+            self._cache.put(group.key, aggregate)
+            group.aggregate = None
+
+    @property
+    def _epoch_counts(self) -> bool:
+        """Whether the log is still in the epoch in which the batch began."""
+        return self._epoch == self._store.epochs.current
+
     def _broken(self, group: Group, work: Work, error: Exception) -> None:
         """Give the command of a handler that raised its outcome; the others wait for a clean copy."""
         defect = outcomes.defect(str(error) if isinstance(error, Poison | StateChanged) else "")
         _log.error(
             "handler of %s failed (error %s): %s",
-            work.envelope.type,
+            work.request.contract.type,
             defect.metadata["error_id"],
             error,
             exc_info=error,
@@ -358,10 +376,12 @@ class BatchRun:
             self._aside.answer(work.outcome)
             # Here and not at the decision: what was decided on a stale copy is decided again.
             work.report_undeclared(outcome, self._undeclared)
-        if group.aggregate is not None and self._epoch == self._store.epochs.current:
+        for denied, error in group.denials:
+            denied.fail(error)
+        if group.aggregate is not None and self._epoch_counts:
             self._cache.put(group.key, group.aggregate)
         # What is left of the group is decided on a copy of its own: this one may be taken from the cache.
-        group.aggregate, group.writes = None, []
+        group.reset()
 
     def _contested(self, group: Group, conflict: Conflict) -> None:
         """Another process was faster, or some of the commands were applied before."""

@@ -56,7 +56,7 @@ class ChangedStates:
         return aggregate._unseen
 
     def _report(self, work: Work, changed: str) -> None:
-        type_ = work.envelope.type
+        type_ = work.request.contract.type
         self._count(type_)
         now = time.monotonic()
         if now - self._logged.get(type_, -_QUIET) < _QUIET:

@@ -22,6 +22,7 @@ from intent.commands.handling.changed_states import ChangedStates
 from intent.commands.handling.given_up import GivenUp
 from intent.commands.handling.parts import Parts
 from intent.commands.requests import CommandRequest
+from intent.envelopes import command_type
 from intent.errors import CommandError, StoreUnavailable
 from intent.guarding import Guard, Poison, command_piece
 from intent.model import BoundContext
@@ -164,7 +165,7 @@ class CommandHandling:
 
     async def _alone(self, envelope: CommandEnvelope, aside: Aside, *, noted: bool) -> Handled:
         doubts = self._guard.doubts
-        piece = command_piece(envelope.type, envelope.tenant_id, envelope.command_id)
+        piece = command_piece(command_type(envelope), envelope.tenant_id, envelope.command_id)
         if noted and doubts.losses(piece):
             # How other processes fared with it decides whether there is one more attempt.
             await doubts.refresh()
