@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from intent.contracts import Owner, Registry, required_owner, subject_of
+from intent.contracts import Owner, Registry, hides_versions, required_owner, subject_of
 from intent.errors import ContractError, NotTheOwner
 from intent_contracts.intent.v1 import CommandOwnership, QueryOwnership
 from intent_contracts.orders.v1 import (
@@ -132,7 +132,8 @@ def test_ownership_by_fields_that_are_there_is_accepted() -> None:
     [
         ("user:ann", "ann"),
         ("ann", "ann"),
-        ("user:a:b", "a:b"),
+        # Else it would be that of an actor `partner:ann`, whom another issuer knows.
+        ("user:partner:ann", "user:partner:ann"),
         ("service:ann", "service:ann"),
         ("partner:ann", "partner:ann"),
         # An empty subject would be equal to a field that nobody has set.
@@ -172,6 +173,15 @@ def test_state_and_rows_are_compared_where_they_are_read() -> None:
     assert ann.owns(OrderSummary(customer_id="ann"))
     for other in (OrderState(), OrderState(customer_id="bob"), PlaceOrder(order_id="ann")):
         assert not ann.owns(other)
+
+
+def test_versions_are_told_to_those_alone_whose_the_aggregate_is() -> None:
+    place, cancel = REGISTRY.command("orders.v1.PlaceOrder"), REGISTRY.command("orders.v1.CancelOrder")
+    assert hides_versions(place, {"customer"}, place.id_field)
+    # The aggregate itself is the caller's then.
+    assert not hides_versions(place, {"customer"}, "customer_id")
+    assert not hides_versions(place, {"customer", "service"}, place.id_field)
+    assert not hides_versions(cancel, {"customer"}, cancel.id_field)
 
 
 def test_nothing_belongs_to_nobody() -> None:

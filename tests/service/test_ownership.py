@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.message import Message
@@ -28,7 +30,13 @@ def cancel(order: str) -> CancelOrder:
 
 
 async def sent(
-    orders: Served, command: Message, *, actor: str, roles: str = "customer", generic: bool
+    orders: Served,
+    command: Message,
+    *,
+    actor: str,
+    roles: str = "customer",
+    generic: bool,
+    **metadata: Any,
 ) -> Answer:
     """Send a command by its typed method, or by the generic one."""
     method, data = f"/orders.v1.Orders/{command.DESCRIPTOR.name}", command.SerializeToString()
@@ -36,7 +44,7 @@ async def sent(
         request = ExecuteRequest()
         request.command.Pack(command)
         method, data = "/intent.v1.Commands/Execute", request.SerializeToString()
-    return await call(orders, method, data, x_actor=actor, x_roles=roles)
+    return await call(orders, method, data, x_actor=actor, x_roles=roles, **metadata)
 
 
 @pytest.mark.parametrize("generic", [False, True])
@@ -97,6 +105,28 @@ async def test_a_customer_reads_what_is_hers(orders: Served) -> None:
     everything = await ann.query(ListOrders(), OrderList)
     assert [row.order_id for row in everything.orders] == ["o-3", "o-1"]
     assert not (await ann.query(ListOrders(customer_id="bob"), OrderList)).orders
+
+
+@pytest.mark.parametrize("generic", [False, True])
+async def test_no_version_of_what_is_somebody_elses_is_told(orders: Served, generic: bool) -> None:
+    await orders.client().execute(place())
+    eves = place(customer="eve")
+    for expected, reason in (
+        ("1", "METADATA_MALFORMED"),
+        ("999", "METADATA_MALFORMED"),
+        ("0", "VERSION_CONFLICT"),
+    ):
+        refused = await sent(orders, eves, actor="user:eve", generic=generic, x_expected_version=expected)
+        assert refused.info.reason == reason
+        assert "at version" not in refused.message
+        assert "actual_version" not in refused.info.metadata
+    assert [request.expected_version for request in orders.router.requests[1:]] == [0]
+    anns = await sent(orders, cancel("o-1"), actor="user:ann", generic=generic, x_expected_version="7")
+    assert (anns.info.reason, anns.info.metadata["actual_version"]) == ("VERSION_CONFLICT", "1")
+    shops = await sent(
+        orders, eves, actor="user:eve", roles="service", generic=generic, x_expected_version="7"
+    )
+    assert (shops.info.reason, shops.info.metadata["actual_version"]) == ("VERSION_CONFLICT", "1")
 
 
 async def test_an_actor_without_a_name_is_nobody(orders: Served) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "OwnedBy",
     "Owner",
     "Ownership",
+    "hides_versions",
     "is_text",
     "not_the_owner",
     "read_ownership",
@@ -36,6 +37,8 @@ ANY_CALLER: Final = "*"
 """The role in a contract that says that any authenticated caller may call."""
 
 _PERSON: Final = "user:"
+_KIND: Final = ":"
+"""Ends the kind of an actor, such as ``service``, before its name."""
 _TEXT: Final = "name a single string field of it"
 
 
@@ -109,9 +112,11 @@ def subject_of(actor: str) -> str:
     """Return the subject of a caller, to which fields that say whose something is are compared.
 
     That of a person is the name without ``user:``, as the token's subject is; that of any other actor
-    is the actor itself, so that ``service:ann`` is not taken for ``user:ann``.
+    is the actor itself, so that ``service:ann`` is not taken for ``user:ann``. Nor is a person's whose
+    name could be such an actor: the subject of ``user:service:ann`` is all of that.
     """
-    return actor.removeprefix(_PERSON) or actor
+    name = actor.removeprefix(_PERSON)
+    return name if name and _KIND not in name else actor
 
 
 def required_owner(contract: Callee, roles: Collection[str], actor: str, message: Message) -> Owner | None:
@@ -129,12 +134,10 @@ def required_owner(contract: Callee, roles: Collection[str], actor: str, message
     Raises:
         NotTheOwner: The message itself says that it is about what is not the caller's.
     """
-    limits = {each.role: each for each in contract.owned}
-    granted = [role for role in contract.roles if role == ANY_CALLER or role in roles]
-    if not all(role in limits for role in granted):
+    applying = _applying(contract, roles)
+    if applying is None:
         return None
     subject = subject_of(actor)
-    applying = [limits[role] for role in sorted(granted)]
     own = Owner(subject, tuple(each.field for each in applying if each.by is OwnedBy.MESSAGE))
     if own.owns(message):
         return None
@@ -142,6 +145,28 @@ def required_owner(contract: Callee, roles: Collection[str], actor: str, message
     if not elsewhere:
         raise not_the_owner(actor, contract.type, own)
     return Owner(subject, elsewhere)
+
+
+def hides_versions(contract: Callee, roles: Collection[str], id_field: str) -> bool:
+    """Return whether a caller that a command lets through must not learn its aggregate's version.
+
+    The fields of a message say for whom something is done, and not whose the aggregate is: a customer
+    may send a command for herself under the id of what is somebody else's.
+
+    Args:
+        contract: The contract of the command.
+        roles: The roles of the caller, who has one that suffices.
+        id_field: The field with the aggregate's id; if it must be the caller, the aggregate is its own.
+    """
+    applying = _applying(contract, roles) or []
+    return any(each.by is OwnedBy.MESSAGE and each.field != id_field for each in applying)
+
+
+def _applying(contract: Callee, roles: Collection[str]) -> list[Ownership] | None:
+    """Return to what a caller with some roles is limited; None: it is not."""
+    limits = {each.role: each for each in contract.owned}
+    granted = sorted(role for role in contract.roles if role == ANY_CALLER or role in roles)
+    return [limits[role] for role in granted] if all(role in limits for role in granted) else None
 
 
 def not_the_owner(actor: str, what: str, owner: Owner) -> PermissionDenied:

@@ -19,6 +19,7 @@ from intent.contracts import (
     CommandContract,
     Owner,
     QueryContract,
+    hides_versions,
     required_owner,
     role_missing,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "is_actor",
     "is_role",
     "is_tenant",
+    "may_expect",
     "owner_for",
     "refuse_claims",
     "require_every_tenant",
@@ -133,6 +135,21 @@ def owner_for(
     if not contract.owned or EVERY_ROLE in identity.roles:
         return None
     return required_owner(contract, identity.roles, identity.actor, message)
+
+
+def may_expect(identity: Identity, contract: CommandContract, version: int) -> bool:
+    """Return whether a caller with a sufficient role may expect its aggregate to be at a version.
+
+    From version 1 on that would tell it at which version the aggregate is, which may be somebody else's.
+
+    Args:
+        identity: The caller.
+        contract: The contract of the command.
+        version: The version; 0: the aggregate must not exist.
+    """
+    if not version or not contract.owned or EVERY_ROLE in identity.roles:
+        return True
+    return not hides_versions(contract, identity.roles, contract.id_field)
 
 
 def require_tenant(identity: Identity) -> str:

@@ -13,8 +13,9 @@ from intent.auditing import ACTION, REFUSAL, AuditEntry, host_of
 from intent.commands.requests import CommandRequest
 from intent.contracts import CommandContract
 from intent.errors import CommandError
-from intent.identity import Identity, is_tenant, owner_for
+from intent.identity import Identity, is_tenant, may_expect, owner_for
 from intent.origin import Origin
+from intent.service.servicers.derived_ids import may_use, not_to_be_chosen
 from intent.wire.metadata import (
     CAUSATION_ID,
     CORRELATION_ID,
@@ -22,6 +23,7 @@ from intent.wire.metadata import (
     applied_only,
     command_id,
     label,
+    malformed,
     number,
 )
 
@@ -43,11 +45,13 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
         call: The call; its `command_id` is set.
 
     Raises:
-        InvalidCommand: A metadata value is malformed.
+        InvalidCommand: A metadata value is malformed, or an id is none that the caller may choose.
         NotTheOwner: The caller may send it only for what is its own, and this is not.
     """
     metadata = call.metadata
     own_id = command_id(metadata)
+    if not may_use(own_id, call.identity):
+        raise not_to_be_chosen()
     call.command_id = text = str(own_id)
     correlation_id = label(metadata, CORRELATION_ID, text)
     call.span.command(text, correlation_id)
@@ -62,10 +66,21 @@ def command_request(contract: CommandContract, command: Message, call: Call) -> 
             actor=call.identity.actor,
             trace=call.span.trace,
         ),
-        expected_version=number(metadata, EXPECTED_VERSION),
+        expected_version=_expected_version(contract, call),
         applied_only=applied_only(metadata),
         owner=owner_for(call.identity, contract, command),
     )
+
+
+def _expected_version(contract: CommandContract, call: Call) -> int | None:
+    expected = number(call.metadata, EXPECTED_VERSION)
+    if expected is not None and not may_expect(call.identity, contract, expected):
+        raise malformed(
+            EXPECTED_VERSION,
+            f"must be 0 or left out: with its roles {call.identity.actor} may send {contract.type} for "
+            "itself, but not learn at which version what it names is",
+        )
+    return expected
 
 
 def action_entry(call: Call, request: Message, tenant: str) -> AuditEntry:

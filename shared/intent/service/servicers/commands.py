@@ -20,12 +20,14 @@ from intent_contracts.intent.v1 import (
     SubmitResponse,
 )
 
+from intent.commands import outcomes
 from intent.commands.requests import CommandRequest
 from intent.errors import UnknownType
 from intent.identity import authorize
 from intent.service.calls import Call, Method, read
 from intent.service.protocols import CommandRouter, ServedContext
 from intent.service.requests import command_request
+from intent.service.servicers.derived_ids import may_use
 from intent.service.settings import ServiceSettings
 
 __all__ = ["COMMANDS", "CommandsService"]
@@ -69,7 +71,10 @@ class CommandsService:
 
     async def _get_command(self, data: bytes, call: Call) -> Message:
         request = read(GetCommandRequest, data, self.settings.command_bytes)
-        report = await self.router.outcome(call.identity.tenant, UUID(request.command_id), request.handle)
+        command_id = UUID(request.command_id)
+        if not may_use(command_id, call.identity):
+            raise outcomes.unknown(command_id)
+        report = await self.router.outcome(call.identity.tenant, command_id, request.handle)
         return GetCommandResponse(status=report.status, outcome=report.outcome)
 
     async def _describe(self, data: bytes, call: Call) -> Message:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from intent.consumers import EVERY_TENANT, RESERVED, ConsumerKey, own_prefix
 from intent.errors import PermissionDenied, Rejected
 from intent.identity import EVERY_ROLE, Identity, authorize, require_every_tenant, require_tenant
-from intent.service.calls import Call
+
+if TYPE_CHECKING:
+    from intent.service.calls import Call
 
 __all__ = [
     "CONSUME_ROLES",
