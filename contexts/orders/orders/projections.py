@@ -33,6 +33,8 @@ __all__ = ["OrderSummaries", "OrderViews"]
 class OrderViews(Projection[OrderView]):
     """Shows one order in full."""
 
+    version = 2
+
     status = follows(
         "status",
         {

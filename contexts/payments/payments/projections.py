@@ -34,6 +34,8 @@ __all__ = ["PaymentViews"]
 class PaymentViews(Projection[PaymentView]):
     """Shows one payment."""
 
+    version = 2
+
     status = follows("status", {PaymentAuthorized: AUTHORIZED, CaptureRequested: CAPTURING})
 
     def after(self, view: PaymentView, meta: EventMetadata) -> None:

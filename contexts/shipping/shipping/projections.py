@@ -24,6 +24,8 @@ __all__ = ["KnownOrders", "ParcelViews"]
 class ParcelViews(Projection[ParcelView]):
     """Shows one parcel."""
 
+    version = 2
+
     status = follows("status", {ParcelHandedOver: HANDED_OVER, ParcelDelivered: DELIVERED})
 
     def after(self, view: ParcelView, meta: EventMetadata) -> None:
