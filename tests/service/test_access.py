@@ -47,6 +47,15 @@ async def test_every_method_that_is_served_stands_in_a_row(orders: Served) -> No
     assert served <= platform_access(ServiceSettings()).keys()
 
 
+def test_what_is_open_to_every_caller_stands_in_a_row_for_any() -> None:
+    anybody: frozenset[str] = frozenset()
+    settings = ServiceSettings(event_roles=anybody, operator_roles=anybody, saga_roles=anybody)
+    rows = {row.name: row.role for row in access_rows(REGISTRY, settings) if not row.context}
+    assert rows.keys() >= set(platform_methods())
+    open_ = {name for name in platform_methods() if "Consumer" not in name and "Parked" not in name}
+    assert {rows[name] for name in open_ - {"/intent.v1.Consumers/Consume"}} == {"*"}
+
+
 @pytest.mark.parametrize(
     ("name", "roles"),
     [("/intent.v1.Commands/Invented", ()), ("/intent.v1.Sagas/CancelSaga", ("service",))],

@@ -76,15 +76,15 @@ def platform_access(settings: ServiceSettings) -> Mapping[str, PlatformAccess]:
     carried = PlatformAccess(_ANY, _CARRIED)
     joining = PlatformAccess(CONSUME_ROLES, own_consumers)
     consuming = PlatformAccess(OPERATE_ROLES, own_consumers, OPERATE_ROLES - CONSUME_ROLES)
-    reading = PlatformAccess(settings.event_roles)
-    operating = PlatformAccess(settings.operator_roles)
-    of_all_tenants = PlatformAccess(settings.operator_roles, "callers that are bound to no tenant")
-    looking = PlatformAccess(settings.saga_roles)
+    reading = PlatformAccess(settings.event_roles or _ANY)
+    operating = PlatformAccess(settings.operator_roles or _ANY)
+    of_all_tenants = PlatformAccess(operating.roles, "callers that are bound to no tenant")
+    looking = PlatformAccess(settings.saga_roles or _ANY)
     services = {
         COMMANDS: {
             "Execute": carried,
             "Submit": carried,
-            "GetCommand": PlatformAccess(_ANY, "commands whose id the caller knows"),
+            "GetCommand": PlatformAccess(_ANY, "commands whose id the caller knows and may choose"),
             "Describe": PlatformAccess(_ANY),
         },
         CONSUMERS: {
