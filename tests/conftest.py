@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -30,7 +31,9 @@ _RUN = ExitStack()
 
 
 def pytest_configure() -> None:
-    """Keep the data of servers in memory; processes of this run inherit that."""
+    """Keep the data of servers in memory, and let SIGINT end what tests start."""
+    # What a script runs in its background ignores SIGINT, and so does what that starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _RUN.enter_context(temporary_files_in_memory())
 
 

@@ -312,15 +312,12 @@ def test_a_connection_that_ends_prints_nothing_of_grpc_itself() -> None:
     server.add_generic_rpc_handlers((context,))
     target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    # What a script runs in its background ignores SIGINT, and so does what that starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     following = subprocess.Popen(
         [sys.executable, "-m", "intent.cli", "events", "--follow", "--new", "--target", target, "-t", "acme"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={name: value for name, value in environment().items() if not name.startswith("GRPC_")},
     )
-    signal.signal(signal.SIGINT, before)
     assert context.subscribed.wait(60)
     context.closing.set()
     server.stop(None).wait()
