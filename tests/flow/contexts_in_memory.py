@@ -361,7 +361,7 @@ class _Host:
         self._answers.append(done)
         return await done
 
-    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message, path: str) -> Message:
         raise NotImplementedError(port.name)
 
     async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:

@@ -13,6 +13,7 @@ from intent.model import load_context
 from intent.saga_host import SagaWorkflow, register_sagas, saga_runner
 from intent.saga_host import types as saga_types
 from intent.saga_host.types import saga_type
+from intent.settings.signing import Window
 from intent.temporal import data_converter
 from intent.temporal.signing import ClockedRunner, KeyRing, Signing, signed_converter
 from temporalio.client import WorkflowHistory
@@ -55,9 +56,25 @@ async def test_histories_of_before_there_were_keys_replay_with_keys(
         history = WorkflowHistory.from_json(file.stem, file.read_text())
         later = history.events[-1].event_time.ToDatetime(UTC) + timedelta(seconds=1)
         keys = KeyRing(tmp_path)
-        await _replay(history, monkeypatch, signed_converter(Signing(keys, later)))
+        await _replay(history, monkeypatch, signed_converter(Signing(keys, [Window(None, later)])))
         with pytest.raises((RuntimeError, FailureError, NondeterminismError)):
             await _replay(history, monkeypatch, signed_converter(Signing(keys)))
+
+
+async def test_an_outcome_of_another_command_of_the_saga_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = next(file for file in HISTORIES if file.stem.startswith("saga_fulfil_order_delivered"))
+    history = WorkflowHistory.from_json(file.stem, file.read_text())
+    marked = [
+        event.marker_recorded_event_attributes.details
+        for event in history.events
+        if event.HasField("marker_recorded_event_attributes")
+    ]
+    first, second = (details["result"] for details in marked[:2])
+    second.CopyFrom(first)
+    with pytest.raises(RuntimeError, match="the outcome of the command"):
+        await _replay(history, monkeypatch)
 
 
 async def _replay(

@@ -105,7 +105,7 @@ class Host:
     async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
         raise NotImplementedError
 
-    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message, path: str) -> Message:
         raise NotImplementedError
 
     async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:

@@ -37,7 +37,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from intent.errors import InvalidCommand, NotFound, Rejected, StoreUnavailable, Unavailable
 from intent.saga_host.ends import NoEnds, SagaEnds
-from intent.saga_host.failures import reason_of
+from intent.saga_host.failures import reason_of, without_details
 from intent.saga_host.listing import OVER, of_context, quoted, saga_info
 from intent.saga_host.problems import problem_of
 from intent.store.postgres import SagaEnd
@@ -272,7 +272,8 @@ class SagaDirectory:
                 continue
             step.attempts += activity.attempt - 1
             if activity.HasField("last_failure"):
-                failure = await self._client.data_converter.decode_failure(activity.last_failure)
+                bare = without_details(activity.last_failure)
+                failure = await self._client.data_converter.decode_failure(bare)
                 step.reason, step.detail = reason_of(failure)
 
     async def _fill_in_failure(self, id_: str, report: SagaReport) -> None:
@@ -282,6 +283,8 @@ class SagaDirectory:
                 await self._handle(id_).result()
             except WorkflowFailureError as error:
                 report.failure_reason, report.failure_detail = reason_of(error.cause)
+            except PayloadRefused as error:
+                report.failure_reason, report.failure_detail = reason_of(error)
 
     async def _signal(self, id_: str, signal: str, argument: Message) -> None:
         async with self._asking(id_):

@@ -109,7 +109,7 @@ class _SagaInstance(WorkflowInstance):
             watch = self._guard.thread_watch()
             watch.enter(self._piece.note)
             try:
-                with activating(act, self._info):
+                with activating(act, self._info, judges=True):
                     completion = self._sandboxed.activate(act)
             except (SystemExit, KeyboardInterrupt) as error:
                 # In the worker's event loop they would end the process, and the next one as well.

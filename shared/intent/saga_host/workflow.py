@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
 
     from intent.errors import StepRejected
     from intent.saga_host.failures import reason_of
+    from intent.saga_host.outcomes import outcome_of
     from intent.saga_host.types import SagaType, saga_type
     from intent.sagas import NeverStarted, Port, SagaIdentity, SagaRun
     from intent.sagas.forbidden import forbidden
@@ -41,6 +42,9 @@ with workflow.unsafe.imports_passed_through():
 __all__ = ["SagaWorkflow"]
 
 T = TypeVar("T")
+
+_CALLS_HAVE_IDS = "calls-have-ids"
+"""The change since which each call of a port has an id, so that an answer is believed for its call only."""
 
 _MOMENT = 0.001
 """Seconds; a timer of any length ends the task."""
@@ -164,9 +168,10 @@ def _opened(value: RawValue, type_: type[T]) -> T:
 def _ending(error: PayloadRefused) -> Exception:
     """Return the error of a saga whose input is not believed, so that a genuine event may still start it.
 
-    One that has begun already only waits: its keys, or the time for which none are needed, were changed.
+    One that has begun already, be it in an earlier run, only waits: its keys, or the time for which none are
+    needed, were changed.
     """
-    if workflow.unsafe.is_replaying():
+    if workflow.unsafe.is_replaying() or workflow.info().continued_run_id:
         return RuntimeError(str(error))
     unstarted = names.saga_status(SagaStatus.SAGA_STATUS_UNSTARTED)
     workflow.upsert_search_attributes([SAGA_STATUS.value_set(unstarted)])
@@ -258,7 +263,7 @@ class _TemporalHost:
             )
         except FailureError as error:
             raise Delayed(Problem(*reason_of(error))) from error
-        return outcome
+        return outcome_of(envelope, outcome)
 
     async def send(self, envelope: CommandEnvelope, path: str) -> CommandOutcome:
         """Send a command by a regular activity, whose retries are the server's.
@@ -274,11 +279,12 @@ class _TemporalHost:
             retry_policy=policies.SLOW_ROUTE_RETRY,
             summary=envelope.type,
         )
-        return outcome
+        return outcome_of(envelope, outcome)
 
-    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message, path: str) -> Message:
         """Call a port by a regular activity, which outlives this process."""
-        return await self._called(port, request, None, policies.ONCE)
+        activity_id = self._activity_id(path) if self.follows(_CALLS_HAVE_IDS, since=3) else None
+        return await self._called(port, request, activity_id, policies.ONCE)
 
     async def call(self, port: Port[Any, Any], request: Message, path: str) -> Message:
         """Call a port by a regular activity, whose retries are the server's."""

@@ -150,7 +150,8 @@ class Attempts:
             GivenUp: It is skipped by an operator, or cut short.
             StepRejected: It was ended from outside.
         """
-        once, on = partial(self._host.call_once, port, request), partial(self._host.call, port, request)
+        once = partial(self._host.call_once, port, request, step.path)
+        on = partial(self._host.call, port, request)
         try:
             answer = await self._available(step, cut, once, on)
         except CallEnded as ended:

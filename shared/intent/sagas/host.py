@@ -102,8 +102,8 @@ class SagaHost(Protocol):
         """
         ...
 
-    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
-        """Call a port once.
+    async def call_once(self, port: Port[Any, Any], request: Message, path: str) -> Message:
+        """Call a port once; see `send` for the path.
 
         Raises:
             CallEnded: `end_calls` was called.

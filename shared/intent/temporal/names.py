@@ -60,9 +60,9 @@ SAGA_REPORT = "report"
 SAGA_CODE = "IntentSagaCode"
 """The key of a saga's memo under which it keeps the version of the platform's code that it began with."""
 
-SAGA_CODE_VERSION = 2
-"""The version of the platform's code of sagas: 1 shows what delays them and parks it, and 2 parks steps
-whose ids other commands have."""
+SAGA_CODE_VERSION = 3
+"""The version of the platform's code of sagas: 1 shows what delays them and parks it, 2 parks steps whose ids
+other commands have, and 3 gives calls of ports ids."""
 
 SAGA_ASKS = "IntentSagaAsks"
 """The key of a saga's memo that makes it ask first whether it has ended before."""

@@ -254,7 +254,7 @@ class ScriptedHost:
         except OverflowError:
             return None
 
-    async def call_once(self, port: Port[Any, Any], request: Message) -> Message:
+    async def call_once(self, port: Port[Any, Any], request: Message, path: str) -> Message:
         """Answer a call to a port from the script, unless it is unavailable."""
         self.called.append(request)
         if port.name in self._unanswered:

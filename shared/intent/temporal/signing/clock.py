@@ -26,12 +26,15 @@ class Activation:
         time: The workflow's time, in seconds since 1970.
         age: How old the workflow is by then, in seconds.
         replaying: Whether the turn was taken before.
+        committed: Whether the workflow goes on with what it was given, and so must not end if that is
+            refused now.
     """
 
     workflow_id: str
     time: float
     age: float
     replaying: bool
+    committed: bool
 
 
 class _Current(threading.local):
@@ -47,11 +50,19 @@ def current_activation() -> Activation | None:
 
 
 @contextmanager
-def activating(act: Any, info: Info) -> Iterator[None]:
-    """Note that a workflow takes a turn in this thread, which the SDK's message describes."""
+def activating(act: Any, info: Info, *, judges: bool = False) -> Iterator[None]:
+    """Note that a workflow takes a turn in this thread.
+
+    Args:
+        act: The SDK's message, which describes the turn.
+        info: The workflow's info.
+        judges: Whether the workflow itself decides what becomes of what it was given and is refused, such as
+            of signals.
+    """
     time = act.timestamp.ToNanoseconds() / 1e9
     before, age = _current.activation, time - info.start_time.timestamp()
-    _current.activation = Activation(info.workflow_id, time, age, act.is_replaying)
+    committed = not judges and (act.is_replaying or info.continued_run_id is not None)
+    _current.activation = Activation(info.workflow_id, time, age, act.is_replaying, committed)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final, Self, cast
 
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import (
@@ -44,7 +45,7 @@ class SignedPayloadConverter(PayloadConverter, WithSerializationContext):
     """A converter of the platform whose payloads carry a MAC, and which believes no others.
 
     What a workflow is given is refused for good, and ends it or is dropped. Whatever else a workflow gets
-    that is refused fails its task: the workflow has begun, and is not at fault.
+    that is refused fails its task, and so does what it was given once it has begun: it is not at fault.
 
     Args:
         signing: Signs and verifies.
@@ -84,9 +85,16 @@ class SignedPayloadConverter(PayloadConverter, WithSerializationContext):
                 continue
             refusal = self._signing.refusal(payload, self._place)
             if refusal is not None:
-                self._refuse(refusal)
-                return [RefusedArgument(refusal)] * len(payloads)
-        return self._inner.from_payloads(payloads, type_hints)
+                return self._stand_ins(refusal, len(payloads))
+        values = self._inner.from_payloads(payloads, type_hints)
+        for payload, value, hint in zip(payloads, values, hints, strict=False):
+            if not _fits(value, hint):
+                return self._stand_ins(self._signing.misplaced(payload, self._place), len(payloads))
+        return values
+
+    def _stand_ins(self, refusal: Refusal, count: int) -> list[Any]:
+        self._refuse(refusal)
+        return [RefusedArgument(refusal)] * count
 
     def _refuse(self, refusal: Refusal) -> None:
         """Report and raise a refusal; return only where the call of an activity is to be refused instead."""
@@ -103,11 +111,23 @@ class SignedPayloadConverter(PayloadConverter, WithSerializationContext):
             raise PayloadRefused(refusal)
 
     def _refuse_in(self, activation: Activation, refusal: Refusal, unknown: bool) -> None:
-        if self._place.is_activity or self._place.workflow_id != activation.workflow_id:
+        own = not self._place.is_activity and self._place.workflow_id == activation.workflow_id
+        if not own or activation.committed:
             raise RuntimeError(str(refusal))
         if unknown and activation.age < _PATIENCE:
             raise KeyUnknown(str(refusal))
         raise PayloadRefused(refusal)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of the type asked for, as far as that is a type of messages.
+
+    A payload names its own type, and is converted to that one whatever is asked for.
+    """
+    wanted = getattr(hint, "DESCRIPTOR", None)
+    if value is None or wanted is None:
+        return True
+    return isinstance(value, Message) and value.DESCRIPTOR.full_name == wanted.full_name
 
 
 def _in_event_loop() -> bool:

@@ -25,6 +25,8 @@ _SHORTEST: Final = 32
 _LONGEST: Final = 1024
 _LOOK: Final = 2.0
 """Seconds between two looks at the files."""
+_RETIRED: Final = ".old"
+"""What the name of a key ends in that only verifies."""
 _SETTLED: Final = 300.0
 """Seconds after which a new file has surely reached every process; a kubelet takes up to two minutes."""
 _MAKE_ONE: Final = "make one with: openssl rand -base64 32"
@@ -52,7 +54,8 @@ class KeyRing:
 
     The newest is the last by name. It signs once its file has been there for five minutes, or when there is
     no other: by then every process has it, so a key is added in one step, without a pause. Until then
-    the last one that has been there for so long signs, or else the first.
+    the last one that has been there for so long signs, or else the first: a kubelet writes all files anew
+    when a pod starts, and at each change. A key whose name ends in ``.old`` signs only where no other is.
 
     The files are looked at every two seconds. What cannot be used then leaves the keys as they were, with
     a warning. Any thread may call.
@@ -124,8 +127,9 @@ class KeyRing:
 
     def _newest(self) -> SigningKey:
         known = sorted(self._keys.values(), key=lambda key: key.name)
-        settled = [key for key in known if time.time() - key.since >= _SETTLED]
-        return settled[-1] if settled else known[0]
+        current = [key for key in known if not key.name.endswith(_RETIRED)] or known
+        settled = [key for key in current if time.time() - key.since >= _SETTLED]
+        return settled[-1] if settled else current[0]
 
     def _signature(self) -> object:
         """Return what changes whenever a file does."""

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import struct
 import time
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Final
 
 from temporalio.api.common.v1 import Payload
@@ -16,6 +16,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
+from intent.settings.signing import Window
 from intent.temporal.signing.clock import current_activation
 from intent.temporal.signing.keys import KEY_ID_BYTES, KeyRing
 from intent.temporal.signing.refusals import (
@@ -33,13 +34,15 @@ MAC: Final = "intent-mac"
 """The key of a payload's metadata under which its MAC is: the key's id, and HMAC-SHA256."""
 
 _VERSION: Final = b"intent temporal mac 1"
-_LENGTHS: Final = struct.Struct(">4Q")
 _SHOWN: Final = 200
 """Characters that are shown of what somebody else chose."""
 
 
 class Place:
     """Where something is for: a workflow, or an activity of one.
+
+    An activity has an id of its own only where the workflow's code chose one. Temporal numbers the others,
+    and the workflow does not learn the number.
 
     Args:
         context: What the SDK says of it; None: nothing.
@@ -52,25 +55,24 @@ class Place:
     __slots__ = ("_bound", "is_activity", "name", "workflow_id")
 
     def __init__(self, context: SerializationContext | None) -> None:
-        self.name, self.workflow_id, kind, namespace = "", "", "", ""
+        self.name, self.workflow_id, kind, namespace, own_id = "", "", "", "", ""
         if isinstance(context, WorkflowSerializationContext):
             self.name, self.workflow_id, kind = "workflow", context.workflow_id, "workflow"
             namespace = context.namespace
         elif isinstance(context, ActivitySerializationContext):
             kind = "local" if context.is_local else "activity"
             self.name, self.workflow_id = context.activity_type or "", context.workflow_id or ""
-            namespace = context.namespace
+            namespace, own_id = context.namespace, _chosen(context.activity_id)
         self.is_activity = kind not in ("", "workflow")
-        self._bound = _joined(
-            kind.encode(), namespace.encode(), self.workflow_id.encode(), self.name.encode()
-        )
+        parts = (kind, namespace, self.workflow_id, self.name, own_id)
+        self._bound = _joined(*(part.encode() for part in parts))
 
     def digest(self, secret: bytes, payload: Payload) -> bytes:
         """Return the MAC of a payload for this place."""
         metadata = payload.metadata
         encoding, type_ = metadata.get("encoding", b""), metadata.get("messageType", b"")
         data = hashlib.sha256(payload.data).digest()
-        message = _VERSION + self._bound + _joined(encoding, type_, data, b"")
+        message = _VERSION + self._bound + _joined(encoding, type_, data)
         return hmac.digest(secret, message, "sha256")
 
 
@@ -79,16 +81,17 @@ class Signing:
 
     Args:
         keys: The keys.
-        unsigned_until: Until when what carries no MAC is believed; None: it never is. Within a workflow its
-            own time counts, so that a replay decides alike.
+        unsigned: When what carries no MAC is believed. Within a workflow its own time counts, so that a
+            replay decides alike as long as no window of before is changed.
         report: Is told of what is refused.
     """
 
-    def __init__(
-        self, keys: KeyRing, unsigned_until: datetime | None = None, report: Report = log_refusal
-    ) -> None:
+    def __init__(self, keys: KeyRing, unsigned: Iterable[Window] = (), report: Report = log_refusal) -> None:
         self._keys = keys
-        self._unsigned_until = 0.0 if unsigned_until is None else unsigned_until.timestamp()
+        self._unsigned = [
+            (float("-inf") if since is None else since.timestamp(), until.timestamp())
+            for since, until in unsigned
+        ]
         self.report = report
 
     def sign(self, payload: Payload, place: Place) -> None:
@@ -100,7 +103,7 @@ class Signing:
         """Return why a payload is not believed at a place; None: it is."""
         mac = payload.metadata.get(MAC, b"")
         if not mac:
-            if self._unsigned_until and _now() < self._unsigned_until:
+            if self._unsigned and self._is_unsigned(_now()):
                 return None
             return _refusal(MAC_MISSING, payload, place)
         id_ = mac[:KEY_ID_BYTES]
@@ -110,6 +113,13 @@ class Signing:
         if not hmac.compare_digest(mac[KEY_ID_BYTES:], place.digest(key.secret, payload)):
             return _refusal(MAC_INVALID, payload, place, id_)
         return None
+
+    def misplaced(self, payload: Payload, place: Place) -> Refusal:
+        """Return the refusal of a genuine payload whose message is not of the type that a place takes."""
+        return _refusal(MAC_INVALID, payload, place, payload.metadata.get(MAC, b"")[:KEY_ID_BYTES])
+
+    def _is_unsigned(self, moment: float) -> bool:
+        return any(since <= moment < until for since, until in self._unsigned)
 
 
 def _now() -> float:
@@ -123,7 +133,11 @@ def _refusal(reason: str, payload: Payload, place: Place, key: bytes = b"") -> R
     return Refusal(reason, text, place.name[:_SHOWN], place.workflow_id[:_SHOWN], key.hex())
 
 
-def _joined(first: bytes, second: bytes, third: bytes, fourth: bytes) -> bytes:
-    """Return parts in a form in which no two lists of parts are alike: their lengths come first."""
-    lengths = _LENGTHS.pack(len(first), len(second), len(third), len(fourth))
-    return lengths + first + second + third + fourth
+def _chosen(activity_id: str | None) -> str:
+    """Return the id of an activity if its workflow's code chose it; else nothing."""
+    return "" if not activity_id or activity_id.isdecimal() else activity_id
+
+
+def _joined(*parts: bytes) -> bytes:
+    """Return parts in a form in which no two lists of as many parts are alike: their lengths come first."""
+    return struct.pack(f">{len(parts)}Q", *map(len, parts)) + b"".join(parts)
