@@ -36,7 +36,7 @@ from intent.settings.config import Settings
 from intent.store.postgres import ConnectionPool, PostgresEventStore
 from intent.telemetry.endpoint import MetricsEndpoint
 from intent.telemetry.metrics import Metrics
-from intent.telemetry.refusals import Refusals, warn_without_keys
+from intent.telemetry.refusals import Refusals, recorded_refusals, warn_without_keys
 from intent.telemetry.tracing import setup_tracing
 from intent.temporal.backlog import BacklogWatch
 from intent.temporal.connection import connect_temporal, require_namespace, temporal_runtime
@@ -130,7 +130,10 @@ class ContextProcess:
             available = partial(self._startup.available, "PostgreSQL")
             guarded = guarding(self._settings, self._context, store, self.background, available)
             guard = await stack.enter_async_context(guarded)
-            client = await self._startup.available("Temporal", self._connecting(temporal_metrics))
+            audited = AuditDatabase(databases.consumers.pool, self._context.name)
+            recorded = recorded_refusals(self._metrics, audited, self.background)
+            refusals = await stack.enter_async_context(recorded)
+            client = await self._startup.available("Temporal", self._connecting(temporal_metrics, refusals))
             await self._startup.reached()
             projections = await stack.enter_async_context(self._projections(databases, guard))
             path = await stack.enter_async_context(self._path(client, store, projections, guard))
@@ -146,7 +149,6 @@ class ContextProcess:
             version = (self._settings.deployment, build) if build else None
             probes = probes_of(client, workers, projections, path.router, serve=self._serve, version=version)
             sagas = saga_directory(self._context, client, databases.consumers)
-            audited = AuditDatabase(databases.consumers.pool, self._context.name)
             served = self._server(consumers, queries, audited, path, projections, sagas, probes)
             self._startup.done(await stack.enter_async_context(served))
             if self._work:
@@ -178,9 +180,8 @@ class ContextProcess:
 
         return await self._startup.available("PostgreSQL", connect)
 
-    def _connecting(self, metrics_address: str | None) -> Callable[[], Awaitable[Client]]:
+    def _connecting(self, metrics_address: str | None, refusals: Refusals) -> Callable[[], Awaitable[Client]]:
         runtime = temporal_runtime(metrics_address)
-        refusals = Refusals(self._metrics)
         warn_without_keys(self._settings)
 
         async def connect() -> Client:

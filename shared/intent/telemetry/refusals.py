@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
+from intent.auditing import REFUSAL, AuditEntry, AuditLog, Auditor
+from intent.background import Background
+from intent.escaping import escaped
+from intent.origin import is_tenant
 from intent.settings.config import Settings
 from intent.telemetry.metrics import Metrics
 from intent.temporal.signing import Refusal, log_refusal
 
-__all__ = ["Refusals", "warn_without_keys"]
+__all__ = ["Refusals", "recorded_refusals", "warn_without_keys"]
 
 _log: Final = logging.getLogger(__name__)
 _LINES: Final = 20
@@ -20,14 +29,17 @@ _EVERY: Final = 10.0
 
 
 class Refusals:
-    """Counts and logs what comes from Temporal and is refused.
+    """Counts, logs and records what comes from Temporal and is refused; made in the event loop.
 
     Args:
         metrics: Counts it.
+        audit: Records it. It is not that of calls: who forges must not crowd out what callers were refused.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, audit: Auditor) -> None:
         self._metrics = metrics
+        self._audit = audit
+        self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._since = 0.0
         self._lines = 0
@@ -35,10 +47,13 @@ class Refusals:
     def __call__(self, refusal: Refusal) -> None:
         """Take note of a refusal, in any thread."""
         self._metrics.temporal_refused(refusal.reason, refusal.place)
+        with suppress(RuntimeError):  # The loop has ended, and the process with it.
+            note = partial(self._audit.refused, _entry(refusal), known=False)
+            self._loop.call_soon_threadsafe(note)
         with self._lock:
             more = self._more()
         if more:
-            _log.warning("%d more from Temporal were refused, which only the metric counts", more)
+            _log.warning("%d more from Temporal were refused, which the metric and the audit count", more)
         if self._lines <= _LINES:
             log_refusal(refusal)
 
@@ -51,6 +66,44 @@ class Refusals:
         left_out = max(0, self._lines - 1 - _LINES)
         self._since, self._lines = moment, 1
         return left_out
+
+
+@asynccontextmanager
+async def recorded_refusals(
+    metrics: Metrics, log: AuditLog, background: Background
+) -> AsyncIterator[Refusals]:
+    """Count and record refusals for the duration of the context manager.
+
+    Args:
+        metrics: Counts them.
+        log: Where they are recorded.
+        background: Runs what records them.
+    """
+    audit = Auditor(log, background)
+    try:
+        yield Refusals(metrics, audit)
+    finally:
+        await asyncio.sleep(0)  # Those of other threads are on their way.
+        await audit.close()
+
+
+def _entry(refusal: Refusal) -> AuditEntry:
+    """Return the entry of the audit; the tenant is the one that the workflow's id names."""
+    facts = {"workflow_id": refusal.workflow_id, "message": refusal.what, "key": refusal.key}
+    return AuditEntry(
+        REFUSAL,
+        f"temporal/{escaped(refusal.place)}",
+        tenant=_tenant_of(refusal.workflow_id),
+        reason=refusal.reason,
+        target=json.dumps({name: text for name, text in facts.items() if text}, sort_keys=True),
+    )
+
+
+def _tenant_of(workflow_id: str) -> str:
+    """Return the tenant in the id of a saga; empty: there is none."""
+    type_, _, rest = workflow_id.partition("/")
+    tenant = rest.partition("/")[0]
+    return tenant if "." in type_ and is_tenant(tenant) else ""
 
 
 def warn_without_keys(settings: Settings) -> None:
