@@ -63,6 +63,14 @@ REFUSED = [
         },
         "is not a time with its zone",
     ),
+    (
+        {
+            "temporal.signing.enabled": "true",
+            "temporal.signing.existingSecret": "keys",
+            "temporal.signing.unsignedUntil": r"2027-01-31T12:00:00Z\,2027-03-01T09:00:00Z",
+        },
+        "further windows follow it",
+    ),
     ({"tls.enabled": "true"}, "create a Secret with the keys tls.crt and tls.key, as cert-manager does"),
     ({"tls.existingSecret": "orders-tls"}, "set tls.enabled=true"),
     ({"tls.clients": "required"}, "set tls.enabled=true, or tls.clients=off"),

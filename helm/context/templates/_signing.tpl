@@ -43,8 +43,10 @@ temporal.signing.existingSecret is set but temporal.signing.enabled is not: set 
 {{- if and .unsignedUntil (not .enabled) }}
 temporal.signing.unsignedUntil is set but temporal.signing.enabled is not, so that everything is believed: set temporal.signing.enabled=true
 {{- end }}
-{{- if and .unsignedUntil (not (regexMatch "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})$" .unsignedUntil)) }}
-temporal.signing.unsignedUntil {{ .unsignedUntil | quote }} is not a time with its zone: set it to e.g. "2027-01-31T12:00:00Z", in quotes
+{{- $time := "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})" }}
+{{- $windows := printf "^(%s/)?%s(, *%s/%s)*$" $time $time $time $time }}
+{{- if and .unsignedUntil (not (regexMatch $windows .unsignedUntil)) }}
+temporal.signing.unsignedUntil {{ .unsignedUntil | quote }} is not a time with its zone: set it to e.g. "2027-01-31T12:00:00Z", in quotes; further windows follow it, as in "2027-01-31T12:00:00Z,2027-03-01T09:00:00Z/2027-03-02T09:00:00Z"
 {{- end }}
 {{- end }}
 {{- end -}}
