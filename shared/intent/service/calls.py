@@ -92,7 +92,13 @@ class Call:
 
         One that has begun goes on when whoever sends it is cancelled, for gRPC still works on it then.
         """
-        await asyncio.shield(self.rpc.write(data))
+        writing = asyncio.ensure_future(self.rpc.write(data))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # The caller may be gone, and nobody else is there to be told.
+            writing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            raise
 
 
 Answer: TypeAlias = Callable[[bytes, Call], Awaitable[Message]]
