@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from intent.model import DELETE, EventMetadata, Projection, projects
 from intent_contracts.orders.v1 import LineChanged, OrderCancelled, OrderPlaced, OrderSummary, OrderView
+from orders.projections import OrderViews
 from orders.values import OPEN
 
 
@@ -87,6 +88,7 @@ class Audit(Projection[OrderView]):
     """Stores what the metadata says."""
 
     name = "OrderViews"
+    version = OrderViews.version
 
     @projects
     def placed(self, view: OrderView, event: OrderPlaced, meta: EventMetadata) -> None:

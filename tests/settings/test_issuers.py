@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 
 import pytest
 from intent.errors import ConfigurationError
@@ -37,6 +39,16 @@ def test_service_accounts_and_claims_exclude_each_other() -> None:
         load_settings(identity_issuers=text)
 
 
+@pytest.fixture
+def usual_recursion() -> Iterator[None]:
+    """Python's own limit of recursion; what other tests use may have raised it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("usual_recursion")
 @pytest.mark.parametrize("variable", ["identity_issuers", "identity_workloads"])
 def test_json_that_is_nested_too_deeply_is_refused_with_its_variable(variable: str) -> None:
     with pytest.raises(ConfigurationError, match=f"INTENT_{variable.upper()}.* nested too deeply"):
