@@ -176,10 +176,10 @@ def test_the_command_line_records_lists_and_verifies(
     again = intent("redeliver", "orders", "--no-wait", "--reason", WHY, env=env)
     assert again.code == 0, again.err
     assert intent("migrate", "orders", "--new-epoch", "--reason", WHY, env=env).code == 0
-    # Temporal knows no such version; what was about to be done is recorded all the same.
     administrator = {**env, "INTENT_ADMIN_DATABASE_URL": platform.postgres.dsn}
     provisioned = intent("migrate", "orders", "--provision", "--reason", WHY, env=administrator)
     assert provisioned.code == 0, provisioned.err
+    # Temporal knows no such version; what was about to be done is recorded all the same.
     ended = ("deploy", "promote", "orders", "--build-id", "v1", "--ramp", "0", "--reason", WHY)
     assert intent(*ended, env=env).code != 0
     entries = [entry for entry in shown(context) if entry["actor"].startswith("local:")]

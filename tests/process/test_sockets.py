@@ -43,11 +43,12 @@ def test_no_port_is_drawn_twice_by_any_process(few: range) -> None:
         text=True,
     ) as other:
         assert other.stdout is not None
-        drawn += map(int, other.stdout.readline().split())
+        others = [int(port) for port in other.stdout.readline().split()]
+        drawn += others
         drawn += sockets.free_ports(4)
         other.communicate("\n")
     assert len(set(drawn)) == len(drawn) == 16
-    assert sockets.free_ports(4), "what the process that has ended drew is free again"
+    assert all(map(sockets._claim, others)), "what the process that has ended drew is free again"
 
 
 def test_too_few_free_ports_are_an_error(few: range) -> None:

@@ -52,8 +52,7 @@ def test_what_is_open_to_every_caller_stands_in_a_row_for_any() -> None:
     settings = ServiceSettings(event_roles=anybody, operator_roles=anybody, saga_roles=anybody)
     rows = {row.name: row.role for row in access_rows(REGISTRY, settings) if not row.context}
     assert rows.keys() >= set(platform_methods())
-    open_ = {name for name in platform_methods() if "Consumer" not in name and "Parked" not in name}
-    assert {rows[name] for name in open_ - {"/intent.v1.Consumers/Consume"}} == {"*"}
+    assert {rows[name] for name in platform_methods() if "/intent.v1.Consumers/" not in name} == {"*"}
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from intent.auditing import ACTION, REFUSAL, AuditEntry, MemoryAudit
 from intent.errors import IntentError, StoreUnavailable, Unauthenticated, Unavailable
 from intent.identity import Identity
 
 from .support import MemoryRouter, Served, place, served
 from .test_sagas import _saga
+from .wire import reflected
 
 SAGA = "orders.v1.FulfilOrder/acme/o-1"
 
@@ -139,13 +139,8 @@ async def test_refusals_are_recorded_in_groups(audited: Served, log: MemoryAudit
 
 async def test_who_is_refused_reflection_is_recorded(audited: Served, log: MemoryAudit) -> None:
     async with grpc.aio.insecure_channel(audited.server.target) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        request = reflection_pb2.ServerReflectionRequest(list_services="")
-        metadata = [("authorization", "Bearer of something else"), ("x-tenant-id", "acme")]
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            async for _ in stub.ServerReflectionInfo(iter([request]), metadata=metadata):
-                pass
-    assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        metadata = (("authorization", "Bearer of something else"), ("x-tenant-id", "acme"))
+        assert await reflected(channel, *metadata) is grpc.StatusCode.UNAUTHENTICATED
     await audited.server.audit.flush()
     (entry,) = log.entries
     assert (entry.actor, entry.tenant, entry.reason) == ("", "acme", "TOKEN_UNKNOWN")

@@ -21,20 +21,14 @@ from intent_contracts.intent.v1 import (
     SubmitRequest,
     SubmitResponse,
 )
-from intent_contracts.orders.v1 import CancelOrder, ConfirmOrder, PlaceOrder
+from intent_contracts.orders.v1 import CancelOrder, ConfirmOrder
 
 from .support import MemoryRouter, Served, place, served
-from .wire import call
+from .wire import call, execute
 
 PLACE = "/orders.v1.Orders/PlaceOrder"
 EXECUTE = "/intent.v1.Commands/Execute"
 SUBMIT = "/intent.v1.Commands/Submit"
-
-
-def execute(command: PlaceOrder | ConfirmOrder) -> bytes:
-    request = ExecuteRequest()
-    request.command.Pack(command)
-    return request.SerializeToString()
 
 
 @pytest.mark.parametrize("generic", [False, True])

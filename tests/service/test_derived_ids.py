@@ -10,11 +10,11 @@ import pytest
 from intent.model.reaction import command_id_of
 from intent.sagas import SagaIdentity
 from intent.sagas.outbox import Outbox
-from intent_contracts.intent.v1 import ExecuteRequest, GetCommandRequest, GetCommandResponse
+from intent_contracts.intent.v1 import GetCommandRequest, GetCommandResponse
 from intent_contracts.orders.v1 import ConfirmOrder
 
 from .support import Served, place
-from .wire import Answer, call
+from .wire import Answer, call, execute
 
 CUSTOMER: dict[str, Any] = {"x_actor": "user:eve", "x_roles": "customer"}
 CONFIRM = ConfirmOrder(order_id="o-1")
@@ -39,9 +39,7 @@ async def placed(orders: Served, command_id: str, generic: bool, **metadata: Any
     """Send a command that the caller may send, by its typed method or by the generic one."""
     method, data = "/orders.v1.Orders/PlaceOrder", place(customer="eve").SerializeToString()
     if generic:
-        request = ExecuteRequest()
-        request.command.Pack(place(customer="eve"))
-        method, data = "/intent.v1.Commands/Execute", request.SerializeToString()
+        method, data = "/intent.v1.Commands/Execute", execute(place(customer="eve"))
     return await call(orders, method, data, x_command_id=command_id, **metadata)
 
 

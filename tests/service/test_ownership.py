@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 from intent.contracts import Owner
 from intent.errors import NotFound, PermissionDenied
-from intent_contracts.intent.v1 import DescribeResponse, ExecuteRequest
+from intent_contracts.intent.v1 import DescribeResponse
 from intent_contracts.orders.v1 import (
     CancelOrder,
     GetOrder,
@@ -20,7 +20,7 @@ from intent_contracts.orders.v1 import (
 )
 
 from .support import Served, place
-from .wire import Answer, call
+from .wire import Answer, call, execute
 
 DENIED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_THE_OWNER")
 
@@ -41,9 +41,7 @@ async def sent(
     """Send a command by its typed method, or by the generic one."""
     method, data = f"/orders.v1.Orders/{command.DESCRIPTOR.name}", command.SerializeToString()
     if generic:
-        request = ExecuteRequest()
-        request.command.Pack(command)
-        method, data = "/intent.v1.Commands/Execute", request.SerializeToString()
+        method, data = "/intent.v1.Commands/Execute", execute(command)
     return await call(orders, method, data, x_actor=actor, x_roles=roles, **metadata)
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from intent_contracts.intent.v1 import ExecuteRequest
 
 from .support import Served
 
@@ -49,6 +51,13 @@ class Answer:
     def _detail(self, detail: Any) -> Any:
         assert any(any_.Unpack(detail) for any_ in self.status.details), f"no {detail.DESCRIPTOR.name}"
         return detail
+
+
+def execute(command: Message) -> bytes:
+    """Return the request of the generic methods that carries a command."""
+    request = ExecuteRequest()
+    request.command.Pack(command)
+    return request.SerializeToString()
 
 
 async def call(

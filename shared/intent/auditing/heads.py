@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from intent.auditing.chain import PARTS
 from intent.errors import ConfigurationError
 
 __all__ = ["ExportedHeads", "Head", "heads_from", "heads_text"]
 
-_PARTS: Final = ("events", "audit")
 _DIGEST: Final = 32
 """Bytes of a digest."""
 
@@ -63,7 +63,7 @@ def heads_from(text: str) -> ExportedHeads:
     """
     try:
         values = json.loads(text)
-        heads = {name: _head(values[name]) for name in _PARTS}
+        heads = {name: _head(values[name]) for name in PARTS}
         return ExportedHeads(str(values["context"]), datetime.fromisoformat(values["at"]), heads)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigurationError(

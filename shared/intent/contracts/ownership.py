@@ -164,6 +164,8 @@ def hides_versions(contract: Callee, roles: Collection[str], id_field: str) -> b
 
 def _applying(contract: Callee, roles: Collection[str]) -> list[Ownership] | None:
     """Return to what a caller with some roles is limited; None: it is not."""
+    if not contract.owned:
+        return None
     limits = {each.role: each for each in contract.owned}
     granted = sorted(role for role in contract.roles if role == ANY_CALLER or role in roles)
     return [limits[role] for role in granted] if all(role in limits for role in granted) else None
