@@ -137,10 +137,12 @@ def make(release: Release, say: Callable[[str], None]) -> None:
 
 
 def _source() -> Source:
-    remote = _git("config", "--get", "remote.origin.url")
+    remote = _git("config", "--default", "", "--get", "remote.origin.url")
     return Source(without_login(remote), _git("rev-parse", "HEAD"))
 
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        raise Stopped(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()

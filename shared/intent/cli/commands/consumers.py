@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intent.cli.calls import require_all, with_client, with_clients
-from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.connection import AsJson, CallOptions, ContextName, Reason, calls_context
 from intent.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def list_(
 def remove(
     caller: CallOptions,
     consumer: Annotated[str, typer.Argument(help="Its name, e.g. shipping.known-orders.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
+    reason: Reason = "",
     context: ContextName = "",
 ) -> None:
     """Remove a consumer: that of a tenant when one is given, else that of all tenants."""

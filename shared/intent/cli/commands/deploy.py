@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from intent.cli.connection import AsJson
+from intent.cli.connection import AsJson, Reason
 from intent.cli.exits import Exit, UsageError
 from intent.cli.output import echo, echo_json
 
@@ -97,7 +97,6 @@ Deployment = Annotated[
         help="The worker deployment. Default: the context's name.",
     ),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait at most.")]
 
 

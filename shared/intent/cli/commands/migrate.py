@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from intent.cli.connection import Reason
 from intent.cli.exits import UsageError
 from intent.cli.output import echo
 
@@ -43,7 +44,7 @@ def migrate(
     share_roles: Annotated[
         bool, typer.Option("--share-roles", help="Share the roles of another database of the server.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
+    reason: Reason = "",
     new_epoch: Annotated[
         bool, typer.Option("--new-epoch", help="Say that the log was set back in its place.")
     ] = False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from intent.cli.calls import print_missing, require_all, with_client, with_clients
-from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.connection import AsJson, CallOptions, ContextName, Reason, calls_context
 from intent.cli.exits import Exit, IncompleteError, UsageError
 from intent.cli.output import echo, echo_json, markup, open_console
 
@@ -188,7 +188,7 @@ def replay(
     consumer: Consumer,
     stream: Annotated[str, typer.Argument(help="The aggregate, e.g. Order/o-1.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every stream that the consumer has parked.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
+    reason: Reason = "",
     context: ContextName = "",
 ) -> None:
     """Deliver a parked stream again."""

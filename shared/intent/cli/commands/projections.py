@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from intent.cli.calls import print_missing, require_all, with_client, with_clients
-from intent.cli.connection import AsJson, CallOptions, ContextName, calls_context
+from intent.cli.connection import AsJson, CallOptions, ContextName, Reason, calls_context
 from intent.cli.exits import IncompleteError, UsageError
 from intent.cli.output import echo, echo_json
 from intent.escaping import escaped
@@ -82,7 +82,7 @@ def status(
 def rebuild(
     caller: CallOptions,
     name: Annotated[str, typer.Argument(help="The projection, e.g. OrderViews.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
+    reason: Reason = "",
     context: ContextName = "",
 ) -> None:
     """Rebuild a projection, with a progress bar."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from intent.cli.connection import Reason
 from intent.cli.output import echo, open_console
 
 __all__ = ["register"]
@@ -39,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def redeliver(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="The context.", envvar="INTENT_CONTEXT")],
     after: Annotated[int, typer.Option("--after", min=0, help="The position after which to start.")] = 0,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")] = "",
+    reason: Reason = "",
     wait: Annotated[
         bool, typer.Option(help="Wait until they are delivered, and show how far they are.")
     ] = True,

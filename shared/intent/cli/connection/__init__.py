@@ -3,7 +3,7 @@
 from intent.cli.connection.addresses import address_of, addresses, problems_at
 from intent.cli.connection.callers import CallOptions
 from intent.cli.connection.decorating import calls_context, variables_of
-from intent.cli.connection.options import AsJson, ContextName
+from intent.cli.connection.options import AsJson, ContextName, Reason
 from intent.cli.connection.profiles import PROFILE_FIELDS, Profile, Profiles, profile_names
 from intent.cli.connection.running import running_issuer
 from intent.cli.connection.values import completed
@@ -15,6 +15,7 @@ __all__ = [
     "ContextName",
     "Profile",
     "Profiles",
+    "Reason",
     "address_of",
     "addresses",
     "calls_context",

@@ -19,6 +19,7 @@ __all__ = [
     "ContextName",
     "IssuerUrl",
     "ProfileName",
+    "Reason",
     "Roles",
     "Scope",
     "SpeakTls",
@@ -39,6 +40,7 @@ DEV_TENANT: Final = "demo"
 _PANEL: Final = "Caller"
 _ISSUER: Final = "Issuer of the caller's tokens"
 
+Reason: TypeAlias = Annotated[str, typer.Option("--reason", help="Why; it is recorded in the audit.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ContextName: TypeAlias = Annotated[
     str,

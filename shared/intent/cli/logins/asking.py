@@ -14,6 +14,7 @@ import aiohttp
 from intent.addresses import is_protected
 from intent.cli.logins.files import Login
 from intent.client.tokens.files import read_secret
+from intent.client.tokens.source import unavailable
 from intent.errors import ConfigurationError, Unauthenticated, Unavailable
 from intent.escaping import escaped
 from intent.oidc import Grant, GrantRefused, IssuerUnavailable, basic, discovered, grant_of, posted, session
@@ -158,7 +159,7 @@ class Asking:
         try:
             return grant_of(status, answer, f"the token endpoint of {self.issuer}")
         except IssuerUnavailable as error:
-            raise _unavailable(error) from None
+            raise unavailable(str(error)) from None
 
     async def _post(
         self, endpoint: str, form: Mapping[str, str], *, empty: bool = False
@@ -175,10 +176,8 @@ class Asking:
                         answer.raise_for_status()
                         return answer.status, {}
                 return await posted(calls, url, form, headers)
-        except IssuerUnavailable as error:
-            raise _unavailable(error) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(error) from None
+        except (IssuerUnavailable, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unavailable(str(error)) from None
 
     def _form(self) -> dict[str, str]:
         wanted = {"scope": self.scope, "audience": self.audience, **self._named()}
@@ -223,7 +222,3 @@ def _number(answer: Mapping[str, Any], key: str, default: float) -> float:
 
 def _ends(answer: Mapping[str, Any]) -> float:
     return monotonic() + _number(answer, "expires_in", _MOST_SECONDS)
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    return Unavailable("TOKEN_UNAVAILABLE", f"there is no token: {error}", retry_after_ms=500)

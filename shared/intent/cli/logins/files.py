@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from intent.cli.user_files import DEFAULT_PROFILE, user_folder
-from intent.dev.services.files import open_log, private_folder, read_secret, write_secret
 from intent.errors import ConfigurationError
 
 __all__ = ["Login", "LoginFile"]
@@ -84,6 +83,13 @@ class LoginFile:
         Raises:
             ConfigurationError: It is a link, another user's, or others may read it.
         """
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            return None
+        # It loads all of `intent dev`, and most commands find no login.
+        from intent.dev.services.files import read_secret
+
         text = read_secret(self.path, closed=True)
         if text is None:
             return None
@@ -98,6 +104,8 @@ class LoginFile:
         Raises:
             ConfigurationError: Its folder belongs to another user.
         """
+        from intent.dev.services.files import write_secret
+
         self._prepare()
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         write_secret(new, json.dumps(asdict(login), indent=2) + "\n")
@@ -110,10 +118,14 @@ class LoginFile:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Keep other processes from renewing meanwhile: a refresh token may count once only."""
+        from intent.dev.services.files import open_log
+
         self._prepare()
         with open_log(self.path.with_suffix(".lock")) as lock:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield
 
     def _prepare(self) -> None:
+        from intent.dev.services.files import private_folder
+
         private_folder(self.path.parent)

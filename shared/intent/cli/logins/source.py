@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from intent.cli.logins.files import Login, LoginFile
 from intent.client.tokens import FetchedToken, TokenSource
 from intent.errors import Unauthenticated
@@ -63,11 +61,10 @@ class LoginSource(TokenSource):
         if not login.refresh_token:
             raise _ended(self._file, f"the login at {login.issuer} has ended and cannot be renewed")
         try:
-            renewed = await asking.by_refreshing(login.refresh_token)
+            return await asking.by_refreshing(login.refresh_token)
         except GrantRefused as refusal:
             why = f"the login at {login.issuer} has ended ({refusal})"
             raise _ended(self._file, why) from None
-        return replace(renewed, scope=login.scope, audience=login.audience)
 
 
 def _ended(file: LoginFile, why: str) -> Unauthenticated:

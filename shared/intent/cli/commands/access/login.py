@@ -14,7 +14,8 @@ from intent.cli.exits import UsageError
 from intent.cli.output import echo
 
 if TYPE_CHECKING:
-    from intent.cli.logins import Asking, DevicePrompt, Login
+    from intent.cli.logins import Login
+    from intent.cli.logins.asking import Asking, DevicePrompt
 
 __all__ = ["register"]
 
@@ -76,7 +77,8 @@ def login(
 
 def logout(profile: ProfileName = "") -> None:
     """Forget a login."""
-    from intent.cli.logins import Asking, LoginFile
+    from intent.cli.logins import LoginFile
+    from intent.cli.logins.asking import Asking
     from intent.errors import ConfigurationError, Unavailable
 
     file = LoginFile(Profiles.read().get(profile).name)
@@ -105,7 +107,7 @@ def _asking(values: dict[str, Any]) -> Asking:
     Raises:
         UsageError: It is not known whom to ask, or as which program.
     """
-    from intent.cli.logins import Asking
+    from intent.cli.logins.asking import Asking
     from intent.dev.identity import CLIENT_ID
 
     local = running_issuer()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -37,8 +36,6 @@ Profiles hold no secrets; each has a login of its own.
 """
 _SET = """Make a profile, or change what it says. An empty value takes an option out: --tenant ''."""
 _SHOW = """Show what a profile says, what variables say instead, and who is logged in."""
-_VARIABLES: Final = ("INTENT_TOKEN",)
-"""Variables that no profile holds, and whose value is a secret."""
 
 _app = typer.Typer(name="profile", help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", autocompletion=profile_names)]
@@ -81,12 +78,8 @@ def _takes_options(command: Callable[..., None]) -> Callable[..., None]:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option_of)
         )
 
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        command(*args, **kwargs)
-
-    run.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
-    return run
+    command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    return command
 
 
 @_app.command("list")
@@ -158,9 +151,8 @@ def _rows(profile: Profile) -> Iterator[tuple[str, str | bool, str]]:
             yield field, os.environ[variable], variable
         elif field in profile.values:
             yield field, profile.values[field], "profile"
-    for variable in _VARIABLES:
-        if os.environ.get(variable):
-            yield "token", "given, not shown", variable
+    if os.environ.get("INTENT_TOKEN"):
+        yield "token", "given, not shown", "INTENT_TOKEN"
 
 
 def _login_of(profile: Profile) -> str:
