@@ -19,7 +19,8 @@ from intent_contracts.orders.v1 import ChangeLine, ConfirmOrder, PlaceOrder
 from orders.context import context as orders
 
 from ..support.command_path import place
-from .test_ownership import ANN, CANCEL, EVE, sent, shown
+from .test_handling import shown
+from .test_ownership import ANN, CANCEL, EVE, sent
 
 REGISTRY = Registry.load()
 CHANGE = ChangeLine(order_id="o-1", line_id="1", quantity=3)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from google.protobuf.message import Message
-from intent.commands import AggregateCache, CommandHandling, Handled
+from intent.commands import AggregateCache, CommandHandling
 from intent.commands.aggregates.new_guess import NewAggregateGuess
 from intent.contracts import Owner, Registry
 from intent.envelopes import command_envelope
@@ -22,6 +22,7 @@ from intent_contracts.orders.v1 import CancelOrder, ChangeLine, ConfirmOrder
 from orders.context import context as orders
 
 from ..support.command_path import Requests, eventually, place
+from .test_handling import shown
 
 ANN = Owner("ann", ("customer_id",))
 EVE = Owner("eve", ("customer_id",))
@@ -44,15 +45,6 @@ def sent(
         expected_version=expected,
         owner=owner,
     )
-
-
-def shown(handled: Handled) -> list[str]:
-    return [
-        outcome.failure.reason + ("*" if outcome.failure.duplicate else "")
-        if outcome.HasField("failure")
-        else f"v{outcome.result.version}" + ("*" if outcome.result.duplicate else "")
-        for outcome in handled.outcomes
-    ]
 
 
 def told(outcome: CommandOutcome) -> bytes:

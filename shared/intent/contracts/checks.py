@@ -19,6 +19,7 @@ from intent.contracts.contract import (
 from intent.contracts.options import limits_length
 from intent.contracts.ownership import OwnedBy, Ownership, is_text
 from intent.contracts.problems import Problems
+from intent.contracts.walking import messages_in
 
 __all__ = ["check_contracts"]
 
@@ -108,18 +109,13 @@ def _correlates(saga: SagaContract, event: EventContract) -> bool:
     """Return whether an event finds its saga: by the field, or in its own context by the aggregate's id."""
     field = saga.correlated_by
     in_own_context = event.context == saga.context and field not in event.message.DESCRIPTOR.fields_by_name
-    return not field or in_own_context or _has_text(event, field)
+    return not field or in_own_context or is_text(cast("Descriptor", event.message.DESCRIPTOR), field)
 
 
 def _is_bounded(event: EventContract, name: str) -> bool:
     """Return whether a field, if the event has it, is limited in length: it is part of the saga's id."""
     field = event.message.DESCRIPTOR.fields_by_name.get(name)
     return field is None or limits_length(field)
-
-
-def _has_text(event: EventContract, name: str) -> bool:
-    field = event.message.DESCRIPTOR.fields_by_name.get(name)
-    return field is not None and field.type == field.TYPE_STRING and not field.is_repeated
 
 
 def _check_state_owners(
@@ -129,8 +125,9 @@ def _check_state_owners(
     known = {(state.context, state.aggregate): state for state in states}
     for command in commands:
         state = known.get((command.context, command.aggregate))
-        for field in _fields(command.owned, OwnedBy.STATE) if state is not None else ():
-            assert state is not None
+        if state is None:
+            continue
+        for field in _fields(command.owned, OwnedBy.STATE):
             if not is_text(cast("Descriptor", state.message.DESCRIPTOR), field):
                 fault = f"is owned by the field {field!r} of {state.type}, which is no text that it has"
                 _problem(command, fault, "name a single string field of it", problems)
@@ -154,9 +151,8 @@ def _fields(owned: Iterable[Ownership], by: OwnedBy) -> Iterator[str]:
 def _row_faults(
     query: QueryContract, field: str, known: dict[str, ReadModelContract]
 ) -> Iterator[tuple[str, str]]:
-    shown = [
-        known[name] for name in _types_of(cast("Descriptor", query.response.DESCRIPTOR)) if name in known
-    ]
+    answer = messages_in(cast("Descriptor", query.response.DESCRIPTOR))
+    shown = [known[each.full_name] for each in answer if each.full_name in known]
     if not shown:
         yield (
             f"is owned by the field {field!r} of its rows, but no read model is in its answer",
@@ -169,16 +165,3 @@ def _row_faults(
                 f"is owned by the field {field!r} of its rows, by which {model.type} cannot be narrowed",
                 f"give {model.type} this field, a single string with (intent.v1.indexed) = true",
             )
-
-
-def _types_of(message: Descriptor) -> Iterator[str]:
-    """Yield the names of a message and of all messages in it."""
-    seen: set[str] = set()
-    pending = [message]
-    while pending:
-        current = pending.pop()
-        if current.full_name in seen:
-            continue
-        seen.add(current.full_name)
-        yield current.full_name
-        pending += [field.message_type for field in current.fields if field.message_type is not None]

@@ -8,7 +8,7 @@ from functools import cache
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from intent.contracts.walking import items_of
+from intent.contracts.walking import items_of, messages_in
 from intent.errors import Violation
 
 __all__ = ["may_contain_nul", "nul_violations"]
@@ -48,14 +48,5 @@ def nul_violations(message: Message, prefix: str = "") -> Iterator[Violation]:
 @cache
 def _has_bytes(message: Descriptor) -> bool:
     """Return whether a message has a field of bytes, however deep."""
-    found: set[str] = set()
-    pending = [message]
-    while pending:
-        current = pending.pop()
-        if current.full_name in found:
-            continue
-        found.add(current.full_name)
-        if any(field.type == FieldDescriptor.TYPE_BYTES for field in current.fields):
-            return True
-        pending += [field.message_type for field in current.fields if field.message_type is not None]
-    return False
+    fields = (field for each in messages_in(message) for field in each.fields)
+    return any(field.type == FieldDescriptor.TYPE_BYTES for field in fields)

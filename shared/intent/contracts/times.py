@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from intent.contracts.walking import items_of
+from intent.contracts.walking import items_of, messages_in
 from intent.errors import Violation
 
 __all__ = ["time_violations"]
@@ -67,17 +67,6 @@ def _fields_with_times(message: Descriptor) -> Sequence[FieldDescriptor]:
     return [
         field
         for field in message.fields
-        if field.message_type is not None and not _TIMES.isdisjoint(_reachable(field.message_type))
+        if field.message_type is not None
+        and any(each.full_name in _TIMES for each in messages_in(field.message_type))
     ]
-
-
-def _reachable(message: Descriptor) -> set[str]:
-    """Return the names of a message and of all that it has in it."""
-    found: set[str] = set()
-    pending = [message]
-    while pending:
-        current = pending.pop()
-        if current.full_name not in found:
-            found.add(current.full_name)
-            pending += [f.message_type for f in current.fields if f.message_type is not None]
-    return found

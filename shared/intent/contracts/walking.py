@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["items_of"]
+__all__ = ["items_of", "messages_in"]
+
+
+def messages_in(message: Descriptor) -> Iterator[Descriptor]:
+    """Yield a message and all messages that it has in it, however deep, each once."""
+    seen: set[str] = set()
+    pending = [message]
+    while pending:
+        current = pending.pop()
+        if current.full_name not in seen:
+            seen.add(current.full_name)
+            yield current
+            pending += [field.message_type for field in current.fields if field.message_type is not None]
 
 
 def items_of(field: FieldDescriptor, value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -10,14 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxMatcher, SandboxRestrictions
 from temporalio.workflow import Info, SandboxImportNotificationPolicy
 
 from intent.guarding import Guard, Poison, UnderWay
 from intent.sagas.forbidden import BESIDE_STEPS
-from intent.temporal.signing import activating
+from intent.temporal.signing import ClockedInstance
 
 __all__ = ["saga_runner"]
 
@@ -34,8 +33,6 @@ _BESIDE_STEPS = SandboxMatcher(
 _FAILURE_BYTES = 64 * 1024
 """The most bytes of a failed task; Temporal does not take megabytes, and would try again in silence."""
 _TEXT_LENGTH = 4_000
-
-_NOWHERE = StorageDriverStoreContext(target=None)
 
 
 def saga_runner(guard: Guard | None = None) -> SandboxedWorkflowRunner:
@@ -78,7 +75,7 @@ class _SagaRunner(SandboxedWorkflowRunner):
             asyncio.run_coroutine_threadsafe(self._guard.doubts.survived([piece]), self._loop)
 
 
-class _SagaInstance(WorkflowInstance):
+class _SagaInstance(ClockedInstance):
     """A sandboxed workflow whose payloads need no context, and whose code does no harm to its worker.
 
     The SDK abandons a task that takes two seconds, the time that it waits for a thread or for other
@@ -93,8 +90,7 @@ class _SagaInstance(WorkflowInstance):
         piece: UnderWay,
         survived: Callable[[UnderWay], None],
     ) -> None:
-        self._sandboxed = sandboxed
-        self._info = info
+        super().__init__(sandboxed, info, judges=True)
         self._guard = guard
         self._piece = piece
         self._survived = survived
@@ -109,8 +105,7 @@ class _SagaInstance(WorkflowInstance):
             watch = self._guard.thread_watch()
             watch.enter(self._piece.note)
             try:
-                with activating(act, self._info, judges=True):
-                    completion = self._sandboxed.activate(act)
+                completion = super().activate(act)
             except (SystemExit, KeyboardInterrupt) as error:
                 # In the worker's event loop they would end the process, and the next one as well.
                 raise RuntimeError(f"its code raised {type(error).__name__}") from error
@@ -122,17 +117,6 @@ class _SagaInstance(WorkflowInstance):
             _shorten(completion.failed.failure)
         return completion
 
-    def get_serialization_context(self, command_info: Any) -> None:
-        """Return no context."""
-
-    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        """Return an empty context."""
-        return _NOWHERE
-
-    def get_info(self) -> Info:
-        """Return the workflow's info."""
-        return self._info
-
     def get_thread_id(self) -> int | None:
         """Return the thread that may be interrupted when its task takes too long.
 
@@ -140,7 +124,7 @@ class _SagaInstance(WorkflowInstance):
         and no saga that loads the module would ever continue in this process. So the SDK waits for the
         import.
         """
-        thread = self._sandboxed.get_thread_id()
+        thread = super().get_thread_id()
         return None if thread is None or _imports(thread) else thread
 
 

@@ -24,8 +24,9 @@ from intent_contracts.intent.v1 import (
     SagaStep,
 )
 
+from intent.envelopes import timestamp
 from intent.sagas.host import CallEnded, Delayed, Problem, SagaHost
-from intent.sagas.journal import DELAYED, PARKED, RUNNING, stamp
+from intent.sagas.journal import DELAYED, PARKED, RUNNING
 from intent.sagas.port import Port
 from intent.sagas.report import Report
 
@@ -96,7 +97,7 @@ class Attempts:
             self._decisions[path] = request
 
     async def executed(
-        self, step: SagaStep, envelope: Callable[[int], CommandEnvelope], cut: Callable[[], bool] = _never
+        self, step: SagaStep, envelope: Callable[[int], CommandEnvelope], cut: Callable[[], bool]
     ) -> CommandOutcome:
         """Send a command until it is applied or rejected, if need be under another id.
 
@@ -257,7 +258,7 @@ class Attempts:
 
     def _delay(self, step: SagaStep, problem: Problem) -> None:
         if step.status != DELAYED:
-            step.delayed_since.CopyFrom(stamp(self._host.now()))
+            step.delayed_since.CopyFrom(timestamp(self._host.now()))
         step.status, step.reason, step.detail = DELAYED, problem.reason, problem.detail
         step.attempts += 1
         self._show()

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from intent_contracts.intent.v1 import (
     Failure,
     FailureKind,
@@ -18,6 +17,8 @@ from intent_contracts.intent.v1 import (
     SagaStatus,
     SagaStepStatus,
 )
+
+from intent.envelopes import timestamp
 
 __all__ = [
     "DELAYED",
@@ -32,7 +33,6 @@ __all__ = [
     "may_have_effect",
     "packed",
     "settle_child",
-    "stamp",
     "unpacked",
 ]
 
@@ -86,7 +86,7 @@ class Journal:
             return entry.deadline.ToDatetime(tzinfo=UTC)
         if fresh is not None:
             entry.status = RUNNING
-            entry.deadline.CopyFrom(stamp(fresh))
+            entry.deadline.CopyFrom(timestamp(fresh))
         return fresh
 
 
@@ -119,13 +119,6 @@ def unpacked(saga_input: SagaInput) -> SagaInput:
     if not saga_input.packed:
         return saga_input
     return SagaInput.FromString(zlib.decompress(saga_input.packed))
-
-
-def stamp(moment: datetime) -> Timestamp:
-    """Return a time as a message."""
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp
 
 
 def may_have_effect(entry: JournalEntry) -> bool:

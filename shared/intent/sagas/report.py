@@ -14,7 +14,8 @@ from intent_contracts.intent.v1 import (
     SagaStepStatus,
 )
 
-from intent.sagas.journal import DELAYED, PARKED, RUNNING, stamp
+from intent.envelopes import timestamp
+from intent.sagas.journal import DELAYED, PARKED, RUNNING
 
 __all__ = [
     "COMPENSATED",
@@ -75,13 +76,13 @@ class Report:
         if known is not None:
             return known
         if settled:
-            return SagaStep(path=path, kind=kind, name=name, ended_at=stamp(self._now()))
+            return SagaStep(path=path, kind=kind, name=name, ended_at=timestamp(self._now()))
         step = self._report.steps.add(
             path=path,
             kind=kind,
             name=name,
             status=RUNNING,
-            started_at=stamp(self._now()),
+            started_at=timestamp(self._now()),
             compensates=compensates,
             attempts=1,
         )
@@ -93,7 +94,7 @@ class Report:
     ) -> None:
         """Record the outcome of a step."""
         step.status, step.reason, step.detail = status, reason, detail
-        step.ended_at.CopyFrom(stamp(self._now()))
+        step.ended_at.CopyFrom(timestamp(self._now()))
         self._shorten()
 
     def _shorten(self) -> None:

@@ -12,7 +12,7 @@ from temporalio.converter import StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import Info
 
-__all__ = ["Activation", "ClockedRunner", "activating", "current_activation"]
+__all__ = ["Activation", "ClockedInstance", "ClockedRunner", "activating", "current_activation"]
 
 _NOWHERE = StorageDriverStoreContext(target=None)
 
@@ -88,19 +88,26 @@ class ClockedRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Create a workflow."""
-        return _Instance(self._runner.create_instance(det), det.info)
+        return ClockedInstance(self._runner.create_instance(det), det.info)
 
 
-class _Instance(WorkflowInstance):
-    """A workflow whose turns are noted. There is no codec, and so no use for the SDK's contexts of one."""
+class ClockedInstance(WorkflowInstance):
+    """A workflow whose turns are noted. There is no codec, and so no use for the SDK's contexts of one.
 
-    def __init__(self, inner: WorkflowInstance, info: Info) -> None:
+    Args:
+        inner: Takes the turns.
+        info: The workflow's info.
+        judges: See `activating`.
+    """
+
+    def __init__(self, inner: WorkflowInstance, info: Info, *, judges: bool = False) -> None:
         self._inner = inner
         self._info = info
+        self._judges = judges
 
     def activate(self, act: Any) -> Any:
         """Take a turn."""
-        with activating(act, self._info):
+        with activating(act, self._info, judges=self._judges):
             return self._inner.activate(act)
 
     def get_serialization_context(self, command_info: Any) -> None:
